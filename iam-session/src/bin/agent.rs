@@ -1,0 +1,3 @@
+//! Dispatch only.
+#![forbid(unsafe_code)]
+fn main() {}

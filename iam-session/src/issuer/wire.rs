@@ -1,0 +1,334 @@
+//! The helper's requests and replies, one JSON object a line. Touches nothing.
+//!
+//! Whoever starts a helper (the command line for a first enrolment, `agent mint` for all else) writes a
+//! [`Request`] and reads a [`Reply`]. Every reply comes within [`DEADLINE`].
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::scope::ScopeSet;
+use crate::secret::{Secret, expose_option_to, expose_to};
+
+/// No request to an issuer takes longer, connecting and reading included. A busy IAM needs 5 to 20 s; the
+/// holder of the mint lock is waited for at most 60 s.
+pub const DEADLINE: Duration = Duration::from_secs(45);
+/// Longest line in either direction.
+pub const MAX_LINE: usize = 256 * 1024;
+
+/// How the issuer is reached; part of a provider's configuration and kept in the record.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Transport {
+    /// PEM bundle trusted besides the system's roots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
+    /// Directory of PEM certificates (`*.pem`, `*.crt`, `*.0`) trusted besides the system's roots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_dir: Option<String>,
+    /// `http://host:port` of a proxy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
+}
+
+/// How an audience is asked for; differs by issuer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AudienceMode {
+    /// `audience`, space-separated, as INDIGO IAM takes it.
+    #[default]
+    Audience,
+    /// `resource`, one absolute URL a parameter (RFC 8707).
+    Resource,
+    /// The issuer takes neither.
+    None,
+}
+
+/// How a client authenticates at the token endpoint (RFC 6749 §2.3, OpenID Connect Core §9).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClientAuth {
+    /// HTTP Basic, both parts form-urlencoded first (RFC 6749 §2.3.1).
+    #[default]
+    #[serde(rename = "client_secret_basic")]
+    Basic,
+    /// In the form.
+    #[serde(rename = "client_secret_post")]
+    Post,
+    /// A public client.
+    #[serde(rename = "none")]
+    Public,
+}
+
+/// A client as registered (RFC 7591 §3.2.1).
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Client {
+    /// `client_id`.
+    pub client_id: String,
+    /// `client_secret`; a public client has none.
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "expose_option_to")]
+    pub client_secret: Option<Secret>,
+    /// `token_endpoint_auth_method`.
+    #[serde(default)]
+    pub auth: ClientAuth,
+    /// `registration_client_uri` (RFC 7592); only for a client that we registered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration_client_uri: Option<String>,
+    /// `registration_access_token` (RFC 7592).
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "expose_option_to")]
+    pub registration_access_token: Option<Secret>,
+}
+
+/// The endpoints of one issuer, pinned at enrolment (OpenID Connect Discovery §3, RFC 8414, RFC 8628 §4).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoints {
+    /// `token_endpoint`.
+    pub token: String,
+    /// `device_authorization_endpoint`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_authorization: Option<String>,
+    /// `registration_endpoint`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration: Option<String>,
+    /// `revocation_endpoint`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revocation: Option<String>,
+}
+
+/// One request to the helper.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case")]
+pub enum Request {
+    /// `GET <issuer>/.well-known/openid-configuration` → [`Answer::Discovered`].
+    Discover {
+        /// The issuer's URL, with or without its trailing slash.
+        issuer: String,
+        /// How to reach it.
+        #[serde(default)]
+        transport: Transport,
+    },
+    /// Dynamic registration (RFC 7591) → [`Answer::Registered`].
+    Register {
+        /// The registration endpoint.
+        endpoint: String,
+        /// Shown on the issuer's consent page.
+        client_name: String,
+        /// Scopes the client wants to be able to ask for.
+        scope: ScopeSet,
+        /// What to ask for; the answer may differ.
+        auth: ClientAuth,
+        /// Some issuers want one.
+        #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "expose_option_to")]
+        initial_access_token: Option<Secret>,
+        /// How to reach it.
+        #[serde(default)]
+        transport: Transport,
+    },
+    /// Start of the device flow (RFC 8628 §3.1) → [`Answer::DeviceAuthorization`].
+    AuthorizeDevice {
+        /// The device authorization endpoint.
+        endpoint: String,
+        /// Who asks.
+        client: Client,
+        /// For what.
+        scope: ScopeSet,
+        /// How to reach it.
+        #[serde(default)]
+        transport: Transport,
+    },
+    /// One poll of the device flow (RFC 8628 §3.4) → [`Answer::Token`], or an error of a class
+    /// `authorization_pending`, `slow_down`, `access_denied` or `expired_token`.
+    PollDevice {
+        /// The token endpoint.
+        endpoint: String,
+        /// Who asks.
+        client: Client,
+        /// From the device authorization.
+        #[serde(serialize_with = "expose_to")]
+        device_code: Secret,
+        /// How to reach it.
+        #[serde(default)]
+        transport: Transport,
+    },
+    /// A refresh (RFC 6749 §6) → [`Answer::Token`].
+    Refresh {
+        /// The token endpoint.
+        endpoint: String,
+        /// Whose refresh token it is.
+        client: Client,
+        /// The refresh token.
+        #[serde(serialize_with = "expose_to")]
+        refresh_token: Secret,
+        /// Always named, never empty: no scope would mean all that was granted.
+        scope: ScopeSet,
+        /// Space-separated; empty for the issuer's default.
+        #[serde(default)]
+        audience: String,
+        /// How this issuer takes an audience.
+        #[serde(default)]
+        audience_mode: AudienceMode,
+        /// How to reach it.
+        #[serde(default)]
+        transport: Transport,
+    },
+    /// Revocation of a refresh token (RFC 7009) → [`Answer::Done`].
+    Revoke {
+        /// The revocation endpoint.
+        endpoint: String,
+        /// Whose refresh token it is.
+        client: Client,
+        /// The refresh token.
+        #[serde(serialize_with = "expose_to")]
+        refresh_token: Secret,
+        /// How to reach it.
+        #[serde(default)]
+        transport: Transport,
+    },
+    /// Deletion of a client that we registered (RFC 7592 §2.3) → [`Answer::Done`].
+    Deregister {
+        /// The client's own `registration_client_uri`.
+        registration_client_uri: String,
+        /// Its `registration_access_token`.
+        #[serde(serialize_with = "expose_to")]
+        registration_access_token: Secret,
+        /// How to reach it.
+        #[serde(default)]
+        transport: Transport,
+    },
+}
+
+/// One reply of the helper.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// The issuer did what was asked.
+    Ok(Answer),
+    /// It did not, or could not be asked.
+    Error(IssuerError),
+}
+
+/// What the issuer answered.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Answer {
+    /// The discovery document, as far as we use it.
+    Discovered {
+        /// As the issuer spells itself; equal to what was asked modulo one trailing slash.
+        issuer: String,
+        /// Its endpoints, all of them https.
+        endpoints: Endpoints,
+        /// `scopes_supported`; often incomplete.
+        scopes_supported: ScopeSet,
+        /// `token_endpoint_auth_methods_supported`, those that we know.
+        auth_methods: Vec<ClientAuth>,
+    },
+    /// The registered client.
+    Registered {
+        /// The client.
+        client: Client,
+        /// The scopes it may ask for; an issuer removes restricted ones silently. As asked, where the issuer
+        /// does not say.
+        scope: ScopeSet,
+    },
+    /// What the user must be shown (RFC 8628 §3.2).
+    DeviceAuthorization {
+        /// For the polls.
+        #[serde(serialize_with = "expose_to")]
+        device_code: Secret,
+        /// For the user to type.
+        user_code: String,
+        /// For the user to open.
+        verification_uri: String,
+        /// The same with the code in it, where the issuer has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        verification_uri_complete: Option<String>,
+        /// Seconds until the code ends; 600 where the issuer does not say.
+        expires_in: u64,
+        /// Seconds between polls; 5 where the issuer does not say (RFC 8628 §3.2).
+        interval: u64,
+    },
+    /// A token response (RFC 6749 §5.1).
+    Token(TokenAnswer),
+    /// Nothing more to say.
+    Done,
+}
+
+/// A token response (RFC 6749 §5.1).
+#[derive(Debug, Serialize, Deserialize)]
+pub struct TokenAnswer {
+    /// The access token: a JWT or opaque; one line of visible ASCII.
+    #[serde(serialize_with = "expose_to")]
+    pub access_token: Secret,
+    /// Seconds of life from now; always positive, at most a year.
+    pub expires_in: u64,
+    /// What was granted: the response's `scope`. `None` where the issuer left it out, which RFC 6749 §5.1 lets
+    /// it do when it granted what was asked, and IAM does when policy removed everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<ScopeSet>,
+    /// A refresh token, if the issuer sent one; it may be a new one on any refresh.
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "expose_option_to")]
+    pub refresh_token: Option<Secret>,
+    /// `exp` of the refresh token, in seconds since the epoch, where it is a JWT that has one. Advisory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_token_expires_at: Option<u64>,
+    /// `sub` of the ID token, else of the access token. Advisory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// `jti` of the access token, for the audit line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jti: Option<String>,
+}
+
+/// Why the issuer did not do what was asked, as a class that decides what happens next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorClass {
+    /// No answer: name, connection, TLS, time-out. Back off; what is cached goes on being served.
+    Unreachable,
+    /// 429 or 5xx. Back off, honour `retry_after`.
+    Busy,
+    /// An answer that is not what the standards or this issuer's habits allow. Back off.
+    Malformed,
+    /// The refresh token is dead (400 invalid_grant; IAM: 401 invalid_token). Enrol again.
+    CredentialDead,
+    /// The client is gone or its secret wrong. Enrol again.
+    ClientGone,
+    /// The issuer has suspended the client. Keep the credential.
+    ClientSuspended,
+    /// The issuer has suspended the user. Keep the credential.
+    UserSuspended,
+    /// The user must sign the issuer's AUP on its page. Keep the credential.
+    AupUnsigned,
+    /// 400 invalid_scope.
+    ScopeRefused,
+    /// 400 invalid_target (RFC 8707 §2).
+    AudienceRefused,
+    /// Device flow: the user has not decided yet.
+    AuthorizationPending,
+    /// Device flow: poll less often (RFC 8628 §3.5); also 429 during the flow.
+    SlowDown,
+    /// Device flow: the user said no.
+    AccessDenied,
+    /// Device flow: the code has ended.
+    ExpiredToken,
+    /// The issuer wants a token before it registers a client (401 or 403 at registration).
+    RegistrationClosed,
+    /// Any other refusal; the message says more.
+    Refused,
+}
+
+/// An [`ErrorClass`] with what the user is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct IssuerError {
+    /// What happens next.
+    pub class: ErrorClass,
+    /// One line, at most 300 characters, printable, without any secret: what failed, at which host. It may
+    /// quote the issuer's `error_description` after redaction.
+    pub message: String,
+    /// HTTP status, if there was an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Seconds from now, from Retry-After in either form; at most an hour.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
+}

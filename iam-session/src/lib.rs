@@ -1,0 +1,12 @@
+//! What the agent, the helper and the command line of `iam-session` share.
+//!
+//! The three programs are separate processes (ARCHITECTURE.md); this library holds the formats that cross
+//! between them and the code of each. It has no unsafe code, and without the `helper` feature no HTTP or TLS.
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod issuer;
+pub mod paths;
+pub mod protocol;
+pub mod scope;
+pub mod secret;

@@ -1,0 +1,262 @@
+//! The native protocol of the agent's socket: requests, replies, limits. Touches nothing.
+//!
+//! One JSON object a line in both directions; a connection may carry many. Field names are oidc-agent's where
+//! it has them. PROTOCOL.md, "Socket", is the prose.
+
+use serde::{Deserialize, Serialize};
+
+use crate::issuer::wire::{AudienceMode, Client, Endpoints, Transport};
+use crate::scope::ScopeSet;
+use crate::secret::{Secret, expose_to};
+
+/// Longest line in either direction, the newline included.
+pub const MAX_LINE: usize = 64 * 1024;
+
+/// What a client asks of the agent.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case")]
+pub enum Request {
+    /// An access token → [`Token`].
+    AccessToken(TokenRequest),
+    /// How the session stands → [`Status`].
+    Status {},
+    /// Seal what an enrolment obtained and put a token into the file → [`Enrolled`].
+    Enroll(Box<Enrollment>),
+    /// Revoke, deregister and remove an account → [`Forgotten`].
+    Forget {
+        /// The account's name.
+        account: String,
+    },
+}
+
+/// Which access token.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenRequest {
+    /// The account's name; the default account if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The scopes; the session's if absent or empty.
+    #[serde(default, skip_serializing_if = "ScopeSet::is_empty")]
+    pub scope: ScopeSet,
+    /// Audiences, space-separated; the issuer's default if empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub audience: String,
+    /// Seconds that the token must still live; -1 asks for a new one, as in oidc-agent.
+    #[serde(default)]
+    pub min_valid_period: i64,
+}
+
+/// What an enrolment obtained. It goes to the agent and never comes back.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Enrollment {
+    /// The account's name; also the record's file name.
+    pub account: String,
+    /// The issuer as it spells itself.
+    pub issuer: String,
+    /// Pinned.
+    pub endpoints: Endpoints,
+    /// The client.
+    pub client: Client,
+    /// The refresh token.
+    #[serde(serialize_with = "expose_to")]
+    pub refresh_token: Secret,
+    /// Seconds since the epoch, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_token_expires_at: Option<u64>,
+    /// What was granted.
+    pub scope: ScopeSet,
+    /// The provider file's own narrowing of what goes into the token file; the site's default if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_scope: Option<ScopeSet>,
+    /// `sub`, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// How this issuer takes an audience.
+    #[serde(default)]
+    pub audience_mode: AudienceMode,
+    /// How the issuer is reached.
+    #[serde(default)]
+    pub transport: Transport,
+}
+
+/// What the agent answers: the object's `status` is `success` or `failure`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum Reply<T> {
+    /// Done; the fields are the answer's.
+    Success(T),
+    /// Not done.
+    Failure(Failure),
+}
+
+/// Why a request failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{error}")]
+pub struct Failure {
+    /// One line: what failed, on what.
+    pub error: String,
+    /// One line: what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub info: Option<String>,
+    /// Decides the command line's exit code.
+    pub kind: FailureKind,
+}
+
+/// The kinds of failure that a script may want to tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// Anything else.
+    Failed,
+    /// The request itself is wrong.
+    Usage,
+    /// No enrolment, or it has ended.
+    NotEnrolled,
+    /// No agent answers. Only the client says this.
+    NoAgent,
+    /// The issuer refused, or granted fewer scopes than asked.
+    Refused,
+    /// Sealed by something that nobody has given yet.
+    Locked,
+    /// The issuer is out of reach; try later.
+    Unreachable,
+}
+
+impl FailureKind {
+    /// The command line's exit code (iam-session(1), EXIT STATUS).
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::NotEnrolled => 3,
+            Self::NoAgent => 4,
+            Self::Refused => 5,
+            Self::Locked => 6,
+            Self::Unreachable => 7,
+        }
+    }
+}
+
+/// The answer to [`Request::AccessToken`].
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Token {
+    /// The access token.
+    #[serde(serialize_with = "expose_to")]
+    pub access_token: Secret,
+    /// Who issued it.
+    pub issuer: String,
+    /// The account it was minted from.
+    pub account: String,
+    /// What was granted.
+    pub scope: ScopeSet,
+    /// As asked; empty for the issuer's default.
+    pub audience: String,
+    /// Seconds since the epoch.
+    pub expires_at: u64,
+}
+
+/// The answer to [`Request::Status`].
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// The session's id.
+    pub session: String,
+    /// The agent's version.
+    pub version: String,
+    /// The agent's process id.
+    pub pid: u32,
+    /// The user's name, as the login had it.
+    pub user: String,
+    /// Absolute path of the token file.
+    pub token_file: String,
+    /// What stands in the way of a token, if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<Failure>,
+    /// The account whose token is in the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_account: Option<String>,
+    /// All accounts of the user.
+    pub accounts: Vec<Account>,
+}
+
+/// One account as [`Status`] shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Its name.
+    pub name: String,
+    /// Its issuer.
+    pub issuer: String,
+    /// `sub`, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// What was granted.
+    pub scope: ScopeSet,
+    /// What of it the session token carries.
+    pub session_scope: ScopeSet,
+    /// When the enrolment ends, in seconds since the epoch, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enrollment_ends_at: Option<u64>,
+    /// When the session token ends, in seconds since the epoch, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_expires_at: Option<u64>,
+    /// The last failure since the last success.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<LastError>,
+}
+
+/// The last failure of an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastError {
+    /// What failed and what to do.
+    #[serde(flatten)]
+    pub failure: Failure,
+    /// When, in seconds since the epoch.
+    pub at: u64,
+    /// When the issuer is asked again, in seconds since the epoch, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_attempt_at: Option<u64>,
+}
+
+/// The answer to [`Request::Enroll`].
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Enrolled {
+    /// The account's name.
+    pub account: String,
+    /// What the session token carries.
+    pub session_scope: ScopeSet,
+    /// Absolute path of the token file.
+    pub token_file: String,
+    /// Why there is no token in the file yet, if there is none: the enrolment itself is sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<Failure>,
+}
+
+/// The answer to [`Request::Forget`]: what was done, in order.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Forgotten {
+    /// The account's name.
+    pub account: String,
+    /// Each step with its outcome.
+    pub steps: Vec<ForgetStep>,
+}
+
+/// One step of forgetting an account.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ForgetStep {
+    /// Which.
+    pub step: ForgetAction,
+    /// Why it could not be done, and so stays behind; done if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// The steps of forgetting an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ForgetAction {
+    /// The refresh token at the issuer (RFC 7009).
+    Revoke,
+    /// The client at the issuer (RFC 7592).
+    Deregister,
+    /// The sealed record, the cache and the token file here.
+    Remove,
+}
