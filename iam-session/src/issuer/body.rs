@@ -1,0 +1,174 @@
+//! A JSON object from an issuer, read leniently and wiped after use. Pure; touches nothing.
+
+use serde_json::{Map, Value};
+use zeroize::Zeroize;
+
+use crate::scope::ScopeSet;
+
+/// What is wrong with an answer; reads on from "HOST answered the … with ".
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum BodyError {
+    #[error("something that is not a JSON object")]
+    NotAnObject,
+    #[error("no '{0}'")]
+    Missing(&'static str),
+    #[error("more than anybody reads")]
+    TooLong,
+    #[error("a '{0}' that {1}")]
+    Unusable(&'static str, &'static str),
+    #[error("the issuer '{0}', which is another one")]
+    AnotherIssuer(String),
+}
+
+/// A JSON object whose texts are wiped when it is dropped.
+///
+/// Issuers send numbers as strings, nulls for what they do not have, and lists where a specification has a
+/// text. What cannot do harm is taken as it was meant; what has another type altogether counts as absent.
+pub(super) struct Object(Map<String, Value>);
+
+impl Object {
+    /// Reads a whole body. serde_json stops at 128 levels of nesting; the transport has bounded the length.
+    pub(super) fn parse(body: &[u8]) -> Result<Self, BodyError> {
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(fields)) => Ok(Self(fields)),
+            Ok(mut other) => {
+                wipe(&mut other);
+                Err(BodyError::NotAnObject)
+            }
+            Err(_) => Err(BodyError::NotAnObject),
+        }
+    }
+
+    /// Takes a text out; an empty one counts as absent.
+    pub(super) fn take_text(&mut self, field: &str) -> Option<String> {
+        match self.0.get_mut(field) {
+            Some(Value::String(text)) if !text.is_empty() => Some(std::mem::take(text)),
+            _ => None,
+        }
+    }
+
+    /// Takes out a text that must be there.
+    pub(super) fn require_text(&mut self, field: &'static str) -> Result<String, BodyError> {
+        self.take_text(field).ok_or(BodyError::Missing(field))
+    }
+
+    /// Whether the field is there with a value of any type; null and an empty text are none.
+    pub(super) fn has(&self, field: &str) -> bool {
+        self.0.get(field).is_some_and(|value| !value.is_null() && value.as_str() != Some(""))
+    }
+
+    /// A whole number, cut to the range of the type; also one written as a string or with a fraction.
+    pub(super) fn number(&self, field: &str) -> Option<i64> {
+        match self.0.get(field)? {
+            Value::Number(number) => number.as_i64().or_else(|| number.as_f64().and_then(saturate)),
+            Value::String(digits) => digits.trim().parse::<f64>().ok().and_then(saturate),
+            _ => None,
+        }
+    }
+
+    /// A space-separated text or a list of texts, as scopes.
+    pub(super) fn scope(&self, field: &str) -> Option<ScopeSet> {
+        match self.0.get(field)? {
+            Value::String(text) => {
+                Some(text.split_whitespace().filter(|scope| is_scope_token(scope)).collect())
+            }
+            Value::Array(_) => Some(self.texts(field).filter(|scope| is_scope_token(scope)).collect()),
+            _ => None,
+        }
+    }
+
+    /// The texts of a list.
+    pub(super) fn texts(&self, field: &str) -> impl Iterator<Item = &str> {
+        let list = self.0.get(field).and_then(Value::as_array);
+        list.into_iter().flatten().filter_map(Value::as_str)
+    }
+}
+
+impl Drop for Object {
+    fn drop(&mut self) {
+        self.0.values_mut().for_each(wipe);
+    }
+}
+
+fn wipe(value: &mut Value) {
+    match value {
+        Value::String(text) => text.zeroize(),
+        Value::Array(values) => values.iter_mut().for_each(wipe),
+        Value::Object(fields) => fields.values_mut().for_each(wipe),
+        Value::Null | Value::Bool(_) | Value::Number(_) => (),
+    }
+}
+
+/// NaN and infinity are no number of seconds; `as` saturates for the rest.
+#[allow(clippy::cast_possible_truncation)]
+fn saturate(number: f64) -> Option<i64> {
+    number.is_finite().then_some(number as i64)
+}
+
+/// scope-token of RFC 6749 §3.3. Scopes are printed: nothing else may get through.
+fn is_scope_token(scope: &str) -> bool {
+    scope.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
+}
+
+/// Whether `text` is visible ASCII without a space, and at most `limit` bytes: safe in a header, a line, a form.
+pub(super) fn is_visible(text: &str, limit: usize) -> bool {
+    !text.is_empty() && text.len() <= limit && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(text: &str) -> Object {
+        Object::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn only_an_object_is_accepted() {
+        let deep = "[".repeat(100_000);
+        for body in ["", "null", "[]", "\"text\"", "<html></html>", "{\"a\":1", "{} {}", "\u{feff}{}", &deep]
+        {
+            assert_eq!(Object::parse(body.as_bytes()).err(), Some(BodyError::NotAnObject), "{body:.20}");
+        }
+        assert!(Object::parse(b"{\"a\":\"\xff\"}").is_err());
+    }
+
+    #[test]
+    fn numbers_come_in_many_shapes() {
+        for (json, number) in [
+            ("3600", Some(3600)),
+            ("\"3600\"", Some(3600)),
+            ("\" 60 \"", Some(60)),
+            ("3599.9", Some(3599)),
+            ("-1", Some(-1)),
+            ("9223372036854775808", Some(i64::MAX)),
+            ("1e300", Some(i64::MAX)),
+            ("\"inf\"", None),
+            ("\"soon\"", None),
+            ("null", None),
+            ("true", None),
+            ("[1]", None),
+        ] {
+            assert_eq!(object(&format!("{{\"n\":{json}}}")).number("n"), number, "{json}");
+        }
+    }
+
+    #[test]
+    fn scopes_are_a_text_or_a_list_and_never_a_control_sequence() {
+        let plain = ScopeSet::parse("openid storage.read:/");
+        assert_eq!(object(r#"{"s":" openid  storage.read:/ "}"#).scope("s"), Some(plain.clone()));
+        assert_eq!(object(r#"{"s":["openid",1,"storage.read:/"]}"#).scope("s"), Some(plain.clone()));
+        assert_eq!(object("{\"s\":\"openid storage.read:/ \\u001b[2J \\u202ex\"}").scope("s"), Some(plain));
+        assert_eq!(object(r#"{"s":7}"#).scope("s"), None);
+    }
+
+    #[test]
+    fn a_text_is_taken_once_and_an_empty_one_is_none() {
+        let mut fields = object(r#"{"a":"x","b":"","c":null,"d":3}"#);
+        assert_eq!(fields.take_text("a").as_deref(), Some("x"));
+        assert_eq!(fields.take_text("a"), None);
+        assert_eq!(fields.take_text("b"), None);
+        assert!(!fields.has("c") && fields.has("d"));
+        assert_eq!(fields.require_text("d"), Err(BodyError::Missing("d")));
+    }
+}

@@ -1,0 +1,163 @@
+//! The device flow (RFC 8628): its start and one poll. Pure; touches nothing.
+
+use super::body::{BodyError, Object, is_visible};
+use super::call::{Call, Exchange};
+use super::url;
+use super::wire::{Answer, Client, IssuerError};
+use crate::scope::ScopeSet;
+use crate::secret::Secret;
+
+/// RFC 8628 §3.4.
+pub(super) const DEVICE_CODE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
+/// What IAM gives a code, and our value where the issuer leaves out what RFC 8628 §3.2 requires.
+const DEFAULT_LIFE: u64 = 600;
+/// Nobody sits before a code for longer.
+const MAX_LIFE: u64 = 86400;
+/// RFC 8628 §3.2, "If no value is provided, clients MUST use 5 as the default".
+const DEFAULT_INTERVAL: u64 = 5;
+/// An interval of a day would make the flow hang; a slower issuer answers `slow_down`.
+const MAX_INTERVAL: u64 = 60;
+/// Longest device code; a random string at every issuer we know.
+const MAX_DEVICE_CODE: usize = 4096;
+/// Longest user code: people type it.
+const MAX_USER_CODE: usize = 64;
+
+/// Asks for a code. An `audience` is not sent: IAM drops it here.
+pub(super) fn call<'r>(
+    endpoint: &str,
+    client: &'r Client,
+    scope: &ScopeSet,
+) -> Result<Call<'r>, IssuerError> {
+    Call::form(Exchange::DeviceAuthorization, endpoint, client, &[("scope", &scope.to_string())])
+}
+
+/// One poll at the token endpoint (RFC 8628 §3.4).
+pub(super) fn poll<'r>(
+    endpoint: &str,
+    client: &'r Client,
+    device_code: &'r Secret,
+) -> Result<Call<'r>, IssuerError> {
+    let fields = [("grant_type", DEVICE_CODE_GRANT), ("device_code", device_code.expose())];
+    Ok(Call::form(Exchange::DevicePoll, endpoint, client, &fields)?.hiding(device_code))
+}
+
+/// Reads what the user must be shown (RFC 8628 §3.2). All of it goes to a terminal and into a QR code.
+pub(super) fn answer(body: &[u8]) -> Result<Answer, BodyError> {
+    let mut fields = Object::parse(body)?;
+    let device_code = Secret::new(fields.require_text("device_code")?);
+    if !is_visible(device_code.expose(), MAX_DEVICE_CODE) {
+        return Err(BodyError::Unusable("device_code", "is not one word of visible ASCII"));
+    }
+    let user_code = fields.require_text("user_code")?;
+    if user_code.len() > MAX_USER_CODE || !user_code.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return Err(BodyError::Unusable("user_code", "nobody can type"));
+    }
+    let verification_uri = fields.require_text("verification_uri")?;
+    if !url::is_showable(&verification_uri) {
+        return Err(BodyError::Unusable("verification_uri", "nobody can open"));
+    }
+    let verification_uri_complete =
+        fields.take_text("verification_uri_complete").filter(|text| url::is_showable(text));
+    Ok(Answer::DeviceAuthorization {
+        device_code,
+        user_code,
+        verification_uri,
+        verification_uri_complete,
+        expires_in: life(&fields)?,
+        interval: interval(&fields),
+    })
+}
+
+fn life(fields: &Object) -> Result<u64, BodyError> {
+    match fields.number("expires_in").map(u64::try_from) {
+        None => Ok(DEFAULT_LIFE),
+        Some(Ok(life @ 1..)) => Ok(life.min(MAX_LIFE)),
+        Some(_) => Err(BodyError::Unusable("expires_in", "has already passed")),
+    }
+}
+
+fn interval(fields: &Object) -> u64 {
+    let asked =
+        fields.number("interval").map_or(DEFAULT_INTERVAL, |seconds| u64::try_from(seconds).unwrap_or(1));
+    asked.clamp(1, MAX_INTERVAL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::call::tests::{client, form_of};
+    use super::super::wire::ClientAuth;
+    use super::*;
+
+    fn shown(extra: &str) -> Result<(u64, u64, Option<String>), BodyError> {
+        let body = format!(
+            r#"{{"device_code":"dc","user_code":"ABCD-EFGH","verification_uri":"https://iam.example.org/device"{extra}}}"#
+        );
+        match answer(body.as_bytes())? {
+            Answer::DeviceAuthorization { expires_in, interval, verification_uri_complete, .. } => {
+                Ok((expires_in, interval, verification_uri_complete))
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn scope_and_code_are_sent() {
+        let client = client(ClientAuth::Public);
+        let start = call("https://a.example/d", &client, &ScopeSet::parse("openid storage.read:/")).unwrap();
+        assert_eq!(form_of(&start), "scope=openid+storage.read%3A%2F&client_id=id%3A1");
+        let code = Secret::new("device-code-1".into());
+        let poll = poll("https://a.example/t", &client, &code).unwrap();
+        let grant = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code";
+        assert_eq!(form_of(&poll), format!("{grant}&device_code=device-code-1&client_id=id%3A1"));
+        assert_eq!(poll.quote("device-code-1"), "[redacted]");
+    }
+
+    #[test]
+    fn times_have_defaults_and_limits() {
+        for (extra, times) in [
+            ("", (600, 5)),
+            (r#","expires_in":900,"interval":10"#, (900, 10)),
+            (r#","expires_in":"900","interval":"7""#, (900, 7)),
+            (r#","expires_in":1e99,"interval":0"#, (86400, 1)),
+            (r#","interval":-3"#, (600, 1)),
+            (r#","interval":86400"#, (600, 60)),
+            (r#","expires_in":null,"interval":{}"#, (600, 5)),
+        ] {
+            let (life, interval, _) = shown(extra).unwrap();
+            assert_eq!((life, interval), times, "{extra}");
+        }
+        for extra in [r#","expires_in":0"#, r#","expires_in":-1"#] {
+            assert!(shown(extra).is_err(), "{extra}");
+        }
+    }
+
+    #[test]
+    fn a_complete_uri_that_nobody_can_open_is_left_out() {
+        let complete = "https://iam.example.org/device?user_code=ABCD-EFGH";
+        let (.., found) = shown(&format!(r#","verification_uri_complete":"{complete}""#)).unwrap();
+        assert_eq!(found.as_deref(), Some(complete));
+        let (.., found) = shown(r#","verification_uri_complete":"javascript:alert(1)""#).unwrap();
+        assert_eq!(found, None);
+    }
+
+    #[test]
+    fn what_would_be_shown_must_be_harmless() {
+        let long = "A".repeat(65);
+        for (device, user, uri) in [
+            ("", "A", "https://a/d"),
+            ("a b", "A", "https://a/d"),
+            ("dc", "", "https://a/d"),
+            ("dc", "A\\u001b]0;x\\u0007", "https://a/d"),
+            ("dc", &long, "https://a/d"),
+            ("dc", "A", ""),
+            ("dc", "A", "file:///etc/passwd"),
+            ("dc", "A", "https://a/\\u001b[2J"),
+            ("dc", "A", "https://iam.example.org@evil.example/"),
+        ] {
+            let body =
+                format!(r#"{{"device_code":"{device}","user_code":"{user}","verification_uri":"{uri}"}}"#);
+            assert!(answer(body.as_bytes()).is_err(), "{body}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! From a request to its answer: builds the call, has it sent, reads what came. Touches the network through
+//! `transport` only, once per request: whether and when to try again is decided by who asked.
+
+use super::body::BodyError;
+use super::call::{Call, Exchange, Response};
+use super::refusal::refusal;
+use super::token::Wanted;
+use super::transport::{Connections, Deadline};
+use super::wire::{Answer, ErrorClass, IssuerError, Request, Transport};
+use super::{device, discovery, registration, revocation, token};
+
+/// Asks the issuer once.
+pub(super) fn perform(
+    connections: &mut Connections,
+    request: &Request,
+    deadline: Deadline,
+) -> Result<Answer, IssuerError> {
+    let (call, transport) = call_for(request)?;
+    let response = connections.send(transport, &call, deadline)?;
+    interpret(request, &call, &response)
+}
+
+fn call_for(request: &Request) -> Result<(Call<'_>, &Transport), IssuerError> {
+    Ok(match request {
+        Request::Discover { issuer, transport } => (discovery::call(issuer)?, transport),
+        Request::Register { endpoint, client_name, scope, auth, initial_access_token, transport } => {
+            let token = initial_access_token.as_ref();
+            (registration::call(endpoint, client_name, scope, *auth, token)?, transport)
+        }
+        Request::AuthorizeDevice { endpoint, client, scope, transport } => {
+            (device::call(endpoint, client, scope)?, transport)
+        }
+        Request::PollDevice { endpoint, client, device_code, transport } => {
+            (device::poll(endpoint, client, device_code)?, transport)
+        }
+        Request::Refresh { endpoint, client, refresh_token, scope, audience, audience_mode, transport } => {
+            let wanted = Wanted { refresh_token, scope, audience, audience_mode: *audience_mode };
+            (token::refresh(endpoint, client, &wanted)?, transport)
+        }
+        Request::Revoke { endpoint, client, refresh_token, transport } => {
+            (revocation::call(endpoint, client, refresh_token)?, transport)
+        }
+        Request::Deregister { registration_client_uri, registration_access_token, transport } => {
+            (registration::delete(registration_client_uri, registration_access_token)?, transport)
+        }
+    })
+}
+
+/// Reads an answer; pure.
+fn interpret(request: &Request, call: &Call<'_>, response: &Response) -> Result<Answer, IssuerError> {
+    if (200..=299).contains(&response.status) {
+        return read(request, &response.body).map_err(|error| call.malformed(response.status, &error));
+    }
+    let error = refusal(call, response);
+    if is_already_gone(call.exchange, &error) { Ok(Answer::Done) } else { Err(error) }
+}
+
+fn read(request: &Request, body: &[u8]) -> Result<Answer, BodyError> {
+    match request {
+        Request::Discover { issuer, .. } => discovery::answer(issuer, body),
+        Request::Register { scope, auth, .. } => registration::answer(scope, *auth, body),
+        Request::AuthorizeDevice { .. } => device::answer(body),
+        Request::PollDevice { .. } | Request::Refresh { .. } => token::answer(body),
+        Request::Revoke { .. } | Request::Deregister { .. } => Ok(Answer::Done),
+    }
+}
+
+/// What was to be ended has ended before: a token that is dead (RFC 7009 §2.2), a client whose registration
+/// token no longer works because the client is gone (RFC 7592 §2.3).
+fn is_already_gone(exchange: Exchange, error: &IssuerError) -> bool {
+    match exchange {
+        Exchange::Revocation => error.class == ErrorClass::CredentialDead,
+        Exchange::Deregistration => matches!(error.status, Some(401 | 404)),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zeroize::Zeroizing;
+
+    use super::super::call::tests::client;
+    use super::super::wire::ClientAuth;
+    use super::*;
+    use crate::secret::Secret;
+
+    fn interpreted(request: &Request, status: u16, body: &str) -> Result<Answer, IssuerError> {
+        let (call, _) = call_for(request).unwrap();
+        let response = Response { status, retry_after: None, body: Zeroizing::new(body.as_bytes().to_vec()) };
+        interpret(request, &call, &response)
+    }
+
+    fn deregister() -> Request {
+        Request::Deregister {
+            registration_client_uri: "https://iam.example.org/c/1".into(),
+            registration_access_token: Secret::new("rat".into()),
+            transport: Transport::default(),
+        }
+    }
+
+    fn revoke() -> Request {
+        Request::Revoke {
+            endpoint: "https://iam.example.org/revoke".into(),
+            client: client(ClientAuth::Basic),
+            refresh_token: Secret::new("rt".into()),
+            transport: Transport::default(),
+        }
+    }
+
+    #[test]
+    fn what_is_gone_already_counts_as_done() {
+        for (request, status, body) in [
+            (deregister(), 204, ""),
+            (deregister(), 200, "<html>"),
+            (deregister(), 401, ""),
+            (deregister(), 404, ""),
+            (revoke(), 200, ""),
+            (revoke(), 400, r#"{"error":"invalid_grant"}"#),
+            (revoke(), 401, r#"{"error":"invalid_token"}"#),
+        ] {
+            assert!(matches!(interpreted(&request, status, body), Ok(Answer::Done)), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_ended_is_an_error() {
+        for (request, status, body, class) in [
+            (deregister(), 403, "", ErrorClass::Refused),
+            (deregister(), 405, "", ErrorClass::Refused),
+            (deregister(), 503, "", ErrorClass::Busy),
+            (revoke(), 401, r#"{"error":"invalid_client"}"#, ErrorClass::ClientGone),
+            (revoke(), 404, "", ErrorClass::Malformed),
+            (revoke(), 500, "", ErrorClass::Busy),
+        ] {
+            assert_eq!(interpreted(&request, status, body).unwrap_err().class, class, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_page_in_place_of_a_token_says_so() {
+        let request = Request::PollDevice {
+            endpoint: "https://iam.example.org/token".into(),
+            client: client(ClientAuth::Public),
+            device_code: Secret::new("dc".into()),
+            transport: Transport::default(),
+        };
+        let error = interpreted(&request, 200, "<html>eyJsecret</html>").unwrap_err();
+        assert_eq!((error.class, error.status), (ErrorClass::Malformed, Some(200)));
+        assert_eq!(
+            error.message,
+            "iam.example.org answered the poll for a token with something that is not a JSON object"
+        );
+    }
+
+    #[test]
+    fn another_issuers_document_names_both() {
+        let request =
+            Request::Discover { issuer: "https://a.example".into(), transport: Transport::default() };
+        let body = r#"{"issuer":"https://b.example/\u001b[2J","token_endpoint":"https://b.example/t"}"#;
+        let error = interpreted(&request, 200, body).unwrap_err();
+        assert_eq!(error.message, "a.example says that it is the issuer 'https://b.example/[2J'");
+    }
+}

@@ -1,0 +1,176 @@
+//! Dynamic client registration and its undoing (RFC 7591, RFC 7592). Pure; touches nothing.
+
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::body::{BodyError, Object, is_visible};
+use super::call::{Call, Exchange, Payload};
+use super::device::DEVICE_CODE_GRANT;
+use super::url;
+use super::wire::{Answer, Client, ClientAuth, IssuerError};
+use crate::scope::ScopeSet;
+use crate::secret::Secret;
+
+/// Longer identifiers and secrets than any issuer makes; they travel in headers.
+const MAX_CREDENTIAL: usize = 4096;
+
+/// The client's metadata (RFC 7591 §2), POSTed as JSON.
+pub(super) fn call<'r>(
+    endpoint: &str,
+    client_name: &str,
+    scope: &ScopeSet,
+    auth: ClientAuth,
+    initial_access_token: Option<&'r Secret>,
+) -> Result<Call<'r>, IssuerError> {
+    let metadata = json!({
+        "client_name": client_name,
+        "grant_types": [DEVICE_CODE_GRANT, "refresh_token"],
+        // Neither: the device flow does not come back to us, and an absent response_types means "code".
+        "response_types": [],
+        "redirect_uris": [],
+        "scope": scope.to_string(),
+        "token_endpoint_auth_method": auth.name(),
+        // IAM's own, ignored elsewhere (RFC 7591 §2): otherwise each refresh ends the earlier access tokens at
+        // /userinfo and /introspect, while a job still uses them.
+        "clear_access_tokens_on_refresh": false,
+    });
+    let body = Zeroizing::new(metadata.to_string().into_bytes());
+    let call = Call::new(Exchange::Registration, endpoint, Payload::Json(body))?;
+    Ok(match initial_access_token {
+        Some(token) => call.bearer(token),
+        None => call,
+    })
+}
+
+/// Reads the registered client (RFC 7591 §3.2.1).
+pub(super) fn answer(asked: &ScopeSet, auth: ClientAuth, body: &[u8]) -> Result<Answer, BodyError> {
+    let mut fields = Object::parse(body)?;
+    let scope = fields.scope("scope").unwrap_or_else(|| asked.clone());
+    let auth = match fields.take_text("token_endpoint_auth_method") {
+        Some(name) => ClientAuth::from_name(&name)
+            .ok_or(BodyError::Unusable("token_endpoint_auth_method", "this program does not know"))?,
+        None => auth,
+    };
+    let client_id = fields.require_text("client_id")?;
+    if !is_visible(&client_id, MAX_CREDENTIAL) {
+        return Err(BodyError::Unusable("client_id", "is not one word of visible ASCII"));
+    }
+    let client_secret = match auth {
+        ClientAuth::Public => None,
+        ClientAuth::Basic | ClientAuth::Post => Some(client_secret(&mut fields)?),
+    };
+    let (registration_client_uri, registration_access_token) = management(&mut fields);
+    let client =
+        Client { client_id, client_secret, auth, registration_client_uri, registration_access_token };
+    Ok(Answer::Registered { client, scope })
+}
+
+fn client_secret(fields: &mut Object) -> Result<Secret, BodyError> {
+    let secret = Secret::new(fields.require_text("client_secret")?);
+    if is_visible(secret.expose(), MAX_CREDENTIAL) {
+        Ok(secret)
+    } else {
+        Err(BodyError::Unusable("client_secret", "is not one word of visible ASCII"))
+    }
+}
+
+/// URI and token are only of use together; without them the client cannot be deleted by us, which is no
+/// reason to refuse it.
+fn management(fields: &mut Object) -> (Option<String>, Option<Secret>) {
+    let uri = fields.take_text("registration_client_uri").filter(|text| url::endpoint(text).is_ok());
+    let token = fields.take_text("registration_access_token").map(Secret::new);
+    let token = token.filter(|token| is_visible(token.expose(), MAX_CREDENTIAL * 4));
+    match (uri, token) {
+        (Some(uri), Some(token)) => (Some(uri), Some(token)),
+        _ => (None, None),
+    }
+}
+
+/// `DELETE` with the registration token (RFC 7592 §2.3).
+pub(super) fn delete<'r>(uri: &str, token: &'r Secret) -> Result<Call<'r>, IssuerError> {
+    Ok(Call::new(Exchange::Deregistration, uri, Payload::Delete)?.bearer(token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registered(body: &str) -> Result<(Client, ScopeSet), BodyError> {
+        match answer(&ScopeSet::parse("openid storage.read:/"), ClientAuth::Basic, body.as_bytes())? {
+            Answer::Registered { client, scope } => Ok((client, scope)),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_metadata_are_what_issuers_take() {
+        let token = Secret::new("initial-token".into());
+        let scope = ScopeSet::parse("openid wlcg");
+        let call =
+            call("https://a.example/r", "iam-session:x:y", &scope, ClientAuth::Public, Some(&token)).unwrap();
+        let Payload::Json(body) = &call.payload else { panic!() };
+        let sent: serde_json::Value = serde_json::from_slice(body).unwrap();
+        assert_eq!(sent["scope"], "openid wlcg");
+        assert_eq!(sent["token_endpoint_auth_method"], "none");
+        assert_eq!(sent["grant_types"][0], "urn:ietf:params:oauth:grant-type:device_code");
+        assert_eq!(sent["response_types"], serde_json::json!([]));
+        assert!(sent.get("client_id").is_none() && sent.get("client_secret").is_none());
+        assert_eq!(call.quote("initial-token?"), "[redacted]?");
+    }
+
+    #[test]
+    fn an_answer_of_iam_is_read() {
+        let (client, scope) = registered(
+            r#"{"client_id":"5b0e6a6a-0000-4000-8000-000000000001","client_secret":"SECRET","scope":"openid",
+                "created_at":1700000000000,"registration_client_uri":"https://iam.example.org/iam/api/client-registration/5b",
+                "registration_access_token":"eyJr.eyJ4.c2ln","client_secret_expires_at":null,"contacts":[]}"#,
+        )
+        .unwrap();
+        assert_eq!(client.auth, ClientAuth::Basic);
+        assert_eq!(client.client_secret.unwrap().expose(), "SECRET");
+        assert_eq!(client.registration_access_token.unwrap().expose(), "eyJr.eyJ4.c2ln");
+        assert_eq!(scope, ScopeSet::parse("openid"), "what the issuer removed is missing");
+    }
+
+    #[test]
+    fn the_issuers_choice_of_authentication_counts() {
+        let (client, _) =
+            registered(r#"{"client_id":"a","client_secret":"s","token_endpoint_auth_method":"none"}"#)
+                .unwrap();
+        assert!(client.auth == ClientAuth::Public && client.client_secret.is_none());
+        let (client, scope) = registered(
+            r#"{"client_id":"a","client_secret":"s","token_endpoint_auth_method":"client_secret_post"}"#,
+        )
+        .unwrap();
+        assert_eq!(client.auth, ClientAuth::Post);
+        assert_eq!(scope, ScopeSet::parse("openid storage.read:/"), "as asked where the issuer does not say");
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_refused() {
+        for body in [
+            "{}",
+            "<html>",
+            r#"{"client_id":"a"}"#,
+            r#"{"client_id":7,"client_secret":"s"}"#,
+            r#"{"client_id":"","client_secret":"s"}"#,
+            r#"{"client_id":"a\r\nX: y","client_secret":"s"}"#,
+            r#"{"client_id":"a","client_secret":"s\n"}"#,
+            r#"{"client_id":"a","client_secret":"s","token_endpoint_auth_method":"private_key_jwt"}"#,
+        ] {
+            assert!(registered(body).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn management_over_http_or_without_a_token_is_dropped() {
+        for body in [
+            r#"{"client_id":"a","client_secret":"s","registration_client_uri":"http://a/c","registration_access_token":"t"}"#,
+            r#"{"client_id":"a","client_secret":"s","registration_client_uri":"https://a/c"}"#,
+            r#"{"client_id":"a","client_secret":"s","registration_access_token":"t"}"#,
+        ] {
+            let (client, _) = registered(body).unwrap();
+            assert!(client.registration_client_uri.is_none() && client.registration_access_token.is_none());
+        }
+    }
+}

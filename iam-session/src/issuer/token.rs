@@ -1,0 +1,241 @@
+//! The refresh, and the token response of every grant (RFC 6749 §5.1, §6). Pure; touches nothing.
+
+use super::body::{BodyError, Object, is_visible};
+use super::call::{Call, Exchange, failure};
+use super::jwt::{self, Claims};
+use super::wire::{Answer, AudienceMode, Client, ErrorClass, IssuerError, TokenAnswer};
+use crate::scope::ScopeSet;
+use crate::secret::Secret;
+
+/// Longest token; HTCondor reads 16 KiB, xrootd less.
+const MAX_TOKEN: usize = 16 * 1024;
+/// Life of a token of which neither the response nor the token itself says how long it lives: short, so that
+/// the worst is an early refresh. WLCG profile 1.3: at least 15 min.
+const DEFAULT_LIFE: i64 = 600;
+/// Longest life we believe.
+const MAX_LIFE: u64 = 365 * 86400;
+
+/// What a refresh asks for besides the client.
+pub(super) struct Wanted<'r> {
+    pub(super) refresh_token: &'r Secret,
+    pub(super) scope: &'r ScopeSet,
+    /// Space-separated; empty for the issuer's default.
+    pub(super) audience: &'r str,
+    pub(super) audience_mode: AudienceMode,
+}
+
+/// `grant_type=refresh_token`.
+pub(super) fn refresh<'r>(
+    endpoint: &str,
+    client: &'r Client,
+    wanted: &Wanted<'r>,
+) -> Result<Call<'r>, IssuerError> {
+    if wanted.scope.is_empty() {
+        // RFC 6749 §6: no scope means all that was granted, and a session token is narrow.
+        return Err(failure(ErrorClass::Refused, "the refresh was not attempted: it names no scope"));
+    }
+    let scope = wanted.scope.to_string();
+    let mut fields = vec![
+        ("grant_type", "refresh_token"),
+        ("refresh_token", wanted.refresh_token.expose()),
+        ("scope", scope.as_str()),
+    ];
+    add_audience(&mut fields, wanted)?;
+    Ok(Call::form(Exchange::Refresh, endpoint, client, &fields)?.hiding(wanted.refresh_token))
+}
+
+fn add_audience<'f>(fields: &mut Vec<(&'f str, &'f str)>, wanted: &Wanted<'f>) -> Result<(), IssuerError> {
+    match wanted.audience_mode {
+        _ if wanted.audience.trim().is_empty() => (),
+        AudienceMode::Audience => fields.push(("audience", wanted.audience)),
+        AudienceMode::Resource => {
+            fields.extend(wanted.audience.split_whitespace().map(|audience| ("resource", audience)));
+        }
+        AudienceMode::None => {
+            let message = "the refresh was not attempted: this issuer takes no audience";
+            return Err(failure(ErrorClass::AudienceRefused, message));
+        }
+    }
+    Ok(())
+}
+
+/// Reads a token response.
+pub(super) fn answer(body: &[u8]) -> Result<Answer, BodyError> {
+    let mut fields = Object::parse(body)?;
+    if fields.has("token_type") && !is_bearer(&mut fields) {
+        return Err(BodyError::Unusable("token_type", "is not Bearer"));
+    }
+    let access_token = token(&mut fields, "access_token")?.ok_or(BodyError::Missing("access_token"))?;
+    let refresh_token = token(&mut fields, "refresh_token")?;
+    let claims = jwt::claims(access_token.expose());
+    Ok(Answer::Token(TokenAnswer {
+        expires_in: life(&fields, &claims)?,
+        scope: fields.scope("scope"),
+        refresh_token_expires_at: refresh_token
+            .as_ref()
+            .and_then(|token| jwt::claims(token.expose()).expires_at),
+        refresh_token,
+        subject: id_token_subject(&mut fields).or(claims.subject),
+        jti: claims.id,
+        access_token,
+    }))
+}
+
+/// Matched without case (RFC 6749 §5.1). A DPoP or MAC token is of no use in a file.
+fn is_bearer(fields: &mut Object) -> bool {
+    fields.take_text("token_type").is_some_and(|kind| kind.eq_ignore_ascii_case("bearer"))
+}
+
+/// A token that will be one line of a file and one field of a form. Absent, null and empty are the same; any
+/// other type is not harmless, for a rotated refresh token would be lost.
+fn token(fields: &mut Object, field: &'static str) -> Result<Option<Secret>, BodyError> {
+    match fields.take_text(field).map(Secret::new) {
+        Some(token) if is_visible(token.expose(), MAX_TOKEN) => Ok(Some(token)),
+        Some(_) => Err(BodyError::Unusable(field, "is not one line of visible ASCII")),
+        None if fields.has(field) => Err(BodyError::Unusable(field, "is not a text")),
+        None => Ok(None),
+    }
+}
+
+/// Seconds from now. Judged by the response, and only where that is silent by the token's own dates.
+fn life(fields: &Object, claims: &Claims) -> Result<u64, BodyError> {
+    let stated = fields.number("expires_in");
+    let own = || Some(i64::try_from(claims.expires_at?.checked_sub(claims.issued_at?)?).unwrap_or(i64::MAX));
+    match u64::try_from(stated.or_else(own).unwrap_or(DEFAULT_LIFE)) {
+        Ok(life @ 1..) => Ok(life.min(MAX_LIFE)),
+        _ => Err(BodyError::Unusable("expires_in", "says that the token has already ended")),
+    }
+}
+
+fn id_token_subject(fields: &mut Object) -> Option<String> {
+    let token = Secret::new(fields.take_text("id_token")?);
+    jwt::claims(token.expose()).subject
+}
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::BASE64URL_NOPAD;
+
+    use super::super::call::tests::{client, form_of};
+    use super::super::wire::ClientAuth;
+    use super::*;
+
+    fn jwt(payload: &str) -> String {
+        format!("eyJhbGciOiJub25lIn0.{}.", BASE64URL_NOPAD.encode(payload.as_bytes()))
+    }
+
+    fn read(body: &str) -> Result<TokenAnswer, BodyError> {
+        match answer(body.as_bytes())? {
+            Answer::Token(token) => Ok(token),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn form(audience: &str, audience_mode: AudienceMode) -> Result<String, ErrorClass> {
+        let client = client(ClientAuth::Basic);
+        let (token, scope) = (Secret::new("rt".into()), ScopeSet::parse("storage.read:/ openid"));
+        let wanted = Wanted { refresh_token: &token, scope: &scope, audience, audience_mode };
+        refresh("https://a.example/t", &client, &wanted)
+            .map(|call| form_of(&call))
+            .map_err(|error| error.class)
+    }
+
+    #[test]
+    fn a_refresh_names_its_scope_and_its_audience() {
+        let plain = "grant_type=refresh_token&refresh_token=rt&scope=openid+storage.read%3A%2F";
+        assert_eq!(form("", AudienceMode::Audience).unwrap(), plain);
+        assert_eq!(form(" ", AudienceMode::None).unwrap(), plain);
+        assert_eq!(form("a b", AudienceMode::Audience).unwrap(), format!("{plain}&audience=a+b"));
+        assert_eq!(form("a b", AudienceMode::Resource).unwrap(), format!("{plain}&resource=a&resource=b"));
+        assert_eq!(form("a", AudienceMode::None), Err(ErrorClass::AudienceRefused));
+    }
+
+    #[test]
+    fn a_refresh_without_a_scope_is_not_sent() {
+        let (client, token, scope) =
+            (client(ClientAuth::Basic), Secret::new("rt".into()), ScopeSet::parse(""));
+        let wanted =
+            Wanted { refresh_token: &token, scope: &scope, audience: "", audience_mode: AudienceMode::None };
+        assert_eq!(
+            refresh("https://a.example/t", &client, &wanted).err().unwrap().class,
+            ErrorClass::Refused
+        );
+    }
+
+    #[test]
+    fn an_answer_of_iam_is_read() {
+        let access = jwt(r#"{"sub":"sub-at","jti":"jti-1","iat":1,"exp":3601}"#);
+        let refresh = jwt(r#"{"jti":"r","exp":1900000000}"#);
+        let id = jwt(r#"{"sub":"sub-id"}"#);
+        let token = read(&format!(
+            r#"{{"access_token":"{access}","token_type":"Bearer","expires_in":3599,"scope":"openid storage.read:/",
+                "refresh_token":"{refresh}","id_token":"{id}"}}"#
+        ))
+        .unwrap();
+        assert_eq!(token.access_token.expose(), access);
+        assert_eq!((token.expires_in, token.refresh_token_expires_at), (3599, Some(1_900_000_000)));
+        assert_eq!((token.subject.as_deref(), token.jti.as_deref()), (Some("sub-id"), Some("jti-1")));
+        assert_eq!(token.scope, Some(ScopeSet::parse("openid storage.read:/")));
+    }
+
+    #[test]
+    fn an_opaque_token_is_as_good() {
+        let token =
+            read(r#"{"access_token":"opaque","token_type":"bearer","refresh_token":null,"id_token":4}"#)
+                .unwrap();
+        assert_eq!(token.expires_in, 600);
+        assert!(token.scope.is_none() && token.refresh_token.is_none() && token.subject.is_none());
+    }
+
+    #[test]
+    fn life_comes_from_the_answer_then_from_the_token() {
+        let access = jwt(r#"{"iat":1000,"exp":2000}"#);
+        for (stated, life) in [
+            (r#","expires_in":"3600""#, Ok(3600)),
+            (r#","expires_in":3599.5"#, Ok(3599)),
+            (r#","expires_in":9223372036854775808"#, Ok(MAX_LIFE)),
+            (r#","expires_in":{}"#, Ok(1000)),
+            (r#","expires_in":"soon""#, Ok(1000)),
+            (r#","expires_in":null"#, Ok(1000)),
+            ("", Ok(1000)),
+            (r#","expires_in":0"#, Err(())),
+            (r#","expires_in":-1"#, Err(())),
+            (r#","expires_in":"-9""#, Err(())),
+            (r#","expires_in":0.5"#, Err(())),
+        ] {
+            let found =
+                read(&format!(r#"{{"access_token":"{access}"{stated}}}"#)).map(|token| token.expires_in);
+            assert_eq!(found.map_err(drop), life, "{stated}");
+        }
+        let backwards = jwt(r#"{"iat":2000,"exp":1000}"#);
+        assert_eq!(read(&format!(r#"{{"access_token":"{backwards}"}}"#)).unwrap().expires_in, 600);
+        let equal = jwt(r#"{"iat":1000,"exp":1000}"#);
+        assert!(read(&format!(r#"{{"access_token":"{equal}"}}"#)).is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_a_token_is_refused() {
+        let huge = "x".repeat(MAX_TOKEN + 1);
+        for body in [
+            "",
+            "<html><body>Welcome</body></html>",
+            "[]",
+            "{}",
+            r#"{"access_token":null}"#,
+            r#"{"access_token":""}"#,
+            r#"{"access_token":["a"]}"#,
+            r#"{"access_token":"a b"}"#,
+            r#"{"access_token":"a\n"}"#,
+            r#"{"access_token":"a\u0000"}"#,
+            r#"{"access_token":"ä"}"#,
+            r#"{"access_token":"a","token_type":"DPoP"}"#,
+            r#"{"access_token":"a","token_type":1}"#,
+            r#"{"access_token":"a","refresh_token":1}"#,
+            r#"{"access_token":"a","refresh_token":"b\r\nc"}"#,
+            &format!(r#"{{"access_token":"{huge}"}}"#),
+            r#"{"access_token":"a","expires_in":3600"#,
+        ] {
+            assert!(read(body).is_err(), "{body:.60}");
+        }
+    }
+}
