@@ -1,0 +1,337 @@
+//! The helper as it is: its pipes on one side, an issuer that misbehaves over TLS on the other.
+// clippy.toml lets tests unwrap, but does not take what they share for a test.
+#![allow(clippy::unwrap_used)]
+
+mod issuer;
+mod program;
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+
+use issuer::{Answer, Certificate, FakeIssuer, json, with_headers};
+use program::{
+    CLIENT_SECRET, DEVICE_CODE, Helper, REFRESH_TOKEN, REGISTRATION_TOKEN, authorize_device, deregister,
+    discover, poll_device, refresh,
+};
+
+const TOKEN: &str = r#"{"access_token":"at","token_type":"Bearer","expires_in":3600,"scope":"openid"}"#;
+
+fn document(url: &str) -> Answer {
+    json(200, &format!(r#"{{"issuer":"{url}/","token_endpoint":"{url}/token"}}"#))
+}
+
+fn first_line(request: &str) -> &str {
+    request.lines().next().unwrap_or_default()
+}
+
+#[test]
+fn a_document_is_found_and_the_connection_is_kept() {
+    let issuer = FakeIssuer::start(|url, request| match first_line(request) {
+        "GET /.well-known/openid-configuration HTTP/1.1" => document(url),
+        "POST /token HTTP/1.1" => json(200, TOKEN),
+        other => panic!("{other}"),
+    });
+    let mut helper = Helper::start();
+    let reply = helper.ask(&discover(&issuer));
+    assert_eq!(reply["ok"]["issuer"], issuer.url("/"));
+    for _ in 0..3 {
+        assert_eq!(helper.ask(&refresh(&issuer))["ok"]["access_token"], "at");
+    }
+    assert_eq!((issuer.connections(), issuer.requests().len()), (1, 4));
+    helper.finish();
+}
+
+#[test]
+fn a_refresh_is_one_form_with_basic_authentication() {
+    let issuer = FakeIssuer::start(|_, _| json(200, TOKEN));
+    let mut helper = Helper::start();
+    assert_eq!(helper.ask(&refresh(&issuer))["ok"]["expires_in"], 3600);
+    let request = issuer.requests().remove(0);
+    let (head, body) = request.split_once("\r\n\r\n").unwrap();
+    assert_eq!(body, format!("grant_type=refresh_token&refresh_token={REFRESH_TOKEN}&scope=openid"));
+    assert!(head.contains("authorization: Basic ") && head.contains("accept: application/json"), "{head}");
+    assert!(!head.contains(REFRESH_TOKEN) && !head.contains(CLIENT_SECRET), "{head}");
+    helper.finish();
+}
+
+#[test]
+fn an_endless_body_is_cut() {
+    for head in ["HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 400 X\r\nContent-Length: 99999999999\r\n\r\n"] {
+        let issuer = FakeIssuer::start(move |_, _| Answer::Endless(head.to_owned()));
+        let mut helper = Helper::start();
+        let error = helper.fails(&refresh(&issuer));
+        assert_eq!(error.class, "malformed", "{}", error.message);
+        assert!(error.message.starts_with("localhost:"), "{}", error.message);
+        helper.finish();
+    }
+}
+
+#[test]
+fn an_endless_page_of_an_overloaded_issuer_is_not_read() {
+    let issuer = FakeIssuer::start(|_, _| {
+        Answer::Endless("HTTP/1.1 503 X\r\nRetry-After: 31536000\r\n\r\n".to_owned())
+    });
+    let mut helper = Helper::start();
+    let error = helper.fails(&refresh(&issuer));
+    assert_eq!((error.class.as_str(), error.retry_after), ("busy", Some(3600)));
+    helper.finish();
+}
+
+#[test]
+fn an_endless_head_is_cut() {
+    let issuer = FakeIssuer::start(|_, _| Answer::Endless("HTTP/1.1 200 OK\r\nX: ".to_owned()));
+    let mut helper = Helper::start();
+    assert_eq!(helper.fails(&discover(&issuer)).class, "unreachable");
+    helper.finish();
+}
+
+#[test]
+fn a_page_is_no_answer() {
+    let issuer =
+        FakeIssuer::start(|_, _| with_headers(200, "Content-Type: text/html\r\n", "<html>Welcome</html>"));
+    let mut helper = Helper::start();
+    for request in [discover(&issuer), refresh(&issuer), poll_device(&issuer), authorize_device(&issuer)] {
+        assert_eq!(helper.fails(&request).class, "malformed");
+    }
+    helper.finish();
+}
+
+#[test]
+fn an_overloaded_issuer_says_when_to_come_back() {
+    let issuer = FakeIssuer::start(|_, _| with_headers(503, "Retry-After: 17\r\n", "<html>"));
+    let mut helper = Helper::start();
+    let error = helper.fails(&refresh(&issuer));
+    assert_eq!((error.class.as_str(), error.retry_after), ("busy", Some(17)));
+    assert_eq!(issuer.requests().len(), 1, "whether to try again is not the helper's to decide");
+    helper.finish();
+}
+
+#[test]
+fn an_unknown_client_is_an_empty_404() {
+    let issuer = FakeIssuer::start(|_, _| with_headers(404, "", ""));
+    let mut helper = Helper::start();
+    assert_eq!(helper.fails(&authorize_device(&issuer)).class, "client_gone");
+    assert_eq!(helper.fails(&refresh(&issuer)).class, "malformed");
+    assert_eq!(helper.ask(&deregister(&issuer))["ok"]["answer"], "done");
+    helper.finish();
+}
+
+#[test]
+fn secrets_that_the_issuer_repeats_are_not_passed_on() {
+    let issuer = FakeIssuer::start(|_, request| {
+        // What this request carried; the client secret came encoded in its head.
+        let sent =
+            [REFRESH_TOKEN, DEVICE_CODE, REGISTRATION_TOKEN].into_iter().filter(|it| request.contains(it));
+        let echo =
+            sent.chain([CLIENT_SECRET]).filter(|it| !request.starts_with("DELETE") || *it != CLIENT_SECRET);
+        let echo = echo.collect::<Vec<_>>().join(" \\u001b[31m ");
+        json(403, &format!(r#"{{"error":"invalid_token","error_description":"Invalid: {echo}"}}"#))
+    });
+    let mut helper = Helper::start();
+    for request in [refresh(&issuer), poll_device(&issuer), deregister(&issuer)] {
+        let error = helper.fails(&request); // looks for secrets itself
+        assert!(error.message.contains("Invalid: [redacted]"), "{}", error.message);
+    }
+    helper.finish();
+}
+
+#[test]
+fn a_redirect_within_the_origin_is_followed_for_discovery() {
+    let issuer = FakeIssuer::start(|url, request| match first_line(request) {
+        "GET /.well-known/openid-configuration HTTP/1.1" => with_headers(302, "Location: /elsewhere\r\n", ""),
+        "GET /elsewhere HTTP/1.1" => document(url),
+        other => panic!("{other}"),
+    });
+    let mut helper = Helper::start();
+    assert_eq!(helper.ask(&discover(&issuer))["ok"]["answer"], "discovered");
+    helper.finish();
+}
+
+#[test]
+fn a_redirect_to_another_host_names_both() {
+    for target in
+        ["https://evil.example/x", "http://localhost/x", "//evil.example:1/x", "https://localhost/x"]
+    {
+        let issuer = FakeIssuer::start(move |_, _| with_headers(302, &format!("Location: {target}\r\n"), ""));
+        let mut helper = Helper::start();
+        let error = helper.fails(&discover(&issuer));
+        assert_eq!(error.class, "malformed");
+        let host = target.split('/').nth(2).unwrap();
+        assert!(error.message.starts_with("localhost:") && error.message.contains(host), "{}", error.message);
+        helper.finish();
+    }
+}
+
+#[test]
+fn redirects_in_a_circle_end() {
+    let issuer = FakeIssuer::start(|_, _| with_headers(307, "Location: /again\r\n", ""));
+    let mut helper = Helper::start();
+    assert_eq!(helper.fails(&discover(&issuer)).class, "malformed");
+    assert_eq!(issuer.requests().len(), 4);
+    helper.finish();
+}
+
+#[test]
+fn a_credential_never_follows_a_redirect() {
+    let issuer = FakeIssuer::start(|_, _| with_headers(307, "Location: /token2\r\n", ""));
+    let mut helper = Helper::start();
+    for request in [refresh(&issuer), poll_device(&issuer), deregister(&issuer)] {
+        assert_eq!(helper.fails(&request).class, "malformed");
+    }
+    assert_eq!(issuer.requests().len(), 3);
+    helper.finish();
+}
+
+#[test]
+fn a_certificate_must_be_valid_for_the_name_and_now() {
+    for (certificate, words) in
+        [(Certificate::Expired, "has expired"), (Certificate::AnotherName, "another name")]
+    {
+        let issuer = FakeIssuer::with_certificate(certificate, |_, _| json(200, TOKEN));
+        let mut helper = Helper::start();
+        let error = helper.fails(&refresh(&issuer));
+        assert_eq!(error.class, "unreachable");
+        assert!(error.message.contains(words), "{}", error.message);
+        assert!(issuer.requests().is_empty());
+        helper.finish();
+    }
+}
+
+#[test]
+fn the_environment_adds_neither_a_ca_nor_a_proxy() {
+    let issuer = FakeIssuer::start(|_, _| json(200, TOKEN));
+    let unused = TcpListener::bind("127.0.0.1:0").unwrap();
+    let proxy = format!("http://{}", unused.local_addr().unwrap());
+    let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"];
+    let mut environment: Vec<_> = names.map(|name| (name, proxy.as_str())).to_vec();
+    environment.extend([("SSL_CERT_FILE", issuer.ca_file()), ("SSLKEYLOGFILE", "/dev/stderr")]);
+    let mut helper = Helper::with_environment(&environment);
+    assert_eq!(helper.ask(&refresh(&issuer))["ok"]["access_token"], "at", "no proxy is used");
+    let mut request = refresh(&issuer);
+    request["transport"] = serde_json::json!({});
+    let error = helper.fails(&request);
+    assert_eq!(error.class, "unreachable");
+    assert_eq!(issuer.requests().len(), 1, "the user's CA is not trusted: {}", error.message);
+    helper.finish();
+}
+
+#[test]
+fn a_directory_of_cas_may_hold_other_things() {
+    let issuer = FakeIssuer::start(|_, _| json(200, TOKEN));
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cas-{}", std::process::id()));
+    fs::create_dir_all(&directory).unwrap();
+    fs::write(directory.join("broken.pem"), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+        .unwrap();
+    fs::write(directory.join("1ea2c5b6.r0"), "a revocation list").unwrap();
+    fs::write(directory.join("binary.crt"), [0xff; 1000]).unwrap();
+    fs::create_dir_all(directory.join("directory.0")).unwrap();
+    nix::unistd::mkfifo(&directory.join("fifo.pem"), nix::sys::stat::Mode::S_IRUSR).unwrap_or_default();
+    fs::copy(issuer.ca_file(), directory.join("1ea2c5b6.0")).unwrap();
+    let mut request = refresh(&issuer);
+    request["transport"] = serde_json::json!({"ca_dir": directory});
+    let mut helper = Helper::start();
+    assert_eq!(helper.ask(&request)["ok"]["access_token"], "at");
+    helper.finish();
+    fs::remove_dir_all(&directory).unwrap();
+}
+
+#[test]
+fn a_ca_file_that_cannot_be_read_is_named() {
+    let issuer = FakeIssuer::start(|_, _| json(200, TOKEN));
+    let mut request = refresh(&issuer);
+    request["transport"] = serde_json::json!({"ca_file": "/nonexistent/ca.pem"});
+    let mut helper = Helper::start();
+    let error = helper.fails(&request);
+    assert!(
+        error.class == "unreachable" && error.message.contains("/nonexistent/ca.pem"),
+        "{}",
+        error.message
+    );
+    assert_eq!(helper.ask(&refresh(&issuer))["ok"]["access_token"], "at", "and the next request is served");
+    helper.finish();
+}
+
+#[test]
+fn a_connection_cut_in_mid_answer_is_not_tried_again() {
+    for bytes in [
+        "",
+        "HTTP/1.1 200",
+        "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"access_token\":\"at\"",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"acc\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n",
+    ] {
+        let issuer = FakeIssuer::start(move |_, _| Answer::Cut(bytes.to_owned()));
+        let mut helper = Helper::start();
+        assert_eq!(helper.fails(&refresh(&issuer)).class, "unreachable", "{bytes}");
+        assert_eq!(issuer.requests().len(), 1, "{bytes}");
+        helper.finish();
+    }
+}
+
+#[test]
+fn a_refresh_that_was_read_on_a_kept_connection_is_not_sent_again() {
+    let issuer = FakeIssuer::start(|url, request| match first_line(request) {
+        "POST /token HTTP/1.1" => Answer::Cut(String::new()),
+        _ => document(url),
+    });
+    let mut helper = Helper::start();
+    helper.ask(&discover(&issuer));
+    assert_eq!(helper.fails(&refresh(&issuer)).class, "unreachable");
+    assert_eq!((issuer.requests().len(), issuer.connections()), (2, 1));
+    assert_eq!(helper.ask(&discover(&issuer))["ok"]["answer"], "discovered", "on a new connection");
+    helper.finish();
+}
+
+#[test]
+fn who_does_not_listen_or_speak_tls_is_out_of_reach() {
+    let issuer = FakeIssuer::start(|_, _| json(200, TOKEN));
+    let mut helper = Helper::start();
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for (endpoint, words) in [
+        (format!("https://localhost:{}/token", closed.port()), "refused"),
+        ("https://name.invalid/token".to_owned(), "name.invalid"),
+    ] {
+        let mut request = refresh(&issuer);
+        request["endpoint"] = endpoint.into();
+        let error = helper.fails(&request);
+        assert_eq!(error.class, "unreachable");
+        assert!(error.message.contains(words), "{}", error.message);
+    }
+    helper.finish();
+}
+
+#[test]
+fn nothing_is_sent_in_clear() {
+    let issuer = FakeIssuer::start(|_, _| json(200, TOKEN));
+    let mut helper = Helper::start();
+    for request in [refresh(&issuer), authorize_device(&issuer), poll_device(&issuer)] {
+        let mut request = request;
+        request["endpoint"] = issuer.url("/token").replace("https:", "http:").into();
+        let error = helper.fails(&request);
+        assert!(error.class == "refused" && error.message.contains("https://"), "{}", error.message);
+    }
+    assert!(issuer.requests().is_empty());
+    helper.finish();
+}
+
+#[test]
+fn a_line_that_is_no_request_is_answered_and_the_next_is_served() {
+    let issuer = FakeIssuer::start(|url, _| document(url));
+    let mut helper = Helper::start();
+    for line in ["", "{", REFRESH_TOKEN, &format!(r#"{{"request":"{REFRESH_TOKEN}"}}"#)] {
+        assert_eq!(helper.ask_raw(line)["error"]["class"], "refused");
+    }
+    assert_eq!(helper.ask(&discover(&issuer))["ok"]["answer"], "discovered");
+    helper.finish();
+}
+
+#[test]
+fn the_helper_leaves_no_core() {
+    let mut helper = Helper::start();
+    helper.ask_raw("");
+    let limits = fs::read_to_string(format!("/proc/{}/limits", helper.pid())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
+    helper.finish();
+}
