@@ -4,7 +4,6 @@ use super::body::{BodyError, Object};
 use super::call::{Call, Exchange, Payload};
 use super::url;
 use super::wire::{Answer, ClientAuth, Endpoints, IssuerError};
-use crate::scope::ScopeSet;
 
 /// Below the issuer's URL, whose path is kept (§4).
 const WELL_KNOWN: &str = "/.well-known/openid-configuration";
@@ -31,7 +30,7 @@ pub(super) fn answer(asked: &str, body: &[u8]) -> Result<Answer, BodyError> {
         registration: endpoint(&mut document, "registration_endpoint")?,
         revocation: endpoint(&mut document, "revocation_endpoint")?,
     };
-    let scopes_supported = document.scope("scopes_supported").unwrap_or_else(|| ScopeSet::parse(""));
+    let scopes_supported = document.scope("scopes_supported").unwrap_or_default();
     Ok(Answer::Discovered { issuer, endpoints, scopes_supported, auth_methods: auth_methods(&document) })
 }
 
@@ -83,6 +82,7 @@ impl ClientAuth {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scope::ScopeSet;
 
     const IAM: &str = r#"{"issuer":"https://iam.example.org/","token_endpoint":"https://iam.example.org/token",
         "device_authorization_endpoint":"https://login.example.org/devicecode",

@@ -11,11 +11,13 @@ use super::wire::{ErrorClass, IssuerError};
 /// Longest quotation of an issuer in a message.
 const MAX_QUOTE: usize = 200;
 
-/// The OAuth error of a body (RFC 6749 §5.2); both texts empty where there is none.
+/// The OAuth error of a body (RFC 6749 §5.2); all texts empty where there is none.
 #[derive(Default)]
 struct OAuthError {
     code: String,
     description: String,
+    /// Of `invalid_scope`, where the issuer says which.
+    scope: String,
 }
 
 /// Classifies an answer that is not 2xx.
@@ -29,8 +31,9 @@ pub(super) fn refusal(call: &Call<'_>, response: &Response) -> IssuerError {
 impl OAuthError {
     fn read(body: &[u8]) -> Self {
         let Ok(mut fields) = Object::parse(body) else { return Self::default() };
+        let scope = fields.scope("scope").unwrap_or_default().to_string();
         let mut text = |field| fields.take_text(field).unwrap_or_default();
-        Self { code: text("error"), description: text("error_description") }
+        Self { code: text("error"), description: text("error_description"), scope }
     }
 
     fn says(&self, words: &str) -> bool {
@@ -147,7 +150,7 @@ fn sentence(class: ErrorClass, call: &Call<'_>, status: u16) -> String {
 }
 
 fn quotation(call: &Call<'_>, error: &OAuthError) -> String {
-    let said = [error.code.as_str(), error.description.as_str()];
+    let said = [error.code.as_str(), error.description.as_str(), error.scope.as_str()];
     let said: Vec<_> = said.into_iter().filter(|text| !text.is_empty()).collect();
     let quote = call.quote(&said.join(": "));
     if quote.is_empty() { String::new() } else { format!(": {}", shorten(&quote, MAX_QUOTE)) }

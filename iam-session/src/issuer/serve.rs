@@ -25,7 +25,8 @@ pub fn main() -> ExitCode {
     match harden().map_err(io::Error::from).and_then(|()| serve_standard_streams()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("helper: {error}");
+            // Not eprintln, which panics where nobody reads any more.
+            let _ = writeln!(io::stderr(), "helper: {error}");
             ExitCode::FAILURE
         }
     }

@@ -6,8 +6,10 @@ mod issuer;
 mod program;
 
 use std::fs;
-use std::net::TcpListener;
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::thread;
 
 use issuer::{Answer, Certificate, FakeIssuer, json, with_headers};
 use program::{
@@ -214,6 +216,39 @@ fn the_environment_adds_neither_a_ca_nor_a_proxy() {
     assert_eq!(error.class, "unreachable");
     assert_eq!(issuer.requests().len(), 1, "the user's CA is not trusted: {}", error.message);
     helper.finish();
+}
+
+#[test]
+fn a_proxy_of_the_provider_is_used() {
+    let issuer = FakeIssuer::start(|_, _| json(200, TOKEN));
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut request = refresh(&issuer);
+    request["transport"]["proxy"] = format!("http://{}", proxy.local_addr().unwrap()).into();
+    let proxied = thread::spawn(move || tunnel(&proxy));
+    let mut helper = Helper::start();
+    assert_eq!(helper.ask(&request)["ok"]["access_token"], "at");
+    helper.finish();
+    let asked = proxied.join().unwrap();
+    assert!(asked.starts_with("CONNECT localhost:") && !asked.contains(REFRESH_TOKEN), "{asked}");
+}
+
+/// One tunnel (RFC 9110 §9.3.6); gives back what was asked for.
+fn tunnel(proxy: &TcpListener) -> String {
+    let (mut client, _) = proxy.accept().unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        client.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).unwrap();
+    let target = head.split_whitespace().nth(1).unwrap();
+    let mut server = TcpStream::connect(target.replace("localhost", "127.0.0.1")).unwrap();
+    client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+    let (mut from_server, mut to_client) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+    thread::spawn(move || io::copy(&mut from_server, &mut to_client));
+    io::copy(&mut client, &mut server).unwrap_or_default();
+    head
 }
 
 #[test]

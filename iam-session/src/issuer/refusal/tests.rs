@@ -204,6 +204,14 @@ fn the_issuers_words_are_quoted_without_secrets() {
 }
 
 #[test]
+fn a_refused_scope_is_named_where_the_issuer_names_it() {
+    let body = r#"{"error":"invalid_scope","error_description":"missing requested scope","scope":"storage.create:/"}"#;
+    assert!(
+        refused(Exchange::Refresh, 400, body).message.ends_with("missing requested scope: storage.create:/")
+    );
+}
+
+#[test]
 fn retry_after_is_passed_on() {
     let call = Call::new(Exchange::Refresh, "https://iam.example.org/x", Payload::Get).unwrap();
     let response = Response { retry_after: Some(7), ..response(503, "") };
