@@ -1,7 +1,7 @@
 //! What is said to an issuer and what it answers: the types that cross the helper's pipes, and the helper itself.
 //!
 //! `wire` is the contract (PROTOCOL.md, section 4); the rest is the helper's own and is only built with it.
-//! There, each kind of request is a pure function to a [`call::Call`] and a pure function from the answer's
+//! There, each kind of request is a pure function to a `call::Call` and a pure function from the answer's
 //! bytes; `transport` is the only file that touches the network, `roots` the only one that reads CA files.
 
 pub mod wire;
