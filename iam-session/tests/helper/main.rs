@@ -261,7 +261,7 @@ fn a_directory_of_cas_may_hold_other_things() {
     fs::write(directory.join("1ea2c5b6.r0"), "a revocation list").unwrap();
     fs::write(directory.join("binary.crt"), [0xff; 1000]).unwrap();
     fs::create_dir_all(directory.join("directory.0")).unwrap();
-    nix::unistd::mkfifo(&directory.join("fifo.pem"), nix::sys::stat::Mode::S_IRUSR).unwrap_or_default();
+    nix::unistd::mkfifo(&directory.join("fifo.pem"), nix::sys::stat::Mode::S_IRUSR).unwrap();
     fs::copy(issuer.ca_file(), directory.join("1ea2c5b6.0")).unwrap();
     let mut request = refresh(&issuer);
     request["transport"] = serde_json::json!({"ca_dir": directory});
