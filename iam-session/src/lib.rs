@@ -5,8 +5,10 @@
 #![forbid(unsafe_code)]
 
 pub mod account;
+pub mod cli;
 pub mod client;
 pub mod clock;
+mod commands;
 pub mod config;
 pub mod helper;
 pub mod issuer;

@@ -55,6 +55,18 @@ impl<'a> Wait<'a> {
         Self { interrupt: descriptor, ..self }
     }
 
+    /// Waits for the deadline.
+    ///
+    /// # Errors
+    /// [`LineError::Interrupted`] as soon as `interrupt` is readable.
+    pub fn sleep(&self, interrupt: BorrowedFd<'_>) -> Result<(), LineError> {
+        match self.until(interrupt, PollFlags::POLLIN) {
+            Err(LineError::TimedOut) => Ok(()),
+            Ok(()) => Err(LineError::Interrupted),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Waits for `events` on `descriptor`.
     fn until(&self, descriptor: BorrowedFd<'_>, events: PollFlags) -> Result<(), LineError> {
         loop {
