@@ -22,7 +22,7 @@ use crate::protocol::{Failure, FailureKind};
 
 /// A fresh access token for every login session.
 #[derive(Parser)]
-#[command(name = "iam-session", version, after_help = AFTER_HELP)]
+#[command(name = "iam-session", version, override_usage = "iam-session [COMMAND]", after_help = AFTER_HELP)]
 enum Cli {
     /// Print an access token
     Token(TokenArgs),
