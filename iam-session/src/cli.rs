@@ -129,6 +129,28 @@ mod tests {
     }
 
     #[test]
+    fn every_option_is_in_the_manual() {
+        for (command, page) in [
+            (TokenArgs::command(), include_str!("../../packaging/man/iam-session-token.1")),
+            (EnrollArgs::command(), include_str!("../../packaging/man/iam-session-enroll.1")),
+            (StatusArgs::command(), include_str!("../../packaging/man/iam-session-status.1")),
+            (ForgetArgs::command(), include_str!("../../packaging/man/iam-session-forget.1")),
+        ] {
+            let page = page.replace("\\-", "-");
+            for name in command.get_arguments().filter_map(|argument| argument.get_long()) {
+                assert!(page.contains(&format!("--{name}")), "{}: --{name}", command.get_name());
+            }
+        }
+        let page = include_str!("../../packaging/man/iam-session.1");
+        for command in Cli::command().get_subcommands() {
+            assert!(
+                page.contains(&format!("B {}", command.get_name()))
+                    || page.contains(&format!("BR {} ", command.get_name()))
+            );
+        }
+    }
+
+    #[test]
     fn a_mistake_is_one_line() {
         assert_eq!(
             error::<TokenArgs>("iam-session token --jsn"),

@@ -175,6 +175,20 @@ mod tests {
     }
 
     #[test]
+    fn the_shipped_files_and_the_manual_agree_with_us() {
+        for (file, text) in [
+            ("wlcg.toml", include_str!("../../../packaging/config/issuers.d/wlcg.toml")),
+            ("egi.toml", include_str!("../../../packaging/config/issuers.d/egi.toml")),
+        ] {
+            assert!(parse(file, text).is_ok(), "{file}");
+        }
+        let page = include_str!("../../../packaging/man/iam-session-issuers.5");
+        for key in KEYS {
+            assert!(page.contains(&format!(".B {key}\n")), "{key}");
+        }
+    }
+
+    #[test]
     fn a_mistake_is_one_line_with_its_place() {
         for (path, text, expected) in [
             ("p.toml", "", format!("p.toml:1: 'issuer' is missing; accepted: {ISSUER}")),

@@ -204,6 +204,27 @@ mod tests {
     }
 
     #[test]
+    fn the_sample_shows_every_key_and_the_true_defaults() {
+        let sample = include_str!("../../../packaging/config/config.toml");
+        assert_eq!(parse(sample), Ok(Site::default()));
+        // A key is commented out with '#' alone, prose with '# '.
+        let keys =
+            sample.lines().filter_map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')));
+        let site = parse(&keys.collect::<Vec<_>>().join("\n")).unwrap();
+        let default = Site::default();
+        assert_eq!((site.session_scope, site.store_dir), (default.session_scope, default.store_dir));
+        assert!(site.site.is_some() && site.default_provider.is_some() && site.allowed_issuers.is_some());
+    }
+
+    #[test]
+    fn every_key_is_in_the_manual() {
+        let page = include_str!("../../../packaging/man/iam-session.toml.5");
+        for key in KEYS {
+            assert!(page.contains(&format!(".B {key}\n")), "{key}");
+        }
+    }
+
+    #[test]
     fn later_files_win() {
         let directory = std::env::temp_dir().join(format!("iam-session-site-{}", std::process::id()));
         std::fs::create_dir_all(directory.join("config.d")).unwrap();

@@ -1,4 +1,4 @@
-//! Everything about an enrolment that is settled before the issuer is asked. Pure; touches nothing.
+//! Everything about an enrolment that is settled before the issuer is asked. Asks for the host's name.
 
 use std::ffi::OsString;
 use std::path::Path;
