@@ -132,7 +132,7 @@ fn a_person_is_told_what_to_do_and_what_to_look_for() {
     for expected in [
         "Enrolling alice on ",
         " with https://i.example/ (Test) as account 'wlcg'.\n",
-        "open  https://i.example/device?user_code=ABCD\n",
+        "open  https://i.example/device?user_code=ABCD\nor                   https://i.example/device\n",
         "The code is          ABCD\n",
         "The page must show the client 'iam-session:example:alice'.",
         "Nobody from the site ever sends you a code",

@@ -86,10 +86,13 @@ impl Report {
 
 fn instructions(plan: &Plan, code: &Code) -> String {
     let name = plan.provider.name.as_deref().map(|name| format!(" ({name})")).unwrap_or_default();
+    // Without a camera it is the short address that is typed on the other device.
+    let short = code.verification_uri_complete.as_ref();
+    let short = short.map(|_| format!("or                   {}\n", printable(&code.verification_uri)));
     format!(
         "Enrolling {user} on {host} with {issuer} as account '{account}'.\n\
          \n\
-         On any device, open  {link}\n\
+         On any device, open  {link}\n{short}\
          The code is          {code}\n\
          \n\
          The page must show the client '{client}'. If it shows another one, do not approve.\n\
@@ -99,6 +102,7 @@ fn instructions(plan: &Plan, code: &Code) -> String {
         issuer = printable(&format!("{}{name}", plan.provider.issuer)),
         account = plan.account,
         link = printable(code.link()),
+        short = short.unwrap_or_default(),
         code = printable(&code.user_code),
         client = printable(&plan.client_name),
     )
