@@ -4,9 +4,17 @@
 //! between them and the code of each. It has no unsafe code, and without the `helper` feature no HTTP or TLS.
 #![forbid(unsafe_code)]
 
+pub mod account;
+pub mod cli;
+pub mod client;
 pub mod clock;
+mod commands;
+pub mod config;
+pub mod helper;
 pub mod issuer;
+pub mod line;
 pub mod paths;
 pub mod protocol;
 pub mod scope;
 pub mod secret;
+pub mod text;

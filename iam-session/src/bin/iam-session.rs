@@ -1,3 +1,8 @@
 //! Dispatch only.
 #![forbid(unsafe_code)]
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    iam_session::cli::run(std::env::args_os().collect())
+}

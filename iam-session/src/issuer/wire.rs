@@ -78,6 +78,19 @@ pub struct Client {
     pub registration_access_token: Option<Secret>,
 }
 
+impl Client {
+    /// A second copy: each request carries the client that makes it.
+    pub fn duplicate(&self) -> Self {
+        Self {
+            client_id: self.client_id.clone(),
+            client_secret: self.client_secret.as_ref().map(Secret::duplicate),
+            auth: self.auth,
+            registration_client_uri: self.registration_client_uri.clone(),
+            registration_access_token: self.registration_access_token.as_ref().map(Secret::duplicate),
+        }
+    }
+}
+
 /// The endpoints of one issuer, pinned at enrolment (OpenID Connect Discovery §3, RFC 8414, RFC 8628 §4).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoints {

@@ -1,0 +1,172 @@
+//! The command line: which command is meant, and how its end becomes an exit code. Touches the standard streams.
+//!
+//! `token` runs in scripts, often: the first argument is matched by hand, so that only the parser of the one
+//! command is built. The parser of the whole line is for help, versions and mistakes.
+
+mod outcome;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::{Error as ParseError, ErrorKind};
+
+pub(crate) use outcome::{Exit, Outcome, Stop, print, print_error, warn};
+
+use crate::commands::enroll::EnrollArgs;
+use crate::commands::forget::ForgetArgs;
+use crate::commands::status::StatusArgs;
+use crate::commands::token::TokenArgs;
+use crate::commands::{enroll, forget, status, token};
+use crate::protocol::{Failure, FailureKind};
+
+/// A fresh access token for every login session.
+#[derive(Parser)]
+#[command(name = "iam-session", version, override_usage = "iam-session [COMMAND]", after_help = AFTER_HELP)]
+enum Cli {
+    /// Print an access token
+    Token(TokenArgs),
+    /// Show how the session stands; also 'iam-session' alone
+    Status(StatusArgs),
+    /// Enrol with an issuer, once, with a browser on any device
+    #[command(visible_alias = "login")]
+    Enroll(EnrollArgs),
+    /// Revoke, deregister and remove an account
+    Forget(ForgetArgs),
+}
+
+const AFTER_HELP: &str = "\
+Exit status: 0 ok, 1 failed, 2 usage, 3 not enrolled, 4 no agent, 5 refused or fewer scopes than asked,
+6 locked, 7 issuer out of reach. Manual: iam-session(1).";
+
+/// Runs the command that `arguments` (the program's name first) ask for.
+pub fn run(arguments: Vec<OsString>) -> ExitCode {
+    match execute(arguments) {
+        Ok(exit) => exit.code(),
+        Err(stop) => stop.report(),
+    }
+}
+
+fn execute(arguments: Vec<OsString>) -> Outcome {
+    let command = arguments.get(1).map(|argument| argument.to_str().unwrap_or_default());
+    match command {
+        None => status::run(&StatusArgs::default()),
+        Some("token") => token::run(parse(arguments)?),
+        Some("status") => status::run(&parse(arguments)?),
+        Some("enroll" | "login") => enroll::run(parse(arguments)?),
+        Some("forget") => forget::run(parse(arguments)?),
+        Some(_) => whole_line(arguments),
+    }
+}
+
+/// One command's own parser; the program's name is left out, for the command stands in its place.
+fn parse<T: Parser>(arguments: Vec<OsString>) -> Result<T, Stop> {
+    T::try_parse_from(arguments.into_iter().skip(1)).map_err(|error| {
+        let command = T::command();
+        let name = command.get_bin_name().unwrap_or("iam-session").to_owned();
+        help_or_mistake(&error, &name)
+    })
+}
+
+fn whole_line(arguments: Vec<OsString>) -> Outcome {
+    match Cli::try_parse_from(arguments) {
+        Ok(Cli::Token(args)) => token::run(args),
+        Ok(Cli::Status(args)) => status::run(&args),
+        Ok(Cli::Enroll(args)) => enroll::run(args),
+        Ok(Cli::Forget(args)) => forget::run(args),
+        Err(error) => Err(help_or_mistake(&error, "iam-session")),
+    }
+}
+
+/// `--help` and `--version` are results; everything else is one line and what to do.
+fn help_or_mistake(error: &ParseError, command: &str) -> Stop {
+    let text = error.render().to_string();
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        return print(text.as_bytes()).map_or_else(|stop| stop, |()| Stop::Done);
+    }
+    Stop::Failure(mistake(&text, command))
+}
+
+/// clap writes paragraphs: what is wrong, perhaps a tip, the usage, a pointer to the help.
+fn mistake(text: &str, command: &str) -> Failure {
+    let mut paragraphs = text.split("\n\n").map(joined);
+    let what = paragraphs.next().unwrap_or_default();
+    let tip = paragraphs.find_map(|paragraph| paragraph.strip_prefix("tip: ").map(str::to_owned));
+    let help = format!("see '{command} --help'");
+    Failure {
+        error: what.strip_prefix("error: ").unwrap_or(&what).to_owned(),
+        info: Some(tip.map_or_else(|| help.clone(), |tip| format!("{tip}; {help}"))),
+        kind: FailureKind::Usage,
+    }
+}
+
+fn joined(paragraph: &str) -> String {
+    paragraph.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn error<T: Parser>(line: &str) -> String {
+        let parsed = parse::<T>(line.split(' ').map(OsString::from).collect());
+        match parsed {
+            Ok(_) => "accepted".to_owned(),
+            Err(Stop::Failure(failure)) => format!("{}; {}", failure.error, failure.info.unwrap_or_default()),
+            Err(_) => "help".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_whole_command_line_is_consistent() {
+        Cli::command().debug_assert();
+        TokenArgs::command().debug_assert();
+        EnrollArgs::command().debug_assert();
+        StatusArgs::command().debug_assert();
+        ForgetArgs::command().debug_assert();
+    }
+
+    #[test]
+    fn every_option_is_in_the_manual() {
+        for (command, page) in [
+            (TokenArgs::command(), include_str!("../../packaging/man/iam-session-token.1")),
+            (EnrollArgs::command(), include_str!("../../packaging/man/iam-session-enroll.1")),
+            (StatusArgs::command(), include_str!("../../packaging/man/iam-session-status.1")),
+            (ForgetArgs::command(), include_str!("../../packaging/man/iam-session-forget.1")),
+        ] {
+            let page = page.replace("\\-", "-");
+            for name in command.get_arguments().filter_map(|argument| argument.get_long()) {
+                assert!(page.contains(&format!("--{name}")), "{}: --{name}", command.get_name());
+            }
+        }
+        let page = include_str!("../../packaging/man/iam-session.1");
+        for command in Cli::command().get_subcommands() {
+            assert!(
+                page.contains(&format!("B {}", command.get_name()))
+                    || page.contains(&format!("BR {} ", command.get_name()))
+            );
+        }
+    }
+
+    #[test]
+    fn a_mistake_is_one_line() {
+        assert_eq!(
+            error::<TokenArgs>("iam-session token --jsn"),
+            "unexpected argument '--jsn' found; a similar argument exists: '--json'; see 'iam-session token --help'"
+        );
+        assert_eq!(
+            error::<ForgetArgs>("iam-session forget"),
+            "the following required arguments were not provided: <NAME>; see 'iam-session forget --help'"
+        );
+        assert_eq!(
+            error::<TokenArgs>("iam-session token --min-valid soon"),
+            "invalid value 'soon' for '--min-valid <SECONDS>': invalid digit found in string; see 'iam-session token --help'"
+        );
+        assert_eq!(
+            error::<TokenArgs>("iam-session token --force --min-valid 5"),
+            "the argument '--force' cannot be used with '--min-valid <SECONDS>'; see 'iam-session token --help'"
+        );
+    }
+}

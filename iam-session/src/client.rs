@@ -1,0 +1,117 @@
+//! The command line's side of the agent's socket. Touches that socket and the directories it may lie in.
+
+mod error;
+mod find;
+
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::socket::sockopt::{PeerCredentials, SendTimeout};
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, setsockopt, socket,
+};
+use nix::sys::time::TimeVal;
+use serde::de::DeserializeOwned;
+
+pub use error::ClientError;
+pub use find::Places;
+
+use crate::line::{self, LineError, Lines, Wait};
+use crate::protocol::{MAX_LINE, Reply, Request};
+
+/// A mint takes up to 60 s (a busy issuer, and the lock of another mint); some more for what surrounds it.
+const PATIENCE_MINT: Duration = Duration::from_secs(75);
+/// Forgetting asks the issuer twice, each time for at most 45 s.
+const PATIENCE_FORGET: Duration = Duration::from_secs(105);
+/// What the agent answers from memory.
+const PATIENCE_STATUS: Duration = Duration::from_secs(10);
+/// connect(2) blocks while the backlog of a stopped agent is full, bounded by SO_SNDTIMEO (unix(7)).
+const PATIENCE_CONNECT: i64 = 5;
+
+/// A connection to an agent of this user.
+pub struct Agent {
+    stream: UnixStream,
+    path: PathBuf,
+    lines: Lines,
+}
+
+impl Agent {
+    /// Connects to this session's agent; where there is none any more, to another one of the same user.
+    ///
+    /// # Errors
+    /// [`ClientError`], saying why there is none.
+    pub fn find(places: &Places) -> Result<Self, ClientError> {
+        let mut first = None;
+        for path in places.candidates() {
+            match Self::connect(&path, places.uid()) {
+                Ok(agent) => return Ok(agent),
+                Err(error) => first = first.or(Some(error)),
+            }
+        }
+        // The session's own socket was tried first: what is wrong with that one is what helps.
+        Err(first.unwrap_or(ClientError::NoAgent))
+    }
+
+    fn connect(path: &Path, uid: u32) -> Result<Self, ClientError> {
+        let failed = |errno: Errno| match errno {
+            Errno::ENOENT | Errno::ECONNREFUSED | Errno::ENOTDIR => {
+                ClientError::Dead { path: path.to_owned() }
+            }
+            Errno::EAGAIN => ClientError::Silent { path: path.to_owned() },
+            errno => ClientError::Connect { path: path.to_owned(), source: errno.into() },
+        };
+        let address = UnixAddr::new(path).map_err(failed)?;
+        let socket =
+            socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).map_err(failed)?;
+        setsockopt(&socket, SendTimeout, &TimeVal::new(PATIENCE_CONNECT, 0)).map_err(failed)?;
+        connect(socket.as_raw_fd(), &address).map_err(failed)?;
+        let peer = getsockopt(&socket, PeerCredentials).map_err(failed)?.uid();
+        if peer != uid {
+            return Err(ClientError::Foreign { path: path.to_owned(), uid: peer });
+        }
+        let stream = UnixStream::from(socket);
+        stream
+            .set_nonblocking(true)
+            .map_err(|source| ClientError::Connect { path: path.to_owned(), source })?;
+        Ok(Self { stream, path: path.to_owned(), lines: Lines::new(MAX_LINE) })
+    }
+
+    /// The socket that answered.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Sends a request and reads its reply.
+    ///
+    /// # Errors
+    /// [`ClientError::Agent`] with what the agent answered, or what became of the agent.
+    pub fn ask<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, ClientError> {
+        let wait = Wait::at_most(match request {
+            Request::Status {} => PATIENCE_STATUS,
+            Request::AccessToken(_) | Request::Enroll(_) => PATIENCE_MINT,
+            Request::Forget { .. } => PATIENCE_FORGET,
+        });
+        let line = line::encode(request, MAX_LINE).map_err(|_| ClientError::RequestTooLong)?;
+        let sent = line::send(&mut self.stream, &line, wait);
+        let reply = sent.and_then(|()| self.lines.next(&mut self.stream, wait));
+        let reply = reply.map_err(|error| self.broken(error))?;
+        match serde_json::from_slice(&reply) {
+            Ok(Reply::Success(answer)) => Ok(answer),
+            Ok(Reply::Failure(failure)) => Err(ClientError::Agent(failure)),
+            Err(_) => Err(ClientError::Garbage { path: self.path.clone() }),
+        }
+    }
+
+    fn broken(&self, error: LineError) -> ClientError {
+        let path = self.path.clone();
+        match error {
+            LineError::Closed => ClientError::Closed { path },
+            LineError::TimedOut | LineError::Interrupted => ClientError::Silent { path },
+            LineError::TooLong(_) => ClientError::Garbage { path },
+            LineError::Io(source) => ClientError::Connect { path, source },
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Why an agent did not do what it was asked. Touches nothing.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::protocol::{Failure, FailureKind};
+
+/// Why there is no answer, or no good one.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nothing named a socket, and no directory holds one.
+    #[error("no agent is running for you on this host")]
+    NoAgent,
+    /// The session's agent has ended, and the user has no other.
+    #[error("no agent is listening at {}", path.display())]
+    Dead {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// Somebody else listens.
+    #[error("{} is the socket of uid {uid}, not yours", path.display())]
+    Foreign {
+        /// The socket.
+        path: PathBuf,
+        /// Whose it is.
+        uid: u32,
+    },
+    /// The socket cannot be used.
+    #[error("cannot talk to the agent at {}: {source}", path.display())]
+    Connect {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The connection ended before the reply.
+    #[error("the agent at {} closed the connection without an answer", path.display())]
+    Closed {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// There was no reply in time.
+    #[error("the agent at {} does not answer", path.display())]
+    Silent {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// The reply is not one.
+    #[error("the agent at {} answered something else than the protocol has", path.display())]
+    Garbage {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// What was asked does not fit into a line.
+    #[error("the request is longer than the agent takes")]
+    RequestTooLong,
+    /// The agent's own answer.
+    #[error(transparent)]
+    Agent(Failure),
+}
+
+impl ClientError {
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::NoAgent => "log in again to start one",
+            Self::Dead { .. } => "its login has ended: log in again",
+            Self::Foreign { .. } => "unset IAM_SESSION_SOCK and log in again",
+            Self::Connect { .. } => "log in again",
+            Self::Closed { .. } | Self::Silent { .. } => "try once more, then log in again",
+            Self::Garbage { .. } => "it may be of another version: log in again",
+            Self::RequestTooLong | Self::Agent(_) => "ask for fewer scopes or audiences",
+        }
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let kind = match &error {
+            ClientError::RequestTooLong => FailureKind::Usage,
+            _ => FailureKind::NoAgent,
+        };
+        match error {
+            ClientError::Agent(failure) => failure,
+            other => Self { error: other.to_string(), info: Some(other.hint().to_owned()), kind },
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Where an agent of this user may be listening. Lists directories, and trusts only the user's own.
+
+use std::env;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::geteuid;
+
+use crate::paths::{ENV_SOCKET, RUN, Runtime};
+
+/// What says where sockets are.
+#[derive(Clone, Debug)]
+pub struct Places {
+    uid: u32,
+    socket: Option<PathBuf>,
+    runtime: Option<PathBuf>,
+}
+
+impl Places {
+    /// Those of this process.
+    pub fn of_environment() -> Self {
+        let path = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        Self { uid: geteuid().as_raw(), socket: path(ENV_SOCKET), runtime: path("XDG_RUNTIME_DIR") }
+    }
+
+    /// The user.
+    pub fn uid(&self) -> u32 {
+        self.uid
+    }
+
+    /// The socket that the environment names, if it does.
+    pub fn named(&self) -> Option<&Path> {
+        self.socket.as_deref()
+    }
+
+    /// Sockets to try, the likeliest first. Lazy: a session with a live agent lists no directory.
+    pub(super) fn candidates(&self) -> impl Iterator<Item = PathBuf> {
+        let named = self.socket.clone();
+        let known = self.socket.clone();
+        let others = self.directories().flat_map(|directory| sockets(&directory, self.uid));
+        named.into_iter().chain(others.filter(move |path| Some(path) != known.as_ref()))
+    }
+
+    fn directories(&self) -> impl Iterator<Item = PathBuf> {
+        let siblings = self.socket.as_deref().and_then(Path::parent).map(Path::to_owned);
+        // Any other value would be somebody's idea of where we should look.
+        let logind = PathBuf::from(format!("/run/user/{}", self.uid));
+        let runtime = self.runtime.clone().filter(|directory| *directory == logind);
+        let own = Path::new(RUN).join(self.uid.to_string());
+        let agents = [runtime, Some(own)].into_iter().flatten();
+        let agents = agents.map(|directory| Runtime::new(directory, self.uid).agents());
+        let first = siblings.clone();
+        siblings.into_iter().chain(agents.filter(move |directory| Some(directory) != first.as_ref()))
+    }
+}
+
+/// The agents' sockets in `directory`, if it is the user's and nobody else's.
+fn sockets(directory: &Path, uid: u32) -> Vec<PathBuf> {
+    let private = fs::symlink_metadata(directory)
+        .is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == uid && metadata.mode() & 0o077 == 0);
+    let entries = if private { fs::read_dir(directory).ok() } else { None };
+    let mut found: Vec<PathBuf> = entries
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| is_socket(path))
+        .collect();
+    found.sort();
+    found
+}
+
+/// `<session id>.sock`: other sockets may lie there that speak another protocol.
+fn is_socket(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".sock"));
+    name.is_some_and(|id| id.len() == 32 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{DirBuilder, File};
+    use std::os::unix::fs::DirBuilderExt as _;
+
+    use super::*;
+
+    /// A private directory with the named files.
+    fn directory(name: &str, mode: u32, files: &[&str]) -> PathBuf {
+        let path = env::temp_dir().join(format!("iam-session-find-{name}-{}", std::process::id()));
+        DirBuilder::new().mode(mode).create(&path).unwrap();
+        for file in files {
+            File::create(path.join(file)).unwrap();
+        }
+        path
+    }
+
+    const A: &str = "0123456789abcdef0123456789abcdea.sock";
+    const B: &str = "0123456789abcdef0123456789abcdeb.sock";
+
+    fn names(directory: &Path, socket: &str) -> Vec<String> {
+        let uid = geteuid().as_raw();
+        let places = Places { uid, socket: Some(directory.join(socket)), runtime: None };
+        let below = places.candidates().filter(|path| path.starts_with(directory));
+        below.map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn the_sessions_own_socket_comes_first_and_once() {
+        let other = "0123456789abcdef0123456789abcdea.oidc.sock";
+        let directory = directory("own", 0o700, &[A, B, other, "mint.lock", "x.sock"]);
+        let found = names(&directory, B);
+        fs::remove_dir_all(&directory).unwrap();
+        assert_eq!(found, [B, A]);
+    }
+
+    #[test]
+    fn a_directory_that_others_can_enter_is_not_searched() {
+        let directory = directory("shared", 0o710, &[A, B]);
+        let found = names(&directory, B);
+        fs::remove_dir_all(&directory).unwrap();
+        assert_eq!(found, [B]);
+    }
+
+    #[test]
+    fn only_the_users_own_runtime_directory_is_believed() {
+        let places = |runtime: &str| Places { uid: 1000, socket: None, runtime: Some(runtime.into()) };
+        let own = Path::new("/run/iam-session/1000/iam-session");
+        assert_eq!(
+            places("/run/user/1000").directories().collect::<Vec<_>>(),
+            [Path::new("/run/user/1000/iam-session"), own]
+        );
+        assert_eq!(places("/tmp/evil").directories().collect::<Vec<_>>(), [own]);
+    }
+}

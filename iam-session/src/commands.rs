@@ -1,0 +1,25 @@
+//! The commands, one file each.
+
+pub(crate) mod enroll;
+pub(crate) mod forget;
+pub(crate) mod status;
+pub(crate) mod token;
+
+use serde::Serialize;
+
+use crate::cli::{Stop, print};
+use crate::line::{LineError, encode};
+use crate::protocol::{Failure, FailureKind, MAX_LINE};
+
+/// What `--json` may grow to on top of an agent's reply.
+const MAX_JSON: usize = 2 * MAX_LINE;
+
+/// Prints one JSON object as a line, from a buffer that is wiped.
+fn print_json<T: Serialize>(object: &T) -> Result<(), Stop> {
+    let line = encode(object, MAX_JSON).map_err(|error: LineError| Failure {
+        error: format!("cannot print the answer: {error}"),
+        info: None,
+        kind: FailureKind::Failed,
+    })?;
+    print(&line)
+}

@@ -1,0 +1,150 @@
+//! How often a device flow is polled, and for how long (RFC 8628 §3.5). Pure; time is a parameter.
+
+use std::time::Duration;
+
+use crate::helper::HelperError;
+use crate::issuer::wire::{ErrorClass, IssuerError};
+use crate::protocol::{Failure, FailureKind};
+
+/// What `slow_down` adds, for this and all later polls (RFC 8628 §3.5).
+const SLOW_DOWN: Duration = Duration::from_secs(5);
+/// An issuer's `interval` is believed within these bounds.
+const INTERVAL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// A code is believed to live no longer: IAM never reports a refusal, so only this ends a forgotten terminal.
+const LIFETIME: Duration = Duration::from_secs(30 * 60);
+/// The wait doubles while the issuer cannot be reached, up to this.
+const BACK_OFF: Duration = Duration::from_secs(60);
+
+/// The polls of one code.
+pub(super) struct Pace {
+    interval: Duration,
+    back_off: Duration,
+    end: Duration,
+    trouble: Option<IssuerError>,
+}
+
+impl Pace {
+    /// `interval` and `expires_in` in seconds, as the issuer gave them at `now`.
+    pub(super) fn new(interval: u64, expires_in: u64, now: Duration) -> Self {
+        let interval = Duration::from_secs(interval).clamp(INTERVAL.0, INTERVAL.1);
+        let end = now + Duration::from_secs(expires_in).min(LIFETIME);
+        Self { interval, back_off: Duration::ZERO, end, trouble: None }
+    }
+
+    /// How long to wait before the next poll.
+    pub(super) fn next(&self, now: Duration) -> Result<Duration, Failure> {
+        let pause = self.interval.max(self.back_off);
+        if now + pause <= self.end {
+            return Ok(pause);
+        }
+        match &self.trouble {
+            Some(error) => Err(HelperError::Issuer(error.clone()).into()),
+            None => Err(ended()),
+        }
+    }
+
+    /// Takes note of an answer that is no token; gives it back if it is the last.
+    pub(super) fn answered(&mut self, error: IssuerError) -> Result<(), Failure> {
+        match error.class {
+            ErrorClass::AuthorizationPending => self.reached(),
+            ErrorClass::SlowDown => {
+                self.reached();
+                self.interval += SLOW_DOWN;
+            }
+            ErrorClass::Unreachable | ErrorClass::Busy => {
+                let doubled = (self.interval.max(self.back_off) * 2).min(BACK_OFF);
+                let asked = Duration::from_secs(error.retry_after.unwrap_or_default());
+                self.back_off = doubled.max(asked);
+                self.trouble = Some(error);
+            }
+            ErrorClass::ExpiredToken => return Err(ended()),
+            ErrorClass::AccessDenied => {
+                return Err(Failure {
+                    info: None,
+                    error: "you refused on the consent page".to_owned(),
+                    kind: FailureKind::Refused,
+                });
+            }
+            _ => return Err(HelperError::Issuer(error).into()),
+        }
+        Ok(())
+    }
+
+    fn reached(&mut self) {
+        self.back_off = Duration::ZERO;
+        self.trouble = None;
+    }
+}
+
+fn ended() -> Failure {
+    Failure {
+        error: "the code ended before it was approved".to_owned(),
+        info: Some("run 'iam-session enroll' again for a new one".to_owned()),
+        kind: FailureKind::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn error(class: ErrorClass) -> IssuerError {
+        IssuerError { class, message: "m".into(), status: None, retry_after: None }
+    }
+
+    #[test]
+    fn pending_goes_on_at_the_interval() {
+        let mut pace = Pace::new(5, 600, s(100));
+        assert_eq!(pace.next(s(100)), Ok(s(5)));
+        assert_eq!(pace.answered(error(ErrorClass::AuthorizationPending)), Ok(()));
+        assert_eq!(pace.next(s(105)), Ok(s(5)));
+    }
+
+    #[test]
+    fn slow_down_lasts() {
+        let mut pace = Pace::new(5, 600, s(0));
+        assert_eq!(pace.answered(error(ErrorClass::SlowDown)), Ok(()));
+        assert_eq!(pace.answered(error(ErrorClass::AuthorizationPending)), Ok(()));
+        assert_eq!(pace.next(s(0)), Ok(s(10)));
+    }
+
+    #[test]
+    fn an_issuer_out_of_reach_is_asked_less_often_until_it_is_back() {
+        let mut pace = Pace::new(5, 600, s(0));
+        for expected in [10, 20, 40, 60, 60] {
+            assert_eq!(pace.answered(error(ErrorClass::Unreachable)), Ok(()));
+            assert_eq!(pace.next(s(0)), Ok(s(expected)));
+        }
+        let asked = IssuerError { retry_after: Some(90), ..error(ErrorClass::Busy) };
+        assert_eq!(pace.answered(asked), Ok(()));
+        assert_eq!(pace.next(s(0)), Ok(s(90)));
+        assert_eq!(pace.next(s(511)).map_err(|failure| failure.kind), Err(FailureKind::Unreachable));
+        assert_eq!(pace.answered(error(ErrorClass::AuthorizationPending)), Ok(()));
+        assert_eq!(pace.next(s(0)), Ok(s(5)));
+    }
+
+    #[test]
+    fn a_refusal_that_is_never_reported_ends_by_our_own_clock() {
+        assert_eq!(Pace::new(5, 600, s(0)).next(s(596)), Err(ended()));
+        let forever = Pace::new(0, u64::MAX, s(0));
+        assert_eq!(forever.next(s(0)), Ok(s(1)));
+        assert_eq!(forever.next(LIFETIME), Err(ended()));
+    }
+
+    #[test]
+    fn what_is_final_is_final() {
+        for (class, kind) in [
+            (ErrorClass::AccessDenied, FailureKind::Refused),
+            (ErrorClass::ExpiredToken, FailureKind::Failed),
+            (ErrorClass::UserSuspended, FailureKind::Refused),
+            (ErrorClass::Malformed, FailureKind::Failed),
+        ] {
+            let answered = Pace::new(5, 600, s(0)).answered(error(class));
+            assert_eq!(answered.map_err(|failure| failure.kind), Err(kind), "{class:?}");
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Which issuer is meant. Reads the terminal if it has to ask.
+
+use std::io::{self, IsTerminal as _};
+
+use crate::account;
+use crate::cli::print_error;
+use crate::config::{Provider, Providers, Site, issuer_url};
+use crate::protocol::{Failure, FailureKind};
+use crate::text::printable;
+
+/// The provider that `argument` names; without one the site's default or only one, or the user's choice.
+pub(super) fn choose(
+    argument: Option<&str>,
+    providers: &Providers,
+    site: &Site,
+) -> Result<Provider, Failure> {
+    let provider = match argument {
+        Some(text) => named(text, providers)?,
+        None => match unasked(providers, site)? {
+            Some(provider) => provider,
+            None => ask(providers, site)?,
+        },
+    };
+    if site.allows(&provider.issuer) {
+        return Ok(provider);
+    }
+    Err(Failure {
+        error: format!("this site does not allow its users to enrol with {}", provider.issuer),
+        info: site.allowed_issuers.as_ref().map(|allowed| format!("allowed: {}", allowed.join(", "))),
+        kind: FailureKind::Refused,
+    })
+}
+
+fn named(text: &str, providers: &Providers) -> Result<Provider, Failure> {
+    if let Some(provider) = providers.by_alias(text).or_else(|| providers.by_issuer(text)) {
+        return Ok(provider.clone());
+    }
+    let Some(issuer) = issuer_url(text) else {
+        let error = format!("'{text}' is neither a provider of this site nor an https:// URL");
+        return Err(usage(error, listing(providers)));
+    };
+    let alias = account::name_for_issuer(&issuer).unwrap_or_else(|| "issuer".to_owned());
+    Ok(Provider::unlisted(&issuer, &alias))
+}
+
+/// What needs no question: `default_provider`, else the only one.
+fn unasked(providers: &Providers, site: &Site) -> Result<Option<Provider>, Failure> {
+    if let Some(alias) = &site.default_provider {
+        let provider = providers.by_alias(alias).cloned();
+        return provider.map(Some).ok_or_else(|| Failure {
+            error: format!("the site's default_provider '{alias}' has no file in issuers.d"),
+            info: Some("name a provider or an issuer's URL".to_owned()),
+            kind: FailureKind::Failed,
+        });
+    }
+    let mut allowed = offered(providers, site);
+    Ok(if allowed.len() == 1 { allowed.pop().cloned() } else { None })
+}
+
+fn offered<'a>(providers: &'a Providers, site: &Site) -> Vec<&'a Provider> {
+    providers.iter().filter(|provider| site.allows(&provider.issuer)).collect()
+}
+
+fn ask(providers: &Providers, site: &Site) -> Result<Provider, Failure> {
+    let offered = offered(providers, site);
+    if offered.is_empty() || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Err(usage("which issuer?".to_owned(), listing(providers)));
+    }
+    print_error("Which issuer?");
+    for (number, provider) in (1..).zip(&offered) {
+        print_error(&format!("  {number}  {}", describe(provider)));
+    }
+    print_error(&format!("Type its number, 1 to {}:", offered.len()));
+    let mut answer = String::new();
+    let read = io::stdin().read_line(&mut answer);
+    let chosen = read.ok().and_then(|_| pick(answer.trim(), &offered));
+    chosen.ok_or_else(|| usage(format!("'{}' is none of the numbers", answer.trim()), listing(providers)))
+}
+
+/// A number of the list, or an alias typed out of habit.
+fn pick(answer: &str, offered: &[&Provider]) -> Option<Provider> {
+    let by_number = answer.parse::<usize>().ok().and_then(|number| offered.get(number.checked_sub(1)?));
+    let chosen = by_number.or_else(|| offered.iter().find(|provider| provider.alias == answer));
+    chosen.map(|provider| (*provider).clone())
+}
+
+fn describe(provider: &Provider) -> String {
+    let name = provider.name.as_deref().map(|name| format!("  {}", printable(name))).unwrap_or_default();
+    format!("{}  {}{name}", provider.alias, provider.issuer)
+}
+
+fn listing(providers: &Providers) -> String {
+    let known: Vec<String> =
+        providers.iter().map(|provider| format!("{} ({})", provider.alias, provider.issuer)).collect();
+    if known.is_empty() {
+        return "name an issuer's URL, e.g. 'iam-session enroll https://issuer.example/'".to_owned();
+    }
+    format!("name one of: {}", known.join(", "))
+}
+
+fn usage(error: String, info: String) -> Failure {
+    Failure { error, info: Some(info), kind: FailureKind::Usage }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn providers(aliases: &[&str]) -> Providers {
+        let one = |alias: &&str| Provider::unlisted(&format!("https://{alias}.example/"), alias);
+        Providers::of(aliases.iter().map(one).collect())
+    }
+
+    fn chosen(argument: Option<&str>, aliases: &[&str], site: &Site) -> Result<String, String> {
+        match choose(argument, &providers(aliases), site) {
+            Ok(provider) => Ok(format!("{} {}", provider.alias, provider.issuer)),
+            Err(failure) => Err(format!("{}; {}", failure.error, failure.info.unwrap_or_default())),
+        }
+    }
+
+    #[test]
+    fn a_provider_goes_by_alias_or_by_url() {
+        let site = Site::default();
+        for argument in ["cms", "https://cms.example/", "https://cms.example"] {
+            assert_eq!(chosen(Some(argument), &["cms", "egi"], &site), Ok("cms https://cms.example/".into()));
+        }
+    }
+
+    #[test]
+    fn an_unlisted_url_is_an_issuer_too() {
+        assert_eq!(
+            chosen(Some("https://new.example/x"), &["cms"], &Site::default()),
+            Ok("new.example https://new.example/x".into())
+        );
+    }
+
+    #[test]
+    fn a_name_that_nobody_knows_gets_the_list() {
+        assert_eq!(
+            chosen(Some("atlas"), &["cms", "egi"], &Site::default()),
+            Err("'atlas' is neither a provider of this site nor an https:// URL; \
+                 name one of: cms (https://cms.example/), egi (https://egi.example/)"
+                .into())
+        );
+        assert_eq!(
+            chosen(Some("http://a/"), &[], &Site::default()),
+            Err("'http://a/' is neither a provider of this site nor an https:// URL; \
+                 name an issuer's URL, e.g. 'iam-session enroll https://issuer.example/'"
+                .into())
+        );
+    }
+
+    #[test]
+    fn without_an_argument_the_default_or_the_only_one_is_meant() {
+        let mut site = Site::default();
+        assert_eq!(chosen(None, &["cms"], &site), Ok("cms https://cms.example/".into()));
+        site.default_provider = Some("egi".into());
+        assert_eq!(chosen(None, &["cms", "egi"], &site), Ok("egi https://egi.example/".into()));
+        site.default_provider = Some("gone".into());
+        assert!(chosen(None, &["cms"], &site).is_err());
+    }
+
+    #[test]
+    fn what_the_site_forbids_is_refused_and_not_counted() {
+        let site = Site { allowed_issuers: Some(vec!["https://egi.example".into()]), ..Site::default() };
+        assert_eq!(chosen(None, &["cms", "egi"], &site), Ok("egi https://egi.example/".into()));
+        assert_eq!(
+            chosen(Some("cms"), &["cms", "egi"], &site),
+            Err("this site does not allow its users to enrol with https://cms.example/; allowed: https://egi.example"
+                .into())
+        );
+    }
+
+    #[test]
+    fn a_number_or_an_alias_picks() {
+        let providers = providers(&["cms", "egi"]);
+        let offered: Vec<&Provider> = providers.iter().collect();
+        let alias = |answer| pick(answer, &offered).map(|provider| provider.alias);
+        assert_eq!(alias("2").as_deref(), Some("egi"));
+        assert_eq!(alias("cms").as_deref(), Some("cms"));
+        assert_eq!((alias("0"), alias("3"), alias("")), (None, None, None));
+    }
+}

@@ -1,0 +1,122 @@
+//! What a person, or a program, sees of an enrolment. Touches standard output and standard error.
+
+use serde::Serialize;
+
+use super::flow::{Code, Obtained};
+use super::plan::Plan;
+use super::qr;
+use crate::cli::{Stop, print, print_error};
+use crate::commands::print_json;
+use crate::protocol::Failure;
+use crate::text::{duration, printable};
+
+/// For whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Report {
+    /// A person at a terminal.
+    Text,
+    /// A program that reads standard output.
+    Json,
+}
+
+/// One line of `--json`.
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+enum Event<'a> {
+    DeviceCode {
+        verification_uri: &'a str,
+        verification_uri_complete: Option<&'a str>,
+        user_code: &'a str,
+        expires_in: u64,
+    },
+    Enrolled {
+        account: &'a str,
+        issuer: &'a str,
+        scope: String,
+    },
+    Error {
+        error: &'a str,
+        hint: Option<&'a str>,
+    },
+}
+
+impl Report {
+    /// What the user must do.
+    pub(super) fn code(self, plan: &Plan, code: &Code) -> Result<(), Stop> {
+        match self {
+            Self::Text => {
+                print_error(&instructions(plan, code));
+                if let Some(blocks) = qr::for_terminal(code.link()) {
+                    print_error(&format!("{blocks}\n"));
+                }
+                let left = duration(code.expires_in);
+                print_error(&format!("Waiting for your approval, at most {left}; Ctrl-C ends it."));
+                Ok(())
+            }
+            Self::Json => print_json(&Event::DeviceCode {
+                verification_uri: &code.verification_uri,
+                verification_uri_complete: code.verification_uri_complete.as_deref(),
+                user_code: &code.user_code,
+                expires_in: code.expires_in,
+            }),
+        }
+    }
+
+    /// The end, if it is a good one.
+    pub(super) fn enrolled(self, plan: &Plan, obtained: &Obtained) -> Result<(), Stop> {
+        let account = &obtained.enrolled.account;
+        match self {
+            Self::Text => print(result(plan, obtained).as_bytes()),
+            Self::Json => print_json(&Event::Enrolled {
+                account,
+                issuer: &obtained.issuer,
+                scope: obtained.granted.to_string(),
+            }),
+        }
+    }
+
+    /// The end, if it is another; for a person, the program's last line says it.
+    pub(super) fn error(self, failure: &Failure) -> Result<(), Stop> {
+        match self {
+            Self::Text => Ok(()),
+            Self::Json => print_json(&Event::Error { error: &failure.error, hint: failure.info.as_deref() }),
+        }
+    }
+}
+
+fn instructions(plan: &Plan, code: &Code) -> String {
+    let name = plan.provider.name.as_deref().map(|name| format!(" ({name})")).unwrap_or_default();
+    // Without a camera it is the short address that is typed on the other device.
+    let short = code.verification_uri_complete.as_ref();
+    let short = short.map(|_| format!("or                   {}\n", printable(&code.verification_uri)));
+    format!(
+        "Enrolling {user} on {host} with {issuer} as account '{account}'.\n\
+         \n\
+         On any device, open  {link}\n{short}\
+         The code is          {code}\n\
+         \n\
+         The page must show the client '{client}'. If it shows another one, do not approve.\n\
+         Nobody from the site ever sends you a code: approve only one that you see in your own terminal.\n",
+        user = printable(&plan.user),
+        host = printable(&plan.host),
+        issuer = printable(&format!("{}{name}", plan.provider.issuer)),
+        account = plan.account,
+        link = printable(code.link()),
+        short = short.unwrap_or_default(),
+        code = printable(&code.user_code),
+        client = printable(&plan.client_name),
+    )
+}
+
+fn result(plan: &Plan, obtained: &Obtained) -> String {
+    let enrolled = &obtained.enrolled;
+    format!(
+        "Enrolled {} as account '{}' with {}.\ngranted      {}\nin the file  {}\ntoken file   {}\n",
+        printable(&plan.user),
+        printable(&enrolled.account),
+        printable(&obtained.issuer),
+        printable(&obtained.granted.to_string()),
+        printable(&enrolled.session_scope.to_string()),
+        printable(&enrolled.token_file),
+    )
+}

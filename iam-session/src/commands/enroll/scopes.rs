@@ -1,0 +1,140 @@
+//! Which scopes an enrolment asks for, and what came of them. Pure; touches nothing.
+
+use crate::scope::ScopeSet;
+
+/// Asked for where neither the user nor the provider's file says: reading, and what makes a WLCG token. More is
+/// for who needs it to ask for; the consent page should not frighten everybody.
+const DEFAULT: &str = "wlcg wlcg.groups storage.read:/";
+/// Without `openid` no subject, without `offline_access` no refresh token, so no session (OpenID Connect Core
+/// §3.1.2.1 and §11).
+const ALWAYS: &str = "openid offline_access";
+/// Stands for everything.
+const MAX: &str = "max";
+
+/// What the user wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wish {
+    /// Named with `-s`, `max` left out.
+    explicit: ScopeSet,
+    all: bool,
+    /// The provider file's own `scope`.
+    configured: Option<ScopeSet>,
+}
+
+impl Wish {
+    pub(super) fn new(options: &[String], configured: Option<ScopeSet>) -> Self {
+        let named: ScopeSet = options.iter().collect();
+        let all = named.iter().any(|scope| scope == MAX);
+        let explicit = named.iter().filter(|scope| *scope != MAX).collect();
+        Self { explicit, all, configured }
+    }
+
+    /// What was named, and so is missed if it is not granted.
+    pub(super) fn explicit(&self) -> &ScopeSet {
+        &self.explicit
+    }
+
+    /// What to ask an issuer for that advertises `offered`. `scopes_supported` is often incomplete (IAM leaves
+    /// out restricted and parametric scopes), so what somebody named is asked for whether it is there or not.
+    pub(super) fn wanted(&self, offered: &ScopeSet) -> ScopeSet {
+        let mut wanted = self.explicit.union(&ScopeSet::parse(ALWAYS));
+        if self.all {
+            wanted = wanted.union(offered);
+        }
+        let by_file = self.all || self.explicit.is_empty();
+        match &self.configured {
+            Some(configured) if by_file => wanted = wanted.union(configured),
+            None if by_file && !self.all => {
+                let default = ScopeSet::parse(DEFAULT);
+                let usual: ScopeSet = default.iter().filter(|scope| offered.allows(scope)).collect();
+                wanted = wanted.union(&usual);
+            }
+            _ => {}
+        }
+        wanted
+    }
+}
+
+/// Scopes that were asked for and not granted, each with the likely reason.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Shortfall(Vec<(String, &'static str)>);
+
+const AT_REGISTRATION: &str =
+    "the issuer does not give it to a new client (a restricted scope: ask its administrators)";
+const AT_GRANT: &str = "the issuer's policy does not give it to you, or you left it out on the consent page";
+
+impl Shortfall {
+    /// For a grant that came with a refresh token, which tells that `offline_access` was granted, whether the
+    /// issuer lists it or not.
+    pub(super) fn new(wanted: &ScopeSet, registered: &ScopeSet, granted: &ScopeSet) -> Self {
+        let not_registered = registered.missing(wanted);
+        let asked = ask(wanted, registered);
+        let dropped = granted.missing(&asked).into_iter().filter(|scope| scope != "offline_access");
+        let early = not_registered.into_iter().map(|scope| (scope, AT_REGISTRATION));
+        Self(early.chain(dropped.map(|scope| (scope, AT_GRANT))).collect())
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        self.0.iter().map(|(scope, reason)| (scope.as_str(), *reason))
+    }
+
+    pub(super) fn any_of(&self, explicit: &ScopeSet) -> bool {
+        self.iter().any(|(missing, _)| explicit.iter().any(|scope| scope == missing))
+    }
+}
+
+/// What the client may ask for: an issuer answers `invalid_scope` to anything that it did not register.
+pub(super) fn ask(wanted: &ScopeSet, registered: &ScopeSet) -> ScopeSet {
+    wanted.iter().filter(|scope| registered.allows(scope)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(options: &[&str], configured: Option<&str>, offered: &str) -> String {
+        let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
+        Wish::new(&options, configured.map(ScopeSet::parse)).wanted(&ScopeSet::parse(offered)).to_string()
+    }
+
+    const OFFERED: &str = "openid profile wlcg storage.read:/ storage.modify:/";
+
+    #[test]
+    fn by_default_what_is_usual_and_offered() {
+        assert_eq!(wanted(&[], None, OFFERED), "offline_access openid storage.read:/ wlcg");
+        assert_eq!(wanted(&[], None, ""), "offline_access openid");
+    }
+
+    #[test]
+    fn the_providers_file_says_more() {
+        assert_eq!(wanted(&[], Some("iam compute.read"), OFFERED), "compute.read iam offline_access openid");
+    }
+
+    #[test]
+    fn what_the_user_names_is_asked_for_and_no_more() {
+        assert_eq!(wanted(&["a b", "c"], Some("iam"), OFFERED), "a b c offline_access openid");
+    }
+
+    #[test]
+    fn max_is_all_that_is_offered_or_configured() {
+        assert_eq!(
+            wanted(&["max", "a"], Some("iam"), OFFERED),
+            "a iam offline_access openid profile storage.modify:/ storage.read:/ wlcg"
+        );
+        assert_eq!(Wish::new(&["max a".into()], None).explicit(), &ScopeSet::parse("a"));
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_the_likely_reason() {
+        let wanted = ScopeSet::parse("openid offline_access storage.read:/ compute.create iam");
+        let registered = ScopeSet::parse("openid offline_access storage.read:/ iam");
+        let shortfall =
+            Shortfall::new(&wanted, &registered, &ScopeSet::parse("openid storage.read:/cms iam"));
+        assert_eq!(
+            shortfall.iter().collect::<Vec<_>>(),
+            [("compute.create", AT_REGISTRATION), ("storage.read:/", AT_GRANT)]
+        );
+        assert!(shortfall.any_of(&ScopeSet::parse("compute.create")));
+        assert!(!shortfall.any_of(&ScopeSet::parse("iam")));
+    }
+}

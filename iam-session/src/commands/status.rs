@@ -1,0 +1,150 @@
+//! `iam-session status`: how the session stands, and what to do next. Touches the agent's socket and reads the
+//! configuration for its mistakes.
+
+mod advice;
+mod layout;
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use serde::Serialize;
+
+use self::advice::Environment;
+use super::print_json;
+use crate::cli::{Exit, Outcome, print, warn};
+use crate::client::{Agent, Places};
+use crate::clock::unix_time;
+use crate::config::{ConfigError, Providers, Site, User};
+use crate::paths::SITE_CONFIG;
+use crate::protocol::{Account, FailureKind, Request, Status};
+
+/// Show the session, its agent, the accounts and what to do next.
+#[derive(Debug, Default, Parser)]
+#[command(name = "status", bin_name = "iam-session status")]
+pub(crate) struct StatusArgs {
+    /// Print one object instead
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--json` prints: the agent's answer and what we add to it.
+#[derive(Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    status: &'a Status,
+    socket: &'a Path,
+    warnings: &'a [String],
+    next: &'a str,
+}
+
+pub(crate) fn run(args: &StatusArgs) -> Outcome {
+    let places = Places::of_environment();
+    let mut agent = Agent::find(&places)?;
+    let status: Status = agent.ask(&Request::Status {})?;
+    let now = unix_time();
+    let mut warnings = Environment::read(&places).warnings(&status, agent.path(), now);
+    warnings.extend(mistakes().iter().map(ConfigError::to_string));
+    let next = advice::next(&status, now);
+    if args.json {
+        print_json(&Report { status: &status, socket: agent.path(), warnings: &warnings, next: &next })?;
+    } else {
+        print(layout::render(&status, &next, now).as_bytes())?;
+        warnings.iter().for_each(|warning| warn(warning));
+    }
+    Ok(exit(&status, now))
+}
+
+/// What is wrong with the configuration. The agent goes on with what it has; here is where it is read.
+fn mistakes() -> Vec<ConfigError> {
+    let site = Path::new(SITE_CONFIG);
+    let home = env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
+    let user = home.map(|home| User::load(&home));
+    [Site::load(site).err(), Providers::load(site).err(), user.and_then(Result::err)]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// Good as long as a token is in the file, whatever else is wrong.
+fn exit(status: &Status, now: u64) -> Exit {
+    match (default_account(status), &status.trouble) {
+        (Some(account), _) if account.token_expires_at.is_some_and(|end| end > now) => Exit::Done,
+        (_, Some(trouble)) => Exit::With(trouble.kind),
+        (_, None) if status.accounts.is_empty() => Exit::With(FailureKind::NotEnrolled),
+        (_, None) => Exit::With(FailureKind::Failed),
+    }
+}
+
+/// The account whose token is in the file.
+fn default_account(status: &Status) -> Option<&Account> {
+    let name = status.default_account.as_deref()?;
+    status.accounts.iter().find(|account| account.name == name)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::protocol::{Failure, LastError};
+    use crate::scope::ScopeSet;
+
+    /// 2026-11-24T01:23:31Z.
+    pub(in crate::commands) const NOW: u64 = 1_795_483_411;
+
+    pub(in crate::commands) fn account(name: &str) -> Account {
+        Account {
+            name: name.into(),
+            issuer: "https://wlcg.example/".into(),
+            subject: Some("5a1c".into()),
+            scope: ScopeSet::parse("openid offline_access storage.read:/"),
+            session_scope: ScopeSet::parse("openid storage.read:/"),
+            enrollment_ends_at: Some(NOW + 29 * 86_400),
+            token_expires_at: Some(NOW + 47 * 60),
+            last_error: None,
+        }
+    }
+
+    pub(in crate::commands) fn status(accounts: Vec<Account>) -> Status {
+        Status {
+            session: "0123456789abcdef0123456789abcdef".into(),
+            version: "0.1.0".into(),
+            pid: 4711,
+            user: "alice".into(),
+            token_file: "/run/user/1000/bt_u1000-iam".into(),
+            trouble: None,
+            default_account: accounts.first().map(|account| account.name.clone()),
+            accounts,
+        }
+    }
+
+    pub(in crate::commands) fn unreachable() -> Failure {
+        Failure {
+            error: "cannot reach wlcg.example".into(),
+            info: Some("try again later".into()),
+            kind: FailureKind::Unreachable,
+        }
+    }
+
+    pub(in crate::commands) fn last_error() -> LastError {
+        LastError { failure: unreachable(), at: NOW - 180, next_attempt_at: Some(NOW + 300) }
+    }
+
+    #[test]
+    fn a_token_in_the_file_is_success() {
+        let mut status = status(vec![account("wlcg")]);
+        assert_eq!(exit(&status, NOW), Exit::Done);
+        status.trouble = Some(unreachable());
+        assert_eq!(exit(&status, NOW), Exit::Done);
+    }
+
+    #[test]
+    fn without_one_the_trouble_decides() {
+        let mut status = status(vec![account("wlcg")]);
+        assert_eq!(exit(&status, NOW + 3600), Exit::With(FailureKind::Failed));
+        status.trouble = Some(unreachable());
+        assert_eq!(exit(&status, NOW + 3600), Exit::With(FailureKind::Unreachable));
+        status.trouble = None;
+        status.accounts.clear();
+        assert_eq!(exit(&status, NOW), Exit::With(FailureKind::NotEnrolled));
+    }
+}

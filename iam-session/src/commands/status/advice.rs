@@ -1,0 +1,183 @@
+//! What to do next, and what in the caller's environment is in the way. Reads the environment, nothing else.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use data_encoding::BASE64URL_NOPAD;
+use serde::Deserialize;
+
+use super::default_account;
+use crate::client::Places;
+use crate::paths::{ENV_SOCKET, ENV_TOKEN_FILE};
+use crate::protocol::{Account, Status};
+use crate::secret::Secret;
+use crate::text::duration;
+
+/// As long as the hint at login is given before an enrolment ends.
+const ENDS_SOON: u64 = 7 * 24 * 60 * 60;
+
+/// The one thing to do next.
+pub(super) fn next(status: &Status, now: u64) -> String {
+    let Some(account) = default_account(status).or(status.accounts.first()) else {
+        return "run 'iam-session enroll'".to_owned();
+    };
+    if let Some(info) = status.trouble.as_ref().and_then(|trouble| trouble.info.as_ref()) {
+        return info.clone();
+    }
+    if account.enrollment_ends_at.is_some_and(|end| end < now + ENDS_SOON) {
+        return format!("the enrolment ends soon: run '{}'", again(account));
+    }
+    let failure = account.last_error.as_ref().map(|error| &error.failure);
+    failure.and_then(|failure| failure.info.clone()).unwrap_or_else(|| "nothing: all is well".to_owned())
+}
+
+fn again(account: &Account) -> String {
+    format!("iam-session enroll {} --account {}", account.issuer, account.name)
+}
+
+/// What other programs read before, or instead of, the token file (WLCG bearer token discovery).
+pub(super) struct Environment {
+    token: Option<Secret>,
+    token_file: Option<OsString>,
+    socket: Option<PathBuf>,
+}
+
+impl Environment {
+    pub(super) fn read(places: &Places) -> Self {
+        let token = env::var_os("BEARER_TOKEN").filter(|value| !value.is_empty());
+        Self {
+            token: token.map(|value| Secret::new(value.into_string().unwrap_or_default())),
+            token_file: env::var_os(ENV_TOKEN_FILE).filter(|value| !value.is_empty()),
+            socket: places.named().map(Path::to_owned),
+        }
+    }
+
+    pub(super) fn warnings(&self, status: &Status, answered: &Path, now: u64) -> Vec<String> {
+        let mut warnings = Vec::new();
+        match &self.socket {
+            Some(own) if own != answered => warnings.push(format!(
+                "this shell's own agent at {} has ended; another of your sessions answers",
+                own.display()
+            )),
+            None => warnings.push(format!("{ENV_SOCKET} is not set here; one of your sessions answers")),
+            Some(_) => {}
+        }
+        if let Some(token) = &self.token {
+            let state = match expiry(token).filter(|end| *end <= now) {
+                Some(end) => format!("ended {} ago", duration(now - end)),
+                None => "is not renewed".to_owned(),
+            };
+            warnings.push(format!(
+                "BEARER_TOKEN is set, {state}, and is read before the token file; run 'unset BEARER_TOKEN'"
+            ));
+        }
+        let file = &status.token_file;
+        match &self.token_file {
+            Some(other) if other.as_os_str() != file.as_str() => warnings.push(format!(
+                "{ENV_TOKEN_FILE} is {}, which is not kept fresh; run 'export {ENV_TOKEN_FILE}={file}'",
+                other.to_string_lossy()
+            )),
+            None => warnings
+                .push(format!("{ENV_TOKEN_FILE} is not set here; run 'export {ENV_TOKEN_FILE}={file}'")),
+            Some(_) => {}
+        }
+        warnings
+    }
+}
+
+/// `exp` of a token, if it is a JWT. Nothing is decided by it but the words of a warning.
+fn expiry(token: &Secret) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Claims {
+        exp: u64,
+    }
+    let payload = token.expose().trim().split('.').nth(1)?;
+    let claims = zeroize::Zeroizing::new(BASE64URL_NOPAD.decode(payload.as_bytes()).ok()?);
+    serde_json::from_slice::<Claims>(&claims).ok().map(|claims| claims.exp)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{NOW, account, last_error, status, unreachable};
+    use super::*;
+    use crate::protocol::Failure;
+
+    #[test]
+    fn the_next_thing_follows_from_what_is_wrong() {
+        assert_eq!(next(&status(vec![]), NOW), "run 'iam-session enroll'");
+        assert_eq!(next(&status(vec![account("wlcg")]), NOW), "nothing: all is well");
+        let mut late = account("wlcg");
+        late.enrollment_ends_at = Some(NOW + 60);
+        assert_eq!(
+            next(&status(vec![late]), NOW),
+            "the enrolment ends soon: run 'iam-session enroll https://wlcg.example/ --account wlcg'"
+        );
+        let mut failing = account("wlcg");
+        failing.last_error = Some(last_error());
+        assert_eq!(next(&status(vec![failing]), NOW), "try again later");
+        let mut locked = status(vec![account("wlcg")]);
+        locked.trouble = Some(Failure { info: Some("unlock it".into()), ..unreachable() });
+        assert_eq!(next(&locked, NOW), "unlock it");
+    }
+
+    fn environment(token: Option<&str>, file: Option<&str>, socket: Option<&str>) -> Vec<String> {
+        let environment = Environment {
+            token: token.map(|token| Secret::new(token.into())),
+            token_file: file.map(OsString::from),
+            socket: socket.map(PathBuf::from),
+        };
+        environment.warnings(&status(vec![account("wlcg")]), Path::new("/run/a.sock"), NOW)
+    }
+
+    const FILE: Option<&str> = Some("/run/user/1000/bt_u1000-iam");
+    const SOCKET: Option<&str> = Some("/run/a.sock");
+
+    #[test]
+    fn a_login_shell_gets_no_warning() {
+        assert_eq!(environment(None, FILE, SOCKET), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_bearer_token_hides_the_file() {
+        let jwt =
+            format!("e30.{}.x", BASE64URL_NOPAD.encode(format!("{{\"exp\":{}}}", NOW - 3 * 3600).as_bytes()));
+        assert_eq!(
+            environment(Some(&jwt), FILE, SOCKET),
+            [
+                "BEARER_TOKEN is set, ended 3 h ago, and is read before the token file; run 'unset BEARER_TOKEN'"
+            ]
+        );
+        assert_eq!(
+            environment(Some("opaque"), FILE, SOCKET),
+            [
+                "BEARER_TOKEN is set, is not renewed, and is read before the token file; run 'unset BEARER_TOKEN'"
+            ]
+        );
+    }
+
+    #[test]
+    fn another_file_or_none_is_told() {
+        assert_eq!(
+            environment(None, Some("/tmp/bt_u1000"), SOCKET),
+            ["BEARER_TOKEN_FILE is /tmp/bt_u1000, which is not kept fresh; \
+              run 'export BEARER_TOKEN_FILE=/run/user/1000/bt_u1000-iam'"]
+        );
+        assert_eq!(
+            environment(None, None, SOCKET),
+            ["BEARER_TOKEN_FILE is not set here; run 'export BEARER_TOKEN_FILE=/run/user/1000/bt_u1000-iam'"]
+        );
+    }
+
+    #[test]
+    fn another_sessions_agent_is_told() {
+        assert_eq!(
+            environment(None, FILE, Some("/run/b.sock")),
+            ["this shell's own agent at /run/b.sock has ended; another of your sessions answers"]
+        );
+        assert_eq!(
+            environment(None, FILE, None),
+            ["IAM_SESSION_SOCK is not set here; one of your sessions answers"]
+        );
+    }
+}

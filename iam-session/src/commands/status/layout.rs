@@ -1,0 +1,134 @@
+//! The status as a person reads it. Pure; touches nothing.
+
+use crate::protocol::{Account, LastError, Status};
+use crate::text::{duration, printable, utc};
+
+/// The longest label and two spaces.
+const LABEL: usize = 12;
+
+/// Lines of `label  value`, what an agent or an issuer said made printable.
+struct Lines(String);
+
+impl Lines {
+    fn add(&mut self, label: &str, value: &str) {
+        self.0.push_str(&format!("{label:LABEL$}{}\n", printable(value)));
+    }
+
+    fn gap(&mut self) {
+        self.0.push('\n');
+    }
+}
+
+pub(super) fn render(status: &Status, next: &str, now: u64) -> String {
+    let mut lines = Lines(String::new());
+    lines.add("session", &status.session);
+    lines.add("agent", &format!("version {}, process {}", status.version, status.pid));
+    lines.add("token file", &status.token_file);
+    for account in &status.accounts {
+        lines.gap();
+        let is_default = status.default_account.as_ref() == Some(&account.name);
+        let note = if is_default { " (its token is in the file)" } else { "" };
+        lines.add("account", &format!("{}{note}", account.name));
+        describe(&mut lines, account, now);
+    }
+    lines.gap();
+    if let Some(trouble) = &status.trouble {
+        lines.add("trouble", &trouble.error);
+    }
+    lines.add("next", next);
+    lines.0
+}
+
+fn describe(lines: &mut Lines, account: &Account, now: u64) {
+    lines.add("issuer", &account.issuer);
+    if let Some(subject) = &account.subject {
+        lines.add("subject", subject);
+    }
+    lines.add("granted", &account.scope.to_string());
+    lines.add("in the file", &account.session_scope.to_string());
+    lines.add("token", &token(account.token_expires_at, now));
+    lines.add("enrolment", &enrolment(account.enrollment_ends_at, now));
+    if let Some(error) = &account.last_error {
+        lines.add("last error", &last_error(error, now));
+    }
+}
+
+fn token(expires_at: Option<u64>, now: u64) -> String {
+    match expires_at {
+        Some(end) if end > now => format!("{} left, until {}", duration(end - now), utc(end)),
+        Some(end) => format!("ended {} ago", duration(now - end)),
+        None => "none".to_owned(),
+    }
+}
+
+fn enrolment(ends_at: Option<u64>, now: u64) -> String {
+    match ends_at {
+        Some(end) if end > now => format!("ends in {}, {}", duration(end - now), utc(end)),
+        Some(end) => format!("ended {} ago, {}", duration(now - end), utc(end)),
+        None => "the issuer names no end".to_owned(),
+    }
+}
+
+fn last_error(error: &LastError, now: u64) -> String {
+    let age = duration(now.saturating_sub(error.at));
+    let again = match error.next_attempt_at {
+        Some(at) if at > now => format!("; next attempt in {}", duration(at - now)),
+        Some(_) => "; next attempt now".to_owned(),
+        None => String::new(),
+    };
+    format!("{age} ago, {}: {}{again}", utc(error.at), error.failure.error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{NOW, account, last_error as some_error, status, unreachable};
+    use super::*;
+
+    #[test]
+    fn a_session_in_order() {
+        assert_eq!(
+            render(&status(vec![account("wlcg")]), "nothing", NOW),
+            "session     0123456789abcdef0123456789abcdef\n\
+             agent       version 0.1.0, process 4711\n\
+             token file  /run/user/1000/bt_u1000-iam\n\
+             \n\
+             account     wlcg (its token is in the file)\n\
+             issuer      https://wlcg.example/\n\
+             subject     5a1c\n\
+             granted     offline_access openid storage.read:/\n\
+             in the file openid storage.read:/\n\
+             token       47 min left, until 2026-11-24T02:10:31Z\n\
+             enrolment   ends in 29 days, 2026-12-23T01:23:31Z\n\
+             \n\
+             next        nothing\n"
+        );
+    }
+
+    #[test]
+    fn trouble_is_told_with_its_time() {
+        let mut account = account("wlcg");
+        account.subject = None;
+        account.token_expires_at = Some(NOW - 60);
+        account.enrollment_ends_at = None;
+        account.last_error = Some(some_error());
+        let mut status = status(vec![account]);
+        status.trouble = Some(unreachable());
+        let text = render(&status, "wait", NOW);
+        assert!(text.ends_with(
+            "token       ended 1 min ago\n\
+             enrolment   the issuer names no end\n\
+             last error  3 min ago, 2026-11-24T01:20:31Z: cannot reach wlcg.example; next attempt in 5 min\n\
+             \n\
+             trouble     cannot reach wlcg.example\n\
+             next        wait\n"
+        ));
+    }
+
+    #[test]
+    fn what_an_issuer_says_cannot_move_the_cursor() {
+        let mut account = account("wlcg");
+        account.subject = Some("x\x1b[2J\nnext  run evil".into());
+        let text = render(&status(vec![account]), "nothing", NOW);
+        assert!(text.contains("subject     x\\x1b[2J\\x0anext  run evil\n"));
+    }
+}

@@ -1,0 +1,78 @@
+//! `~/.config/iam-session/config.toml`: a user narrows what the site allows. Reads one file.
+
+use std::path::Path;
+
+use super::document::Document;
+use super::value::{ACCOUNT, SCOPE, account, scopes};
+use super::{ConfigError, site};
+use crate::scope::ScopeSet;
+
+/// The keys, for who misspells one.
+const KEYS: [&str; 2] = ["session_scope", "default_account"];
+
+/// The user's configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct User {
+    /// Intersected with what the site lets into the token file.
+    pub session_scope: Option<ScopeSet>,
+    /// The account whose token is in the file.
+    pub default_account: Option<String>,
+}
+
+impl User {
+    /// Reads the file below `home`.
+    ///
+    /// # Errors
+    /// The first [`ConfigError`].
+    pub fn load(home: &Path) -> Result<Self, ConfigError> {
+        let mut user = Self::default();
+        if let Some(document) = Document::read(&home.join(".config/iam-session/config.toml"))? {
+            user.apply(&document)?;
+        }
+        Ok(user)
+    }
+
+    fn apply(&mut self, document: &Document) -> Result<(), ConfigError> {
+        document.each(|entry| {
+            match entry.key() {
+                "session_scope" => self.session_scope = Some(entry.parsed(SCOPE, scopes)?),
+                "default_account" => self.default_account = Some(entry.parsed(ACCOUNT, account)?),
+                key if site::KEYS.contains(&key) => return Err(entry.misplaced("the site", &KEYS)),
+                _ => return Err(entry.unknown(&KEYS)),
+            }
+            Ok(())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<User, String> {
+        let mut user = User::default();
+        user.apply(&Document::of("c.toml", text)).map_err(|error| error.to_string())?;
+        Ok(user)
+    }
+
+    #[test]
+    fn a_user_narrows_and_chooses() {
+        let user = parse("session_scope = \"openid\"\ndefault_account = \"cms\"\n").unwrap();
+        assert_eq!(user.session_scope, Some(ScopeSet::parse("openid")));
+        assert_eq!(user.default_account.as_deref(), Some("cms"));
+    }
+
+    #[test]
+    fn what_is_the_sites_is_not_the_users_to_set() {
+        let accepted = "accepted: session_scope, default_account";
+        assert_eq!(
+            parse("\nstore_dir = \"/tmp\""),
+            Err(format!("c.toml:2: 'store_dir' is for the site to set; {accepted}"))
+        );
+        assert_eq!(parse("linger = 1"), Err(format!("c.toml:1: unknown key 'linger'; {accepted}")));
+        assert_eq!(
+            parse("default_account = \"../x\""),
+            Err(format!("c.toml:1: default_account = '../x' is wrong; accepted: {ACCOUNT}"))
+        );
+    }
+}

@@ -1,0 +1,240 @@
+//! A running helper: started clean, asked a line at a time, ended with whoever started it. Starts a process.
+//!
+//! The command line (a first enrolment) and the agent's mint use it; it is the only way to an issuer.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+
+use crate::issuer::wire::{Answer, DEADLINE, ErrorClass, IssuerError, MAX_LINE, Reply, Request};
+use crate::line::{self, LineError, Lines, Wait};
+use crate::protocol::{Failure, FailureKind};
+
+/// On top of the helper's own deadline: its start, reading a bundle of roots on a busy node.
+const MARGIN: Duration = Duration::from_secs(10);
+
+/// Why the helper gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum HelperError {
+    /// It cannot be started.
+    #[error("cannot start {}: {source}", path.display())]
+    Start {
+        /// The program.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It does not speak as agreed, or not at all.
+    #[error("the issuer helper failed: {0}")]
+    Broken(LineError),
+    /// It answered something else than was asked.
+    #[error("the issuer helper answered something else than was asked")]
+    Garbage,
+    /// The descriptor that interrupts became readable; the answer is still to come.
+    #[error("interrupted")]
+    Interrupted,
+    /// The issuer did not do it, or could not be asked.
+    #[error(transparent)]
+    Issuer(#[from] IssuerError),
+}
+
+impl HelperError {
+    /// Whether trying again later may help.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Issuer(error) if matches!(error.class, ErrorClass::Unreachable | ErrorClass::Busy))
+    }
+}
+
+impl From<HelperError> for Failure {
+    fn from(error: HelperError) -> Self {
+        let (kind, hint) = match &error {
+            HelperError::Start { .. } => (FailureKind::Failed, Some("is the package installed completely?")),
+            HelperError::Issuer(error) => classified(error.class),
+            _ => (FailureKind::Failed, None),
+        };
+        Self { error: error.to_string(), info: hint.map(str::to_owned), kind }
+    }
+}
+
+fn classified(class: ErrorClass) -> (FailureKind, Option<&'static str>) {
+    use ErrorClass as E;
+    match class {
+        E::Unreachable | E::Busy => (FailureKind::Unreachable, Some("try again later")),
+        E::AupUnsigned => (FailureKind::Refused, Some("sign the acceptable use policy on the issuer's page")),
+        E::RegistrationClosed => {
+            (FailureKind::Refused, Some("this issuer registers no clients by itself: ask its administrators"))
+        }
+        E::ScopeRefused => (FailureKind::Refused, Some("ask for fewer scopes with -s")),
+        E::UserSuspended | E::ClientSuspended => {
+            (FailureKind::Refused, Some("ask the issuer's administrators"))
+        }
+        E::AccessDenied | E::Refused | E::AudienceRefused => (FailureKind::Refused, None),
+        E::CredentialDead | E::ClientGone | E::ExpiredToken => (FailureKind::Failed, Some("enrol again")),
+        E::Malformed | E::AuthorizationPending | E::SlowDown => (FailureKind::Failed, None),
+    }
+}
+
+/// A helper. It ends when this is dropped, whatever it is doing.
+pub struct Helper {
+    child: Child,
+    requests: ChildStdin,
+    replies: ChildStdout,
+    lines: Lines,
+}
+
+impl Helper {
+    /// Starts `program` without arguments and with the environment of PROTOCOL.md, section 1.
+    ///
+    /// It is in a process group of its own: a Ctrl-C at the terminal is for the command line to answer, and
+    /// what it answers may need the helper.
+    ///
+    /// # Errors
+    /// [`HelperError::Start`].
+    pub fn start(program: &Path) -> Result<Self, HelperError> {
+        let failed = |source| HelperError::Start { path: program.to_owned(), source };
+        let mut child = Command::new(program)
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .map_err(failed)?;
+        let pipes = child.stdin.take().zip(child.stdout.take());
+        let (requests, replies) = pipes.ok_or_else(|| failed(io::ErrorKind::BrokenPipe.into()))?;
+        let helper = Self { child, requests, replies, lines: Lines::new(MAX_LINE) };
+        // Ours alone: the helper's ends of the pipes are other open file descriptions.
+        fcntl(&helper.requests, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
+            .map_err(|errno| failed(errno.into()))?;
+        fcntl(&helper.replies, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(|errno| failed(errno.into()))?;
+        Ok(helper)
+    }
+
+    /// Sends a request and waits for its answer.
+    ///
+    /// # Errors
+    /// [`HelperError`]; after `Interrupted`, [`receive`](Self::receive) still gets the answer.
+    pub fn ask(
+        &mut self,
+        request: &Request,
+        interrupt: Option<BorrowedFd<'_>>,
+    ) -> Result<Answer, HelperError> {
+        let line = line::encode(request, MAX_LINE).map_err(HelperError::Broken)?;
+        line::send(&mut self.requests, &line, Wait::at_most(DEADLINE)).map_err(HelperError::Broken)?;
+        self.receive(interrupt)
+    }
+
+    /// Waits for the answer to the last request.
+    ///
+    /// # Errors
+    /// [`HelperError`].
+    pub fn receive(&mut self, interrupt: Option<BorrowedFd<'_>>) -> Result<Answer, HelperError> {
+        let wait = Wait::at_most(DEADLINE + MARGIN).unless(interrupt);
+        let line = self.lines.next(&mut self.replies, wait).map_err(|error| match error {
+            LineError::Interrupted => HelperError::Interrupted,
+            error => HelperError::Broken(error),
+        })?;
+        match serde_json::from_slice(&line) {
+            Ok(Reply::Ok(answer)) => Ok(answer),
+            Ok(Reply::Error(error)) => Err(error.into()),
+            Err(_) => Err(HelperError::Garbage),
+        }
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        // It keeps nothing that a kill could spoil; waiting leaves no zombie to a long-lived parent.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// A program of shell text in place of the helper.
+    struct Script(PathBuf);
+
+    impl Script {
+        fn new(name: &str, text: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("iam-session-helper-{name}-{}", std::process::id()));
+            // Written by a child: a descriptor open for writing here could be inherited by the fork of a test
+            // beside this one, and execve(2) would answer ETXTBSY.
+            let install = r#"printf '#!/bin/sh\n%s\n' "$1" >"$0" && chmod 755 "$0""#;
+            let status = Command::new("sh").args(["-c", install]).arg(&path).arg(text).status().unwrap();
+            assert!(status.success());
+            Self(path)
+        }
+
+        fn ask(&self) -> Result<Answer, HelperError> {
+            Helper::start(&self.0)?.ask(&request(), None)
+        }
+    }
+
+    impl Drop for Script {
+        fn drop(&mut self) {
+            let _ = fs::remove_file(&self.0);
+        }
+    }
+
+    fn request() -> Request {
+        Request::Discover { issuer: "https://issuer.example/".into(), transport: Default::default() }
+    }
+
+    #[test]
+    fn an_answer_comes_back() {
+        let script = Script::new("done", r#"read -r line; echo '{"ok":{"answer":"done"}}'"#);
+        assert!(matches!(script.ask(), Ok(Answer::Done)));
+    }
+
+    #[test]
+    fn the_environment_is_clean() {
+        let script = Script::new(
+            "environment",
+            r#"read -r line; unset PWD OLDPWD SHLVL _; n=$(/usr/bin/env -u PWD -u OLDPWD -u SHLVL -u _ | tr '\n' ' ')
+            echo "{\"error\":{\"class\":\"refused\",\"message\":\"$n$(pwd) $#\"}}""#,
+        );
+        assert_eq!(script.ask().unwrap_err().to_string(), "PATH=/usr/bin:/bin / 0");
+    }
+
+    #[test]
+    fn an_issuers_error_keeps_its_class() {
+        let script = Script::new(
+            "busy",
+            r#"read -r line; echo '{"error":{"class":"busy","message":"503 at x","status":503}}'"#,
+        );
+        let error = script.ask().unwrap_err();
+        assert!(error.is_passing());
+        let failure = Failure::from(error);
+        assert_eq!((failure.error.as_str(), failure.kind), ("503 at x", FailureKind::Unreachable));
+    }
+
+    #[test]
+    fn a_helper_that_dies_or_babbles_is_an_error() {
+        assert!(matches!(Script::new("dies", "exit 1").ask(), Err(HelperError::Broken(LineError::Closed))));
+        assert!(matches!(
+            Script::new("babbles", "echo hello; read -r line").ask(),
+            Err(HelperError::Garbage)
+        ));
+    }
+
+    #[test]
+    fn a_missing_helper_is_named() {
+        let error = Helper::start(Path::new("/nonexistent/helper")).err().map(|error| error.to_string());
+        assert_eq!(
+            error.as_deref(),
+            Some("cannot start /nonexistent/helper: No such file or directory (os error 2)")
+        );
+    }
+}

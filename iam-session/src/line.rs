@@ -1,0 +1,275 @@
+//! Lines over descriptors, bounded in length and in time. Touches only the descriptors it is given.
+//!
+//! Both pipes of a helper and the client's side of the agent's socket are read and written here. Buffers are
+//! allocated whole, so that growing leaves no copy of a secret behind, and are wiped when dropped.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::clock::boot_time;
+
+/// One read's worth: the capacity of a pipe in pages is a multiple of it.
+const CHUNK: usize = 4096;
+
+/// Why a line did not get across.
+#[derive(Debug, thiserror::Error)]
+pub enum LineError {
+    /// The peer is gone.
+    #[error("closed by the other side")]
+    Closed,
+    /// The line is longer than agreed.
+    #[error("a line of more than {0} bytes")]
+    TooLong(usize),
+    /// The deadline has passed.
+    #[error("no answer in time")]
+    TimedOut,
+    /// The descriptor that interrupts became readable first.
+    #[error("interrupted")]
+    Interrupted,
+    /// Anything else.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// How long to wait, and what ends the wait early.
+#[derive(Clone, Copy)]
+pub struct Wait<'a> {
+    deadline: Duration,
+    interrupt: Option<BorrowedFd<'a>>,
+}
+
+impl<'a> Wait<'a> {
+    /// Waits for `patience` from now on.
+    pub fn at_most(patience: Duration) -> Self {
+        Self { deadline: boot_time() + patience, interrupt: None }
+    }
+
+    /// Ends early when `descriptor` becomes readable.
+    pub fn unless(self, descriptor: Option<BorrowedFd<'a>>) -> Self {
+        Self { interrupt: descriptor, ..self }
+    }
+
+    /// Waits for the deadline.
+    ///
+    /// # Errors
+    /// [`LineError::Interrupted`] as soon as `interrupt` is readable.
+    pub fn sleep(&self, interrupt: BorrowedFd<'_>) -> Result<(), LineError> {
+        match self.until(interrupt, PollFlags::POLLIN) {
+            Err(LineError::TimedOut) => Ok(()),
+            Ok(()) => Err(LineError::Interrupted),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits for `events` on `descriptor`.
+    fn until(&self, descriptor: BorrowedFd<'_>, events: PollFlags) -> Result<(), LineError> {
+        loop {
+            let left = self.deadline.saturating_sub(boot_time());
+            if left.is_zero() {
+                return Err(LineError::TimedOut);
+            }
+            let mut descriptors = vec![PollFd::new(descriptor, events)];
+            descriptors.extend(self.interrupt.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+            match poll(&mut descriptors, timeout(left)) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(io::Error::from(errno).into()),
+            }
+            // Hang-ups count as ready: the read or write that follows says what it was.
+            if descriptors.get(1).is_some_and(is_ready) {
+                return Err(LineError::Interrupted);
+            }
+            if descriptors.first().is_some_and(is_ready) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn is_ready(descriptor: &PollFd<'_>) -> bool {
+    descriptor.revents().is_some_and(|events| !events.is_empty())
+}
+
+/// Rounded up, so that a rest below a millisecond does not spin.
+fn timeout(left: Duration) -> PollTimeout {
+    let millis = left.as_millis() + 1;
+    PollTimeout::try_from(millis.min(i32::MAX as u128)).unwrap_or(PollTimeout::MAX)
+}
+
+/// `message` as one JSON line, its newline included.
+///
+/// # Errors
+/// [`LineError::TooLong`] if it is longer than `limit`.
+pub fn encode<T: Serialize>(message: &T, limit: usize) -> Result<Zeroizing<Vec<u8>>, LineError> {
+    let mut line = Zeroizing::new(vec![0_u8; limit]);
+    let mut room: &mut [u8] = &mut line;
+    let fits = serde_json::to_writer(&mut room, message).is_ok() && room.write_all(b"\n").is_ok();
+    let used = limit - room.len();
+    if !fits {
+        return Err(LineError::TooLong(limit));
+    }
+    line.truncate(used);
+    Ok(line)
+}
+
+/// Writes all of `bytes` to a descriptor that does not block.
+///
+/// # Errors
+/// Any [`LineError`] but `TooLong`.
+pub fn send<W: Write + AsFd>(to: &mut W, bytes: &[u8], wait: Wait<'_>) -> Result<(), LineError> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match to.write(rest) {
+            Ok(0) => return Err(LineError::Closed),
+            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                wait.until(to.as_fd(), PollFlags::POLLOUT)?
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if is_gone(&error) => return Err(LineError::Closed),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
+}
+
+/// What was read beyond the last line.
+pub struct Lines {
+    buffer: Zeroizing<Vec<u8>>,
+    limit: usize,
+}
+
+impl Lines {
+    /// Lines of at most `limit` bytes, the newline included.
+    pub fn new(limit: usize) -> Self {
+        Self { buffer: Zeroizing::new(Vec::with_capacity(limit + CHUNK)), limit }
+    }
+
+    /// The next line without its newline.
+    ///
+    /// # Errors
+    /// Any [`LineError`]; after `Interrupted` and `TimedOut` nothing is lost and the call may be repeated.
+    pub fn next<R: Read + AsFd>(
+        &mut self,
+        from: &mut R,
+        wait: Wait<'_>,
+    ) -> Result<Zeroizing<Vec<u8>>, LineError> {
+        let mut seen = 0;
+        loop {
+            let newline = self.buffer.iter().skip(seen).position(|byte| *byte == b'\n');
+            if let Some(length) = newline.map(|at| seen + at) {
+                return if length < self.limit {
+                    Ok(self.take(length))
+                } else {
+                    Err(LineError::TooLong(self.limit))
+                };
+            }
+            seen = self.buffer.len();
+            if seen >= self.limit {
+                return Err(LineError::TooLong(self.limit));
+            }
+            wait.until(from.as_fd(), PollFlags::POLLIN)?;
+            self.fill(from)?;
+        }
+    }
+
+    fn take(&mut self, length: usize) -> Zeroizing<Vec<u8>> {
+        let line = Zeroizing::new(self.buffer.iter().take(length).copied().collect());
+        self.buffer.drain(..=length);
+        line
+    }
+
+    fn fill<R: Read>(&mut self, from: &mut R) -> Result<(), LineError> {
+        let mut chunk = Zeroizing::new([0_u8; CHUNK]);
+        match from.read(&mut *chunk) {
+            Ok(0) => Err(LineError::Closed),
+            Ok(read) => {
+                self.buffer.extend(chunk.iter().take(read));
+                Ok(())
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(()),
+            Err(error) if is_gone(&error) => Err(LineError::Closed),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    fn pair() -> (UnixStream, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        (ours, theirs)
+    }
+
+    const SOON: Duration = Duration::from_secs(5);
+
+    #[test]
+    fn two_lines_in_one_read_come_one_after_the_other() {
+        let (mut ours, mut theirs) = pair();
+        theirs.write_all(b"one\ntwo\n").unwrap();
+        let mut lines = Lines::new(16);
+        assert_eq!(&*lines.next(&mut ours, Wait::at_most(SOON)).unwrap(), b"one");
+        assert_eq!(&*lines.next(&mut ours, Wait::at_most(SOON)).unwrap(), b"two");
+    }
+
+    #[test]
+    fn a_line_may_fill_the_limit_and_no_more() {
+        for (length, accepted) in [(15, true), (16, false), (40, false)] {
+            let (mut ours, mut theirs) = pair();
+            theirs.write_all(&vec![b'x'; length]).unwrap();
+            theirs.write_all(b"\n").unwrap();
+            let line = Lines::new(16).next(&mut ours, Wait::at_most(SOON));
+            assert_eq!(line.is_ok(), accepted, "{length}");
+        }
+    }
+
+    #[test]
+    fn an_unfinished_line_ends_with_the_peer_or_with_the_deadline() {
+        let (mut ours, mut theirs) = pair();
+        theirs.write_all(b"half").unwrap();
+        let mut lines = Lines::new(16);
+        let short = Wait::at_most(Duration::from_millis(1));
+        assert!(matches!(lines.next(&mut ours, short), Err(LineError::TimedOut)));
+        drop(theirs);
+        assert!(matches!(lines.next(&mut ours, Wait::at_most(SOON)), Err(LineError::Closed)));
+    }
+
+    #[test]
+    fn a_readable_interrupt_ends_the_wait() {
+        let (mut ours, _theirs) = pair();
+        let (interrupt, mut other) = pair();
+        other.write_all(b"!").unwrap();
+        let wait = Wait::at_most(SOON).unless(Some(interrupt.as_fd()));
+        assert!(matches!(Lines::new(16).next(&mut ours, wait), Err(LineError::Interrupted)));
+    }
+
+    #[test]
+    fn a_peer_that_does_not_read_is_given_up() {
+        let (mut ours, _theirs) = pair();
+        let much = vec![0; 4 << 20];
+        assert!(matches!(
+            send(&mut ours, &much, Wait::at_most(Duration::from_millis(1))),
+            Err(LineError::TimedOut)
+        ));
+    }
+
+    #[test]
+    fn a_message_that_does_not_fit_is_refused() {
+        assert_eq!(&*encode(&"12345", 8).unwrap(), b"\"12345\"\n");
+        assert!(matches!(encode(&"123456", 8), Err(LineError::TooLong(8))));
+    }
+}

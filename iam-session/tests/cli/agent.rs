@@ -1,0 +1,80 @@
+//! An agent that says what a test wants it to say.
+
+use std::fs::{self, DirBuilder};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::{self, JoinHandle};
+
+use serde_json::Value;
+
+/// Names of sockets, in the order in which they are tried.
+pub(crate) const FIRST: &str = "0000000000000000000000000000000a.sock";
+pub(crate) const SECOND: &str = "0000000000000000000000000000000b.sock";
+
+/// A private directory that goes with its value.
+pub(crate) struct Directory(PathBuf);
+
+impl Directory {
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("iam-session-cli-{}-{number}", std::process::id()));
+        DirBuilder::new().mode(0o700).create(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// An agent that answers the requests of one connection, one text each, and then closes it.
+pub(crate) struct Agent {
+    thread: JoinHandle<Vec<Value>>,
+}
+
+impl Agent {
+    pub(crate) fn answering(socket: &Path, answers: &[&str]) -> Self {
+        let listener = UnixListener::bind(socket).unwrap();
+        let answers: Vec<String> = answers.iter().map(|&answer| answer.to_owned()).collect();
+        let thread = thread::spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            converse(stream, &answers)
+        });
+        Self { thread }
+    }
+
+    /// What it was asked.
+    pub(crate) fn requests(self) -> Vec<Value> {
+        self.thread.join().unwrap()
+    }
+}
+
+fn converse(mut stream: UnixStream, answers: &[String]) -> Vec<Value> {
+    let mut requests = Vec::new();
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    for answer in answers {
+        let mut line = String::new();
+        if reader.read_line(&mut line).unwrap_or(0) == 0 {
+            break;
+        }
+        requests.push(serde_json::from_str(&line).unwrap());
+        // A client that has seen enough may be gone.
+        let _ = stream.write_all(answer.as_bytes());
+    }
+    requests
+}
+
+/// A socket that nobody listens on any more.
+pub(crate) fn dead(socket: &Path) {
+    drop(UnixListener::bind(socket).unwrap());
+}
