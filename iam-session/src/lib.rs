@@ -17,4 +17,5 @@ pub mod paths;
 pub mod protocol;
 pub mod scope;
 pub mod secret;
+pub mod store;
 pub mod text;

@@ -1,0 +1,19 @@
+//! The sealed store: records, the slots that open them, the files and the lock. Touches the store's directory.
+//!
+//! PROTOCOL.md, section 5, is the format; this directory is the only code that knows it. Only `agent mint`
+//! opens a store.
+
+mod bytes;
+mod crypto;
+mod directory;
+mod error;
+mod format;
+mod keys;
+mod record;
+mod session_token;
+
+pub use directory::{Lock, Store};
+pub use error::StoreError;
+pub use keys::{KeyId, Keyring, UserKey};
+pub use record::{Opened, Record};
+pub use session_token::SessionToken;

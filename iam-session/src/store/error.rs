@@ -1,0 +1,102 @@
+//! What can be wrong with a store. Touches nothing.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::protocol::{Failure, FailureKind};
+
+/// Why a record could not be read or written. The file is never changed by a failure.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The directory or a file in it cannot be used now.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried: a verb.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Somebody else could read or change what is there.
+    #[error("{} is not safe to use: {reason}", path.display())]
+    Unsafe {
+        /// What.
+        path: PathBuf,
+        /// What it is, and what it must be.
+        reason: &'static str,
+    },
+    /// There is no such account.
+    #[error("there is no account '{account}'")]
+    NoAccount {
+        /// Its name.
+        account: String,
+    },
+    /// A newer version wrote it.
+    #[error("{} has a format that this version does not know", path.display())]
+    UnknownVersion {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is not what we wrote.
+    #[error("{} is damaged: {what}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Which part.
+        what: &'static str,
+    },
+    /// It is sealed for another user.
+    #[error("{} belongs to uid {uid}", path.display())]
+    ForeignUser {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
+        uid: u32,
+    },
+    /// None of the keys given at login opens it.
+    #[error("no node key of this host opens {}", path.display())]
+    NoKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A new record cannot be sealed.
+    #[error("this login was given no node key to seal with")]
+    NoSealingKey,
+    /// Another host is at work on this store.
+    #[error("another host holds the lock of {}", path.display())]
+    Busy {
+        /// The lock file.
+        path: PathBuf,
+    },
+}
+
+impl StoreError {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Io { .. } => "is the home directory there, writable and not full?",
+            Self::Unsafe { .. } => "check its owner and mode",
+            Self::NoAccount { .. } => "'iam-session status' lists your accounts",
+            Self::UnknownVersion { .. } => "use the version of iam-session that wrote it",
+            Self::Damaged { .. } | Self::ForeignUser { .. } => {
+                "move it away, then run 'iam-session enroll' again"
+            }
+            Self::NoKey { .. } | Self::NoSealingKey => {
+                "log in again; if that does not help, ask the administrator to look at /etc/iam-session/keys.d"
+            }
+            Self::Busy { .. } => "try again in a moment",
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let kind = match error {
+            StoreError::NoAccount { .. } => FailureKind::NotEnrolled,
+            StoreError::NoKey { .. } => FailureKind::Locked,
+            _ => FailureKind::Failed,
+        };
+        Self { error: error.to_string(), info: Some(error.hint().to_owned()), kind }
+    }
+}

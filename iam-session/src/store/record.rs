@@ -1,0 +1,202 @@
+//! A record: sealed, opened, sealed again at the next generation. Touches nothing.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::crypto::{self, KEY, SecretKey};
+use super::error::StoreError;
+use super::format::{self, Header, NodeSlot, Parsed, Slot};
+use super::keys::{Keyring, UserKey};
+use crate::issuer::wire::{AudienceMode, Client, Endpoints, Transport};
+use crate::protocol::Enrollment;
+use crate::scope::ScopeSet;
+use crate::secret::{Secret, expose_to};
+
+const LABEL_SLOT: &[u8] = b"iam-session/v1/slot\0";
+const LABEL_COMMITMENT: &[u8] = b"iam-session/v1/commitment";
+const LABEL_RECORD: &[u8] = b"iam-session/v1/record";
+const LABEL_TOKEN: &[u8] = b"iam-session/v1/token";
+
+/// What is sealed: PROTOCOL.md, section 5, "the plaintext".
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// The issuer as it spells itself.
+    pub issuer: String,
+    /// Pinned at enrolment.
+    pub endpoints: Endpoints,
+    /// The client that the refresh token belongs to; never mixed with another record's.
+    pub client: Client,
+    /// The refresh token.
+    #[serde(serialize_with = "expose_to")]
+    pub refresh_token: Secret,
+    /// Seconds since the epoch, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_token_expires_at: Option<u64>,
+    /// What was granted.
+    pub scope: ScopeSet,
+    /// The provider file's narrowing of the session token at enrolment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_scope: Option<ScopeSet>,
+    /// `sub`, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// How this issuer takes an audience.
+    #[serde(default)]
+    pub audience_mode: AudienceMode,
+    /// How the issuer is reached.
+    #[serde(default)]
+    pub transport: Transport,
+    /// Seconds since the epoch.
+    pub enrolled_at: u64,
+    /// Whether this issuer has been seen to send a new refresh token.
+    #[serde(default)]
+    pub rotates: bool,
+}
+
+impl Record {
+    /// What an enrolment at `enrolled_at` (seconds since the epoch) obtained.
+    pub fn new(enrollment: Enrollment, enrolled_at: u64) -> Self {
+        Self {
+            issuer: enrollment.issuer,
+            endpoints: enrollment.endpoints,
+            client: enrollment.client,
+            refresh_token: enrollment.refresh_token,
+            refresh_token_expires_at: enrollment.refresh_token_expires_at,
+            scope: enrollment.scope,
+            session_scope: enrollment.session_scope,
+            subject: enrollment.subject,
+            audience_mode: enrollment.audience_mode,
+            transport: enrollment.transport,
+            enrolled_at,
+            rotates: false,
+        }
+    }
+}
+
+/// An opened record with what it takes to seal it again.
+pub struct Opened {
+    /// What was sealed.
+    pub record: Record,
+    header: Header,
+    data_key: SecretKey,
+}
+
+impl Opened {
+    /// A new record for `uid`, under `key`, at generation 0: the first [`seal`](Self::seal) makes it 1.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSealingKey`] also stands for a kernel without randomness.
+    pub fn create(record: Record, uid: u32, key: &UserKey) -> Result<Self, StoreError> {
+        let fresh = || -> Option<Self> {
+            let data_key: SecretKey = Zeroizing::new(crypto::random()?);
+            let record_id = crypto::random()?;
+            let slot = wrap(&data_key, &record_id, uid, key)?;
+            let header = Header {
+                record_id,
+                uid,
+                generation: 0,
+                issuer: record.issuer.clone(),
+                client_id: record.client.client_id.clone(),
+                slots: vec![Slot::Node(slot)],
+            };
+            Some(Self { record, header, data_key })
+        };
+        fresh().ok_or(StoreError::NoSealingKey)
+    }
+
+    /// Opens `file` for `uid`. `path` is only named in errors.
+    ///
+    /// # Errors
+    /// [`StoreError`]: of another user, no key for it, damaged, of a later version.
+    pub fn open(file: &[u8], path: &Path, uid: u32, keys: &Keyring) -> Result<Self, StoreError> {
+        let parsed = format::parse(file, path)?;
+        if parsed.header.uid != uid {
+            return Err(StoreError::ForeignUser { path: path.to_owned(), uid: parsed.header.uid });
+        }
+        let data_key =
+            unwrap_any(&parsed.header, keys).ok_or_else(|| StoreError::NoKey { path: path.to_owned() })?;
+        let damaged = |what| StoreError::Damaged { path: path.to_owned(), what };
+        let record = decrypt(&parsed, &data_key).ok_or_else(|| damaged("its sealed part"))?;
+        Ok(Self { record, header: parsed.header, data_key })
+    }
+
+    /// The file's next generation.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] if the record does not fit the format.
+    pub fn seal(&mut self, path: &Path) -> Result<Vec<u8>, StoreError> {
+        self.header.generation += 1;
+        self.header.issuer.clone_from(&self.record.issuer);
+        self.header.client_id.clone_from(&self.record.client.client_id);
+        let sealed = || -> Option<Vec<u8>> {
+            let header = self.header.to_bytes()?;
+            let text = Zeroizing::new(serde_json::to_vec(&self.record).ok()?);
+            let nonce = crypto::random()?;
+            let ciphertext = crypto::seal(&self.derive(LABEL_RECORD), &nonce, &text, &header)?;
+            format::assemble(&header, &self.derive(LABEL_COMMITMENT), &nonce, &ciphertext)
+        };
+        sealed().ok_or_else(|| StoreError::Damaged { path: path.to_owned(), what: "it would be too large" })
+    }
+
+    /// The record's id, made at enrolment.
+    pub fn id(&self) -> [u8; 16] {
+        self.header.record_id
+    }
+
+    /// How often it was written.
+    pub fn generation(&self) -> u64 {
+        self.header.generation
+    }
+
+    /// The key of the session token beside the record.
+    pub(crate) fn token_key(&self) -> SecretKey {
+        self.derive(LABEL_TOKEN)
+    }
+
+    fn derive(&self, label: &[u8]) -> SecretKey {
+        crypto::derive(&self.data_key, Some(&self.header.record_id), &[label])
+    }
+}
+
+fn wrap(data_key: &SecretKey, record_id: &[u8; 16], uid: u32, key: &UserKey) -> Option<NodeSlot> {
+    let (salt, nonce) = (crypto::random::<32>()?, crypto::random()?);
+    let kek = crypto::derive(&key.key, Some(&salt), &[LABEL_SLOT, record_id]);
+    let bound = slot_bound(record_id, uid, &NodeSlot::bound(key.id, &salt));
+    let wrapped = crypto::seal(&kek, &nonce, data_key.as_slice(), &bound)?;
+    Some(NodeSlot { key_id: key.id, salt, nonce, wrapped: wrapped.try_into().ok()? })
+}
+
+fn unwrap_any(header: &Header, keys: &Keyring) -> Option<SecretKey> {
+    let nodes = header.slots.iter().filter_map(|slot| match slot {
+        Slot::Node(slot) => Some(slot),
+        Slot::Other { .. } => None,
+    });
+    let mut known = nodes.filter_map(|slot| Some((slot, keys.find(slot.key_id)?)));
+    known.find_map(|(slot, key)| unwrap(slot, header, key))
+}
+
+fn unwrap(slot: &NodeSlot, header: &Header, key: &UserKey) -> Option<SecretKey> {
+    let kek = crypto::derive(&key.key, Some(&slot.salt), &[LABEL_SLOT, &header.record_id]);
+    let bound = slot_bound(&header.record_id, header.uid, &NodeSlot::bound(slot.key_id, &slot.salt));
+    let data_key = crypto::open(&kek, &slot.nonce, &slot.wrapped, &bound)?;
+    <[u8; KEY]>::try_from(data_key.as_slice()).ok().map(Zeroizing::new)
+}
+
+fn slot_bound(record_id: &[u8; 16], uid: u32, slot: &[u8]) -> Vec<u8> {
+    [LABEL_SLOT, record_id, &uid.to_be_bytes(), slot].concat()
+}
+
+fn decrypt(parsed: &Parsed<'_>, data_key: &SecretKey) -> Option<Record> {
+    let derive = |label| crypto::derive(data_key, Some(&parsed.header.record_id), &[label]);
+    // Not a secret: it is stored in clear, so comparing it in constant time would protect nothing.
+    if derive(LABEL_COMMITMENT).as_slice() != parsed.commitment {
+        return None;
+    }
+    let text = crypto::open(&derive(LABEL_RECORD), &parsed.nonce, parsed.ciphertext, parsed.header_bytes)?;
+    serde_json::from_slice(&text).ok()
+}
+
+#[cfg(test)]
+mod tests;

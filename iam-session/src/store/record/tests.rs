@@ -1,0 +1,133 @@
+use std::path::PathBuf;
+
+use super::*;
+use crate::issuer::wire::ClientAuth;
+use crate::store::keys::KeyId;
+use crate::store::{SessionToken, UserKey};
+
+const UID: u32 = 1000;
+const CANARY: &str = "refresh-token-canary";
+
+fn key(id: u8) -> UserKey {
+    UserKey { id: KeyId([id; 8]), key: Zeroizing::new([id; KEY]) }
+}
+
+fn record() -> Record {
+    Record {
+        issuer: "https://issuer.example/".into(),
+        endpoints: Endpoints {
+            token: "https://issuer.example/token".into(),
+            device_authorization: None,
+            registration: None,
+            revocation: None,
+        },
+        client: Client {
+            client_id: "client".into(),
+            client_secret: Some(Secret::new("client-secret-canary".into())),
+            auth: ClientAuth::Basic,
+            registration_client_uri: None,
+            registration_access_token: None,
+        },
+        refresh_token: Secret::new(CANARY.into()),
+        refresh_token_expires_at: None,
+        scope: ScopeSet::parse("openid"),
+        session_scope: None,
+        subject: None,
+        audience_mode: AudienceMode::Audience,
+        transport: Transport::default(),
+        enrolled_at: 1,
+        rotates: false,
+    }
+}
+
+fn path() -> PathBuf {
+    "/home/alice/.local/state/iam-session/wlcg.cred".into()
+}
+
+fn sealed() -> Vec<u8> {
+    Opened::create(record(), UID, &key(1)).unwrap().seal(&path()).unwrap()
+}
+
+fn open(file: &[u8], keys: Vec<UserKey>) -> Result<Opened, StoreError> {
+    Opened::open(file, &path(), UID, &Keyring::new(keys))
+}
+
+#[test]
+fn what_was_sealed_comes_back_at_the_next_generation() {
+    let mut opened = open(&sealed(), vec![key(9), key(1)]).unwrap();
+    assert_eq!((opened.record.refresh_token.expose(), opened.generation()), (CANARY, 1));
+    let id = opened.id();
+    opened.record.refresh_token = Secret::new("second".into());
+    let again = open(&opened.seal(&path()).unwrap(), vec![key(1)]).unwrap();
+    assert_eq!((again.record.refresh_token.expose(), again.generation()), ("second", 2));
+    assert_eq!(again.id(), id);
+}
+
+#[test]
+fn no_secret_is_in_the_file_in_clear() {
+    let file = sealed();
+    for secret in [CANARY, "client-secret-canary"] {
+        assert!(!file.windows(secret.len()).any(|window| window == secret.as_bytes()));
+    }
+}
+
+#[test]
+fn another_key_opens_nothing() {
+    let mut same_id = key(2);
+    same_id.id = KeyId([1; 8]);
+    for keys in [vec![], vec![key(2)], vec![same_id]] {
+        assert!(matches!(open(&sealed(), keys), Err(StoreError::NoKey { .. })));
+    }
+}
+
+#[test]
+fn another_users_record_is_named_as_such() {
+    let other = Opened::open(&sealed(), &path(), UID + 1, &Keyring::new(vec![key(1)]));
+    assert!(matches!(other, Err(StoreError::ForeignUser { uid: UID, .. })));
+}
+
+#[test]
+fn a_later_version_is_refused_and_not_called_damaged() {
+    for at in [9, 11] {
+        let mut file = sealed();
+        file[at] = 2;
+        assert!(matches!(open(&file, vec![key(1)]), Err(StoreError::UnknownVersion { .. })));
+    }
+}
+
+#[test]
+fn no_flipped_bit_goes_unnoticed() {
+    let file = sealed();
+    for at in 0..file.len() {
+        let mut flipped = file.clone();
+        flipped[at] ^= 1;
+        assert!(open(&flipped, vec![key(1)]).is_err(), "byte {at} of {}", file.len());
+    }
+}
+
+#[test]
+fn no_cut_or_lengthened_file_opens() {
+    let mut file = sealed();
+    for length in 0..file.len() {
+        assert!(open(&file[..length], vec![key(1)]).is_err(), "{length} of {}", file.len());
+    }
+    file.push(0);
+    assert!(open(&file, vec![key(1)]).is_err());
+}
+
+#[test]
+fn a_session_token_opens_with_its_record_only() {
+    let opened = open(&sealed(), vec![key(1)]).unwrap();
+    let token = SessionToken {
+        access_token: Secret::new("access".into()),
+        scope: ScopeSet::parse("openid"),
+        issued_at: 1,
+        expires_at: 2,
+        jti: None,
+    };
+    let file = token.seal(&opened).unwrap();
+    assert_eq!(SessionToken::open(&file, &opened).unwrap().access_token.expose(), "access");
+    let other = open(&sealed(), vec![key(1)]).unwrap();
+    assert!(SessionToken::open(&file, &other).is_none());
+    assert!(SessionToken::open(&file[..file.len() - 1], &opened).is_none());
+}
