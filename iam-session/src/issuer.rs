@@ -17,8 +17,6 @@ mod discovery;
 #[cfg(feature = "helper")]
 mod dispatch;
 #[cfg(feature = "helper")]
-mod harden;
-#[cfg(feature = "helper")]
 mod jwt;
 #[cfg(feature = "helper")]
 mod lines;

@@ -5,11 +5,14 @@
 #![forbid(unsafe_code)]
 
 pub mod account;
+mod bytes;
 pub mod cli;
 pub mod client;
 pub mod clock;
 mod commands;
 pub mod config;
+pub mod directory;
+pub mod harden;
 pub mod helper;
 pub mod issuer;
 pub mod line;

@@ -3,7 +3,6 @@
 //! PROTOCOL.md, section 5, is the format; this directory is the only code that knows it. Only `agent mint`
 //! opens a store.
 
-mod bytes;
 mod crypto;
 mod directory;
 mod error;

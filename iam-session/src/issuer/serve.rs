@@ -10,10 +10,10 @@ use zeroize::Zeroizing;
 
 use super::call::failure;
 use super::dispatch::perform;
-use super::harden::harden;
 use super::lines::Lines;
 use super::transport::Deadline;
 use super::wire::{Answer, DEADLINE, ErrorClass, IssuerError, MAX_LINE, Reply, Request};
+use crate::harden::harden;
 
 /// Kept back of [`DEADLINE`] for what happens before and after the network: CA files, start-up, the pipe.
 const MARGIN: Duration = Duration::from_secs(1);

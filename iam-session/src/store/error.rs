@@ -1,31 +1,16 @@
 //! What can be wrong with a store. Touches nothing.
 
-use std::io;
 use std::path::PathBuf;
 
+use crate::directory::DirectoryError;
 use crate::protocol::{Failure, FailureKind};
 
 /// Why a record could not be read or written. The file is never changed by a failure.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The directory or a file in it cannot be used now.
-    #[error("cannot {action} {}: {source}", path.display())]
-    Io {
-        /// What was tried: a verb.
-        action: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// Somebody else could read or change what is there.
-    #[error("{} is not safe to use: {reason}", path.display())]
-    Unsafe {
-        /// What.
-        path: PathBuf,
-        /// What it is, and what it must be.
-        reason: &'static str,
-    },
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
     /// There is no such account.
     #[error("there is no account '{account}'")]
     NoAccount {
@@ -75,8 +60,8 @@ impl StoreError {
     /// What to do about it.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Io { .. } => "is the home directory there, writable and not full?",
-            Self::Unsafe { .. } => "check its owner and mode",
+            Self::Directory(DirectoryError::Unsafe { .. }) => "check its owner and mode",
+            Self::Directory(_) => "is the home directory there, writable and not full?",
             Self::NoAccount { .. } => "'iam-session status' lists your accounts",
             Self::UnknownVersion { .. } => "use the version of iam-session that wrote it",
             Self::Damaged { .. } | Self::ForeignUser { .. } => {

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use super::bytes::{Reader, put_text};
 use super::crypto::{KEY, NONCE, TAG};
 use super::error::StoreError;
 use super::keys::KeyId;
+use crate::bytes::{Reader, put_text};
 
 const MAGIC: &[u8; 8] = b"IAMCRED\0";
 const VERSION: u16 = 1;

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::bytes::Reader;
 use super::crypto;
 use super::record::Opened;
+use crate::bytes::Reader;
 use crate::scope::ScopeSet;
 use crate::secret::{Secret, expose_to};
 

@@ -1,0 +1,280 @@
+//! A directory that must be the user's alone: files in it read, replaced, removed, locked. Touches only that
+//! directory, by a descriptor that was opened once.
+//!
+//! Nothing here follows a symbolic link in the last component, waits for a FIFO or truncates in place.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use data_encoding::HEXLOWER;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open, openat, renameat};
+use nix::sys::stat::{Mode, mkdirat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
+
+/// Group and others may not change what we rely on.
+const WRITABLE_BY_OTHERS: u32 = 0o022;
+
+/// Why something in the directory could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    /// The system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried: a verb.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Somebody else could read or change what is there.
+    #[error("{} is not safe to use: {reason}", path.display())]
+    Unsafe {
+        /// What.
+        path: PathBuf,
+        /// What it is, or must be.
+        reason: &'static str,
+    },
+    /// It is larger than anything we write.
+    #[error("{} is too large", path.display())]
+    TooLarge {
+        /// What.
+        path: PathBuf,
+    },
+}
+
+/// Whether a file must survive the machine's sudden end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// fsync(2) of the file before the rename and of the directory after it.
+    Synced,
+    /// In a runtime directory, which does not outlive the machine anyway.
+    Volatile,
+}
+
+/// An open directory of the user.
+#[derive(Debug)]
+pub struct Directory {
+    path: PathBuf,
+    descriptor: OwnedFd,
+    uid: u32,
+}
+
+impl Directory {
+    /// Opens the directory at `path`; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Io`], or [`DirectoryError::Unsafe`] if it is not the user's alone to change.
+    pub fn open(path: &Path, uid: u32) -> Result<Option<Self>, DirectoryError> {
+        Self::opened(open(path, directory_flags(), Mode::empty()), path, uid)
+    }
+
+    /// Opens the directory at `path`, made first where there is none; what is made gets mode 0700.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn create(path: &Path, uid: u32) -> Result<Self, DirectoryError> {
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("make", path))?;
+        Self::open(path, uid)?.ok_or_else(|| failed("open", path)(io::ErrorKind::NotFound.into()))
+    }
+
+    /// Opens a directory in this one, made first where there is none, with mode 0700.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn subdirectory(&self, name: &str) -> Result<Self, DirectoryError> {
+        let path = self.path.join(name);
+        match mkdirat(&self.descriptor, name, Mode::S_IRWXU) {
+            Ok(()) | Err(Errno::EEXIST) => {}
+            Err(errno) => return Err(failed("make", &path)(errno.into())),
+        }
+        let opened = openat(&self.descriptor, name, directory_flags(), Mode::empty());
+        Self::opened(opened, &path, self.uid)?
+            .ok_or_else(|| failed("open", &path)(io::ErrorKind::NotFound.into()))
+    }
+
+    fn opened(opened: nix::Result<OwnedFd>, path: &Path, uid: u32) -> Result<Option<Self>, DirectoryError> {
+        let descriptor = match opened {
+            Ok(descriptor) => descriptor,
+            Err(Errno::ENOENT) => return Ok(None),
+            Err(errno) => return Err(failed("open", path)(errno.into())),
+        };
+        let file = File::from(descriptor);
+        check_owner(path, &file.metadata().map_err(failed("look at", path))?, uid)?;
+        Ok(Some(Self { path: path.to_owned(), descriptor: file.into(), uid }))
+    }
+
+    /// Where it is, or was when it was opened.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whose it is.
+    pub fn uid(&self) -> u32 {
+        self.uid
+    }
+
+    /// The names in it, sorted.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Io`].
+    pub fn names(&self) -> Result<Vec<String>, DirectoryError> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.path).map_err(failed("read", &self.path))? {
+            names.extend(entry.map_err(failed("read", &self.path))?.file_name().into_string());
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// The contents of a regular file of the user's, of at most `limit` bytes; `None` where there is none.
+    ///
+    /// # Errors
+    /// Any [`DirectoryError`].
+    pub fn read(&self, name: &str, limit: usize) -> Result<Option<Vec<u8>>, DirectoryError> {
+        let path = self.path.join(name);
+        let file = match self.open_file(name, OFlag::O_RDONLY) {
+            Ok(file) => file,
+            Err(Errno::ENOENT) => return Ok(None),
+            Err(errno) => return Err(failed("open", &path)(errno.into())),
+        };
+        self.check_file(&file, &path)?;
+        let mut bytes = Vec::new();
+        file.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(failed("read", &path))?;
+        if bytes.len() > limit {
+            return Err(DirectoryError::TooLarge { path });
+        }
+        Ok(Some(bytes))
+    }
+
+    /// Puts a whole new file, 0600, in the place of `name`: the old one stays until the new one is complete.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Io`]; then the old file is as it was.
+    pub fn replace(&self, name: &str, bytes: &[u8], durability: Durability) -> Result<(), DirectoryError> {
+        let path = self.path.join(name);
+        let mut random = [0_u8; 8];
+        getrandom::fill(&mut random).map_err(|error| failed("write", &path)(io::Error::other(error)))?;
+        let temporary = format!(".{name}.{}", HEXLOWER.encode(&random));
+        let written = self
+            .write_new(&temporary, bytes, durability)
+            .and_then(|()| Ok(renameat(&self.descriptor, temporary.as_str(), &self.descriptor, name)?));
+        if let Err(error) = written {
+            let _ = unlinkat(&self.descriptor, temporary.as_str(), UnlinkatFlags::NoRemoveDir);
+            return Err(failed("write", &path)(error));
+        }
+        match durability {
+            Durability::Synced => self.sync(),
+            Durability::Volatile => Ok(()),
+        }
+    }
+
+    fn write_new(&self, name: &str, bytes: &[u8], durability: Durability) -> io::Result<()> {
+        let mut file = self.open_file(name, OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL)?;
+        file.write_all(bytes)?;
+        match durability {
+            Durability::Synced => file.sync_all(),
+            Durability::Volatile => Ok(()),
+        }
+    }
+
+    /// Removes a file; it need not be there.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Io`].
+    pub fn remove(&self, name: &str) -> Result<(), DirectoryError> {
+        self.unlink(name, UnlinkatFlags::NoRemoveDir)
+    }
+
+    /// Removes a directory if it is empty; it need not be there.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Io`].
+    pub fn remove_subdirectory(&self, name: &str) -> Result<(), DirectoryError> {
+        self.unlink(name, UnlinkatFlags::RemoveDir)
+    }
+
+    fn unlink(&self, name: &str, flags: UnlinkatFlags) -> Result<(), DirectoryError> {
+        match unlinkat(&self.descriptor, name, flags) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(errno) => Err(failed("remove", &self.path.join(name))(errno.into())),
+        }
+    }
+
+    /// Makes renames and removals durable.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Io`].
+    pub fn sync(&self) -> Result<(), DirectoryError> {
+        nix::unistd::fsync(&self.descriptor).map_err(|errno| failed("sync", &self.path)(errno.into()))
+    }
+
+    /// A file to lock, made empty where there is none.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Io`] or [`DirectoryError::Unsafe`].
+    pub fn lock_file(&self, name: &str) -> Result<File, DirectoryError> {
+        let path = self.path.join(name);
+        let file = self
+            .open_file(name, OFlag::O_RDWR | OFlag::O_CREAT)
+            .map_err(|errno| failed("open", &path)(errno.into()))?;
+        self.check_file(&file, &path)?;
+        Ok(file)
+    }
+
+    /// Whether `file` is the one that `name` stands for now.
+    pub fn is_current(&self, name: &str, file: &File) -> bool {
+        let there = nix::sys::stat::fstatat(&self.descriptor, name, nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW);
+        let ours = file.metadata();
+        matches!((there, ours), (Ok(there), Ok(ours)) if there.st_ino == ours.ino() && there.st_dev == ours.dev())
+    }
+
+    fn open_file(&self, name: &str, flags: OFlag) -> nix::Result<File> {
+        // O_NONBLOCK: a FIFO put there must not hold anybody up.
+        let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        openat(&self.descriptor, name, flags, Mode::S_IRUSR | Mode::S_IWUSR).map(File::from)
+    }
+
+    fn check_file(&self, file: &File, path: &Path) -> Result<(), DirectoryError> {
+        let metadata = file.metadata().map_err(failed("look at", path))?;
+        if !metadata.is_file() {
+            return Err(DirectoryError::Unsafe {
+                path: path.to_owned(),
+                reason: "it must be a regular file",
+            });
+        }
+        check_owner(path, &metadata, self.uid)
+    }
+}
+
+impl AsFd for Directory {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
+fn directory_flags() -> OFlag {
+    OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC
+}
+
+fn check_owner(path: &Path, metadata: &fs::Metadata, uid: u32) -> Result<(), DirectoryError> {
+    let refused = |reason| Err(DirectoryError::Unsafe { path: path.to_owned(), reason });
+    if metadata.uid() != uid {
+        return refused("it belongs to somebody else");
+    }
+    if metadata.mode() & WRITABLE_BY_OTHERS != 0 {
+        return refused("group or others may write to it");
+    }
+    Ok(())
+}
+
+fn failed<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> DirectoryError + 'a {
+    move |source| DirectoryError::Io { action, path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests;

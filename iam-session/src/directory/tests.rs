@@ -1,0 +1,102 @@
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::*;
+
+/// A directory of its own, removed at the end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name =
+            format!("iam-session-directory-{}-{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        DirBuilder::new().mode(0o700).create(&path).unwrap();
+        Self(path)
+    }
+
+    fn directory(&self) -> Directory {
+        Directory::create(&self.0.join("a/b"), uid()).unwrap()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn uid() -> u32 {
+    nix::unistd::geteuid().as_raw()
+}
+
+#[test]
+fn a_file_is_replaced_whole_and_leaves_no_other() {
+    let scratch = Scratch::new();
+    let directory = scratch.directory();
+    directory.replace("file", b"one", Durability::Synced).unwrap();
+    directory.replace("file", b"two", Durability::Volatile).unwrap();
+    assert_eq!(directory.read("file", 3).unwrap().unwrap(), b"two");
+    assert!(matches!(directory.read("file", 2), Err(DirectoryError::TooLarge { .. })));
+    assert_eq!(directory.names().unwrap(), ["file"]);
+    let mode = fs::metadata(directory.path().join("file")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_failed_replacement_leaves_the_old_file_and_no_other() {
+    let scratch = Scratch::new();
+    let directory = scratch.directory();
+    directory.subdirectory("taken").unwrap().replace("inside", b"", Durability::Volatile).unwrap();
+    assert!(matches!(
+        directory.replace("taken", b"new", Durability::Volatile),
+        Err(DirectoryError::Io { action: "write", .. })
+    ));
+    assert_eq!(directory.names().unwrap(), ["taken"]);
+}
+
+#[test]
+fn what_is_not_there_is_not_made_by_opening() {
+    let scratch = Scratch::new();
+    assert!(Directory::open(&scratch.0.join("none"), uid()).unwrap().is_none());
+    assert!(!scratch.0.join("none").exists());
+    assert!(scratch.directory().read("none", 1).unwrap().is_none());
+}
+
+#[test]
+fn what_others_may_change_is_refused() {
+    let scratch = Scratch::new();
+    let directory = scratch.directory();
+    directory.replace("file", b"one", Durability::Volatile).unwrap();
+    fs::set_permissions(directory.path().join("file"), fs::Permissions::from_mode(0o620)).unwrap();
+    assert!(matches!(directory.read("file", 9), Err(DirectoryError::Unsafe { .. })));
+    assert!(matches!(directory.lock_file("file"), Err(DirectoryError::Unsafe { .. })));
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    assert!(matches!(Directory::open(directory.path(), uid()), Err(DirectoryError::Unsafe { .. })));
+}
+
+#[test]
+fn a_symlink_or_fifo_is_not_followed_or_waited_for() {
+    let scratch = Scratch::new();
+    let directory = scratch.directory();
+    symlink("/etc/hostname", directory.path().join("link")).unwrap();
+    assert!(matches!(directory.read("link", 99), Err(DirectoryError::Io { .. })));
+    nix::unistd::mkfifo(&directory.path().join("fifo"), Mode::S_IRWXU).unwrap();
+    assert!(matches!(directory.read("fifo", 99), Err(DirectoryError::Unsafe { .. })));
+    symlink(directory.path(), scratch.0.join("other")).unwrap();
+    assert!(matches!(Directory::open(&scratch.0.join("other"), uid()), Err(DirectoryError::Io { .. })));
+}
+
+#[test]
+fn a_lock_file_that_was_replaced_is_noticed() {
+    let scratch = Scratch::new();
+    let directory = scratch.directory();
+    let file = directory.lock_file("lock").unwrap();
+    assert!(directory.is_current("lock", &file));
+    directory.remove("lock").unwrap();
+    assert!(!directory.is_current("lock", &file));
+    directory.lock_file("lock").unwrap();
+    assert!(!directory.is_current("lock", &file));
+}
