@@ -30,3 +30,11 @@ pub fn unix_time() -> u64 {
 pub fn boot_time() -> Duration {
     clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from)
 }
+
+/// Names this boot: times on CLOCK_BOOTTIME that were written in another one mean nothing (random(4)).
+///
+/// # Errors
+/// When /proc is not there.
+pub fn boot_id() -> std::io::Result<String> {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim_end().to_owned())
+}

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open, openat, renameat};
-use nix::sys::stat::{Mode, mkdirat};
+use nix::fcntl::{AtFlags, OFlag, open, openat, renameat};
+use nix::sys::stat::{Mode, fstat, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 /// Group and others may not change what we rely on.
@@ -45,6 +45,18 @@ pub enum DirectoryError {
         /// What.
         path: PathBuf,
     },
+}
+
+impl DirectoryError {
+    /// Whether it is only that something is not there.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+
+    /// Whether it is only that a directory to be removed still holds something.
+    pub fn is_not_empty(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::DirectoryNotEmpty)
+    }
 }
 
 /// Whether a file must survive the machine's sudden end.
@@ -226,11 +238,11 @@ impl Directory {
         Ok(file)
     }
 
-    /// Whether `file` is the one that `name` stands for now.
-    pub fn is_current(&self, name: &str, file: &File) -> bool {
-        let there = nix::sys::stat::fstatat(&self.descriptor, name, nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW);
-        let ours = file.metadata();
-        matches!((there, ours), (Ok(there), Ok(ours)) if there.st_ino == ours.ino() && there.st_dev == ours.dev())
+    /// Whether `opened` is what `name` stands for now: what was opened may have been unlinked since.
+    pub fn is_current(&self, name: &str, opened: impl AsFd) -> bool {
+        let there = fstatat(&self.descriptor, name, AtFlags::AT_SYMLINK_NOFOLLOW);
+        let ours = fstat(opened);
+        matches!((there, ours), (Ok(there), Ok(ours)) if (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino))
     }
 
     fn open_file(&self, name: &str, flags: OFlag) -> nix::Result<File> {

@@ -1,0 +1,74 @@
+//! What is known of the user's accounts without opening the store: no secret is in it. Touches the agents'
+//! directory.
+//!
+//! `agent mint` writes it whenever it has looked at the store; every agent of the user reads it.
+
+use serde::{Deserialize, Serialize};
+
+use super::cache::Wanted;
+use crate::directory::{Directory, DirectoryError, Durability};
+use crate::protocol::Failure;
+use crate::scope::ScopeSet;
+
+const NAME: &str = "accounts.json";
+const MAX_FILE: usize = 256 * 1024;
+
+/// The accounts of one user.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Book {
+    /// Whose token is in the file.
+    pub(crate) default_account: Option<String>,
+    pub(crate) entries: Vec<Entry>,
+    /// Why the book may be wrong or empty: the store or the configuration cannot be read.
+    pub(crate) trouble: Option<Failure>,
+}
+
+/// One account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    pub(crate) name: String,
+    pub(crate) issuer: String,
+    /// In hexadecimal.
+    pub(crate) record_id: String,
+    pub(crate) subject: Option<String>,
+    /// What was granted.
+    pub(crate) scope: ScopeSet,
+    /// What of it the session token carries.
+    pub(crate) session_scope: ScopeSet,
+    /// Seconds since the epoch.
+    pub(crate) enrollment_ends_at: Option<u64>,
+    /// Why the record cannot be used, if it cannot.
+    pub(crate) trouble: Option<Failure>,
+}
+
+impl Entry {
+    /// What the session token is cached as.
+    pub(crate) fn session_token(&self) -> Wanted {
+        Wanted {
+            record_id: self.record_id.clone(),
+            scope: self.session_scope.clone(),
+            audience: String::new(),
+        }
+    }
+}
+
+impl Book {
+    /// What the last look at the store wrote, if any agent has looked.
+    pub(crate) fn read(directory: &Directory) -> Option<Self> {
+        serde_json::from_slice(&directory.read(NAME, MAX_FILE).ok()??).ok()
+    }
+
+    /// Replaces what the last look wrote.
+    ///
+    /// # Errors
+    /// [`DirectoryError`].
+    pub(crate) fn write(&self, directory: &Directory) -> Result<(), DirectoryError> {
+        directory.replace(NAME, &serde_json::to_vec(self).unwrap_or_default(), Durability::Volatile)
+    }
+
+    /// The account with this name, or the default one.
+    pub(crate) fn find(&self, name: Option<&str>) -> Option<&Entry> {
+        let name = name.or(self.default_account.as_deref())?;
+        self.entries.iter().find(|entry| entry.name == name)
+    }
+}

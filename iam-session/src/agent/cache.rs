@@ -1,0 +1,167 @@
+//! Access tokens that are good now, shared by all agents of the user. Touches the cache directory.
+
+use std::time::Duration;
+
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::freshness::Life;
+use crate::clock::Now;
+use crate::directory::{Directory, DirectoryError, Durability};
+use crate::protocol::Token;
+use crate::scope::ScopeSet;
+use crate::secret::{Secret, expose_to};
+
+/// A token and its frame; the helper takes none above 16 KiB.
+const MAX_ENTRY: usize = 32 * 1024;
+/// A tmpfs is memory: more combinations than this push the oldest out.
+const MAX_ENTRIES: usize = 64;
+
+/// What a cached token was asked for: a record, sorted scopes, and audience.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Wanted {
+    /// In hexadecimal.
+    pub(crate) record_id: String,
+    pub(crate) scope: ScopeSet,
+    pub(crate) audience: String,
+}
+
+impl Wanted {
+    fn file_name(&self) -> String {
+        // No field can hold a NUL, so no two combinations meet.
+        let text = format!("{}\0{}\0{}", self.record_id, self.scope, self.audience);
+        HEXLOWER.encode(Sha256::digest(text).get(..16).unwrap_or_default())
+    }
+}
+
+/// A token with its own life.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct CachedToken {
+    pub(crate) wanted: Wanted,
+    #[serde(serialize_with = "expose_to")]
+    pub(crate) access_token: Secret,
+    /// What was granted.
+    pub(crate) granted: ScopeSet,
+    pub(crate) issuer: String,
+    pub(crate) boot_id: String,
+    /// On CLOCK_BOOTTIME.
+    pub(crate) issued: Duration,
+    /// On CLOCK_BOOTTIME.
+    pub(crate) ends: Duration,
+    /// Seconds since the epoch.
+    pub(crate) expires_at: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) jti: Option<String>,
+}
+
+impl CachedToken {
+    pub(crate) fn life(&self) -> Life {
+        Life { issued: self.issued, ends: self.ends }
+    }
+
+    /// As a client gets it.
+    pub(crate) fn for_account(self, account: &str) -> Token {
+        Token {
+            access_token: self.access_token,
+            issuer: self.issuer,
+            account: account.to_owned(),
+            scope: self.granted,
+            audience: self.wanted.audience,
+            expires_at: self.expires_at,
+        }
+    }
+}
+
+/// The cache directory of one user on one host.
+#[derive(Debug)]
+pub(crate) struct Cache {
+    directory: Directory,
+    boot_id: String,
+}
+
+impl Cache {
+    /// In `directory`, in the boot named `boot_id`.
+    pub(crate) fn new(directory: Directory, boot_id: String) -> Self {
+        Self { directory, boot_id }
+    }
+
+    /// The boot that times in entries belong to.
+    pub(crate) fn boot_id(&self) -> &str {
+        &self.boot_id
+    }
+
+    /// Where it is.
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// The token for `wanted`, if there is one that still lives. Best effort: what cannot be read is not there.
+    pub(crate) fn find(&self, wanted: &Wanted, now: Duration) -> Option<CachedToken> {
+        let bytes = zeroize::Zeroizing::new(self.directory.read(&wanted.file_name(), MAX_ENTRY).ok()??);
+        let token: CachedToken = serde_json::from_slice(&bytes).ok()?;
+        let good = token.wanted == *wanted && token.boot_id == self.boot_id && token.life().lives_at(now);
+        good.then_some(token)
+    }
+
+    /// Puts `token` in the place of the one before.
+    ///
+    /// # Errors
+    /// [`DirectoryError`].
+    pub(crate) fn put(&self, token: &CachedToken, now: Now) -> Result<(), DirectoryError> {
+        let name = token.wanted.file_name();
+        self.make_room(&name, now.boot)?;
+        let bytes = zeroize::Zeroizing::new(serde_json::to_vec(token).unwrap_or_default());
+        self.directory.replace(&name, &bytes, Durability::Volatile)
+    }
+
+    /// Removes what was cached for a record.
+    ///
+    /// # Errors
+    /// [`DirectoryError`].
+    pub(crate) fn forget(&self, record_id: &str) -> Result<(), DirectoryError> {
+        self.remove_if(|entry| entry.is_none_or(|token| token.wanted.record_id == record_id))
+    }
+
+    /// Removes everything.
+    ///
+    /// # Errors
+    /// [`DirectoryError`].
+    pub(crate) fn clear(&self) -> Result<(), DirectoryError> {
+        self.remove_if(|_| true)
+    }
+
+    fn make_room(&self, for_name: &str, now: Duration) -> Result<(), DirectoryError> {
+        let names = self.directory.names()?;
+        if names.len() < MAX_ENTRIES || names.iter().any(|name| name == for_name) {
+            return Ok(());
+        }
+        self.remove_if(|entry| entry.is_none_or(|token| !token.life().lives_at(now)))?;
+        let mut left: Vec<_> = self
+            .directory
+            .names()?
+            .into_iter()
+            .map(|name| (self.entry(&name).map_or(Duration::ZERO, |token| token.issued), name))
+            .collect();
+        left.sort();
+        let surplus = (left.len() + 1).saturating_sub(MAX_ENTRIES);
+        left.iter().take(surplus).try_for_each(|(_, name)| self.directory.remove(name))
+    }
+
+    fn remove_if(&self, unwanted: impl Fn(Option<&CachedToken>) -> bool) -> Result<(), DirectoryError> {
+        for name in self.directory.names()? {
+            if unwanted(self.entry(&name).as_ref()) {
+                self.directory.remove(&name)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(&self, name: &str) -> Option<CachedToken> {
+        let bytes = self.directory.read(name, MAX_ENTRY).ok()??;
+        serde_json::from_slice(&bytes).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests;

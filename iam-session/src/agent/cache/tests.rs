@@ -1,0 +1,83 @@
+use std::fs;
+use std::path::PathBuf;
+
+use super::*;
+
+struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn cache(name: &str) -> (Scratch, Cache) {
+    let path = std::env::temp_dir().join(format!("iam-session-cache-{name}-{}", std::process::id()));
+    let uid = nix::unistd::geteuid().as_raw();
+    let cache = Cache::new(Directory::create(&path, uid).unwrap(), "boot".into());
+    (Scratch(path), cache)
+}
+
+fn wanted(scope: &str) -> Wanted {
+    Wanted { record_id: "01".into(), scope: ScopeSet::parse(scope), audience: String::new() }
+}
+
+fn token(scope: &str, issued: u64) -> CachedToken {
+    CachedToken {
+        wanted: wanted(scope),
+        access_token: Secret::new(format!("token of {scope}")),
+        granted: ScopeSet::parse(scope),
+        issuer: "https://issuer.example/".into(),
+        boot_id: "boot".into(),
+        issued: Duration::from_secs(issued),
+        ends: Duration::from_secs(issued + 100),
+        expires_at: 5,
+        jti: None,
+    }
+}
+
+fn at(boot: u64) -> Now {
+    Now { unix: 0, boot: Duration::from_secs(boot) }
+}
+
+fn found(cache: &Cache, scope: &str, now: u64) -> bool {
+    cache.find(&wanted(scope), Duration::from_secs(now)).is_some()
+}
+
+#[test]
+fn a_token_is_found_while_it_lives_and_for_what_it_was_asked() {
+    let (_scratch, cache) = cache("life");
+    cache.put(&token("a b", 10), at(10)).unwrap();
+    assert!(found(&cache, "b a", 109));
+    assert!(!found(&cache, "a b", 110));
+    assert!(!found(&cache, "a", 10));
+}
+
+#[test]
+fn a_token_of_another_boot_is_not_served() {
+    let (_scratch, cache) = cache("boot");
+    cache.put(&CachedToken { boot_id: "earlier".into(), ..token("a", 10) }, at(10)).unwrap();
+    assert!(!found(&cache, "a", 10));
+}
+
+#[test]
+fn the_oldest_give_way_to_the_newest() {
+    let (_scratch, cache) = cache("room");
+    for n in 0..70 {
+        cache.put(&token(&format!("s{n}"), n), at(n)).unwrap();
+    }
+    assert_eq!(cache.directory().names().unwrap().len(), MAX_ENTRIES);
+    assert!(!found(&cache, "s5", 69) && found(&cache, "s6", 69) && found(&cache, "s69", 69));
+}
+
+#[test]
+fn a_forgotten_record_leaves_nothing_and_others_stay() {
+    let (_scratch, cache) = cache("forget");
+    cache.put(&token("a", 10), at(10)).unwrap();
+    let mut other = token("a", 10);
+    other.wanted.record_id = "02".into();
+    cache.put(&other, at(10)).unwrap();
+    cache.forget("01").unwrap();
+    assert!(!found(&cache, "a", 10));
+    assert_eq!(cache.directory().names().unwrap().len(), 1);
+}

@@ -1,0 +1,100 @@
+//! How fresh a token must be, and when it is renewed. Pure; touches nothing.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A new token is minted on demand at most this often: more would only load the issuer.
+const MINT_AT_MOST_EVERY: Duration = Duration::from_secs(10);
+
+/// What a request wants of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Freshness {
+    /// So many seconds of life left.
+    Valid(u64),
+    /// It is time for a new one, unless somebody else has just seen to that.
+    Renewed,
+    /// A new one.
+    New,
+}
+
+/// The life of one token on CLOCK_BOOTTIME.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Life {
+    pub(crate) issued: Duration,
+    pub(crate) ends: Duration,
+}
+
+impl Life {
+    /// Two thirds of the whole life, so that every agent computes the same moment.
+    pub(crate) fn renewal(&self) -> Duration {
+        self.issued + self.ends.saturating_sub(self.issued) * 2 / 3
+    }
+
+    /// Whether it still lives.
+    pub(crate) fn lives_at(&self, now: Duration) -> bool {
+        now < self.ends
+    }
+
+    /// Whether it will do for `wanted`.
+    pub(crate) fn is_enough(&self, wanted: Freshness, now: Duration) -> bool {
+        let just_issued = now < self.issued + MINT_AT_MOST_EVERY;
+        self.lives_at(now)
+            && match wanted {
+                // One that is as new as can be had is served, however short its life.
+                Freshness::Valid(seconds) => {
+                    just_issued || self.ends.saturating_sub(now) >= Duration::from_secs(seconds)
+                }
+                Freshness::Renewed => now < self.renewal(),
+                Freshness::New => just_issued,
+            }
+    }
+}
+
+impl Freshness {
+    /// As `min_valid_period` says it: -1 asks for a new token.
+    pub(crate) fn from_min_valid_period(seconds: i64) -> Self {
+        u64::try_from(seconds).map_or(Self::New, Self::Valid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIFE: Life = Life { issued: Duration::from_secs(100), ends: Duration::from_secs(3700) };
+
+    fn enough(wanted: Freshness, now: u64) -> bool {
+        LIFE.is_enough(wanted, Duration::from_secs(now))
+    }
+
+    #[test]
+    fn a_token_is_renewed_at_two_thirds_of_its_life() {
+        assert_eq!(LIFE.renewal(), Duration::from_secs(2500));
+        assert!(enough(Freshness::Renewed, 2499));
+        assert!(!enough(Freshness::Renewed, 2500));
+    }
+
+    #[test]
+    fn a_token_is_served_while_it_lives_long_enough() {
+        assert!(enough(Freshness::Valid(0), 3699));
+        assert!(!enough(Freshness::Valid(0), 3700));
+        assert!(enough(Freshness::Valid(600), 3100));
+        assert!(!enough(Freshness::Valid(600), 3101));
+    }
+
+    #[test]
+    fn a_longer_life_than_the_issuer_gives_does_not_mint_without_end() {
+        assert!(enough(Freshness::Valid(7200), 109));
+        assert!(!enough(Freshness::Valid(7200), 110));
+    }
+
+    #[test]
+    fn a_new_token_is_minted_at_most_every_ten_seconds() {
+        assert!(enough(Freshness::New, 109));
+        assert!(!enough(Freshness::New, 110));
+        assert_eq!(Freshness::from_min_valid_period(-1), Freshness::New);
+        assert_eq!(Freshness::from_min_valid_period(60), Freshness::Valid(60));
+    }
+}

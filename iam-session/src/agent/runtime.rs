@@ -1,0 +1,214 @@
+//! The runtime directory that all agents of one user on one host share: who is there, who mints, who is last.
+//! Touches that directory.
+//!
+//! Locks are flock(2)s on files that may be unlinked by their holder, so whoever gets one checks that it is
+//! still the file of that name and starts again if not.
+
+use std::fs::File;
+use std::thread;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+
+use super::cache::Cache;
+use crate::clock;
+use crate::directory::{Directory, DirectoryError};
+use crate::paths;
+
+/// The directory of the agents' own files.
+const AGENTS: &str = "iam-session";
+const CACHE: &str = "cache";
+/// Held shared by every agent while it lives.
+const USERS: &str = "users.lock";
+/// Held by whoever mints; only its holder writes the token file.
+const MINT: &str = "mint.lock";
+const LOCK: &str = ".lock";
+const SOCKET: &str = ".sock";
+/// When a hint was last printed. It outlives the logins of a user who has not enrolled, or each would print it.
+pub(crate) const HINT: &str = "hint";
+
+/// An agent on its way out holds the others up for microseconds; this is far longer.
+const ENTER_TRIES: u32 = 50;
+const ENTER_PAUSE: Duration = Duration::from_millis(2);
+
+/// A lock that ends when it is dropped.
+pub(crate) type FileLock = Flock<File>;
+
+/// One user's runtime directory, opened.
+#[derive(Debug)]
+pub(crate) struct Runtime {
+    pub(crate) places: paths::Runtime,
+    /// The runtime directory itself, for the token file.
+    pub(crate) top: Directory,
+    pub(crate) agents: Directory,
+    pub(crate) cache: Cache,
+}
+
+/// What an agent holds while it lives.
+#[derive(Debug)]
+pub(crate) struct Presence {
+    session: String,
+    _own: FileLock,
+    _among_users: FileLock,
+}
+
+impl Runtime {
+    /// Opens the directories, making our own where they are missing.
+    ///
+    /// # Errors
+    /// [`DirectoryError`]: the module made or chose the runtime directory, so it should be there and right.
+    pub(crate) fn open(places: paths::Runtime) -> Result<Self, DirectoryError> {
+        let path = places.directory();
+        let missing = || io_error("open", path, Errno::ENOENT);
+        let top = Directory::open(path, places.uid())?.ok_or_else(missing)?;
+        let agents = top.subdirectory(AGENTS)?;
+        let boot_id = clock::boot_id().map_err(|source| DirectoryError::Io {
+            action: "read",
+            path: "/proc/sys/kernel/random/boot_id".into(),
+            source,
+        })?;
+        let cache = Cache::new(agents.subdirectory(CACHE)?, boot_id);
+        Ok(Self { places, top, agents, cache })
+    }
+
+    /// Opens the directories and takes a place among the agents that live, before any file of this one is made.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), or a lock that cannot be had.
+    pub(crate) fn enter(places: paths::Runtime, session: &str) -> Result<(Self, Presence), DirectoryError> {
+        let mut last = io_error("lock", &places.agents().join(USERS), Errno::EWOULDBLOCK);
+        for _ in 0..ENTER_TRIES {
+            // From the start in each round: the last agent out may remove the directory between any two steps.
+            match Self::try_enter(places.clone(), session) {
+                Ok(Some(entered)) => return Ok(entered),
+                Ok(None) => {}
+                Err(error) if error.is_not_found() => last = error,
+                Err(error) => return Err(error),
+            }
+            thread::sleep(ENTER_PAUSE);
+        }
+        Err(last)
+    }
+
+    fn try_enter(places: paths::Runtime, session: &str) -> Result<Option<(Self, Presence)>, DirectoryError> {
+        let runtime = Self::open(places)?;
+        let locks = || -> Result<_, DirectoryError> {
+            let Some(among_users) = try_lock(&runtime.agents, USERS, FlockArg::LockSharedNonblock)? else {
+                return Ok(None);
+            };
+            let own =
+                try_lock(&runtime.agents, &format!("{session}{LOCK}"), FlockArg::LockExclusiveNonblock)?;
+            Ok(own.map(|own| (among_users, own)))
+        };
+        let locks = locks();
+        if !runtime.top.is_current(AGENTS, &runtime.agents) {
+            return Ok(None);
+        }
+        Ok(locks?.map(|(among_users, own)| {
+            let presence = Presence { session: session.to_owned(), _own: own, _among_users: among_users };
+            (runtime, presence)
+        }))
+    }
+
+    /// Removes what agents that were killed have left behind.
+    ///
+    /// # Errors
+    /// [`DirectoryError`].
+    pub(crate) fn sweep(&self) -> Result<(), DirectoryError> {
+        for name in self.agents.names()? {
+            let session = name.strip_suffix(LOCK).filter(|_| name != USERS && name != MINT);
+            let Some(session) = session else { continue };
+            if try_lock(&self.agents, &name, FlockArg::LockExclusiveNonblock)?.is_some() {
+                self.remove_session(session)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The lock of whoever mints; `None` while somebody else does.
+    ///
+    /// # Errors
+    /// [`DirectoryError`].
+    pub(crate) fn try_lock_mint(&self) -> Result<Option<FileLock>, DirectoryError> {
+        try_lock(&self.agents, MINT, FlockArg::LockExclusiveNonblock)
+    }
+
+    /// Whether no agent of the user lives on this host.
+    pub(crate) fn is_deserted(&self) -> bool {
+        // Only asked by a mint that may have outlived its agent; a lock that cannot be opened is one that is gone.
+        !matches!(try_lock(&self.agents, USERS, FlockArg::LockExclusiveNonblock), Ok(None))
+    }
+
+    /// Ends this agent's presence, and that of everything shared if it was the last.
+    ///
+    /// # Errors
+    /// [`DirectoryError`]; what could be removed has been.
+    pub(crate) fn leave(&self, presence: Presence) -> Result<(), DirectoryError> {
+        let removed = self.remove_session(&presence.session);
+        drop(presence);
+        match removed.and_then(|()| self.clear_if_deserted()) {
+            // Somebody else was the last a moment ago, and has removed it all.
+            Err(error) if error.is_not_found() => Ok(()),
+            done => done,
+        }
+    }
+
+    /// Removes everything shared if no agent lives and nobody mints: a mint in flight does this itself at its end.
+    ///
+    /// # Errors
+    /// [`DirectoryError`].
+    pub(crate) fn clear_if_deserted(&self) -> Result<(), DirectoryError> {
+        let Some(users) = try_lock(&self.agents, USERS, FlockArg::LockExclusiveNonblock)? else {
+            return Ok(());
+        };
+        let Some(mint) = self.try_lock_mint()? else {
+            return Ok(());
+        };
+        self.top.remove(&self.places.token_file_name())?;
+        self.cache.clear()?;
+        match self.agents.remove_subdirectory(CACHE) {
+            Err(error) if !error.is_not_empty() => return Err(error),
+            _ => {}
+        }
+        for name in self.agents.names()? {
+            if ![HINT, CACHE, USERS].contains(&name.as_str()) {
+                self.agents.remove(&name)?;
+            }
+        }
+        // Last: from here on an agent that enters makes one of its own, and what it makes is not ours to remove.
+        self.agents.remove(USERS)?;
+        drop((users, mint));
+        match self.top.remove_subdirectory(AGENTS) {
+            // A hint's stamp, or an agent that has just entered.
+            Err(error) if error.is_not_empty() => Ok(()),
+            done => done,
+        }
+    }
+
+    fn remove_session(&self, session: &str) -> Result<(), DirectoryError> {
+        self.agents.remove(&format!("{session}{SOCKET}"))?;
+        self.agents.remove(&format!("{session}{LOCK}"))
+    }
+}
+
+/// Takes a lock without waiting; `None` while somebody else holds it.
+fn try_lock(directory: &Directory, name: &str, how: FlockArg) -> Result<Option<FileLock>, DirectoryError> {
+    loop {
+        match Flock::lock(directory.lock_file(name)?, how) {
+            Ok(lock) if directory.is_current(name, &*lock) => return Ok(Some(lock)),
+            // Unlinked while we opened it: the next round makes or finds another.
+            Ok(_) => {}
+            Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
+            Err((_, Errno::EINTR)) => {}
+            Err((_, errno)) => return Err(io_error("lock", &directory.path().join(name), errno)),
+        }
+    }
+}
+
+fn io_error(action: &'static str, path: &std::path::Path, errno: Errno) -> DirectoryError {
+    DirectoryError::Io { action, path: path.to_owned(), source: errno.into() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+
+use super::*;
+
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("iam-session-runtime-{name}-{}", std::process::id()));
+        fs::DirBuilder::new().mode(0o700).create(&path).unwrap();
+        Self(path)
+    }
+
+    fn places(&self) -> paths::Runtime {
+        paths::Runtime::new(&self.0, nix::unistd::geteuid().as_raw())
+    }
+
+    fn enter(&self, session: &str) -> (Runtime, Presence) {
+        Runtime::enter(self.places(), session).unwrap()
+    }
+
+    fn is_empty(&self) -> bool {
+        fs::read_dir(&self.0).unwrap().next().is_none()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn the_last_agent_out_leaves_nothing() {
+    let scratch = Scratch::new("last");
+    let (one, here) = scratch.enter("one");
+    let (two, there) = scratch.enter("two");
+    fs::write(scratch.places().token_file(), "token").unwrap();
+    fs::write(scratch.places().socket("one"), "").unwrap();
+    one.leave(here).unwrap();
+    assert!(!scratch.places().socket("one").exists());
+    assert!(scratch.places().token_file().exists());
+    two.leave(there).unwrap();
+    assert!(scratch.is_empty());
+}
+
+#[test]
+fn while_somebody_mints_the_shared_files_stay_for_it_to_remove() {
+    let scratch = Scratch::new("mint");
+    let (runtime, here) = scratch.enter("one");
+    let mint = runtime.try_lock_mint().unwrap().unwrap();
+    assert!(runtime.try_lock_mint().unwrap().is_none());
+    assert!(!runtime.is_deserted());
+    runtime.leave(here).unwrap();
+    assert!(!scratch.is_empty());
+    assert!(runtime.is_deserted());
+    drop(mint);
+    runtime.clear_if_deserted().unwrap();
+    assert!(scratch.is_empty());
+}
+
+#[test]
+fn what_a_killed_agent_left_is_swept_and_a_living_ones_files_stay() {
+    let scratch = Scratch::new("sweep");
+    let (runtime, _here) = scratch.enter("alive");
+    for session in ["alive", "dead"] {
+        fs::write(scratch.places().socket(session), "").unwrap();
+    }
+    fs::write(scratch.places().agents().join("dead.lock"), "").unwrap();
+    runtime.sweep().unwrap();
+    assert!(scratch.places().socket("alive").exists());
+    assert!(!scratch.places().socket("dead").exists());
+    assert!(!scratch.places().agents().join("dead.lock").exists());
+}
+
+#[test]
+fn the_stamp_of_a_hint_outlives_the_login() {
+    let scratch = Scratch::new("hint");
+    let (runtime, here) = scratch.enter("one");
+    fs::write(scratch.places().agents().join(HINT), "").unwrap();
+    runtime.leave(here).unwrap();
+    let left: Vec<_> = fs::read_dir(scratch.places().agents()).unwrap().collect();
+    assert_eq!(left.len(), 1);
+}
+
+#[test]
+fn agents_that_come_and_go_at_once_never_lose_their_place() {
+    let scratch = Scratch::new("churn");
+    thread::scope(|scope| {
+        for thread in 0..4 {
+            let scratch = &scratch;
+            scope.spawn(move || {
+                for round in 0..100 {
+                    let session = format!("{thread}-{round}");
+                    let (runtime, presence) = scratch.enter(&session);
+                    assert!(scratch.places().agents().join(format!("{session}.lock")).exists());
+                    runtime.leave(presence).unwrap();
+                }
+            });
+        }
+    });
+    assert!(scratch.is_empty());
+}
