@@ -3,7 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::cache::CachedToken;
+use super::book::Entry;
+use super::cache::{CachedToken, Wanted};
 use super::freshness::Freshness;
 use crate::protocol::{Enrolled, Enrollment, Failure, Forgotten};
 use crate::scope::ScopeSet;
@@ -49,6 +50,20 @@ pub(super) enum Kind {
         /// Empty for the issuer's default.
         audience: String,
     },
+}
+
+impl Kind {
+    /// What the token is cached as.
+    pub(super) fn wanted(&self, entry: &Entry) -> Wanted {
+        match self {
+            Self::Session => entry.session_token(),
+            Self::Named { scope, audience } => Wanted {
+                record_id: entry.record_id.clone(),
+                scope: scope.clone(),
+                audience: audience.clone(),
+            },
+        }
+    }
 }
 
 /// The answer to a [`Job`].

@@ -11,6 +11,7 @@ mod issuer;
 mod look;
 mod policy;
 mod publish;
+mod settle;
 mod token;
 mod wait;
 
@@ -18,19 +19,24 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
+use std::thread;
 use std::time::Duration;
 
 use super::job::{Done, Job, MAX_LINE};
 use super::message::Message;
-use super::runtime::Runtime;
-use crate::harden::harden;
+use super::runtime::{Left, Runtime};
+use crate::directory::DirectoryError;
+use crate::harden::{harden, outlive_the_session};
 use crate::helper::Helper;
 use crate::line::{self, LineError, Lines, Wait};
 use crate::log::Log;
 use crate::paths;
 
-/// How long it keeps its helper, whose connection to the issuer is open, for the next job.
-const IDLE: Duration = Duration::from_secs(30);
+/// Between two looks whether the agent is still there; its end wakes the mint at once.
+const IDLE: Duration = Duration::from_secs(3600);
+/// The last agent's own way out takes microseconds.
+const CLEAR_TRIES: u32 = 5;
+const CLEAR_PAUSE: Duration = Duration::from_millis(10);
 /// An answer is small and the agent reads at once; one that does not is not waited for.
 const ANSWER: Duration = Duration::from_secs(5);
 
@@ -42,7 +48,7 @@ pub(super) struct Mint {
     log: Log,
 }
 
-/// Serves jobs until the agent is gone or has had none for a while.
+/// Serves jobs until the agent has no more or is gone.
 pub(super) fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -52,6 +58,7 @@ pub(super) fn main() -> ExitCode {
 
 fn run() -> io::Result<()> {
     harden()?;
+    outlive_the_session()?;
     let mut jobs = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let mut answers = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     let message = Message::read(&mut jobs)?;
@@ -65,14 +72,28 @@ fn run() -> io::Result<()> {
         let _ = answer(&mut answers, &mint.work(job));
     }
     drop(mint.helper.take());
-    mint.runtime.clear_if_deserted().map_err(io::Error::other)
+    clear(&mint.runtime).map_err(io::Error::other)
+}
+
+/// If the agent has ended and was the last, what it could not remove while we minted is ours to remove.
+fn clear(runtime: &Runtime) -> Result<(), DirectoryError> {
+    for _ in 0..CLEAR_TRIES {
+        if runtime.clear_if_deserted()? != Left::All {
+            break;
+        }
+        thread::sleep(CLEAR_PAUSE);
+    }
+    Ok(())
 }
 
 fn next_job(lines: &mut Lines, jobs: &mut File) -> io::Result<Option<Job>> {
-    match lines.next(jobs, Wait::at_most(IDLE)) {
-        Ok(line) => Ok(Some(serde_json::from_slice(&line)?)),
-        Err(LineError::Closed | LineError::TimedOut) => Ok(None),
-        Err(error) => Err(io::Error::other(error)),
+    loop {
+        match lines.next(jobs, Wait::at_most(IDLE)) {
+            Ok(line) => return Ok(Some(serde_json::from_slice(&line)?)),
+            Err(LineError::TimedOut) => {}
+            Err(LineError::Closed) => return Ok(None),
+            Err(error) => return Err(io::Error::other(error)),
+        }
     }
 }
 
@@ -88,7 +109,14 @@ impl Mint {
                 self.look();
                 Done::Looked
             }
-            Job::Token(job) => Done::Token(self.token(&job).map(Box::new)),
+            Job::Token(job) => {
+                let token = self.token(&job);
+                if token.is_err() {
+                    // The store may have become unreadable, or readable: the agents act by the book.
+                    self.look();
+                }
+                Done::Token(token.map(Box::new))
+            }
             Job::Enroll(enrollment) => Done::Enrolled(self.enroll(*enrollment)),
             Job::Forget { account } => Done::Forgotten(self.forget(&account)),
         }

@@ -4,6 +4,7 @@ use data_encoding::HEXLOWER;
 
 use super::Mint;
 use super::policy::Policy;
+use super::token::not_allowed;
 use crate::agent::book::Entry;
 use crate::protocol::Failure;
 use crate::scope::ScopeSet;
@@ -23,6 +24,7 @@ impl Mint {
 /// As the book shows an account whose record opens.
 pub(super) fn entry(name: &str, opened: &Opened, policy: &Policy) -> Entry {
     let record = &opened.record;
+    let allowed = policy.allows(&record.issuer);
     Entry {
         name: name.to_owned(),
         issuer: record.issuer.clone(),
@@ -31,7 +33,7 @@ pub(super) fn entry(name: &str, opened: &Opened, policy: &Policy) -> Entry {
         scope: record.scope.clone(),
         session_scope: policy.session_scope(&record.issuer, &record.scope),
         enrollment_ends_at: record.refresh_token_expires_at,
-        trouble: None,
+        trouble: (!allowed).then(|| not_allowed(&record.issuer)),
     }
 }
 

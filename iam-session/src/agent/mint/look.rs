@@ -21,12 +21,13 @@ impl Mint {
         self.publish_file(&book);
     }
 
-    fn look_with(&self, policy: &Policy) -> Book {
-        match self.store(policy) {
+    pub(super) fn look_with(&self, policy: &Policy) -> Book {
+        let book = match self.store(policy) {
             Ok(Some(store)) => self.look_at(&store, policy),
             Ok(None) => Book::default(),
             Err(error) => Book { trouble: Some(Failure::from(error)), ..Book::default() },
-        }
+        };
+        Book { invites: policy.invites(), ..book }
     }
 
     fn look_at(&self, store: &Store, policy: &Policy) -> Book {
@@ -52,7 +53,7 @@ impl Mint {
         // Else the one that was enrolled first: what works does not change when another is added.
         let first = || enrolled.into_iter().min().map(|(_, name)| name);
         let any = || entries.first().map(|entry| entry.name.clone());
-        Book { default_account: preferred.or_else(first).or_else(any), entries, trouble: None }
+        Book { default_account: preferred.or_else(first).or_else(any), entries, ..Book::default() }
     }
 
     /// Puts the session token that lies sealed beside the record into the cache, unless it has a younger one.

@@ -50,6 +50,11 @@ impl Policy {
         self.site.allows(issuer)
     }
 
+    /// Whether the site names a provider that its users enrol with.
+    pub(super) fn invites(&self) -> bool {
+        self.site.default_provider.is_some()
+    }
+
     /// The accounts to be the default one, the first that is there.
     pub(super) fn preferred_accounts(&self) -> impl Iterator<Item = &str> {
         self.user.default_account.iter().chain(&self.site.default_provider).map(String::as_str)

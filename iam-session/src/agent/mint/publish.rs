@@ -1,10 +1,9 @@
-//! Makes known what a job found: the book, the cache, the token file. Touches the runtime directory.
+//! Makes known what a job found: the book and the token file. Touches the runtime directory.
 
 use super::Mint;
 use crate::agent::book::Book;
-use crate::agent::cache::CachedToken;
 use crate::agent::token_file;
-use crate::clock::Now;
+use crate::clock;
 use crate::directory::DirectoryError;
 use crate::log::Level;
 
@@ -34,24 +33,13 @@ impl Mint {
     /// Puts the default account's session token into the file, or removes a file whose token is no good. The
     /// caller holds the mint lock.
     pub(super) fn align_file(&self, book: &Book) {
-        if self.runtime.is_deserted() {
-            return;
-        }
+        let now = clock::boot_time();
         let default = book.find(None).filter(|entry| entry.trouble.is_none());
-        let token = default.and_then(|entry| {
-            self.runtime.cache.find(&entry.session_token(), Now::read().boot)
-        });
-        let name = self.runtime.places.token_file_name();
+        let wanted = default.map(|entry| entry.session_token());
+        let token = wanted.as_ref().and_then(|wanted| self.runtime.cache.find(wanted, now));
         self.note(match token {
-            Some(token) => self.write_file(&name, &token),
-            None => self.runtime.top.remove(&name),
+            Some(token) => token_file::publish(&self.runtime, &token, now),
+            None => token_file::retract(&self.runtime, wanted.as_ref(), now),
         });
-    }
-
-    fn write_file(&self, name: &str, token: &CachedToken) -> Result<(), DirectoryError> {
-        if token_file::holds(&self.runtime.top, name, &token.access_token) {
-            return Ok(());
-        }
-        token_file::write(&self.runtime.top, name, &token.access_token)
     }
 }
