@@ -42,6 +42,7 @@ async function deviceAuthorization(ctx, next) {
     return;
   }
   await next();
+  if (ctx.status === 200 && settings.device_interval) ctx.body.interval = settings.device_interval;
 }
 
 // oidc-provider revokes nothing that looks like a JWT.
