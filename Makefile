@@ -1,5 +1,5 @@
 # make check: what needs no privileges, quickest first.  make test: the checks' counterpart that runs things.
-.PHONY: check test packages
+.PHONY: check test build tools packages
 
 packages:
 	@tests/setup/packages.sh
@@ -10,5 +10,12 @@ check: packages
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps --quiet
 	@! git grep -n '#\[ignore' -- '*.rs'
 
-test: packages
+build: packages
+	tests/setup/build.sh
+
+tools: packages
+	@tests/setup/tools.sh
+
+# As root: the whole-system tests make namespaces.
+test: build tools
 	cargo test --workspace --all-features

@@ -2,19 +2,24 @@
 # Installs the system packages that building and testing need, where they are missing.
 set -euo pipefail
 
-# A file that proves a package is there, and the package's name on Debian and on EL.
+# A file (or a pattern) that proves a package is there, and the package's name on Debian and on EL.
 needed=(
     "/usr/include/security/pam_modules.h libpam0g-dev pam-devel"
     "/usr/bin/openssl openssl openssl"
     "/usr/bin/unshare util-linux util-linux"
     "/usr/bin/man man-db man-db"
     "/usr/bin/cc gcc gcc"
+    "/usr/sbin/sshd openssh-server openssh-server"
+    "/usr/bin/ssh openssh-client openssh-clients"
+    "/usr/bin/pamtester pamtester pamtester"
+    "/usr/sbin/ip iproute2 iproute"
+    "/usr/lib*/python3*/ensurepip/__init__.py python3-venv python3"
 )
 
 debian=() el=()
 for row in "${needed[@]}"; do
     read -r file on_debian on_el <<<"$row"
-    [ -e "$file" ] || { debian+=("$on_debian"); el+=("$on_el"); }
+    compgen -G "$file" >/dev/null || { debian+=("$on_debian"); el+=("$on_el"); }
 done
 [ "${#debian[@]}" -gt 0 ] || exit 0
 

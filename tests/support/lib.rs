@@ -1,1 +1,44 @@
-//! Helpers of the whole-system tests.
+//! Helpers of the whole-system tests: a machine to log in to, with a real sshd, libpam and OpenID provider.
+//!
+//! ```no_run
+//! use support::{Host, Provider};
+//!
+//! let host = Host::start();
+//! let provider = Provider::start(&host);
+//! let login = host.login("alice");
+//! assert_eq!(login.run("id -un").stdout, "alice\n");
+//! assert_eq!(provider.count("refresh"), 0);
+//! ```
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a helper of a test fails the test, on the line where it happened"
+)]
+
+mod account;
+mod built;
+mod certificate;
+mod enrollment;
+mod helper;
+mod host;
+mod log;
+mod login;
+mod node_key;
+mod output;
+mod pam;
+mod process;
+mod provider;
+mod sandbox;
+mod sshd;
+mod stream;
+pub mod wait;
+
+pub use account::{ALICE, Account, BOB};
+pub use enrollment::Enrolling;
+pub use helper::Helper;
+pub use host::{Actor, Host, Plan};
+pub use login::Login;
+pub use output::Output;
+pub use process::Process;
+pub use provider::{ISSUER, Provider};
+pub use sandbox::Sandbox;

@@ -1,0 +1,83 @@
+// What INDIGO IAM does otherwise than oidc-provider: scopes of clients, the shape of answers, the spelling of errors.
+
+import { undress } from './refresh_tokens.mjs';
+import { settings } from './settings.mjs';
+import { within, words } from './scopes.mjs';
+
+// By client_id. oidc-provider would refuse every scope with a path, so it never sees them.
+const registered = new Map();
+
+export const registerScope = (client, scope) => registered.set(client, words(scope));
+
+const wanted = (scope) => words(scope)
+  .filter((word) => within(settings.scopes_supported, word) && !settings.restricted_scopes.includes(word));
+
+async function registration(ctx, next) {
+  const { scope, clear_access_tokens_on_refresh: _, ...metadata } = ctx.request.body ?? {};
+  ctx.request.body = metadata;
+  await next();
+  if (ctx.status !== 201) return;
+  const kept = wanted(scope ?? settings.scopes_supported.join(' '));
+  registered.set(ctx.body.client_id, kept);
+  ctx.body.scope = kept.join(' ');
+  ctx.body.created_at = Date.now();
+  // IAM sets neither.
+  delete ctx.body.client_secret_expires_at;
+  delete ctx.body.client_id_issued_at;
+}
+
+async function deviceAuthorization(ctx, next) {
+  const { client_id: client, scope } = ctx.request.body ?? {};
+  const allowed = registered.get(client);
+  if (!allowed) {
+    // An unknown client: no body at all.
+    ctx.status = 404;
+    ctx.body = '';
+    return;
+  }
+  const refused = words(scope).find((word) => !within(allowed, word));
+  if (refused) {
+    ctx.status = 400;
+    ctx.body = { error: 'invalid_scope', error_description: `Invalid scope: ${refused}` };
+    return;
+  }
+  await next();
+  if (ctx.status === 200 && settings.device_interval) ctx.body.interval = settings.device_interval;
+}
+
+// oidc-provider revokes nothing that looks like a JWT.
+async function revocation(ctx, next) {
+  const body = ctx.request.body ?? {};
+  if (body.token) body.token = undress(body.token);
+  await next();
+}
+
+// IAM names a dead refresh token in full.
+async function refresh(ctx, next) {
+  await next();
+  if (ctx.body?.scope === '') delete ctx.body.scope;
+  if (settings.errors !== 'iam') return;
+  if (ctx.body?.error === 'invalid_grant') {
+    ctx.status = 401;
+    ctx.body = {
+      error: 'invalid_token',
+      error_description: `Invalid refresh token: ${ctx.request.body.refresh_token}`,
+    };
+  } else if (ctx.body?.error === 'invalid_scope') {
+    ctx.body.error_description = 'Up-scoping is not allowed.';
+  } else if (ctx.body?.error === 'invalid_client' && ctx.get('authorization')) {
+    ctx.body = { error: 'unauthorized', error_description: 'Bad credentials' };
+  }
+}
+
+async function discovery(ctx, next) {
+  await next();
+  if (ctx.body) ctx.body.scopes_supported = settings.scopes_supported;
+}
+
+const HABITS = { registration, device_authorization: deviceAuthorization, refresh, revocation, discovery };
+
+export async function imitate(ctx, next) {
+  const habit = HABITS[ctx.state.endpoint];
+  return habit ? habit(ctx, next) : next();
+}

@@ -1,0 +1,29 @@
+// What a test can change while the provider runs (control command "set"). Lifetimes are in seconds.
+
+export const settings = {
+  // What the registration lets a client have and the discovery document names.
+  scopes_supported: [
+    'openid', 'offline_access', 'profile', 'email', 'wlcg', 'wlcg.groups', 'storage.read:/', 'storage.create:/',
+    'storage.modify:/', 'storage.stage:/', 'compute.read', 'compute.modify', 'compute.create', 'compute.cancel',
+  ],
+  // Removed from a client without a word when it registers, as IAM does with restricted scopes.
+  restricted_scopes: [],
+  // Left out of every token although granted, as IAM's scope policies do.
+  denied_scopes: [],
+  access_token_lifetime: 3600,
+  refresh_token_lifetime: 30 * 86400,
+  device_code_lifetime: 600,
+  // In the answer to a device; IAM names none, which means 5 s.
+  device_interval: null,
+  // A new refresh token at each refresh; the use of an old one then ends the whole grant.
+  rotate: false,
+  // How failures are spelled: "iam" or "standard" (RFC 6749).
+  errors: 'iam',
+};
+
+export function change(values) {
+  for (const [name, value] of Object.entries(values)) {
+    if (!(name in settings)) throw new Error(`no setting is called ${name}`);
+    settings[name] = value;
+  }
+}

@@ -1,0 +1,29 @@
+//! Where the built programs and the tools are. Looks at the file system.
+
+use std::path::{Path, PathBuf};
+
+/// The provider's sources.
+pub(crate) fn provider_sources() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("provider")
+}
+
+/// A file or directory that `make build` or `make tools` put into the target directory.
+///
+/// # Panics
+/// It is not there.
+pub(crate) fn built(name: &str) -> PathBuf {
+    // This program is in target/debug/deps or target/<triple>/debug/deps.
+    let program = std::env::current_exe().unwrap();
+    let found = program.ancestors().map(|directory| directory.join(name)).find(|path| path.exists());
+    found.unwrap_or_else(|| {
+        panic!("no {name} above {}: the whole-system tests need 'make build tools'", program.display())
+    })
+}
+
+/// A program of the system that tests cannot do without.
+///
+/// # Panics
+/// It is not installed.
+pub(crate) fn required(path: &str, package: &str) {
+    assert!(Path::new(path).exists(), "{path} is missing: install {package}, or run tests/setup/packages.sh");
+}

@@ -1,0 +1,59 @@
+//! The PAM stack of the service `sshd`, and the module in it. Writes /etc/pam.d and /etc/security.
+
+use std::path::Path;
+
+use crate::account::Account;
+use crate::built::built;
+use crate::sandbox::Sandbox;
+
+/// What a plan says about sessions.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stack {
+    /// Options of pam_iam.so; `None` leaves the module out.
+    pub(crate) module: Option<String>,
+    /// Users for whom XDG_RUNTIME_DIR is set as pam_systemd does.
+    pub(crate) logind: Vec<Account>,
+    /// Whole `session` lines after the module's own.
+    pub(crate) after: Vec<String>,
+}
+
+impl Stack {
+    /// Writes the service. Keys let users in, so that authenticate is asked nothing; a service without modules
+    /// would refuse.
+    pub(crate) fn write(&self, sandbox: &Sandbox) {
+        let mut lines =
+            vec!["auth required pam_permit.so".to_owned(), "account required pam_permit.so".into()];
+        lines.push("session required pam_permit.so".into());
+        for account in &self.logind {
+            lines.extend(logind(sandbox, *account));
+        }
+        lines.extend(self.module.iter().map(|options| format!("-session optional pam_iam.so {options}")));
+        lines.extend(self.after.iter().cloned());
+        lines.push(String::new());
+        sandbox.write("/etc/pam.d/sshd", lines.join("\n"), 0o644);
+    }
+}
+
+/// pam_env in the place of pam_systemd, which needs a running logind.
+fn logind(sandbox: &Sandbox, account: Account) -> [String; 2] {
+    let file = format!("/etc/security/logind-{}.conf", account.name);
+    sandbox.write(&file, format!("XDG_RUNTIME_DIR DEFAULT=/run/user/{}\n", account.uid), 0o644);
+    [
+        format!("session [success=1 default=ignore] pam_succeed_if.so quiet user != {}", account.name),
+        format!("session required pam_env.so readenv=0 conffile={file}"),
+    ]
+}
+
+/// Puts the module where libpam looks for it.
+pub(crate) fn install_module(sandbox: &Sandbox) {
+    let module = std::fs::read(built("programs/pam_iam.so")).unwrap();
+    sandbox.write(&format!("{}/pam_iam.so", module_directory()), module, 0o755);
+}
+
+/// Where this distribution keeps PAM modules: by the one that all have.
+fn module_directory() -> String {
+    let multiarch = std::fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path());
+    let candidates = multiarch.chain(["/usr/lib64".into()]).map(|path| path.join("security"));
+    let mut found = candidates.filter(|path| Path::new(path).join("pam_permit.so").exists());
+    found.next().expect("no directory of PAM modules below /usr").to_str().unwrap().to_owned()
+}

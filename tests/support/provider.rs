@@ -1,0 +1,168 @@
+//! The OpenID provider of the tests, in a sandbox. Starts node; speaks to it over its pipes.
+
+use std::fs;
+use std::io::Write;
+use std::process::{Child, ChildStdin, Stdio};
+use std::sync::Mutex;
+
+use serde_json::{Map, Value, json};
+
+use crate::certificate;
+use crate::host::Host;
+use crate::stream::Stream;
+
+/// The issuer's URL, with IAM's slash at the end.
+pub const ISSUER: &str = "https://iam.example/";
+pub(crate) const ISSUER_HOST: &str = "iam.example";
+/// The CA that vouches for the provider, in the sandbox.
+pub(crate) const CA_FILE: &str = "/etc/iam-session/iam.example.pem";
+const TLS: &str = "/mnt/tls";
+const ERRORS: &str = "/mnt/provider.log";
+
+/// A provider that answers as INDIGO IAM does (tests/provider). Dropping it ends it.
+pub struct Provider {
+    node: Child,
+    control: Mutex<Control>,
+}
+
+struct Control {
+    commands: ChildStdin,
+    answers: Stream,
+}
+
+impl Provider {
+    /// Starts one in the sandbox of `host`, and makes it known there as the provider `wlcg`.
+    ///
+    /// # Panics
+    /// It does not come up.
+    pub fn start(host: &Host) -> Self {
+        let sandbox = host.sandbox();
+        let certificates = certificate::for_host(ISSUER_HOST);
+        sandbox.write(CA_FILE, &certificates.ca, 0o644);
+        for (name, identity) in &certificates.identities {
+            sandbox.write(&format!("{TLS}/{name}.pem"), &identity.certificate, 0o644);
+            sandbox.write(&format!("{TLS}/{name}.key"), &identity.key, 0o600);
+        }
+        host.configure_provider("wlcg", &format!("issuer = \"{ISSUER}\"\nca_file = \"{CA_FILE}\"\n"));
+
+        sandbox.write(ERRORS, "", 0o644);
+        let errors = fs::OpenOptions::new().append(true).open(sandbox.path(ERRORS)).unwrap();
+        let mut node = sandbox
+            .command("/mnt/tools/node")
+            .args(["/mnt/provider/main.mjs", ISSUER, "127.0.0.1", "443", TLS])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(errors)
+            .spawn()
+            .unwrap();
+        let (commands, answers) = (node.stdin.take().unwrap(), Stream::new(node.stdout.take().unwrap()));
+        let mut control = Control { commands, answers };
+        assert_eq!(control.answer(), "listening", "see {ERRORS}");
+        Self { node, control: Mutex::new(control) }
+    }
+
+    /// A user approves the code that a device shows.
+    pub fn approve(&self, user_code: &str, user: &str) {
+        self.command("approve", json!({"user_code": user_code, "user": user}));
+    }
+
+    /// A user refuses it.
+    pub fn deny(&self, user_code: &str) {
+        self.command("deny", json!({"user_code": user_code}));
+    }
+
+    /// An administrator ends all that a user was granted.
+    pub fn revoke_user(&self, user: &str) {
+        self.command("revoke_user", json!({"user": user}));
+    }
+
+    /// How many requests came of a kind: `discovery` `registration` `deregistration` `device_authorization`
+    /// `poll` `refresh` `revocation` …; and `reuse`, refreshes with a token that had been replaced.
+    pub fn count(&self, kind: &str) -> u64 {
+        self.command("counts", json!({}))[kind].as_u64().unwrap_or(0)
+    }
+
+    /// Changes settings (tests/provider/settings.mjs), as in `json!({"rotate": true})`.
+    pub fn set(&self, values: Value) {
+        self.command("set", json!({"values": values}));
+    }
+
+    /// From now on fails in this way (a row of tests/provider/faults.mjs), as in
+    /// `json!({"fault": "status", "status": 503, "retry_after": 30, "at": ["refresh"], "times": 1})`.
+    pub fn fail_with(&self, fault: Value) {
+        self.command("fail", fault);
+    }
+
+    /// Fails no more.
+    pub fn heal(&self) {
+        self.command("heal", json!({}));
+    }
+
+    /// Shows another certificate: `tls` (the good one), `expired` or `another_name`.
+    pub fn show_certificate(&self, name: &str) {
+        self.command("certificate", json!({"name": name}));
+    }
+
+    /// Listens no more, and forgets nothing.
+    pub fn stop(&self) {
+        self.command("stop", json!({}));
+    }
+
+    /// Listens again.
+    pub fn restart(&self) {
+        self.command("start", json!({}));
+    }
+
+    /// The claims of an access token that this provider signed and that is valid now.
+    ///
+    /// # Panics
+    /// It is not.
+    pub fn verify(&self, token: &str) -> Value {
+        self.command("verify", json!({"token": token.trim_end()}))
+    }
+
+    /// Whether this provider signed the token and it is valid now.
+    pub fn accepts(&self, token: &str) -> bool {
+        self.ask("verify", json!({"token": token.trim_end()})).is_ok()
+    }
+
+    fn command(&self, name: &str, fields: Value) -> Value {
+        self.ask(name, fields).unwrap_or_else(|error| panic!("the provider's {name}: {error}"))
+    }
+
+    fn ask(&self, name: &str, fields: Value) -> Result<Value, Value> {
+        let Value::Object(mut command) = fields else { panic!("{fields} is not an object") };
+        command.insert("command".to_owned(), name.into());
+        // A test that failed in one thread must not hide why from the others.
+        let mut control = self.control.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        control.send(command);
+        control.read()
+    }
+}
+
+impl Control {
+    fn send(&mut self, command: Map<String, Value>) {
+        let line = format!("{}\n", Value::Object(command));
+        self.commands.write_all(line.as_bytes()).expect("the provider has ended");
+    }
+
+    fn read(&mut self) -> Result<Value, Value> {
+        let mut answer: Map<String, Value> = serde_json::from_str(&self.answers.until("\n")).unwrap();
+        match answer.remove("error") {
+            Some(error) => Err(error),
+            None => Ok(answer.remove("ok").unwrap_or_default()),
+        }
+    }
+
+    fn answer(&mut self) -> Value {
+        self.read().unwrap()
+    }
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        // nsenter ends, and with it the pipe from which node reads its commands.
+        self.node.kill().unwrap_or_default();
+        self.node.wait().map(|_| ()).unwrap_or_default();
+    }
+}

@@ -1,0 +1,75 @@
+//! The output of a process that is still running. Reads a pipe, in a thread.
+
+use std::io::Read;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use crate::output::pieces;
+use crate::wait;
+
+/// A process may leave others behind that hold its output open; what it wrote itself is there by then.
+const AFTER_EXIT: Duration = Duration::from_millis(500);
+
+/// Bytes as they come.
+pub(crate) struct Stream {
+    pieces: Receiver<Vec<u8>>,
+    buffer: Vec<u8>,
+}
+
+impl Stream {
+    pub(crate) fn new(reader: impl Read + Send + 'static) -> Self {
+        Self { pieces: pieces(reader), buffer: Vec::new() }
+    }
+
+    /// Everything before `mark`, which is left out and done with.
+    ///
+    /// # Panics
+    /// It does not come, by end of file or within [`wait::DEADLINE`].
+    pub(crate) fn until(&mut self, mark: &str) -> String {
+        let deadline = wait::now() + wait::DEADLINE;
+        loop {
+            if let Some(at) = find(&self.buffer, mark.as_bytes()) {
+                let before = self.buffer.drain(..at + mark.len()).take(at).collect::<Vec<_>>();
+                return String::from_utf8_lossy(&before).into_owned();
+            }
+            match self.pieces.recv_timeout(deadline.saturating_duration_since(wait::now())) {
+                Ok(piece) => self.buffer.extend(piece),
+                Err(why) => panic!("{why:?} before {mark:?}; so far: {:?}", self.text()),
+            }
+        }
+    }
+
+    /// The next line without its end, or `None` at end of file.
+    ///
+    /// # Panics
+    /// Neither comes within [`wait::DEADLINE`].
+    pub(crate) fn line(&mut self) -> Option<String> {
+        let deadline = wait::now() + wait::DEADLINE;
+        while !self.buffer.contains(&b'\n') {
+            match self.pieces.recv_timeout(deadline.saturating_duration_since(wait::now())) {
+                Ok(piece) => self.buffer.extend(piece),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => panic!("no line; so far: {:?}", self.text()),
+            }
+        }
+        Some(self.until("\n"))
+    }
+
+    /// All that comes until end of file, after the process has ended.
+    pub(crate) fn rest(&mut self) -> String {
+        loop {
+            match self.pieces.recv_timeout(AFTER_EXIT) {
+                Ok(piece) => self.buffer.extend(piece),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return self.text(),
+            }
+        }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.buffer).into_owned()
+    }
+}
+
+fn find(bytes: &[u8], mark: &[u8]) -> Option<usize> {
+    bytes.windows(mark.len()).position(|window| window == mark)
+}
