@@ -27,7 +27,6 @@ fn a_user_narrows_the_file_and_does_not_widen_it() {
     let scene = Scene::enrolled_with("-s max");
     let write = "mkdir -p .config/iam-session && cat >.config/iam-session/config.toml";
     let lines = b"session_scope = \"openid storage.read:/cms storage.modify:/\"\n";
-    scene.host.as_user("alice").run(&"true".to_owned());
     let written = scene.host.as_user("alice").run_with_input(write, lines);
     written.successful();
     let login = scene.host.login("alice");
