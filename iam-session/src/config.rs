@@ -7,6 +7,7 @@
 
 mod document;
 mod error;
+mod linger;
 mod policy;
 mod provider;
 mod site;
@@ -14,6 +15,7 @@ mod user;
 mod value;
 
 pub use error::ConfigError;
+pub use linger::{Linger, LingerFor};
 pub use policy::effective_session_scope;
 pub use provider::{Provider, Providers};
 pub use site::{Site, StoreDir};

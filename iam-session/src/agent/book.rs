@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::cache::Wanted;
+use crate::config::{Linger, LingerFor};
 use crate::directory::{Directory, DirectoryError, Durability};
 use crate::protocol::Failure;
 use crate::scope::ScopeSet;
@@ -14,15 +15,30 @@ const NAME: &str = "accounts.json";
 const MAX_FILE: usize = 256 * 1024;
 
 /// The accounts of one user.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Book {
     /// Whose token is in the file.
     pub(crate) default_account: Option<String>,
     pub(crate) entries: Vec<Entry>,
     /// Whether the site names the provider that its users enrol with, so that one who has not may be told.
     pub(crate) invites: bool,
+    /// Whether agents stay for what a login left running.
+    pub(crate) linger: Linger,
     /// Why the book may be wrong or empty: the store or the configuration cannot be read.
     pub(crate) trouble: Option<Failure>,
+}
+
+impl Default for Book {
+    /// Where nothing is known, nothing is allowed.
+    fn default() -> Self {
+        Self {
+            default_account: None,
+            entries: Vec::new(),
+            invites: false,
+            linger: Linger { what: LingerFor::No, ..Linger::default() },
+            trouble: None,
+        }
+    }
 }
 
 /// One account.

@@ -1,9 +1,8 @@
 //! The agent's loop: one thread, one poll(2), nothing that waits. Touches its socket, the runtime directory and the
 //! pipes of module and mint.
 
-use std::io::ErrorKind;
+use std::io::Read;
 use std::ops::ControlFlow;
-use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,8 +10,10 @@ use super::answer::View;
 use super::events::{Source, Watch};
 use super::freshness::Freshness;
 use super::job::{Done, Job, Kind, TokenJob};
+use super::linger::{self, Lingering, Look};
 use super::link::{Link, Outcome, Ticket};
-use super::peer::{Peer, PeerId};
+use super::peer::PeerId;
+use super::peers::Peers;
 use super::report::{self, Report, Word};
 use super::requests::{Identity, Means, Reply, Requests};
 use super::schedule::{self, Task};
@@ -20,16 +21,9 @@ use super::start::{self, Started};
 use super::token_file;
 use super::verdict::Verdict;
 use crate::clock::Now;
-use crate::line::LineError;
 use crate::log::Level;
 use crate::protocol::{Failure, FailureKind};
 
-/// More clients at once than this, and the one that has been idle for longest has to go.
-const MAX_CLIENTS: usize = 128;
-/// A crowd at the door does not keep those who are inside from being served.
-const ACCEPTS_PER_TURN: usize = 16;
-/// How long nobody is let in where the process may open no further descriptor and nobody idle can be let go.
-const DOOR_CLOSED: Duration = Duration::from_millis(500);
 /// How long the store is waited for before the login is told that it cannot be read: less than the module waits.
 const FIRST_LOOK: Duration = Duration::from_millis(200);
 
@@ -62,14 +56,14 @@ struct Agent {
     telling: Telling,
     link: Link,
     requests: Requests,
-    peers: Vec<Peer>,
-    last_peer: PeerId,
-    door_opens: Option<Duration>,
+    peers: Peers,
     /// Something was done that may let more be done at once.
     is_restless: bool,
     spread: u8,
     last_attempt: Option<Duration>,
     next_task: Option<(Duration, Task)>,
+    /// The login is over; what it left running is not.
+    lingering: Option<Lingering>,
     /// When the token in the file ends, if one is there.
     file_ends: Option<Duration>,
 }
@@ -79,6 +73,7 @@ impl Agent {
         let mut spread = [0];
         let _ = getrandom::fill(&mut spread);
         let [spread] = spread;
+        let uid = own.runtime.places.uid();
         let identity = Identity { session: own.session.clone(), user: own.user.clone() };
         Self {
             link: Link::new(std::mem::take(&mut own.message)),
@@ -86,13 +81,12 @@ impl Agent {
             own,
             report,
             telling: Telling::Nothing,
-            peers: Vec::new(),
-            last_peer: 0,
-            door_opens: None,
+            peers: Peers::new(uid),
             is_restless: false,
             spread,
             last_attempt: None,
             next_task: None,
+            lingering: None,
             file_ends: None,
         }
     }
@@ -123,6 +117,9 @@ impl Agent {
     fn turn(&mut self) -> ControlFlow<()> {
         let before = Now::read();
         self.advance(before);
+        if self.has_lingered_enough(before.boot) {
+            return ControlFlow::Break(());
+        }
         let Ok(events) = self.watch().wait(self.time_left(Now::read().boot)) else {
             return ControlFlow::Break(());
         };
@@ -130,24 +127,27 @@ impl Agent {
         let mut ready = Vec::new();
         for (source, flags) in events {
             match source {
-                Source::Lifeline | Source::Signal => return ControlFlow::Break(()),
+                Source::Lifeline => self.login_ends(now)?,
+                Source::Signal => return ControlFlow::Break(()),
                 Source::News => self.read_news(now),
-                Source::Listener => self.accept(now),
+                Source::Listener => self.peers.accept(&self.own.listener, now.boot),
                 Source::Mint => {}
                 Source::Peer(id) => ready.push((id, flags)),
             }
         }
         for (id, flags) in ready {
-            self.with_peer(id, |peer| peer.progress(flags, now.boot));
+            self.peers.with(id, |peer| peer.progress(flags, now.boot));
         }
         ControlFlow::Continue(())
     }
 
     fn watch(&self) -> Watch<'_> {
         let mut watch = Watch::default();
-        watch.add_input(Source::Lifeline, &self.own.lifeline);
+        if self.lingering.is_none() {
+            watch.add_input(Source::Lifeline, &self.own.lifeline);
+        }
         watch.add_input(Source::Signal, &self.own.signals);
-        if self.door_opens.is_none() {
+        if self.peers.are_let_in() {
             watch.add_input(Source::Listener, &self.own.listener);
         }
         if let Some(news) = &self.own.news {
@@ -156,7 +156,7 @@ impl Agent {
         for (descriptor, events) in self.link.descriptors() {
             watch.add(Source::Mint, descriptor, events);
         }
-        for peer in &self.peers {
+        for peer in self.peers.iter() {
             let (descriptor, events) = peer.descriptor();
             watch.add(Source::Peer(peer.id), descriptor, events);
         }
@@ -171,22 +171,56 @@ impl Agent {
             Telling::First { until, .. } => Some(until),
             _ => None,
         };
-        let peers = self.peers.iter().filter_map(Peer::deadline).min();
+        let peers = self.peers.deadline();
         let task = self.next_task.map(|(at, _)| at);
         let (link, requests) = (self.link.deadline(), self.requests.deadline());
-        [telling, peers, task, self.file_ends, self.door_opens, link, requests]
+        let lingering = self.lingering.as_ref().map(Lingering::deadline);
+        [telling, peers, task, self.file_ends, link, requests, lingering]
             .into_iter()
             .flatten()
             .min()
             .map(|at| at.saturating_sub(now))
     }
 
+    /// Ends with the login, unless it left something running that may keep its token.
+    fn login_ends(&mut self, now: Now) -> ControlFlow<()> {
+        // A byte after the message is none of the module's: the agent ends.
+        if !matches!((&self.own.lifeline).read(&mut [0]), Ok(0)) {
+            return ControlFlow::Break(());
+        }
+        let policy = View::of(&self.own.runtime, now).book.linger;
+        self.lingering = Lingering::begin(policy, now.boot);
+        if self.lingering.is_some() && self.is_needed() {
+            return ControlFlow::Continue(());
+        }
+        ControlFlow::Break(())
+    }
+
+    fn has_lingered_enough(&mut self, now: Duration) -> bool {
+        let Some(lingering) = &mut self.lingering else { return false };
+        if lingering.is_over(now) {
+            return true;
+        }
+        let Some(look) = lingering.is_due(now) else { return false };
+        let needed = self.is_needed();
+        if needed && look == Look::First {
+            let text =
+                format!("session {} has ended; what it left running keeps its token", self.own.session);
+            self.own.log.line(Level::Info, &text);
+        }
+        !needed
+    }
+
+    fn is_needed(&self) -> bool {
+        linger::is_anybody_there(self.own.runtime.places.uid(), &self.own.session)
+    }
+
     /// What can be done without waiting.
     fn advance(&mut self, now: Now) {
         self.is_restless = false;
-        self.door_opens = self.door_opens.filter(|opens| *opens > now.boot);
+        self.peers.gone().into_iter().for_each(|id| self.requests.gone(id));
         self.serve_peers(now);
-        self.drop_late_peers(now.boot);
+        self.peers.drop_late(now.boot);
         self.do_what_is_due(now);
         for (ticket, outcome) in self.link.progress(now.boot) {
             self.is_restless = true;
@@ -204,7 +238,7 @@ impl Agent {
     fn serve_peers(&mut self, now: Now) {
         let ids: Vec<PeerId> = self.peers.iter().map(|peer| peer.id).collect();
         for id in ids {
-            let Some(peer) = self.peers.iter_mut().find(|peer| peer.id == id) else { continue };
+            let Some(peer) = self.peers.find(id) else { continue };
             match peer.request(now.boot) {
                 Ok(None) => {}
                 Ok(Some(line)) => {
@@ -220,7 +254,7 @@ impl Agent {
                         info: None,
                         kind: FailureKind::Usage,
                     };
-                    self.with_peer(id, |peer| peer.dismiss(reason, now.boot));
+                    self.peers.with(id, |peer| peer.dismiss(reason, now.boot));
                 }
             }
         }
@@ -233,57 +267,7 @@ impl Agent {
     }
 
     fn reply(&mut self, id: PeerId, reply: Reply, now: Now) {
-        self.with_peer(id, |peer| peer.reply(reply, now.boot));
-    }
-
-    fn with_peer(&mut self, id: PeerId, act: impl FnOnce(&mut Peer) -> Result<(), LineError>) {
-        let Some(peer) = self.peers.iter_mut().find(|peer| peer.id == id) else { return };
-        if act(peer).is_err() {
-            self.part_with(id);
-        }
-    }
-
-    fn part_with(&mut self, id: PeerId) {
-        self.peers.retain(|peer| peer.id != id);
-        self.requests.gone(id);
-    }
-
-    fn drop_late_peers(&mut self, now: Duration) {
-        let late = self.peers.iter().filter(|peer| peer.deadline().is_some_and(|deadline| deadline <= now));
-        let late: Vec<PeerId> = late.map(|peer| peer.id).collect();
-        late.into_iter().for_each(|id| self.part_with(id));
-    }
-
-    fn accept(&mut self, now: Now) {
-        for _ in 0..ACCEPTS_PER_TURN {
-            match next_stream(&self.own.listener) {
-                Arrival::Client(stream) => self.admit(stream, now),
-                Arrival::Nobody => return,
-                Arrival::NoDescriptorLeft => {
-                    if !self.let_an_idle_one_go() {
-                        self.door_opens = Some(now.boot + DOOR_CLOSED);
-                        return;
-                    }
-                }
-            }
-        }
-    }
-
-    fn admit(&mut self, stream: UnixStream, now: Now) {
-        self.last_peer += 1;
-        let uid = self.own.runtime.places.uid();
-        let Some(peer) = Peer::admit(self.last_peer, stream, uid, now.boot) else { return };
-        if self.peers.len() < MAX_CLIENTS || self.let_an_idle_one_go() {
-            self.peers.push(peer);
-        }
-    }
-
-    /// Makes room. Whoever waits for a reply keeps its place.
-    fn let_an_idle_one_go(&mut self) -> bool {
-        let idle = self.peers.iter().filter_map(|peer| Some((peer.idle_since()?, peer.id)));
-        let oldest = idle.min().map(|(_, id)| id);
-        oldest.into_iter().for_each(|id| self.part_with(id));
-        oldest.is_some()
+        self.peers.with(id, |peer| peer.reply(reply, now.boot));
     }
 
     fn read_news(&mut self, now: Now) {
@@ -402,23 +386,4 @@ fn means<'a>(own: &'a Started, link: &'a mut Link, now: Now) -> Means<'a> {
 
 fn renewal(account: String) -> Job {
     Job::Token(TokenJob { account, kind: Kind::Session, freshness: Freshness::Renewed })
-}
-
-/// Who is at the door.
-enum Arrival {
-    Client(UnixStream),
-    Nobody,
-    NoDescriptorLeft,
-}
-
-fn next_stream(listener: &UnixListener) -> Arrival {
-    loop {
-        match listener.accept() {
-            Ok((stream, _)) => return Arrival::Client(stream),
-            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Arrival::Nobody,
-            // EMFILE, ENFILE, ENOBUFS, ENOMEM: the client stays at the door, and poll(2) would say so without end.
-            Err(_) => return Arrival::NoDescriptorLeft,
-        }
-    }
 }

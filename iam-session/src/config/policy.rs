@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     fn user(scope: &str) -> User {
-        User { session_scope: Some(ScopeSet::parse(scope)), default_account: None }
+        User { session_scope: Some(ScopeSet::parse(scope)), ..User::default() }
     }
 
     #[test]

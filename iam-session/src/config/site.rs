@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::ConfigError;
 use super::document::{Document, Entry, files};
+use super::linger::{self, Linger};
 use super::value::{ACCOUNT, ISSUER, SCOPE, account, issuer_url, same_issuer, scopes};
 use crate::scope::ScopeSet;
 
@@ -14,8 +15,8 @@ const STORE_DIR: &str = "%h/.local/state/iam-session";
 /// `iam-session:<site>:<user>` must stay within the 256 characters that INDIGO IAM takes.
 const MAX_SITE: usize = 100;
 /// The keys, for who misspells one.
-pub(super) const KEYS: [&str; 5] =
-    ["site", "session_scope", "store_dir", "default_provider", "allowed_issuers"];
+pub(super) const KEYS: [&str; 7] =
+    ["site", "session_scope", "store_dir", "default_provider", "allowed_issuers", "linger", "linger_max"];
 
 const NAME: &str = "1 to 100 of A-Z a-z 0-9 . _ -";
 const TEMPLATE: &str = "an absolute path, or one beginning with %h; %u is the user's name, %U the uid, %h the home, %% a percent sign";
@@ -34,6 +35,8 @@ pub struct Site {
     pub default_provider: Option<String>,
     /// The only issuers to enrol with; any if absent.
     pub allowed_issuers: Option<Vec<String>>,
+    /// Whether agents stay for what a login left running.
+    pub linger: Linger,
 }
 
 impl Default for Site {
@@ -44,6 +47,7 @@ impl Default for Site {
             store_dir: StoreDir(STORE_DIR.to_owned()),
             default_provider: None,
             allowed_issuers: None,
+            linger: Linger::default(),
         }
     }
 }
@@ -79,6 +83,8 @@ impl Site {
                 "store_dir" => self.store_dir = entry.parsed(TEMPLATE, StoreDir::parse)?,
                 "default_provider" => self.default_provider = Some(entry.parsed(ACCOUNT, account)?),
                 "allowed_issuers" => self.allowed_issuers = Some(issuers(entry)?),
+                "linger" => self.linger.what = entry.parsed(linger::KIND, linger::kind)?,
+                "linger_max" => self.linger.max = entry.parsed(linger::SPAN, linger::span)?,
                 _ => return Err(entry.unknown(&KEYS)),
             }
             Ok(())
@@ -146,7 +152,7 @@ mod tests {
     fn every_key_is_read() {
         let site = parse(
             "# comment\nsite = \"cern.ch\"\nsession_scope = \"openid\"\nstore_dir = \"/var/lib/x/%U\"\n\
-             default_provider = \"wlcg\"\nallowed_issuers = [\"https://a.example/\"]\n",
+             default_provider = \"wlcg\"\nallowed_issuers = [\"https://a.example/\"]\nlinger = \"no\"\nlinger_max = \"8h\"\n",
         )
         .unwrap();
         assert_eq!(site.site.as_deref(), Some("cern.ch"));
@@ -156,6 +162,7 @@ mod tests {
             Path::new("/var/lib/x/1000")
         );
         assert_eq!(site.default_provider.as_deref(), Some("wlcg"));
+        assert_eq!((site.linger.what, site.linger.max.as_secs()), (linger::LingerFor::No, 8 * 3600));
         assert!(site.allows("https://a.example") && !site.allows("https://b.example/"));
     }
 
@@ -171,10 +178,15 @@ mod tests {
 
     #[test]
     fn a_mistake_is_one_line_with_its_place() {
-        let keys = "site, session_scope, store_dir, default_provider, allowed_issuers";
+        let keys = KEYS.join(", ");
         let at = "/etc/x/config.toml";
         for (text, expected) in [
-            ("\n\nlinger_max = 1\n", format!("{at}:3: unknown key 'linger_max'; accepted: {keys}")),
+            ("\n\nlingers = 1\n", format!("{at}:3: unknown key 'lingers'; accepted: {keys}")),
+            ("linger = \"yes\"", format!("{at}:1: linger = 'yes' is wrong; accepted: {}", linger::KIND)),
+            (
+                "linger_max = \"2d\"",
+                format!("{at}:1: linger_max = '2d' is wrong; accepted: {}", linger::SPAN),
+            ),
             ("site = 1", format!("{at}:1: site is of type integer; accepted: {NAME}")),
             ("site = \"a b\"", format!("{at}:1: site = 'a b' is wrong; accepted: {NAME}")),
             ("\nsession_scope = \"\"", format!("{at}:2: session_scope = '' is wrong; accepted: {SCOPE}")),
@@ -213,6 +225,7 @@ mod tests {
         let site = parse(&keys.collect::<Vec<_>>().join("\n")).unwrap();
         let default = Site::default();
         assert_eq!((site.session_scope, site.store_dir), (default.session_scope, default.store_dir));
+        assert_eq!(site.linger, default.linger);
         assert!(site.site.is_some() && site.default_provider.is_some() && site.allowed_issuers.is_some());
     }
 

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use super::document::Document;
+use super::linger::{self, Linger};
 use super::value::{ACCOUNT, SCOPE, account, scopes};
 use super::{ConfigError, site};
 use crate::scope::ScopeSet;
 
 /// The keys, for who misspells one.
-const KEYS: [&str; 2] = ["session_scope", "default_account"];
+const KEYS: [&str; 4] = ["session_scope", "default_account", "linger", "linger_max"];
 
 /// The user's configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct User {
     pub session_scope: Option<ScopeSet>,
     /// The account whose token is in the file.
     pub default_account: Option<String>,
+    /// What of the site's policy the user wants to make use of.
+    pub linger: Linger,
 }
 
 impl User {
@@ -37,6 +40,8 @@ impl User {
             match entry.key() {
                 "session_scope" => self.session_scope = Some(entry.parsed(SCOPE, scopes)?),
                 "default_account" => self.default_account = Some(entry.parsed(ACCOUNT, account)?),
+                "linger" => self.linger.what = entry.parsed(linger::KIND, linger::kind)?,
+                "linger_max" => self.linger.max = entry.parsed(linger::SPAN, linger::span)?,
                 key if site::KEYS.contains(&key) => return Err(entry.misplaced("the site", &KEYS)),
                 _ => return Err(entry.unknown(&KEYS)),
             }
@@ -64,12 +69,12 @@ mod tests {
 
     #[test]
     fn what_is_the_sites_is_not_the_users_to_set() {
-        let accepted = "accepted: session_scope, default_account";
+        let accepted = "accepted: session_scope, default_account, linger, linger_max";
         assert_eq!(
             parse("\nstore_dir = \"/tmp\""),
             Err(format!("c.toml:2: 'store_dir' is for the site to set; {accepted}"))
         );
-        assert_eq!(parse("linger = 1"), Err(format!("c.toml:1: unknown key 'linger'; {accepted}")));
+        assert_eq!(parse("lingers = 1"), Err(format!("c.toml:1: unknown key 'lingers'; {accepted}")));
         assert_eq!(
             parse("default_account = \"../x\""),
             Err(format!("c.toml:1: default_account = '../x' is wrong; accepted: {ACCOUNT}"))

@@ -5,6 +5,7 @@ mod boundaries;
 mod failures;
 mod file;
 mod forget;
+mod linger;
 mod login;
 mod scene;
 mod status;

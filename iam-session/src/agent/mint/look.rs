@@ -27,7 +27,7 @@ impl Mint {
             Ok(None) => Book::default(),
             Err(error) => Book { trouble: Some(Failure::from(error)), ..Book::default() },
         };
-        Book { invites: policy.invites(), ..book }
+        Book { invites: policy.invites(), linger: policy.linger(), ..book }
     }
 
     fn look_at(&self, store: &Store, policy: &Policy) -> Book {

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::agent::message::Message;
-use crate::config::{ConfigError, Providers, Site, User, effective_session_scope};
+use crate::config::{ConfigError, Linger, Providers, Site, User, effective_session_scope};
 use crate::paths;
 use crate::protocol::{Failure, FailureKind};
 use crate::scope::ScopeSet;
@@ -53,6 +53,11 @@ impl Policy {
     /// Whether the site names a provider that its users enrol with.
     pub(super) fn invites(&self) -> bool {
         self.site.default_provider.is_some()
+    }
+
+    /// Whether agents stay for what a login left running.
+    pub(super) fn linger(&self) -> Linger {
+        self.site.linger.narrowed(self.user.linger)
     }
 
     /// The accounts to be the default one, the first that is there.

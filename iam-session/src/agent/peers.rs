@@ -1,0 +1,125 @@
+//! The clients that are connected: who is let in, who has to go. Touches the listening socket.
+
+use std::io::ErrorKind;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::time::Duration;
+
+use super::peer::{Peer, PeerId};
+use crate::line::LineError;
+
+/// More clients at once than this, and the one that has been idle for longest has to go.
+const MAX_CLIENTS: usize = 128;
+/// A crowd at the door does not keep those who are inside from being served.
+const ACCEPTS_PER_TURN: usize = 16;
+/// How long nobody is let in where the process may open no further descriptor and nobody idle can be let go.
+const DOOR_CLOSED: Duration = Duration::from_millis(500);
+
+/// All connections of one agent.
+pub(super) struct Peers {
+    uid: u32,
+    list: Vec<Peer>,
+    last: PeerId,
+    gone: Vec<PeerId>,
+    door_opens: Option<Duration>,
+}
+
+impl Peers {
+    /// Nobody yet; only `uid` is let in.
+    pub(super) fn new(uid: u32) -> Self {
+        Self { uid, list: Vec::new(), last: 0, gone: Vec::new(), door_opens: None }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Peer> {
+        self.list.iter()
+    }
+
+    pub(super) fn find(&mut self, id: PeerId) -> Option<&mut Peer> {
+        self.list.iter_mut().find(|peer| peer.id == id)
+    }
+
+    /// Does something with one, and lets it go where that shows that its connection is at its end.
+    pub(super) fn with(&mut self, id: PeerId, act: impl FnOnce(&mut Peer) -> Result<(), LineError>) {
+        if self.find(id).is_some_and(|peer| act(peer).is_err()) {
+            self.part_with(id);
+        }
+    }
+
+    /// Those who have gone since this was asked last.
+    pub(super) fn gone(&mut self) -> Vec<PeerId> {
+        std::mem::take(&mut self.gone)
+    }
+
+    /// Whether to wait for more.
+    pub(super) fn are_let_in(&self) -> bool {
+        self.door_opens.is_none()
+    }
+
+    /// When to come back at the latest.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        self.list.iter().filter_map(Peer::deadline).chain(self.door_opens).min()
+    }
+
+    /// Lets those go whose time is up, and opens the door again.
+    pub(super) fn drop_late(&mut self, now: Duration) {
+        self.door_opens = self.door_opens.filter(|opens| *opens > now);
+        let late = self.list.iter().filter(|peer| peer.deadline().is_some_and(|deadline| deadline <= now));
+        let late: Vec<PeerId> = late.map(|peer| peer.id).collect();
+        late.into_iter().for_each(|id| self.part_with(id));
+    }
+
+    /// Lets in who is at the door.
+    pub(super) fn accept(&mut self, listener: &UnixListener, now: Duration) {
+        for _ in 0..ACCEPTS_PER_TURN {
+            match next_stream(listener) {
+                Arrival::Client(stream) => self.admit(stream, now),
+                Arrival::Nobody => return,
+                Arrival::NoDescriptorLeft => {
+                    if !self.let_an_idle_one_go() {
+                        self.door_opens = Some(now + DOOR_CLOSED);
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn admit(&mut self, stream: UnixStream, now: Duration) {
+        self.last += 1;
+        let Some(peer) = Peer::admit(self.last, stream, self.uid, now) else { return };
+        if self.list.len() < MAX_CLIENTS || self.let_an_idle_one_go() {
+            self.list.push(peer);
+        }
+    }
+
+    /// Makes room. Whoever waits for a reply keeps its place.
+    fn let_an_idle_one_go(&mut self) -> bool {
+        let idle = self.list.iter().filter_map(|peer| Some((peer.idle_since()?, peer.id)));
+        let oldest = idle.min().map(|(_, id)| id);
+        oldest.into_iter().for_each(|id| self.part_with(id));
+        oldest.is_some()
+    }
+
+    fn part_with(&mut self, id: PeerId) {
+        self.list.retain(|peer| peer.id != id);
+        self.gone.push(id);
+    }
+}
+
+/// Who is at the door.
+enum Arrival {
+    Client(UnixStream),
+    Nobody,
+    NoDescriptorLeft,
+}
+
+fn next_stream(listener: &UnixListener) -> Arrival {
+    loop {
+        match listener.accept() {
+            Ok((stream, _)) => return Arrival::Client(stream),
+            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Arrival::Nobody,
+            // EMFILE, ENFILE, ENOBUFS, ENOMEM: the client stays at the door, and poll(2) would say so without end.
+            Err(_) => return Arrival::NoDescriptorLeft,
+        }
+    }
+}
