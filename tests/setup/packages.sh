@@ -11,6 +11,7 @@ needed=(
     "/usr/bin/cc gcc gcc"
     "/usr/sbin/sshd openssh-server openssh-server"
     "/usr/bin/ssh openssh-client openssh-clients"
+    "/usr/bin/tmux tmux tmux"
     "/usr/bin/pamtester pamtester pamtester"
     "/usr/sbin/ip iproute2 iproute"
     "/usr/lib*/python3*/ensurepip/__init__.py python3-venv python3"

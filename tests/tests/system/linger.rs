@@ -77,7 +77,7 @@ fn the_longest_stay_is_the_sites() {
     let (login, file) = leave_something_running(&scene);
     login.close();
     scene.host.wait_until_gone(&file);
-    assert!(agents(&scene.host).is_empty());
+    scene.host.wait_until("the end of the agent", || agents(&scene.host).is_empty());
     assert_eq!(scene.host.as_user("alice").run("pgrep -x sleep").status, 0, "it still runs");
 }
 
