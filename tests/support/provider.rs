@@ -16,13 +16,27 @@ pub const ISSUER: &str = "https://iam.example/";
 pub(crate) const ISSUER_HOST: &str = "iam.example";
 /// The CA that vouches for the provider, in the sandbox.
 pub(crate) const CA_FILE: &str = "/etc/iam-session/iam.example.pem";
+const ADDRESS: &str = "127.0.0.1";
+const PORT: &str = "443";
 const TLS: &str = "/mnt/tls";
+const QUIET: &str = "/mnt/quiet.py";
 const ERRORS: &str = "/mnt/provider.log";
 
 /// A provider that answers as INDIGO IAM does (tests/provider). Dropping it ends it.
 pub struct Provider {
     node: Child,
     control: Mutex<Control>,
+    /// Who stands in its place while it is [`Provider::quiet`].
+    stand_in: Mutex<Option<Child>>,
+}
+
+/// Where a connection to an issuer that is out of reach gets stuck.
+#[derive(Clone, Copy, Debug)]
+pub enum Stuck {
+    /// No packet is answered.
+    Connecting,
+    /// The connection comes about, and then nothing does.
+    Handshaking,
 }
 
 struct Control {
@@ -43,13 +57,14 @@ impl Provider {
             sandbox.write(&format!("{TLS}/{name}.pem"), &identity.certificate, 0o644);
             sandbox.write(&format!("{TLS}/{name}.key"), &identity.key, 0o600);
         }
+        sandbox.append("/etc/hosts", &format!("127.0.0.1 {ISSUER_HOST}\n"));
         host.configure_provider("wlcg", &format!("issuer = \"{ISSUER}\"\nca_file = \"{CA_FILE}\"\n"));
 
         sandbox.write(ERRORS, "", 0o644);
         let errors = fs::OpenOptions::new().append(true).open(sandbox.path(ERRORS)).unwrap();
         let mut node = sandbox
             .command("/mnt/tools/node")
-            .args(["/mnt/provider/main.mjs", ISSUER, "127.0.0.1", "443", TLS])
+            .args(["/mnt/provider/main.mjs", ISSUER, ADDRESS, PORT, TLS])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(errors)
@@ -58,7 +73,8 @@ impl Provider {
         let (commands, answers) = (node.stdin.take().unwrap(), Stream::new(node.stdout.take().unwrap()));
         let mut control = Control { commands, answers };
         assert_eq!(control.answer(), "listening", "see {ERRORS}");
-        Self { node, control: Mutex::new(control) }
+        sandbox.write(QUIET, include_str!("quiet.py"), 0o644);
+        Self { node, control: Mutex::new(control), stand_in: Mutex::new(None) }
     }
 
     /// A user approves the code that a device shows.
@@ -108,8 +124,26 @@ impl Provider {
         self.command("stop", json!({}));
     }
 
-    /// Listens again.
+    /// Is out of reach without saying so.
+    pub fn quiet(&self, host: &Host, stuck: Stuck) {
+        self.stop();
+        let stage = match stuck {
+            Stuck::Connecting => "connect",
+            Stuck::Handshaking => "handshake",
+        };
+        let mut command = host.sandbox().command("/mnt/tools/python/bin/python");
+        command.args([QUIET, ADDRESS, PORT, stage]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut python = command.spawn().unwrap();
+        assert_eq!(Stream::new(python.stdout.take().unwrap()).line().as_deref(), Some("quiet"));
+        *self.stand_in.lock().unwrap() = Some(python);
+    }
+
+    /// Listens again, after [`Provider::stop`] or [`Provider::quiet`].
     pub fn restart(&self) {
+        if let Some(mut python) = self.stand_in.lock().unwrap().take() {
+            drop(python.stdin.take());
+            python.wait().unwrap();
+        }
         self.command("start", json!({}));
     }
 
@@ -163,6 +197,7 @@ impl Drop for Provider {
     fn drop(&mut self) {
         // nsenter ends, and with it the pipe from which node reads its commands.
         self.node.kill().unwrap_or_default();
+        drop(self.stand_in.lock().map(|mut python| python.take()));
         self.node.wait().map(|_| ()).unwrap_or_default();
     }
 }
