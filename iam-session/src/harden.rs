@@ -2,6 +2,7 @@
 
 use nix::sys::prctl::set_dumpable;
 use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::{Mode, umask};
 
 /// No core file, no ptrace by the same uid (prctl(2), PR_SET_DUMPABLE), no file for others.
@@ -13,4 +14,14 @@ pub fn harden() -> nix::Result<()> {
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
     umask(Mode::S_IRWXG | Mode::S_IRWXO);
     Ok(())
+}
+
+/// Blocks the signals that end a session. What is on its way to the issuer may already have consumed the refresh
+/// token, so only its own deadline or a SIGKILL ends it.
+///
+/// # Errors
+/// Those of sigprocmask(2).
+pub fn outlive_the_session() -> nix::Result<()> {
+    let ending: SigSet = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM].into_iter().collect();
+    ending.thread_block()
 }

@@ -74,7 +74,10 @@ fn classified(class: ErrorClass) -> (FailureKind, Option<&'static str>) {
             (FailureKind::Refused, Some("ask the issuer's administrators"))
         }
         E::AccessDenied | E::Refused | E::AudienceRefused => (FailureKind::Refused, None),
-        E::CredentialDead | E::ClientGone | E::ExpiredToken => (FailureKind::Failed, Some("enrol again")),
+        E::CredentialDead | E::ClientGone => {
+            (FailureKind::NotEnrolled, Some("enrol again: run 'iam-session enroll'"))
+        }
+        E::ExpiredToken => (FailureKind::Failed, Some("enrol again")),
         E::Malformed | E::AuthorizationPending | E::SlowDown => (FailureKind::Failed, None),
     }
 }

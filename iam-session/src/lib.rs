@@ -17,6 +17,7 @@ pub mod harden;
 pub mod helper;
 pub mod issuer;
 pub mod line;
+pub mod log;
 pub mod paths;
 pub mod protocol;
 pub mod scope;

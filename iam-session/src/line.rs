@@ -1,7 +1,7 @@
 //! Lines over descriptors, bounded in length and in time. Touches only the descriptors it is given.
 //!
-//! Both pipes of a helper and the client's side of the agent's socket are read and written here. Buffers are
-//! allocated whole, so that growing leaves no copy of a secret behind, and are wiped when dropped.
+//! The pipes of helper and mint and both sides of the agent's socket are read and written here. Buffers leave no
+//! copy of a secret behind when they grow, and are wiped when dropped.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -106,15 +106,32 @@ fn timeout(left: Duration) -> PollTimeout {
 /// # Errors
 /// [`LineError::TooLong`] if it is longer than `limit`.
 pub fn encode<T: Serialize>(message: &T, limit: usize) -> Result<Zeroizing<Vec<u8>>, LineError> {
-    let mut line = Zeroizing::new(vec![0_u8; limit]);
-    let mut room: &mut [u8] = &mut line;
-    let fits = serde_json::to_writer(&mut room, message).is_ok() && room.write_all(b"\n").is_ok();
-    let used = limit - room.len();
-    if !fits {
+    // Written twice, the first time to nowhere: a buffer of the right size never grows, and is no larger than it
+    // must be in an agent that lives for days.
+    let mut length = Length(0);
+    serde_json::to_writer(&mut length, message).map_err(io::Error::from)?;
+    let length = length.0 + 1;
+    if length > limit {
         return Err(LineError::TooLong(limit));
     }
-    line.truncate(used);
+    let mut line = Zeroizing::new(Vec::with_capacity(length));
+    serde_json::to_writer(&mut *line, message).map_err(io::Error::from)?;
+    line.push(b'\n');
     Ok(line)
+}
+
+/// Counts what is written to it.
+struct Length(usize);
+
+impl Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Writes all of `bytes` to a descriptor that does not block.
@@ -123,19 +140,34 @@ pub fn encode<T: Serialize>(message: &T, limit: usize) -> Result<Zeroizing<Vec<u
 /// Any [`LineError`] but `TooLong`.
 pub fn send<W: Write + AsFd>(to: &mut W, bytes: &[u8], wait: Wait<'_>) -> Result<(), LineError> {
     let mut rest = bytes;
-    while !rest.is_empty() {
-        match to.write(rest) {
-            Ok(0) => return Err(LineError::Closed),
-            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                wait.until(to.as_fd(), PollFlags::POLLOUT)?
-            }
+    loop {
+        rest = rest.get(send_some(to, rest)?..).unwrap_or_default();
+        if rest.is_empty() {
+            return Ok(());
+        }
+        wait.until(to.as_fd(), PollFlags::POLLOUT)?;
+    }
+}
+
+/// Writes what a descriptor takes without blocking, and says how much that was.
+///
+/// # Errors
+/// `Closed` or `Io`.
+pub fn send_some<W: Write>(to: &mut W, bytes: &[u8]) -> Result<usize, LineError> {
+    let mut sent = 0;
+    loop {
+        match to.write(bytes.get(sent..).unwrap_or_default()) {
+            Ok(0) if sent < bytes.len() => return Err(LineError::Closed),
+            Ok(written) => sent += written,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(sent),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if is_gone(&error) => return Err(LineError::Closed),
             Err(error) => return Err(error.into()),
         }
+        if sent >= bytes.len() {
+            return Ok(sent);
+        }
     }
-    Ok(())
 }
 
 fn is_gone(error: &io::Error) -> bool {
@@ -145,13 +177,15 @@ fn is_gone(error: &io::Error) -> bool {
 /// What was read beyond the last line.
 pub struct Lines {
     buffer: Zeroizing<Vec<u8>>,
+    /// So many bytes hold no newline.
+    searched: usize,
     limit: usize,
 }
 
 impl Lines {
     /// Lines of at most `limit` bytes, the newline included.
     pub fn new(limit: usize) -> Self {
-        Self { buffer: Zeroizing::new(Vec::with_capacity(limit + CHUNK)), limit }
+        Self { buffer: Zeroizing::new(Vec::new()), searched: 0, limit }
     }
 
     /// The next line without its newline.
@@ -163,42 +197,66 @@ impl Lines {
         from: &mut R,
         wait: Wait<'_>,
     ) -> Result<Zeroizing<Vec<u8>>, LineError> {
-        let mut seen = 0;
         loop {
-            let newline = self.buffer.iter().skip(seen).position(|byte| *byte == b'\n');
-            if let Some(length) = newline.map(|at| seen + at) {
-                return if length < self.limit {
-                    Ok(self.take(length))
-                } else {
-                    Err(LineError::TooLong(self.limit))
-                };
-            }
-            seen = self.buffer.len();
-            if seen >= self.limit {
-                return Err(LineError::TooLong(self.limit));
+            if let Some(line) = self.take()? {
+                return Ok(line);
             }
             wait.until(from.as_fd(), PollFlags::POLLIN)?;
             self.fill(from)?;
         }
     }
 
-    fn take(&mut self, length: usize) -> Zeroizing<Vec<u8>> {
+    /// A line without its newline, if a whole one has been read.
+    ///
+    /// # Errors
+    /// [`LineError::TooLong`].
+    pub fn take(&mut self) -> Result<Option<Zeroizing<Vec<u8>>>, LineError> {
+        let newline = self.buffer.iter().skip(self.searched).position(|byte| *byte == b'\n');
+        let Some(length) = newline.map(|at| self.searched + at) else {
+            self.searched = self.buffer.len();
+            let fits = self.searched < self.limit;
+            return if fits { Ok(None) } else { Err(LineError::TooLong(self.limit)) };
+        };
+        if length >= self.limit {
+            return Err(LineError::TooLong(self.limit));
+        }
         let line = Zeroizing::new(self.buffer.iter().take(length).copied().collect());
         self.buffer.drain(..=length);
-        line
+        self.searched = 0;
+        Ok(Some(line))
     }
 
-    fn fill<R: Read>(&mut self, from: &mut R) -> Result<(), LineError> {
+    /// Whether nothing of a further line has been read.
+    pub fn is_empty(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
+    /// Reads once what there is, at most a page.
+    ///
+    /// # Errors
+    /// `Closed` or `Io`; that there is nothing to be read now is none.
+    pub fn fill<R: Read>(&mut self, from: &mut R) -> Result<(), LineError> {
         let mut chunk = Zeroizing::new([0_u8; CHUNK]);
         match from.read(&mut *chunk) {
             Ok(0) => Err(LineError::Closed),
             Ok(read) => {
+                self.make_room(read);
                 self.buffer.extend(chunk.iter().take(read));
                 Ok(())
             }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(()),
             Err(error) if is_gone(&error) => Err(LineError::Closed),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Grows by hand: the buffer that is left behind is wiped, which a growing vector would not do.
+    fn make_room(&mut self, more: usize) {
+        let needed = self.buffer.len() + more;
+        if needed > self.buffer.capacity() {
+            let mut larger = Zeroizing::new(Vec::with_capacity(needed.next_power_of_two()));
+            larger.extend_from_slice(&self.buffer);
+            self.buffer = larger;
         }
     }
 }

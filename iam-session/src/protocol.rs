@@ -65,9 +65,6 @@ pub struct Enrollment {
     pub refresh_token_expires_at: Option<u64>,
     /// What was granted.
     pub scope: ScopeSet,
-    /// The provider file's own narrowing of what goes into the token file; the site's default if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub session_scope: Option<ScopeSet>,
     /// `sub`, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
@@ -217,7 +214,7 @@ pub struct LastError {
 }
 
 /// The answer to [`Request::Enroll`].
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Enrolled {
     /// The account's name.
     pub account: String,
@@ -231,7 +228,7 @@ pub struct Enrolled {
 }
 
 /// The answer to [`Request::Forget`]: what was done, in order.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Forgotten {
     /// The account's name.
     pub account: String,
@@ -240,7 +237,7 @@ pub struct Forgotten {
 }
 
 /// One step of forgetting an account.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ForgetStep {
     /// Which.
     pub step: ForgetAction,

@@ -19,6 +19,8 @@ pub(crate) struct Book {
     /// Whose token is in the file.
     pub(crate) default_account: Option<String>,
     pub(crate) entries: Vec<Entry>,
+    /// Whether the site names the provider that its users enrol with, so that one who has not may be told.
+    pub(crate) invites: bool,
     /// Why the book may be wrong or empty: the store or the configuration cannot be read.
     pub(crate) trouble: Option<Failure>,
 }
@@ -70,5 +72,35 @@ impl Book {
     pub(crate) fn find(&self, name: Option<&str>) -> Option<&Entry> {
         let name = name.or(self.default_account.as_deref())?;
         self.entries.iter().find(|entry| entry.name == name)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in crate::agent) fn entry(name: &str) -> Entry {
+        Entry {
+            name: name.into(),
+            issuer: "https://issuer.example/".into(),
+            record_id: "01".into(),
+            subject: Some("5a1c".into()),
+            scope: ScopeSet::parse("openid offline_access storage.read:/ storage.create:/cms"),
+            session_scope: ScopeSet::parse("openid storage.read:/"),
+            enrollment_ends_at: None,
+            trouble: None,
+        }
+    }
+
+    pub(in crate::agent) fn book(entries: Vec<Entry>) -> Book {
+        let default_account = entries.first().map(|entry| entry.name.clone());
+        Book { default_account, entries, ..Book::default() }
+    }
+
+    #[test]
+    fn without_a_name_the_default_account_is_meant() {
+        let book = book(vec![entry("a"), entry("b")]);
+        let found = |name| book.find(name).map(|entry| entry.name.as_str());
+        assert_eq!((found(None), found(Some("b")), found(Some("c"))), (Some("a"), Some("b"), None));
     }
 }

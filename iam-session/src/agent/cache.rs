@@ -12,6 +12,7 @@ use crate::directory::{Directory, DirectoryError, Durability};
 use crate::protocol::Token;
 use crate::scope::ScopeSet;
 use crate::secret::{Secret, expose_to};
+use crate::store::SessionToken;
 
 /// A token and its frame; the helper takes none above 16 KiB.
 const MAX_ENTRY: usize = 32 * 1024;
@@ -60,14 +61,39 @@ impl CachedToken {
         Life { issued: self.issued, ends: self.ends }
     }
 
+    /// A session token that lay sealed beside its record, if it still lives. The wall clock is all there is to
+    /// say so: one that claims to come from the future, or to live longer than it did at first, is not believed.
+    pub(crate) fn restored(
+        sealed: SessionToken,
+        wanted: Wanted,
+        issuer: &str,
+        boot_id: &str,
+        now: Now,
+    ) -> Option<Self> {
+        let age = Duration::from_secs(now.unix.checked_sub(sealed.issued_at)?);
+        let left = Duration::from_secs(sealed.expires_at.checked_sub(now.unix).filter(|left| *left > 0)?);
+        Some(Self {
+            wanted,
+            access_token: sealed.access_token,
+            granted: sealed.scope,
+            issuer: issuer.to_owned(),
+            boot_id: boot_id.to_owned(),
+            // A machine that has been up for less than the token's age: it is due for renewal the sooner.
+            issued: now.boot.saturating_sub(age),
+            ends: now.boot + left,
+            expires_at: sealed.expires_at,
+            jti: sealed.jti,
+        })
+    }
+
     /// As a client gets it.
-    pub(crate) fn for_account(self, account: &str) -> Token {
+    pub(crate) fn for_account(&self, account: &str) -> Token {
         Token {
-            access_token: self.access_token,
-            issuer: self.issuer,
+            access_token: self.access_token.duplicate(),
+            issuer: self.issuer.clone(),
             account: account.to_owned(),
-            scope: self.granted,
-            audience: self.wanted.audience,
+            scope: self.granted.clone(),
+            audience: self.wanted.audience.clone(),
             expires_at: self.expires_at,
         }
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Now;
 use crate::directory::{Directory, DirectoryError, Durability};
 use crate::protocol::{Failure, LastError};
+use crate::text::duration;
 
 const MAX_FILE: usize = 8 * 1024;
 /// After the first failure; doubled after each further one.
@@ -69,6 +70,16 @@ impl Setback {
     /// Whether the issuer must not be asked yet.
     pub(crate) fn holds_at(&self, now: Duration) -> bool {
         now < self.not_before
+    }
+
+    /// For who asks meanwhile: when it is worth asking again.
+    pub(crate) fn failure_at(&self, now: Duration) -> Failure {
+        let mut failure = self.failure.clone();
+        if self.outlook == Outlook::Passing {
+            let left = self.not_before.saturating_sub(now).as_secs() + 1;
+            failure.error = format!("{} (the issuer is asked again in {})", failure.error, duration(left));
+        }
+        failure
     }
 
     /// For `status`.

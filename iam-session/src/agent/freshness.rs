@@ -7,11 +7,15 @@ use serde::{Deserialize, Serialize};
 /// A new token is minted on demand at most this often: more would only load the issuer.
 const MINT_AT_MOST_EVERY: Duration = Duration::from_secs(10);
 
+/// A token that is about to end is of no use to a command that has just been given it: one with less than a tenth
+/// of its life left is served only where no other can be had, and never is this much asked for.
+const MARGIN: Duration = Duration::from_secs(60);
+
 /// What a request wants of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Freshness {
-    /// So many seconds of life left.
+    /// So many seconds of life left, and some margin.
     Valid(u64),
     /// It is time for a new one, unless somebody else has just seen to that.
     Renewed,
@@ -37,6 +41,23 @@ impl Life {
         now < self.ends
     }
 
+    /// Whether it will do where a better one cannot be had.
+    pub(crate) fn is_better_than_nothing(&self, wanted: Freshness, now: Duration) -> bool {
+        let needed = match wanted {
+            Freshness::Valid(seconds) => Duration::from_secs(seconds),
+            Freshness::Renewed | Freshness::New => return false,
+        };
+        self.lives_at(now) && self.left(now) >= needed
+    }
+
+    fn left(&self, now: Duration) -> Duration {
+        self.ends.saturating_sub(now)
+    }
+
+    fn margin(&self) -> Duration {
+        (self.ends.saturating_sub(self.issued) / 10).min(MARGIN)
+    }
+
     /// Whether it will do for `wanted`.
     pub(crate) fn is_enough(&self, wanted: Freshness, now: Duration) -> bool {
         let just_issued = now < self.issued + MINT_AT_MOST_EVERY;
@@ -44,7 +65,8 @@ impl Life {
             && match wanted {
                 // One that is as new as can be had is served, however short its life.
                 Freshness::Valid(seconds) => {
-                    just_issued || self.ends.saturating_sub(now) >= Duration::from_secs(seconds)
+                    let needed = Duration::from_secs(seconds).max(self.margin());
+                    just_issued || self.left(now) >= needed
                 }
                 Freshness::Renewed => now < self.renewal(),
                 Freshness::New => just_issued,
@@ -78,10 +100,17 @@ mod tests {
 
     #[test]
     fn a_token_is_served_while_it_lives_long_enough() {
-        assert!(enough(Freshness::Valid(0), 3699));
-        assert!(!enough(Freshness::Valid(0), 3700));
+        assert!(enough(Freshness::Valid(0), 3640));
+        assert!(!enough(Freshness::Valid(0), 3641));
         assert!(enough(Freshness::Valid(600), 3100));
         assert!(!enough(Freshness::Valid(600), 3101));
+    }
+
+    #[test]
+    fn one_that_is_about_to_end_is_better_than_nothing() {
+        let better = |wanted, now| LIFE.is_better_than_nothing(wanted, Duration::from_secs(now));
+        assert!(better(Freshness::Valid(0), 3699) && !better(Freshness::Valid(0), 3700));
+        assert!(!better(Freshness::Valid(60), 3699) && !better(Freshness::New, 200));
     }
 
     #[test]

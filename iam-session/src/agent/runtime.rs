@@ -23,6 +23,9 @@ const CACHE: &str = "cache";
 const USERS: &str = "users.lock";
 /// Held by whoever mints; only its holder writes the token file.
 const MINT: &str = "mint.lock";
+/// Held for the microseconds in which the token file is written or removed. An agent removes one that has ended
+/// even while a mint waits for a slow issuer.
+const FILE: &str = "file.lock";
 const LOCK: &str = ".lock";
 const SOCKET: &str = ".sock";
 /// When a hint was last printed. It outlives the logins of a user who has not enrolled, or each would print it.
@@ -31,6 +34,10 @@ pub(crate) const HINT: &str = "hint";
 /// An agent on its way out holds the others up for microseconds; this is far longer.
 const ENTER_TRIES: u32 = 50;
 const ENTER_PAUSE: Duration = Duration::from_millis(2);
+
+/// Nobody holds the lock of the token file for longer than a write to a tmpfs takes.
+const FILE_TRIES: u32 = 100;
+const FILE_PAUSE: Duration = Duration::from_millis(1);
 
 /// A lock that ends when it is dropped.
 pub(crate) type FileLock = Flock<File>;
@@ -43,6 +50,17 @@ pub(crate) struct Runtime {
     pub(crate) top: Directory,
     pub(crate) agents: Directory,
     pub(crate) cache: Cache,
+}
+
+/// What is left of the shared files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// All of them: somebody needs them.
+    All,
+    /// Those of a mint in flight, which removes them at its end.
+    Minting,
+    /// Nothing.
+    Nothing,
 }
 
 /// What an agent holds while it lives.
@@ -117,7 +135,7 @@ impl Runtime {
     /// [`DirectoryError`].
     pub(crate) fn sweep(&self) -> Result<(), DirectoryError> {
         for name in self.agents.names()? {
-            let session = name.strip_suffix(LOCK).filter(|_| name != USERS && name != MINT);
+            let session = name.strip_suffix(LOCK).filter(|_| ![USERS, MINT, FILE].contains(&name.as_str()));
             let Some(session) = session else { continue };
             if try_lock(&self.agents, &name, FlockArg::LockExclusiveNonblock)?.is_some() {
                 self.remove_session(session)?;
@@ -134,6 +152,20 @@ impl Runtime {
         try_lock(&self.agents, MINT, FlockArg::LockExclusiveNonblock)
     }
 
+    /// The lock of the token file.
+    ///
+    /// # Errors
+    /// [`DirectoryError`], also if its holder keeps it for far longer than it may.
+    pub(crate) fn lock_file(&self) -> Result<FileLock, DirectoryError> {
+        for _ in 0..FILE_TRIES {
+            if let Some(lock) = try_lock(&self.agents, FILE, FlockArg::LockExclusiveNonblock)? {
+                return Ok(lock);
+            }
+            thread::sleep(FILE_PAUSE);
+        }
+        Err(io_error("lock", &self.agents.path().join(FILE), Errno::EWOULDBLOCK))
+    }
+
     /// Whether no agent of the user lives on this host.
     pub(crate) fn is_deserted(&self) -> bool {
         // Only asked by a mint that may have outlived its agent; a lock that cannot be opened is one that is gone.
@@ -147,26 +179,33 @@ impl Runtime {
     pub(crate) fn leave(&self, presence: Presence) -> Result<(), DirectoryError> {
         let removed = self.remove_session(&presence.session);
         drop(presence);
-        match removed.and_then(|()| self.clear_if_deserted()) {
+        removed.and_then(|()| self.clear_if_deserted()).map(|_| ())
+    }
+
+    /// Removes everything shared if no agent lives. While somebody mints only the tokens go; the rest is removed
+    /// by the mint at its end.
+    ///
+    /// # Errors
+    /// [`DirectoryError`]; what could be removed has been.
+    pub(crate) fn clear_if_deserted(&self) -> Result<Left, DirectoryError> {
+        match self.try_clear() {
             // Somebody else was the last a moment ago, and has removed it all.
-            Err(error) if error.is_not_found() => Ok(()),
+            Err(error) if error.is_not_found() => Ok(Left::Nothing),
             done => done,
         }
     }
 
-    /// Removes everything shared if no agent lives and nobody mints: a mint in flight does this itself at its end.
-    ///
-    /// # Errors
-    /// [`DirectoryError`].
-    pub(crate) fn clear_if_deserted(&self) -> Result<(), DirectoryError> {
+    fn try_clear(&self) -> Result<Left, DirectoryError> {
         let Some(users) = try_lock(&self.agents, USERS, FlockArg::LockExclusiveNonblock)? else {
-            return Ok(());
+            return Ok(Left::All);
         };
-        let Some(mint) = self.try_lock_mint()? else {
-            return Ok(());
-        };
+        let file = self.lock_file()?;
         self.top.remove(&self.places.token_file_name())?;
+        drop(file);
         self.cache.clear()?;
+        let Some(mint) = self.try_lock_mint()? else {
+            return Ok(Left::Minting);
+        };
         match self.agents.remove_subdirectory(CACHE) {
             Err(error) if !error.is_not_empty() => return Err(error),
             _ => {}
@@ -181,9 +220,10 @@ impl Runtime {
         drop((users, mint));
         match self.top.remove_subdirectory(AGENTS) {
             // A hint's stamp, or an agent that has just entered.
-            Err(error) if error.is_not_empty() => Ok(()),
-            done => done,
+            Err(error) if error.is_not_empty() => {}
+            done => done?,
         }
+        Ok(Left::Nothing)
     }
 
     fn remove_session(&self, session: &str) -> Result<(), DirectoryError> {

@@ -1,3 +1,8 @@
-//! Dispatch only.
+//! The token agent. Dispatch only; the work is in `iam_session::agent`.
 #![forbid(unsafe_code)]
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    iam_session::agent::run(std::env::args_os())
+}

@@ -13,7 +13,7 @@ use super::dispatch::perform;
 use super::lines::Lines;
 use super::transport::Deadline;
 use super::wire::{Answer, DEADLINE, ErrorClass, IssuerError, MAX_LINE, Reply, Request};
-use crate::harden::harden;
+use crate::harden::{harden, outlive_the_session};
 
 /// Kept back of [`DEADLINE`] for what happens before and after the network: CA files, start-up, the pipe.
 const MARGIN: Duration = Duration::from_secs(1);
@@ -22,7 +22,11 @@ const REPLY_CAPACITY: usize = 64 * 1024;
 
 /// The whole program: hardens itself, then serves until descriptor 0 ends.
 pub fn main() -> ExitCode {
-    match harden().map_err(io::Error::from).and_then(|()| serve_standard_streams()) {
+    match harden()
+        .and_then(|()| outlive_the_session())
+        .map_err(io::Error::from)
+        .and_then(|()| serve_standard_streams())
+    {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Not eprintln, which panics where nobody reads any more.

@@ -45,6 +45,12 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// It is sealed by something that is not given at login.
+    #[error("{} is locked: no key given at login can open it", path.display())]
+    Locked {
+        /// The file.
+        path: PathBuf,
+    },
     /// A new record cannot be sealed.
     #[error("this login was given no node key to seal with")]
     NoSealingKey,
@@ -70,6 +76,7 @@ impl StoreError {
             Self::NoKey { .. } | Self::NoSealingKey => {
                 "log in again; if that does not help, ask the administrator to look at /etc/iam-session/keys.d"
             }
+            Self::Locked { .. } => "use the version of iam-session that sealed it",
             Self::Busy { .. } => "try again in a moment",
         }
     }
@@ -79,7 +86,7 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let kind = match error {
             StoreError::NoAccount { .. } => FailureKind::NotEnrolled,
-            StoreError::NoKey { .. } => FailureKind::Locked,
+            StoreError::Locked { .. } => FailureKind::Locked,
             _ => FailureKind::Failed,
         };
         Self { error: error.to_string(), info: Some(error.hint().to_owned()), kind }

@@ -36,9 +36,6 @@ pub struct Record {
     pub refresh_token_expires_at: Option<u64>,
     /// What was granted.
     pub scope: ScopeSet,
-    /// The provider file's narrowing of the session token at enrolment.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub session_scope: Option<ScopeSet>,
     /// `sub`, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
@@ -65,7 +62,6 @@ impl Record {
             refresh_token: enrollment.refresh_token,
             refresh_token_expires_at: enrollment.refresh_token_expires_at,
             scope: enrollment.scope,
-            session_scope: enrollment.session_scope,
             subject: enrollment.subject,
             audience_mode: enrollment.audience_mode,
             transport: enrollment.transport,
@@ -115,8 +111,7 @@ impl Opened {
         if parsed.header.uid != uid {
             return Err(StoreError::ForeignUser { path: path.to_owned(), uid: parsed.header.uid });
         }
-        let data_key =
-            unwrap_any(&parsed.header, keys).ok_or_else(|| StoreError::NoKey { path: path.to_owned() })?;
+        let data_key = unwrap_any(&parsed.header, keys).ok_or_else(|| closed(&parsed.header, path))?;
         let damaged = |what| StoreError::Damaged { path: path.to_owned(), what };
         let record = decrypt(&parsed, &data_key).ok_or_else(|| damaged("its sealed part"))?;
         Ok(Self { record, header: parsed.header, data_key })
@@ -166,6 +161,14 @@ fn wrap(data_key: &SecretKey, record_id: &[u8; 16], uid: u32, key: &UserKey) -> 
     let bound = slot_bound(record_id, uid, &NodeSlot::bound(key.id, &salt));
     let wrapped = crypto::seal(&kek, &nonce, data_key.as_slice(), &bound)?;
     Some(NodeSlot { key_id: key.id, salt, nonce, wrapped: wrapped.try_into().ok()? })
+}
+
+fn closed(header: &Header, path: &Path) -> StoreError {
+    let path = path.to_owned();
+    match header.slots.iter().any(|slot| matches!(slot, Slot::Node(_))) {
+        true => StoreError::NoKey { path },
+        false => StoreError::Locked { path },
+    }
 }
 
 fn unwrap_any(header: &Header, keys: &Keyring) -> Option<SecretKey> {

@@ -56,8 +56,9 @@ fn while_somebody_mints_the_shared_files_stay_for_it_to_remove() {
     runtime.leave(here).unwrap();
     assert!(!scratch.is_empty());
     assert!(runtime.is_deserted());
+    assert_eq!(runtime.clear_if_deserted().unwrap(), Left::Minting);
     drop(mint);
-    runtime.clear_if_deserted().unwrap();
+    assert_eq!(runtime.clear_if_deserted().unwrap(), Left::Nothing);
     assert!(scratch.is_empty());
 }
 

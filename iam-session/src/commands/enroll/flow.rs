@@ -113,7 +113,6 @@ impl<'a> Flow<'a> {
             refresh_token,
             refresh_token_expires_at: token.refresh_token_expires_at,
             scope: granted.clone(),
-            session_scope: self.plan.provider.session_scope.clone(),
             subject: token.subject,
             audience_mode: self.plan.provider.audience_mode,
             transport: self.plan.provider.transport.clone(),

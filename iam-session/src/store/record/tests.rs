@@ -31,7 +31,6 @@ fn record() -> Record {
         refresh_token: Secret::new(CANARY.into()),
         refresh_token_expires_at: None,
         scope: ScopeSet::parse("openid"),
-        session_scope: None,
         subject: None,
         audience_mode: AudienceMode::Audience,
         transport: Transport::default(),

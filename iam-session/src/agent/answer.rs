@@ -1,0 +1,186 @@
+//! What can be answered without the mint: from the book, the cache and the last failures. Touches the agents'
+//! directory.
+
+use super::book::{Book, Entry};
+use super::cache::CachedToken;
+use super::failure::{self, Setback};
+use super::freshness::Freshness;
+use super::job::{Kind, TokenJob};
+use super::runtime::Runtime;
+use super::schedule::Standing;
+use crate::clock::Now;
+use crate::protocol::{Account, Failure, FailureKind, LastError, Token, TokenRequest};
+
+/// What a request for a token comes to.
+#[derive(Debug)]
+pub(super) enum Decision {
+    /// Here it is.
+    Token(Token),
+    /// It must be minted.
+    Mint(TokenJob),
+    /// The book does not know the account: perhaps because it is out of date.
+    Unknown(Failure),
+    /// It cannot be had.
+    Refuse(Failure),
+}
+
+/// All that is known without a secret.
+pub(super) struct View<'a> {
+    runtime: &'a Runtime,
+    pub(super) book: Book,
+    now: Now,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn of(runtime: &'a Runtime, now: Now) -> Self {
+        Self { runtime, book: Book::read(&runtime.agents).unwrap_or_default(), now }
+    }
+
+    /// Decides about a request.
+    pub(super) fn decide(&self, request: &TokenRequest) -> Decision {
+        if let Err(failure) = check(request) {
+            return Decision::Refuse(failure);
+        }
+        let entry = match self.entry(request.account.as_deref()) {
+            Ok(entry) => entry,
+            Err(failure) => return Decision::Unknown(failure),
+        };
+        let job = TokenJob {
+            account: entry.name.clone(),
+            kind: kind(request, entry),
+            freshness: Freshness::from_min_valid_period(request.min_valid_period),
+        };
+        if let Kind::Named { scope, .. } = &job.kind {
+            let missing = entry.scope.missing(scope);
+            if !missing.is_empty() {
+                return Decision::Refuse(not_granted(entry, &missing.join(" ")));
+            }
+        }
+        let cached = self.cached(entry, &job.kind);
+        match cached.filter(|token| token.life().is_enough(job.freshness, self.now.boot)) {
+            Some(token) => Decision::Token(token.for_account(&entry.name)),
+            None => Decision::Mint(job),
+        }
+    }
+
+    /// A token that is not as fresh as it should be, for when no fresher one can be had.
+    pub(super) fn fallback(&self, job: &TokenJob) -> Option<Token> {
+        let entry = self.book.find(Some(&job.account))?;
+        let token = self.cached(entry, &job.kind)?;
+        let will_do = token.life().is_better_than_nothing(job.freshness, self.now.boot);
+        will_do.then(|| token.for_account(&entry.name))
+    }
+
+    fn entry(&self, account: Option<&str>) -> Result<&Entry, Failure> {
+        if let Some(trouble) = &self.book.trouble {
+            return Err(trouble.clone());
+        }
+        let entry = self.book.find(account).ok_or_else(|| unknown(account))?;
+        entry.trouble.clone().map_or(Ok(entry), Err)
+    }
+
+    fn cached(&self, entry: &Entry, kind: &Kind) -> Option<CachedToken> {
+        self.runtime.cache.find(&kind.wanted(entry), self.now.boot)
+    }
+
+    /// The default account's session token, if a good one is at hand.
+    pub(super) fn session_token(&self) -> Option<CachedToken> {
+        self.cached(self.book.find(None)?, &Kind::Session)
+    }
+
+    /// What stands against the default account.
+    pub(super) fn setback(&self) -> Option<Setback> {
+        self.book.find(None).and_then(|entry| self.setback_of(entry))
+    }
+
+    fn setback_of(&self, entry: &Entry) -> Option<Setback> {
+        failure::find(&self.runtime.agents, &entry.record_id, self.runtime.cache.boot_id())
+    }
+
+    /// For the schedule.
+    pub(super) fn standing<'s>(&self, setback: Option<&'s Setback>) -> Standing<'s> {
+        let trouble = self.book.trouble.as_ref();
+        let entry = self.book.find(None);
+        let trouble = trouble.or(entry.and_then(|entry| entry.trouble.as_ref()));
+        match (trouble, entry) {
+            (Some(trouble), _) if trouble.kind == FailureKind::Locked => Standing::Nothing,
+            (Some(_), _) => Standing::Troubled,
+            (None, None) => Standing::Nothing,
+            (None, Some(_)) => {
+                Standing::Enrolled { token: self.session_token().map(|token| token.life()), setback }
+            }
+        }
+    }
+
+    /// For `status`: all accounts, and what stands in the way of a token.
+    pub(super) fn accounts(&self) -> (Vec<Account>, Option<Failure>) {
+        let accounts: Vec<Account> = self.book.entries.iter().map(|entry| self.account(entry)).collect();
+        let default = self.book.find(None);
+        let account = default.and_then(|entry| accounts.iter().find(|account| account.name == entry.name));
+        let failing = account.filter(|account| account.token_expires_at.is_none());
+        let last_error = failing.and_then(|account| account.last_error.as_ref());
+        let trouble = self.book.trouble.clone().or(last_error.map(|error| error.failure.clone()));
+        (accounts, trouble)
+    }
+
+    fn account(&self, entry: &Entry) -> Account {
+        let setback = self.setback_of(entry).map(|setback| setback.to_last_error(self.now));
+        let closed = entry.trouble.clone();
+        let closed = closed.map(|failure| LastError { failure, at: self.now.unix, next_attempt_at: None });
+        Account {
+            name: entry.name.clone(),
+            issuer: entry.issuer.clone(),
+            subject: entry.subject.clone(),
+            scope: entry.scope.clone(),
+            session_scope: entry.session_scope.clone(),
+            enrollment_ends_at: entry.enrollment_ends_at,
+            token_expires_at: self.cached(entry, &Kind::Session).map(|token| token.expires_at),
+            last_error: closed.or(setback),
+        }
+    }
+}
+
+fn kind(request: &TokenRequest, entry: &Entry) -> Kind {
+    let audience = request.audience.split_whitespace().collect::<Vec<_>>().join(" ");
+    match (request.scope.is_empty(), audience.is_empty()) {
+        (true, true) => Kind::Session,
+        (true, false) => Kind::Named { scope: entry.session_scope.clone(), audience },
+        (false, _) => Kind::Named { scope: request.scope.clone(), audience },
+    }
+}
+
+/// What goes into a form, a log line and a terminal must be scope tokens (RFC 6749 §3.3), and so must audiences.
+fn check(request: &TokenRequest) -> Result<(), Failure> {
+    let legal = |text: &str| text.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
+    let usage = |error: &str, info: &str| Failure {
+        error: error.to_owned(),
+        info: Some(info.to_owned()),
+        kind: FailureKind::Usage,
+    };
+    if !request.scope.iter().all(legal) {
+        return Err(usage("a scope holds characters that no scope has", "check what follows -s"));
+    }
+    if !request.audience.split_whitespace().all(legal) {
+        return Err(usage("an audience holds characters that none has", "check what follows --aud"));
+    }
+    Ok(())
+}
+
+fn unknown(account: Option<&str>) -> Failure {
+    let (error, info) = match account {
+        None => ("you have not enrolled on this host".to_owned(), "run 'iam-session enroll'"),
+        Some(name) => (format!("there is no account '{name}'"), "'iam-session status' lists your accounts"),
+    };
+    Failure { error, info: Some(info.to_owned()), kind: FailureKind::NotEnrolled }
+}
+
+fn not_granted(entry: &Entry, missing: &str) -> Failure {
+    Failure {
+        error: format!("account '{}' was not granted '{missing}'", entry.name),
+        info: Some(format!(
+            "'iam-session status' lists the scopes you have; for more: iam-session enroll {} --account {} -s …",
+            entry.issuer, entry.name
+        )),
+        kind: FailureKind::Refused,
+    }
+}

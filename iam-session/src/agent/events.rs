@@ -1,0 +1,89 @@
+//! Waiting: one poll(2) over everything that can happen to an agent. Touches descriptors, reads none.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use super::peer::PeerId;
+use crate::directory::Directory;
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The login is over, or somebody wrote to the lifeline.
+    Lifeline,
+    /// A signal that asks the agent to end.
+    Signal,
+    /// Another agent or a mint has published something.
+    News,
+    /// A client wants in.
+    Listener,
+    /// The mint answered, or takes more.
+    Mint,
+    /// A client wrote, reads, or is gone.
+    Peer(PeerId),
+}
+
+/// What to wait for.
+#[derive(Default)]
+pub(super) struct Watch<'a> {
+    sources: Vec<Source>,
+    descriptors: Vec<PollFd<'a>>,
+}
+
+impl<'a> Watch<'a> {
+    pub(super) fn add(&mut self, source: Source, descriptor: BorrowedFd<'a>, events: PollFlags) {
+        self.sources.push(source);
+        self.descriptors.push(PollFd::new(descriptor, events));
+    }
+
+    /// As [`add`](Self::add), for what is only read from.
+    pub(super) fn add_input(&mut self, source: Source, descriptor: &'a impl AsFd) {
+        self.add(source, descriptor.as_fd(), PollFlags::POLLIN);
+    }
+
+    /// Waits until something happens, or for `left`; for ever if that is `None`.
+    ///
+    /// # Errors
+    /// Those of poll(2); EINTR is nothing that happened.
+    pub(super) fn wait(mut self, left: Option<Duration>) -> nix::Result<Vec<(Source, PollFlags)>> {
+        match poll(&mut self.descriptors, left.map_or(PollTimeout::NONE, timeout)) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+        let happened = |(source, descriptor): (&Source, &PollFd<'_>)| {
+            let events = descriptor.revents().filter(|events| !events.is_empty())?;
+            Some((*source, events))
+        };
+        Ok(self.sources.iter().zip(&self.descriptors).filter_map(happened).collect())
+    }
+}
+
+/// Rounded up, so that a rest below a millisecond does not spin.
+fn timeout(left: Duration) -> PollTimeout {
+    let millis = left.as_micros().div_ceil(1000);
+    PollTimeout::try_from(millis.min(i32::MAX as u128)).unwrap_or(PollTimeout::MAX)
+}
+
+/// The signals that end an agent, as a descriptor; they are blocked from here on.
+///
+/// # Errors
+/// Those of sigprocmask(2) and signalfd(2).
+pub(super) fn ending_signals() -> nix::Result<SignalFd> {
+    let ending: SigSet = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM].into_iter().collect();
+    ending.thread_block()?;
+    SignalFd::with_flags(&ending, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
+}
+
+/// Tells when a book or a failure is put into the agents' directory. Best effort: without it an agent only takes
+/// longer to notice what another one did.
+pub(super) fn news_of(agents: &Directory) -> Option<Inotify> {
+    let news = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).ok()?;
+    news.add_watch(agents.path(), AddWatchFlags::IN_MOVED_TO).ok()?;
+    Some(news)
+}

@@ -1,0 +1,81 @@
+//! What the agent asks of its mint, and the answers: JSON lines over the mint's descriptors 0 and 1, after the
+//! lifeline message. Both ends are one program, so this is no contract with anybody else. Touches nothing.
+
+use serde::{Deserialize, Serialize};
+
+use super::book::Entry;
+use super::cache::{CachedToken, Wanted};
+use super::freshness::Freshness;
+use crate::protocol::{Enrolled, Enrollment, Failure, Forgotten};
+use crate::scope::ScopeSet;
+
+/// Longest line in either direction: a request of the socket with its frame.
+pub(super) const MAX_LINE: usize = 128 * 1024;
+
+/// What needs the store.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Job {
+    /// Look which accounts there are and put a token that is good into the file → [`Done::Looked`].
+    Look,
+    /// See to a token → [`Done::Token`].
+    Token(TokenJob),
+    /// Seal an enrolment → [`Done::Enrolled`].
+    Enroll(Box<Enrollment>),
+    /// Revoke, deregister, remove → [`Done::Forgotten`].
+    Forget {
+        /// Which account.
+        account: String,
+    },
+}
+
+/// Which token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct TokenJob {
+    pub(super) account: String,
+    pub(super) kind: Kind,
+    pub(super) freshness: Freshness,
+}
+
+/// Whether it is the token of the session or one that somebody named.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Kind {
+    /// As wide as policy and grant let it be; in the file, if the account is the default one.
+    Session,
+    /// Exactly this, or an error.
+    Named {
+        /// Not empty.
+        scope: ScopeSet,
+        /// Empty for the issuer's default.
+        audience: String,
+    },
+}
+
+impl Kind {
+    /// What the token is cached as.
+    pub(super) fn wanted(&self, entry: &Entry) -> Wanted {
+        match self {
+            Self::Session => entry.session_token(),
+            Self::Named { scope, audience } => Wanted {
+                record_id: entry.record_id.clone(),
+                scope: scope.clone(),
+                audience: audience.clone(),
+            },
+        }
+    }
+}
+
+/// The answer to a [`Job`].
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Done {
+    /// The book is up to date.
+    Looked,
+    /// The token, which is in the cache too where that could be written.
+    Token(Result<Box<CachedToken>, Failure>),
+    /// Sealed.
+    Enrolled(Result<Enrolled, Failure>),
+    /// Done as far as it could be.
+    Forgotten(Result<Forgotten, Failure>),
+}

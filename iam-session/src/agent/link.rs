@@ -1,0 +1,243 @@
+//! The agent's mint: a child that is started when there is a job and ended when there has been none for a while.
+//! Starts a process; touches its two pipes and never waits.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::PollFlags;
+use zeroize::Zeroizing;
+
+use super::job::{Done, Job, MAX_LINE, TokenJob};
+use crate::line::{self, LineError, Lines};
+use crate::paths;
+use crate::protocol::{Failure, FailureKind};
+
+/// How long an idle mint is kept, with its helper and the open connection to the issuer.
+const IDLE: Duration = Duration::from_secs(30);
+/// Longer than two locks and the helper take together: after this a mint waits for a file system that hangs.
+const HUNG: Duration = Duration::from_secs(180);
+/// A mint that hangs is left alone; while there are so many, no other is started to hang beside them.
+const MAX_HUNG: usize = 2;
+/// The first look whether a mint that has closed its pipes is gone, doubled up to the second value.
+const REAP: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(60));
+
+/// Names a job that was submitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ticket(u64);
+
+/// What came of a job; the failure is the mint's, not the job's.
+pub(super) type Outcome = Result<Done, Failure>;
+
+/// The queue and the child that works it off.
+pub(super) struct Link {
+    message: Zeroizing<Vec<u8>>,
+    queue: VecDeque<(Ticket, Job)>,
+    last: u64,
+    running: Option<Running>,
+    leaving: Vec<Child>,
+    reap_at: Duration,
+    reap_pause: Duration,
+}
+
+struct Running {
+    child: Child,
+    jobs: ChildStdin,
+    answers: ChildStdout,
+    lines: Lines,
+    out: Zeroizing<Vec<u8>>,
+    sent: usize,
+    busy: Option<Busy>,
+    since: Duration,
+}
+
+struct Busy {
+    ticket: Ticket,
+    token: Option<TokenJob>,
+}
+
+impl Link {
+    /// `message` is what each mint is given first.
+    pub(super) fn new(message: Zeroizing<Vec<u8>>) -> Self {
+        Self {
+            message,
+            queue: VecDeque::new(),
+            last: 0,
+            running: None,
+            leaving: Vec::new(),
+            reap_at: Duration::ZERO,
+            reap_pause: REAP.0,
+        }
+    }
+
+    /// Queues a job. One that asks for the same token as another is that other.
+    pub(super) fn submit(&mut self, job: Job) -> Ticket {
+        if let Job::Token(wanted) = &job
+            && let Some(ticket) = self.same(wanted)
+        {
+            return ticket;
+        }
+        self.last += 1;
+        self.queue.push_back((Ticket(self.last), job));
+        Ticket(self.last)
+    }
+
+    fn same(&self, wanted: &TokenJob) -> Option<Ticket> {
+        let running = self.running.as_ref().and_then(|running| running.busy.as_ref());
+        let running = running.filter(|busy| busy.token.as_ref() == Some(wanted)).map(|busy| busy.ticket);
+        let queued = || self.queue.iter().find(|(_, job)| matches!(job, Job::Token(job) if job == wanted));
+        running.or_else(|| queued().map(|(ticket, _)| *ticket))
+    }
+
+    /// What to poll for.
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
+        let running = self.running.as_ref();
+        let answers = running.map(|running| (running.answers.as_fd(), PollFlags::POLLIN));
+        let jobs = running
+            .filter(|running| running.sent < running.out.len())
+            .map(|running| (running.jobs.as_fd(), PollFlags::POLLOUT));
+        answers.into_iter().chain(jobs)
+    }
+
+    /// When to come back at the latest.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        let running = self
+            .running
+            .as_ref()
+            .map(|running| running.since + if running.busy.is_some() { HUNG } else { IDLE });
+        let reap = (!self.leaving.is_empty()).then_some(self.reap_at);
+        running.into_iter().chain(reap).min()
+    }
+
+    /// Moves everything on that can be moved without waiting.
+    pub(super) fn progress(&mut self, now: Duration) -> Vec<(Ticket, Outcome)> {
+        let mut finished = Vec::new();
+        self.reap(now);
+        self.receive(now, &mut finished);
+        loop {
+            self.dispatch(now, &mut finished);
+            // Whatever could not be handed over is answered; the next one in the queue may fare better.
+            if self.queue.is_empty() || self.running.is_some() {
+                break;
+            }
+        }
+        finished
+    }
+
+    fn receive(&mut self, now: Duration, finished: &mut Vec<(Ticket, Outcome)>) {
+        let Some(running) = &mut self.running else { return };
+        match running.exchange() {
+            Ok(Some(done)) => {
+                running.since = now;
+                finished.extend(running.busy.take().map(|busy| (busy.ticket, Ok(done))));
+            }
+            Ok(None) if running.busy.is_some() && now >= running.since + HUNG => {
+                self.part(now, "does not come to an end", finished);
+            }
+            Ok(None) if running.busy.is_none() && self.queue.is_empty() && now >= running.since + IDLE => {
+                self.part(now, "", finished);
+            }
+            Ok(None) => {}
+            Err(_) => self.part(now, "ended without an answer", finished),
+        }
+    }
+
+    fn dispatch(&mut self, now: Duration, finished: &mut Vec<(Ticket, Outcome)>) {
+        if self.running.as_ref().is_some_and(|running| running.busy.is_some()) {
+            return;
+        }
+        let Some((ticket, job)) = self.queue.pop_front() else { return };
+        if let Err(failure) = self.hand_over(ticket, &job, now) {
+            finished.push((ticket, Err(failure)));
+        }
+    }
+
+    fn hand_over(&mut self, ticket: Ticket, job: &Job, now: Duration) -> Result<(), Failure> {
+        let line = line::encode(job, MAX_LINE).map_err(|_| broken("takes no job of this size"))?;
+        if self.running.is_none() {
+            if self.leaving.len() >= MAX_HUNG {
+                return Err(broken("hangs: is the home directory there?"));
+            }
+            let started = Running::start(&self.message, now);
+            self.running = Some(started.map_err(|error| broken(&format!("cannot be started: {error}")))?);
+        }
+        if let Some(running) = &mut self.running {
+            running.out.extend_from_slice(&line);
+            running.since = now;
+            let token = if let Job::Token(token) = job { Some(token.clone()) } else { None };
+            running.busy = Some(Busy { ticket, token });
+            // What does not fit into the pipe now goes when it is writable.
+            let _ = running.flush();
+        }
+        Ok(())
+    }
+
+    /// Closes the pipes of the mint, which ends it when its job is done.
+    fn part(&mut self, now: Duration, what: &str, finished: &mut Vec<(Ticket, Outcome)>) {
+        let Some(running) = self.running.take() else { return };
+        finished.extend(running.busy.map(|busy| (busy.ticket, Err(broken(what)))));
+        self.leaving.push(running.child);
+        (self.reap_at, self.reap_pause) = (now + REAP.0, REAP.0);
+    }
+
+    fn reap(&mut self, now: Duration) {
+        if self.leaving.is_empty() || now < self.reap_at {
+            return;
+        }
+        self.leaving.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+        self.reap_pause = (self.reap_pause * 2).min(REAP.1);
+        self.reap_at = now + self.reap_pause;
+    }
+}
+
+impl Running {
+    fn start(message: &[u8], now: Duration) -> io::Result<Self> {
+        let mut child = Command::new(paths::AGENT)
+            .arg("mint")
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let pipes = child.stdin.take().zip(child.stdout.take());
+        let (jobs, answers) = pipes.ok_or(io::ErrorKind::BrokenPipe)?;
+        fcntl(&jobs, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        fcntl(&answers, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        // Allocated whole, so that the first job leaves no copy of the keys behind.
+        let mut out = Zeroizing::new(Vec::with_capacity(message.len() + MAX_LINE));
+        out.extend_from_slice(message);
+        Ok(Self { child, jobs, answers, lines: Lines::new(MAX_LINE), out, sent: 0, busy: None, since: now })
+    }
+
+    fn exchange(&mut self) -> Result<Option<Done>, LineError> {
+        self.flush()?;
+        self.lines.fill(&mut self.answers)?;
+        let line = self.lines.take()?;
+        let done = line.map(|line| serde_json::from_slice(&line)).transpose();
+        done.map_err(|error| LineError::Io(error.into()))
+    }
+
+    fn flush(&mut self) -> Result<(), LineError> {
+        if self.sent < self.out.len() {
+            self.sent += line::send_some(&mut self.jobs, self.out.get(self.sent..).unwrap_or_default())?;
+        }
+        if self.sent == self.out.len() {
+            // Wiped: it held the keys, or an enrolment.
+            self.out = Zeroizing::default();
+            self.sent = 0;
+        }
+        Ok(())
+    }
+}
+
+fn broken(what: &str) -> Failure {
+    Failure {
+        error: format!("the agent's mint {what}"),
+        info: Some("try again later".into()),
+        kind: FailureKind::Failed,
+    }
+}

@@ -1,0 +1,124 @@
+//! `agent mint`: everything that needs a stored credential. Touches the store, the locks, the cache, the token
+//! file and one helper; never the socket.
+//!
+//! It is a child of the agent and outlives it: a request that is on its way to the issuer may already have
+//! consumed the refresh token, so neither a logout nor the agent's death ends it (promise 6).
+
+mod account;
+mod enroll;
+mod forget;
+mod issuer;
+mod look;
+mod policy;
+mod publish;
+mod settle;
+mod token;
+mod wait;
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use super::job::{Done, Job, MAX_LINE};
+use super::message::Message;
+use super::runtime::{Left, Runtime};
+use crate::directory::DirectoryError;
+use crate::harden::{harden, outlive_the_session};
+use crate::helper::Helper;
+use crate::line::{self, LineError, Lines, Wait};
+use crate::log::Log;
+use crate::paths;
+
+/// Between two looks whether the agent is still there; its end wakes the mint at once.
+const IDLE: Duration = Duration::from_secs(3600);
+/// The last agent's own way out takes microseconds.
+const CLEAR_TRIES: u32 = 5;
+const CLEAR_PAUSE: Duration = Duration::from_millis(10);
+/// An answer is small and the agent reads at once; one that does not is not waited for.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// The mint of one agent.
+pub(super) struct Mint {
+    message: Message,
+    runtime: Runtime,
+    helper: Option<Helper>,
+    log: Log,
+}
+
+/// Serves jobs until the agent has no more or is gone.
+pub(super) fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn run() -> io::Result<()> {
+    harden()?;
+    outlive_the_session()?;
+    let mut jobs = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let mut answers = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+    let message = Message::read(&mut jobs)?;
+    let places = paths::Runtime::new(&message.runtime, message.uid);
+    let runtime = Runtime::open(places).map_err(io::Error::other)?;
+    let log = Log::of(&message.user);
+    let mut mint = Mint { message, runtime, helper: None, log };
+    let mut lines = Lines::new(MAX_LINE);
+    while let Some(job) = next_job(&mut lines, &mut jobs)? {
+        // An agent that is gone needs no answer; what was to be kept is in the store.
+        let _ = answer(&mut answers, &mint.work(job));
+    }
+    drop(mint.helper.take());
+    clear(&mint.runtime).map_err(io::Error::other)
+}
+
+/// If the agent has ended and was the last, what it could not remove while we minted is ours to remove.
+fn clear(runtime: &Runtime) -> Result<(), DirectoryError> {
+    for _ in 0..CLEAR_TRIES {
+        if runtime.clear_if_deserted()? != Left::All {
+            break;
+        }
+        thread::sleep(CLEAR_PAUSE);
+    }
+    Ok(())
+}
+
+fn next_job(lines: &mut Lines, jobs: &mut File) -> io::Result<Option<Job>> {
+    loop {
+        match lines.next(jobs, Wait::at_most(IDLE)) {
+            Ok(line) => return Ok(Some(serde_json::from_slice(&line)?)),
+            Err(LineError::TimedOut) => {}
+            Err(LineError::Closed) => return Ok(None),
+            Err(error) => return Err(io::Error::other(error)),
+        }
+    }
+}
+
+fn answer(answers: &mut File, done: &Done) -> Result<(), LineError> {
+    let line = line::encode(done, MAX_LINE)?;
+    line::send(answers, &line, Wait::at_most(ANSWER))
+}
+
+impl Mint {
+    fn work(&mut self, job: Job) -> Done {
+        match job {
+            Job::Look => {
+                self.look();
+                Done::Looked
+            }
+            Job::Token(job) => {
+                let token = self.token(&job);
+                if token.is_err() {
+                    // The store may have become unreadable, or readable: the agents act by the book.
+                    self.look();
+                }
+                Done::Token(token.map(Box::new))
+            }
+            Job::Enroll(enrollment) => Done::Enrolled(self.enroll(*enrollment)),
+            Job::Forget { account } => Done::Forgotten(self.forget(&account)),
+        }
+    }
+}

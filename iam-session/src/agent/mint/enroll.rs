@@ -1,0 +1,99 @@
+//! Seals what an enrolment obtained and puts its first token into the file. Touches store, cache and one helper.
+
+use data_encoding::HEXLOWER;
+
+use super::Mint;
+use super::forget::{deregistration, revocation};
+use super::policy::Policy;
+use super::token::not_allowed;
+use crate::account;
+use crate::agent::failure;
+use crate::agent::freshness::Freshness;
+use crate::agent::job::{Kind, TokenJob};
+use crate::clock;
+use crate::config::same_issuer;
+use crate::log::Level;
+use crate::protocol::{Enrolled, Enrollment, Failure, FailureKind};
+use crate::store::{Opened, Record, Store, StoreError};
+
+impl Mint {
+    /// Seals an enrolment. That the first token cannot be had is told, and is no failure of the enrolment.
+    pub(super) fn enroll(&mut self, enrollment: Enrollment) -> Result<Enrolled, Failure> {
+        let name = enrollment.account.clone();
+        account::validate(&name).map_err(|error| usage(error.to_string(), "choose another name"))?;
+        let policy = Policy::load(&self.message)?;
+        if !policy.allows(&enrollment.issuer) {
+            return Err(not_allowed(&enrollment.issuer));
+        }
+        let patience = self.patience();
+        let _lock = self.lock_mint(&patience)?;
+        let store = Store::create(&policy.store_dir(&self.message), self.message.uid)?;
+        let among_hosts = self.lock_store(&store, &patience)?;
+        let former = self.former(&store, &name, &enrollment.issuer)?;
+        self.seal(&store, &name, enrollment)?;
+        let job = TokenJob { account: name.clone(), kind: Kind::Session, freshness: Freshness::Valid(0) };
+        let trouble = self.token_under_lock(&store, &policy, &job).err();
+        drop(among_hosts);
+        let record = self.open(&store, &name)?.record;
+        if let Some(former) = former {
+            self.retire(&former, &record.client.client_id);
+        }
+        Ok(Enrolled {
+            session_scope: policy.session_scope(&record.issuer, &record.scope),
+            account: name,
+            token_file: self.runtime.places.token_file().display().to_string(),
+            trouble,
+        })
+    }
+
+    /// The record that is to be replaced. One that does not open is not ours to overwrite: another host may be
+    /// able to read it.
+    fn former(&self, store: &Store, name: &str, issuer: &str) -> Result<Option<Opened>, Failure> {
+        match self.open(store, name) {
+            Ok(former) if same_issuer(&former.record.issuer, issuer) => Ok(Some(former)),
+            Ok(former) => Err(usage(
+                format!("account '{name}' is already one of {}", former.record.issuer),
+                "choose another name with --account NAME",
+            )),
+            Err(StoreError::NoAccount { .. }) => Ok(None),
+            Err(error) => Err(Failure {
+                info: Some(format!(
+                    "choose another name with --account NAME, or remove it with 'iam-session forget {name}'"
+                )),
+                ..Failure::from(error)
+            }),
+        }
+    }
+
+    fn seal(&self, store: &Store, name: &str, enrollment: Enrollment) -> Result<(), Failure> {
+        let key = self.message.keys.sealing().ok_or(StoreError::NoSealingKey)?;
+        let record = Record::new(enrollment, clock::unix_time());
+        let line = format!(
+            "enrolled account={name} issuer={} subject={} scope=\"{}\"",
+            record.issuer,
+            record.subject.as_deref().unwrap_or("-"),
+            record.scope
+        );
+        let mut opened = Opened::create(record, self.message.uid, key)?;
+        let file = opened.seal(&store.record_path(name))?;
+        store.write_record(name, &file)?;
+        self.log.line(Level::Info, &line);
+        Ok(())
+    }
+
+    /// Ends what the new enrolment has replaced, as far as the issuer lets it: nothing needs it any more.
+    fn retire(&mut self, former: &Opened, client_id: &str) {
+        let record_id = HEXLOWER.encode(&former.id());
+        self.note(failure::clear(&self.runtime.agents, &record_id));
+        self.note(self.runtime.cache.forget(&record_id));
+        let own_client = former.record.client.client_id != client_id;
+        let deregistration = deregistration(&former.record).filter(|_| own_client);
+        for request in revocation(&former.record).into_iter().chain(deregistration) {
+            let _ = self.ask(&request);
+        }
+    }
+}
+
+fn usage(error: String, info: &str) -> Failure {
+    Failure { error, info: Some(info.to_owned()), kind: FailureKind::Usage }
+}

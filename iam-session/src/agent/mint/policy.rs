@@ -1,0 +1,62 @@
+//! What the site, its providers and the user have configured, as a mint needs it. Reads configuration files.
+//!
+//! It is read for each job, so that a change holds from the next mint on. What a client says of policy is not
+//! asked: a user could otherwise widen what the site narrows.
+
+use std::path::{Path, PathBuf};
+
+use crate::agent::message::Message;
+use crate::config::{ConfigError, Providers, Site, User, effective_session_scope};
+use crate::paths;
+use crate::protocol::{Failure, FailureKind};
+use crate::scope::ScopeSet;
+
+pub(super) struct Policy {
+    site: Site,
+    providers: Providers,
+    user: User,
+}
+
+impl Policy {
+    /// Reads it all. A mistake in any file stops the mint: half a policy may be a wider one.
+    pub(super) fn load(message: &Message) -> Result<Self, Failure> {
+        let load = || -> Result<Self, ConfigError> {
+            let directory = Path::new(paths::SITE_CONFIG);
+            Ok(Self {
+                site: Site::load(directory)?,
+                providers: Providers::load(&directory.join("issuers.d"))?,
+                user: User::load(&message.home)?,
+            })
+        };
+        load().map_err(|error| Failure {
+            error: error.to_string(),
+            info: Some("mend that line, or ask the administrator to".into()),
+            kind: FailureKind::Failed,
+        })
+    }
+
+    pub(super) fn store_dir(&self, message: &Message) -> PathBuf {
+        self.site.store_dir.expand(&message.user, message.uid, &message.home)
+    }
+
+    /// What of `granted` the session token of `issuer` may carry; `openid` if nothing is left.
+    pub(super) fn session_scope(&self, issuer: &str, granted: &ScopeSet) -> ScopeSet {
+        let provider = self.providers.by_issuer(issuer).and_then(|provider| provider.session_scope.as_ref());
+        let scope = effective_session_scope(&self.site, provider, &self.user).intersect(granted);
+        if scope.is_empty() { ScopeSet::parse("openid") } else { scope }
+    }
+
+    pub(super) fn allows(&self, issuer: &str) -> bool {
+        self.site.allows(issuer)
+    }
+
+    /// Whether the site names a provider that its users enrol with.
+    pub(super) fn invites(&self) -> bool {
+        self.site.default_provider.is_some()
+    }
+
+    /// The accounts to be the default one, the first that is there.
+    pub(super) fn preferred_accounts(&self) -> impl Iterator<Item = &str> {
+        self.user.default_account.iter().chain(&self.site.default_provider).map(String::as_str)
+    }
+}

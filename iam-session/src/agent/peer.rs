@@ -1,0 +1,174 @@
+//! One client's connection: lines in, lines out, never waited for. Touches that one socket.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use nix::poll::PollFlags;
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerCredentials;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::line::{self, LineError, Lines};
+use crate::protocol::{Failure, FailureKind, MAX_LINE, Reply};
+
+/// What a client has to finish a line, and to read a reply.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Names a connection for as long as the agent lives.
+pub(super) type PeerId = u64;
+
+/// A connection.
+pub(super) struct Peer {
+    pub(super) id: PeerId,
+    stream: UnixStream,
+    lines: Lines,
+    out: Zeroizing<Vec<u8>>,
+    sent: usize,
+    state: State,
+    since: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Between requests, or within one.
+    Listening,
+    /// Its request is being seen to.
+    Waiting,
+    /// A reply is on its way.
+    Replying,
+    /// As before; nothing is read from it any more.
+    Parting,
+}
+
+impl Peer {
+    /// Takes a connection of this uid; of another one not a byte is read.
+    pub(super) fn admit(id: PeerId, stream: UnixStream, uid: u32, now: Duration) -> Option<Self> {
+        let peer = getsockopt(&stream, PeerCredentials).ok()?;
+        stream.set_nonblocking(true).ok()?;
+        (peer.uid() == uid).then(|| Self {
+            id,
+            stream,
+            lines: Lines::new(MAX_LINE),
+            out: Zeroizing::default(),
+            sent: 0,
+            state: State::Listening,
+            since: now,
+        })
+    }
+
+    /// What to poll for. That the client is gone is always told.
+    pub(super) fn descriptor(&self) -> (BorrowedFd<'_>, PollFlags) {
+        let events = match self.state {
+            State::Listening => PollFlags::POLLIN,
+            State::Waiting => PollFlags::empty(),
+            State::Replying | State::Parting => PollFlags::POLLOUT,
+        };
+        (self.stream.as_fd(), events)
+    }
+
+    /// When it is given up.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        let hurries = match self.state {
+            State::Listening => !self.lines.is_empty(),
+            State::Waiting => false,
+            State::Replying | State::Parting => true,
+        };
+        hurries.then_some(self.since + PATIENCE)
+    }
+
+    /// Whether, and since when, it could be let go without failing a request.
+    pub(super) fn idle_since(&self) -> Option<Duration> {
+        (self.state == State::Listening).then_some(self.since)
+    }
+
+    /// Reads or writes once, as `events` has it.
+    ///
+    /// # Errors
+    /// When the connection is at its end.
+    pub(super) fn progress(&mut self, events: PollFlags, now: Duration) -> Result<(), LineError> {
+        let ends = PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL;
+        match self.state {
+            State::Listening if events.contains(PollFlags::POLLIN) => {
+                let was_empty = self.lines.is_empty();
+                self.lines.fill(&mut self.stream)?;
+                // A line's time begins with its first byte; further bytes do not prolong it.
+                if was_empty {
+                    self.since = now;
+                }
+                Ok(())
+            }
+            State::Replying | State::Parting if events.contains(PollFlags::POLLOUT) => self.flush(now),
+            _ if events.intersects(ends) => Err(LineError::Closed),
+            _ => Ok(()),
+        }
+    }
+
+    /// A whole request, if there is one and the client is not waiting for a reply.
+    ///
+    /// # Errors
+    /// [`LineError::TooLong`].
+    pub(super) fn request(&mut self, now: Duration) -> Result<Option<Zeroizing<Vec<u8>>>, LineError> {
+        if self.state != State::Listening {
+            return Ok(None);
+        }
+        let line = self.lines.take()?;
+        if line.is_some() {
+            self.state = State::Waiting;
+            self.since = now;
+        }
+        Ok(line)
+    }
+
+    /// Begins to send a reply.
+    ///
+    /// # Errors
+    /// When the connection is at its end.
+    pub(super) fn reply<T: Serialize>(
+        &mut self,
+        reply: Result<T, Failure>,
+        now: Duration,
+    ) -> Result<(), LineError> {
+        let reply = match reply {
+            Ok(answer) => Reply::Success(answer),
+            Err(failure) => Reply::Failure(failure),
+        };
+        self.out = line::encode(&reply, MAX_LINE).or_else(|_| {
+            line::encode(&Reply::<()>::Failure(failure("the answer is too long for a line")), MAX_LINE)
+        })?;
+        (self.sent, self.since, self.state) = (0, now, State::Replying);
+        self.flush(now)
+    }
+
+    /// Sends a last reply: where its next request would begin is unknown.
+    ///
+    /// # Errors
+    /// When the connection is at its end, be it that all has been sent.
+    pub(super) fn dismiss(&mut self, reason: Failure, now: Duration) -> Result<(), LineError> {
+        self.reply::<()>(Err(reason), now)?;
+        if self.state == State::Listening {
+            return Err(LineError::Closed);
+        }
+        self.state = State::Parting;
+        Ok(())
+    }
+
+    fn flush(&mut self, now: Duration) -> Result<(), LineError> {
+        self.sent += line::send_some(&mut self.stream, self.out.get(self.sent..).unwrap_or_default())?;
+        if self.sent < self.out.len() {
+            return Ok(());
+        }
+        self.out = Zeroizing::default();
+        self.since = now;
+        if self.state == State::Parting {
+            return Err(LineError::Closed);
+        }
+        self.state = State::Listening;
+        Ok(())
+    }
+}
+
+fn failure(error: &str) -> Failure {
+    Failure { error: error.to_owned(), info: None, kind: FailureKind::Failed }
+}

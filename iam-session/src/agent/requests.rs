@@ -1,0 +1,255 @@
+//! The requests of clients: answered at once where that can be, else when the mint is done or the time is up.
+//! Touches what `answer` touches.
+
+use std::time::Duration;
+
+use serde_json::error::Category;
+
+use super::answer::{Decision, View};
+use super::job::{Done, Job, Kind, TokenJob};
+use super::link::{Link, Outcome, Ticket};
+use super::peer::PeerId;
+use super::runtime::Runtime;
+use crate::clock::Now;
+use crate::protocol::{Enrolled, Failure, FailureKind, Forgotten, Request, Status, Token, TokenRequest};
+
+/// What waits for the mint: its wait for another one, and a busy issuer. The command line waits 5 s longer.
+const PATIENCE: Duration = Duration::from_secs(70);
+/// Forgetting asks the issuer twice.
+const PATIENCE_FORGET: Duration = Duration::from_secs(100);
+/// A home that hangs must not hang `status`.
+const PATIENCE_STATUS: Duration = Duration::from_secs(2);
+/// A scope that the issuer has just refused is not asked for again in a loop.
+const REMEMBER_REFUSAL: Duration = Duration::from_secs(10);
+/// More distinct refusals than these are somebody's experiment.
+const MAX_REFUSALS: usize = 16;
+
+/// An answer of any request.
+#[derive(Debug, serde::Serialize)]
+#[serde(untagged)]
+pub(super) enum Answer {
+    Token(Token),
+    Status(Box<Status>),
+    Enrolled(Enrolled),
+    Forgotten(Forgotten),
+}
+
+/// What a client gets.
+pub(super) type Reply = Result<Answer, Failure>;
+
+/// The agent's own identity, as `status` tells it.
+pub(super) struct Identity {
+    pub(super) session: String,
+    pub(super) user: String,
+}
+
+enum Want {
+    Token { request: TokenRequest, job: Option<TokenJob> },
+    Status,
+    Other,
+}
+
+struct Waiting {
+    peer: PeerId,
+    ticket: Ticket,
+    want: Want,
+    deadline: Duration,
+}
+
+struct Refusal {
+    job: TokenJob,
+    failure: Failure,
+    until: Duration,
+}
+
+/// The requests that wait, and the refusals that are remembered.
+pub(super) struct Requests {
+    identity: Identity,
+    waiting: Vec<Waiting>,
+    refusals: Vec<Refusal>,
+}
+
+/// What all of it works on.
+pub(super) struct Means<'a> {
+    pub(super) runtime: &'a Runtime,
+    pub(super) link: &'a mut Link,
+    pub(super) now: Now,
+}
+
+impl Requests {
+    pub(super) fn new(identity: Identity) -> Self {
+        Self { identity, waiting: Vec::new(), refusals: Vec::new() }
+    }
+
+    /// Sees to one line of a client; `None` means later.
+    pub(super) fn receive(&mut self, peer: PeerId, line: &[u8], means: &mut Means<'_>) -> Option<Reply> {
+        let request = match serde_json::from_slice(line) {
+            Ok(request) => request,
+            Err(error) => return Some(Err(not_a_request(&error))),
+        };
+        let (job, want, patience) = match request {
+            Request::AccessToken(request) => return self.token(peer, request, true, means),
+            Request::Status {} => (Job::Look, Want::Status, PATIENCE_STATUS),
+            Request::Enroll(enrollment) => (Job::Enroll(enrollment), Want::Other, PATIENCE),
+            Request::Forget { account } => (Job::Forget { account }, Want::Other, PATIENCE_FORGET),
+        };
+        self.wait(peer, job, want, patience, means);
+        None
+    }
+
+    fn wait(&mut self, peer: PeerId, job: Job, want: Want, patience: Duration, means: &mut Means<'_>) {
+        let ticket = means.link.submit(job);
+        self.waiting.push(Waiting { peer, ticket, want, deadline: means.now.boot + patience });
+    }
+
+    fn token(
+        &mut self,
+        peer: PeerId,
+        request: TokenRequest,
+        may_look: bool,
+        means: &mut Means<'_>,
+    ) -> Option<Reply> {
+        match View::of(means.runtime, means.now).decide(&request) {
+            Decision::Token(token) => Some(Ok(Answer::Token(token))),
+            Decision::Refuse(failure) => Some(Err(failure)),
+            // Enrolled elsewhere since, perhaps, or the home has come back.
+            Decision::Unknown(_) if may_look => {
+                self.wait(peer, Job::Look, Want::Token { request, job: None }, PATIENCE, means);
+                None
+            }
+            Decision::Unknown(failure) => Some(Err(failure)),
+            Decision::Mint(job) => {
+                if let Some(failure) = self.refused(&job, means.now.boot) {
+                    return Some(Err(failure));
+                }
+                let want = Want::Token { request, job: Some(job.clone()) };
+                self.wait(peer, Job::Token(job), want, PATIENCE, means);
+                None
+            }
+        }
+    }
+
+    /// The replies that an outcome makes possible.
+    pub(super) fn finished(
+        &mut self,
+        ticket: Ticket,
+        outcome: &Outcome,
+        means: &mut Means<'_>,
+    ) -> Vec<(PeerId, Reply)> {
+        let (done, waiting) =
+            std::mem::take(&mut self.waiting).into_iter().partition(|waiting| waiting.ticket == ticket);
+        self.waiting = waiting;
+        let mut replies = Vec::new();
+        for waiting in done {
+            let peer = waiting.peer;
+            replies.extend(self.conclude(waiting, outcome, means).map(|reply| (peer, reply)));
+        }
+        replies
+    }
+
+    fn conclude(&mut self, waiting: Waiting, outcome: &Outcome, means: &mut Means<'_>) -> Option<Reply> {
+        match (waiting.want, outcome) {
+            (Want::Status, _) => Some(Ok(self.status(means))),
+            (Want::Token { job: Some(job), .. }, Ok(Done::Token(Ok(token)))) => {
+                Some(Ok(Answer::Token(token.for_account(&job.account))))
+            }
+            (Want::Token { job: Some(job), .. }, Ok(Done::Token(Err(failure))) | Err(failure)) => {
+                self.remember(&job, failure, means.now.boot);
+                let fallback = View::of(means.runtime, means.now).fallback(&job);
+                Some(fallback.map(Answer::Token).ok_or_else(|| failure.clone()))
+            }
+            (Want::Token { request, job: None }, Ok(Done::Looked)) => {
+                self.token(waiting.peer, request, false, means)
+            }
+            (Want::Other, Ok(Done::Enrolled(enrolled))) => Some(
+                enrolled.as_ref().map(|enrolled| Answer::Enrolled(enrolled.clone())).map_err(Clone::clone),
+            ),
+            (Want::Other, Ok(Done::Forgotten(forgotten))) => {
+                Some(forgotten.as_ref().map(|done| Answer::Forgotten(done.clone())).map_err(Clone::clone))
+            }
+            (_, Err(failure)) => Some(Err(failure.clone())),
+            (_, Ok(_)) => Some(Err(failed("the agent's mint answered something else than was asked"))),
+        }
+    }
+
+    /// Replies to those who have waited long enough. What they asked for goes on, and is cached.
+    pub(super) fn overdue(&mut self, means: &Means<'_>) -> Vec<(PeerId, Reply)> {
+        let (late, waiting) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|waiting| waiting.deadline <= means.now.boot);
+        self.waiting = waiting;
+        let late: Vec<Waiting> = late;
+        late.into_iter().map(|waiting| (waiting.peer, self.give_up(&waiting.want, means))).collect()
+    }
+
+    fn give_up(&self, want: &Want, means: &Means<'_>) -> Reply {
+        let fallback = match want {
+            Want::Status => return Ok(self.status(means)),
+            Want::Token { job: Some(job), .. } => View::of(means.runtime, means.now).fallback(job),
+            _ => None,
+        };
+        fallback.map(Answer::Token).ok_or_else(|| Failure {
+            error: "neither the issuer nor the home directory has answered in time".into(),
+            info: Some("try again later".into()),
+            kind: FailureKind::Unreachable,
+        })
+    }
+
+    /// When to come back at the latest.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        self.waiting.iter().map(|waiting| waiting.deadline).min()
+    }
+
+    /// The client has gone; what it asked for goes on.
+    pub(super) fn gone(&mut self, peer: PeerId) {
+        self.waiting.retain(|waiting| waiting.peer != peer);
+    }
+
+    fn status(&self, means: &Means<'_>) -> Answer {
+        let view = View::of(means.runtime, means.now);
+        let (accounts, trouble) = view.accounts();
+        Answer::Status(Box::new(Status {
+            session: self.identity.session.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            user: self.identity.user.clone(),
+            token_file: means.runtime.places.token_file().display().to_string(),
+            trouble,
+            default_account: view.book.default_account.clone(),
+            accounts,
+        }))
+    }
+
+    fn remember(&mut self, job: &TokenJob, failure: &Failure, now: Duration) {
+        if failure.kind != FailureKind::Refused || job.kind == Kind::Session {
+            return;
+        }
+        self.refusals.retain(|refusal| refusal.until > now);
+        if self.refusals.len() < MAX_REFUSALS && self.refused(job, now).is_none() {
+            let (job, failure) = (job.clone(), failure.clone());
+            self.refusals.push(Refusal { job, failure, until: now + REMEMBER_REFUSAL });
+        }
+    }
+
+    fn refused(&self, job: &TokenJob, now: Duration) -> Option<Failure> {
+        let same = |refusal: &&Refusal| {
+            refusal.until > now && refusal.job.account == job.account && refusal.job.kind == job.kind
+        };
+        self.refusals.iter().find(same).map(|refusal| refusal.failure.clone())
+    }
+}
+
+/// serde's own message may quote what it could not read, so only the place is told.
+fn not_a_request(error: &serde_json::Error) -> Failure {
+    let error = match error.classify() {
+        Category::Data => {
+            format!("this version of the agent has no such request (column {})", error.column())
+        }
+        _ => format!("the request is no JSON object (column {})", error.column()),
+    };
+    Failure { error, info: None, kind: FailureKind::Usage }
+}
+
+fn failed(error: &str) -> Failure {
+    Failure { error: error.to_owned(), info: Some("try once more".into()), kind: FailureKind::Failed }
+}

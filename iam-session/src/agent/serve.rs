@@ -1,0 +1,421 @@
+//! The agent's loop: one thread, one poll(2), nothing that waits. Touches its socket, the runtime directory and the
+//! pipes of module and mint.
+
+use std::io::ErrorKind;
+use std::ops::ControlFlow;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::answer::View;
+use super::events::{Source, Watch};
+use super::freshness::Freshness;
+use super::job::{Done, Job, Kind, TokenJob};
+use super::link::{Link, Outcome, Ticket};
+use super::peer::{Peer, PeerId};
+use super::report::{self, Report, Word};
+use super::requests::{Identity, Means, Reply, Requests};
+use super::schedule::{self, Task};
+use super::start::{self, Started};
+use super::token_file;
+use super::verdict::Verdict;
+use crate::clock::Now;
+use crate::line::LineError;
+use crate::log::Level;
+use crate::protocol::{Failure, FailureKind};
+
+/// More clients at once than this, and the one that has been idle for longest has to go.
+const MAX_CLIENTS: usize = 128;
+/// A crowd at the door does not keep those who are inside from being served.
+const ACCEPTS_PER_TURN: usize = 16;
+/// How long nobody is let in where the process may open no further descriptor and nobody idle can be let go.
+const DOOR_CLOSED: Duration = Duration::from_millis(500);
+/// How long the store is waited for before the login is told that it cannot be read: less than the module waits.
+const FIRST_LOOK: Duration = Duration::from_millis(200);
+
+/// The whole program.
+pub(super) fn main() -> ExitCode {
+    let Ok((lifeline, report)) = start::take_over_standard_streams() else { return ExitCode::FAILURE };
+    match start::start(lifeline) {
+        Ok(Some(started)) => Agent::new(started, report).run(),
+        Ok(None) => ExitCode::SUCCESS,
+        Err(code) => {
+            report.fail(code);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What the login still waits to be told.
+enum Telling {
+    /// The first line, once the mint has looked at the store.
+    First { look: Ticket, until: Duration },
+    /// A second one, once there is a token.
+    Second { mint: Ticket },
+    /// Nothing.
+    Nothing,
+}
+
+struct Agent {
+    own: Started,
+    report: Report,
+    telling: Telling,
+    link: Link,
+    requests: Requests,
+    peers: Vec<Peer>,
+    last_peer: PeerId,
+    door_opens: Option<Duration>,
+    /// Something was done that may let more be done at once.
+    is_restless: bool,
+    spread: u8,
+    last_attempt: Option<Duration>,
+    next_task: Option<(Duration, Task)>,
+    /// When the token in the file ends, if one is there.
+    file_ends: Option<Duration>,
+}
+
+impl Agent {
+    fn new(mut own: Started, report: Report) -> Self {
+        let mut spread = [0];
+        let _ = getrandom::fill(&mut spread);
+        let [spread] = spread;
+        let identity = Identity { session: own.session.clone(), user: own.user.clone() };
+        Self {
+            link: Link::new(std::mem::take(&mut own.message)),
+            requests: Requests::new(identity),
+            own,
+            report,
+            telling: Telling::Nothing,
+            peers: Vec::new(),
+            last_peer: 0,
+            door_opens: None,
+            is_restless: false,
+            spread,
+            last_attempt: None,
+            next_task: None,
+            file_ends: None,
+        }
+    }
+
+    fn run(mut self) -> ExitCode {
+        self.begin(Now::read());
+        while self.turn().is_continue() {}
+        let left = self.own.runtime.leave(self.own.presence);
+        if let Err(error) = left {
+            self.own.log.line(Level::Error, &error.to_string());
+            return ExitCode::FAILURE;
+        }
+        ExitCode::SUCCESS
+    }
+
+    /// Tells the login how it stands: at once if another agent of the user has a good token in the file, else when
+    /// the mint has looked.
+    fn begin(&mut self, now: Now) {
+        self.reschedule(now);
+        if self.file_is_good(now) {
+            self.tell(now);
+        } else {
+            let look = self.link.submit(Job::Look);
+            self.telling = Telling::First { look, until: now.boot + FIRST_LOOK };
+        }
+    }
+
+    fn turn(&mut self) -> ControlFlow<()> {
+        let before = Now::read();
+        self.advance(before);
+        let Ok(events) = self.watch().wait(self.time_left(Now::read().boot)) else {
+            return ControlFlow::Break(());
+        };
+        let now = Now::read();
+        let mut ready = Vec::new();
+        for (source, flags) in events {
+            match source {
+                Source::Lifeline | Source::Signal => return ControlFlow::Break(()),
+                Source::News => self.read_news(now),
+                Source::Listener => self.accept(now),
+                Source::Mint => {}
+                Source::Peer(id) => ready.push((id, flags)),
+            }
+        }
+        for (id, flags) in ready {
+            self.with_peer(id, |peer| peer.progress(flags, now.boot));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn watch(&self) -> Watch<'_> {
+        let mut watch = Watch::default();
+        watch.add_input(Source::Lifeline, &self.own.lifeline);
+        watch.add_input(Source::Signal, &self.own.signals);
+        if self.door_opens.is_none() {
+            watch.add_input(Source::Listener, &self.own.listener);
+        }
+        if let Some(news) = &self.own.news {
+            watch.add_input(Source::News, news);
+        }
+        for (descriptor, events) in self.link.descriptors() {
+            watch.add(Source::Mint, descriptor, events);
+        }
+        for peer in &self.peers {
+            let (descriptor, events) = peer.descriptor();
+            watch.add(Source::Peer(peer.id), descriptor, events);
+        }
+        watch
+    }
+
+    fn time_left(&self, now: Duration) -> Option<Duration> {
+        if self.is_restless {
+            return Some(Duration::ZERO);
+        }
+        let telling = match self.telling {
+            Telling::First { until, .. } => Some(until),
+            _ => None,
+        };
+        let peers = self.peers.iter().filter_map(Peer::deadline).min();
+        let task = self.next_task.map(|(at, _)| at);
+        let (link, requests) = (self.link.deadline(), self.requests.deadline());
+        [telling, peers, task, self.file_ends, self.door_opens, link, requests]
+            .into_iter()
+            .flatten()
+            .min()
+            .map(|at| at.saturating_sub(now))
+    }
+
+    /// What can be done without waiting.
+    fn advance(&mut self, now: Now) {
+        self.is_restless = false;
+        self.door_opens = self.door_opens.filter(|opens| *opens > now.boot);
+        self.serve_peers(now);
+        self.drop_late_peers(now.boot);
+        self.do_what_is_due(now);
+        for (ticket, outcome) in self.link.progress(now.boot) {
+            self.is_restless = true;
+            self.finished(ticket, &outcome, now);
+        }
+        let late = self.requests.overdue(&means(&self.own, &mut self.link, now));
+        self.reply_all(late, now);
+        if matches!(self.telling, Telling::First { until, .. } if until <= now.boot) {
+            self.report.say(Word::StoreUnavailable, None);
+            self.tell_no_more();
+        }
+    }
+
+    /// One request of each client a turn, so that none holds up another.
+    fn serve_peers(&mut self, now: Now) {
+        let ids: Vec<PeerId> = self.peers.iter().map(|peer| peer.id).collect();
+        for id in ids {
+            let Some(peer) = self.peers.iter_mut().find(|peer| peer.id == id) else { continue };
+            match peer.request(now.boot) {
+                Ok(None) => {}
+                Ok(Some(line)) => {
+                    self.is_restless = true;
+                    let mut means = means(&self.own, &mut self.link, now);
+                    if let Some(reply) = self.requests.receive(id, &line, &mut means) {
+                        self.reply(id, reply, now);
+                    }
+                }
+                Err(error) => {
+                    let reason = Failure {
+                        error: format!("the request is {error}"),
+                        info: None,
+                        kind: FailureKind::Usage,
+                    };
+                    self.with_peer(id, |peer| peer.dismiss(reason, now.boot));
+                }
+            }
+        }
+    }
+
+    fn reply_all(&mut self, replies: Vec<(PeerId, Reply)>, now: Now) {
+        for (id, reply) in replies {
+            self.reply(id, reply, now);
+        }
+    }
+
+    fn reply(&mut self, id: PeerId, reply: Reply, now: Now) {
+        self.with_peer(id, |peer| peer.reply(reply, now.boot));
+    }
+
+    fn with_peer(&mut self, id: PeerId, act: impl FnOnce(&mut Peer) -> Result<(), LineError>) {
+        let Some(peer) = self.peers.iter_mut().find(|peer| peer.id == id) else { return };
+        if act(peer).is_err() {
+            self.part_with(id);
+        }
+    }
+
+    fn part_with(&mut self, id: PeerId) {
+        self.peers.retain(|peer| peer.id != id);
+        self.requests.gone(id);
+    }
+
+    fn drop_late_peers(&mut self, now: Duration) {
+        let late = self.peers.iter().filter(|peer| peer.deadline().is_some_and(|deadline| deadline <= now));
+        let late: Vec<PeerId> = late.map(|peer| peer.id).collect();
+        late.into_iter().for_each(|id| self.part_with(id));
+    }
+
+    fn accept(&mut self, now: Now) {
+        for _ in 0..ACCEPTS_PER_TURN {
+            match next_stream(&self.own.listener) {
+                Arrival::Client(stream) => self.admit(stream, now),
+                Arrival::Nobody => return,
+                Arrival::NoDescriptorLeft => {
+                    if !self.let_an_idle_one_go() {
+                        self.door_opens = Some(now.boot + DOOR_CLOSED);
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn admit(&mut self, stream: UnixStream, now: Now) {
+        self.last_peer += 1;
+        let uid = self.own.runtime.places.uid();
+        let Some(peer) = Peer::admit(self.last_peer, stream, uid, now.boot) else { return };
+        if self.peers.len() < MAX_CLIENTS || self.let_an_idle_one_go() {
+            self.peers.push(peer);
+        }
+    }
+
+    /// Makes room. Whoever waits for a reply keeps its place.
+    fn let_an_idle_one_go(&mut self) -> bool {
+        let idle = self.peers.iter().filter_map(|peer| Some((peer.idle_since()?, peer.id)));
+        let oldest = idle.min().map(|(_, id)| id);
+        oldest.into_iter().for_each(|id| self.part_with(id));
+        oldest.is_some()
+    }
+
+    fn read_news(&mut self, now: Now) {
+        if let Some(news) = &self.own.news {
+            let _ = news.read_events();
+        }
+        self.reschedule(now);
+    }
+
+    fn finished(&mut self, ticket: Ticket, outcome: &Outcome, now: Now) {
+        self.reschedule(now);
+        match self.telling {
+            Telling::First { look, .. } if look == ticket => self.tell_first(outcome, now),
+            Telling::Second { mint } if mint == ticket => self.tell_second(now),
+            _ => {}
+        }
+        let mut means = means(&self.own, &mut self.link, now);
+        let replies = self.requests.finished(ticket, outcome, &mut means);
+        self.reply_all(replies, now);
+    }
+
+    fn tell_first(&mut self, outcome: &Outcome, now: Now) {
+        if matches!(outcome, Ok(Done::Looked)) {
+            self.tell(now);
+        } else {
+            self.report.say(Word::StoreUnavailable, None);
+            self.tell_no_more();
+        }
+    }
+
+    fn tell(&mut self, now: Now) {
+        let view = View::of(&self.own.runtime, now);
+        let setback = view.setback();
+        let verdict = Verdict::of(&view.book, self.file_is_good(now), setback.as_ref(), now);
+        let due = |_: &_| report::is_hint_due(self.own.hints, &self.own.runtime.agents, now.unix);
+        let hint = verdict.hint.filter(due);
+        let account = view.book.default_account.clone();
+        self.report.say(verdict.word, hint);
+        match account.filter(|_| verdict.is_worth_waiting) {
+            Some(account) => {
+                self.last_attempt = Some(now.boot);
+                let mint = self.link.submit(renewal(account));
+                self.telling = Telling::Second { mint };
+                self.reschedule(now);
+            }
+            None => self.tell_no_more(),
+        }
+    }
+
+    fn tell_second(&mut self, now: Now) {
+        if self.file_is_good(now) {
+            self.report.say(Word::Ready, None);
+        }
+        self.tell_no_more();
+    }
+
+    fn tell_no_more(&mut self) {
+        self.telling = Telling::Nothing;
+        self.report.close();
+    }
+
+    /// Whether the file holds the default account's token, and that token lives.
+    fn file_is_good(&self, now: Now) -> bool {
+        let runtime = &self.own.runtime;
+        let token = View::of(runtime, now).session_token();
+        let name = runtime.places.token_file_name();
+        token.is_some_and(|token| token_file::holds(&runtime.top, &name, &token.access_token))
+    }
+
+    fn reschedule(&mut self, now: Now) {
+        let view = View::of(&self.own.runtime, now);
+        let setback = view.setback();
+        let standing = view.standing(setback.as_ref());
+        self.next_task = schedule::next(standing, self.last_attempt, self.spread, now.boot);
+        // Kept when the token is found to have ended: the file is still to be seen to.
+        self.file_ends = view.session_token().map(|token| token.ends).or(self.file_ends);
+    }
+
+    fn do_what_is_due(&mut self, now: Now) {
+        if self.file_ends.is_some_and(|ends| ends <= now.boot) {
+            self.file_ends = None;
+            self.retract(now);
+            self.reschedule(now);
+        }
+        let Some((_, task)) = self.next_task.filter(|(at, _)| *at <= now.boot) else { return };
+        // Somebody else may have seen to it meanwhile.
+        self.reschedule(now);
+        if !self.next_task.is_some_and(|(at, again)| at <= now.boot && again == task) {
+            return;
+        }
+        let account = View::of(&self.own.runtime, now).book.default_account;
+        self.last_attempt = Some(now.boot);
+        match (task, account) {
+            (Task::Renew, Some(account)) => self.link.submit(renewal(account)),
+            _ => self.link.submit(Job::Look),
+        };
+        self.reschedule(now);
+    }
+
+    /// A token that has ended is worse than none: its reader would be refused without knowing why.
+    fn retract(&self, now: Now) {
+        let runtime = &self.own.runtime;
+        let wanted = View::of(runtime, now).book.find(None).map(|entry| entry.session_token());
+        if let Err(error) = token_file::retract(runtime, wanted.as_ref(), now.boot) {
+            self.own.log.line(Level::Error, &error.to_string());
+        }
+    }
+}
+
+fn means<'a>(own: &'a Started, link: &'a mut Link, now: Now) -> Means<'a> {
+    Means { runtime: &own.runtime, link, now }
+}
+
+fn renewal(account: String) -> Job {
+    Job::Token(TokenJob { account, kind: Kind::Session, freshness: Freshness::Renewed })
+}
+
+/// Who is at the door.
+enum Arrival {
+    Client(UnixStream),
+    Nobody,
+    NoDescriptorLeft,
+}
+
+fn next_stream(listener: &UnixListener) -> Arrival {
+    loop {
+        match listener.accept() {
+            Ok((stream, _)) => return Arrival::Client(stream),
+            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Arrival::Nobody,
+            // EMFILE, ENFILE, ENOBUFS, ENOMEM: the client stays at the door, and poll(2) would say so without end.
+            Err(_) => return Arrival::NoDescriptorLeft,
+        }
+    }
+}

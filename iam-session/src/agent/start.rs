@@ -1,0 +1,92 @@
+//! The start of an agent, in the order that leaves no gap: closed to others before a secret is read, locked before
+//! a file is made. Touches the two pipes of the module and the runtime directory.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixListener;
+
+use nix::sys::inotify::Inotify;
+use nix::sys::signalfd::SignalFd;
+use nix::unistd::{dup2_stdin, dup2_stdout, geteuid};
+use zeroize::Zeroizing;
+
+use super::events;
+use super::message::{HintPolicy, Message};
+use super::report::{Code, Report};
+use super::runtime::{Presence, Runtime};
+use crate::harden::harden;
+use crate::log::{Level, Log};
+use crate::paths;
+
+/// All that an agent begins with.
+pub(super) struct Started {
+    pub(super) session: String,
+    pub(super) user: String,
+    pub(super) hints: HintPolicy,
+    /// As the module sent it: for the mints.
+    pub(super) message: Zeroizing<Vec<u8>>,
+    pub(super) lifeline: File,
+    pub(super) signals: SignalFd,
+    pub(super) runtime: Runtime,
+    pub(super) presence: Presence,
+    pub(super) listener: UnixListener,
+    pub(super) news: Option<Inotify>,
+    pub(super) log: Log,
+}
+
+/// Takes the lifeline and the status pipe away from the standard streams: what is opened later must not land on
+/// them, and the status pipe must end when we say so.
+pub(super) fn take_over_standard_streams() -> io::Result<(File, Report)> {
+    let lifeline = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let report = Report::to(File::from(io::stdout().as_fd().try_clone_to_owned()?));
+    let nothing = File::options().read(true).write(true).open("/dev/null")?;
+    dup2_stdin(&nothing)?;
+    dup2_stdout(&nothing)?;
+    Ok((lifeline, report))
+}
+
+/// Starts, or says why not. `Ok(None)`: the login ended before it began.
+pub(super) fn start(mut lifeline: File) -> Result<Option<Started>, Code> {
+    harden().map_err(|_| Code::Harden)?;
+    let message = match Message::read(&mut lifeline) {
+        Ok(message) => message,
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(_) => return Err(Code::Message),
+    };
+    if message.uid != geteuid().as_raw() {
+        return Err(Code::Message);
+    }
+    let bytes = message.to_bytes().ok_or(Code::Message)?;
+    let signals = events::ending_signals().map_err(|_| Code::Harden)?;
+    let (session, log) = (message.session(), Log::of(&message.user));
+    let places = paths::Runtime::new(&message.runtime, message.uid);
+    let (runtime, presence) = Runtime::enter(places, &session).map_err(|error| {
+        log.line(Level::Error, &error.to_string());
+        Code::Runtime
+    })?;
+    // What cannot be swept is somebody's who lives, or in nobody's way.
+    let _ = runtime.sweep();
+    let socket = runtime.places.socket(&session);
+    let bound = UnixListener::bind(&socket).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    });
+    let listener = bound.map_err(|error| {
+        log.line(Level::Error, &format!("cannot listen at {}: {error}", socket.display()));
+        Code::Socket
+    })?;
+    Ok(Some(Started {
+        session,
+        user: message.user,
+        hints: message.hints,
+        message: bytes,
+        lifeline,
+        signals,
+        news: events::news_of(&runtime.agents),
+        runtime,
+        presence,
+        listener,
+        log,
+    }))
+}

@@ -1,0 +1,163 @@
+//! What pam-bindings and nix do not have: libpam's environment and data, and the name service with bounded buffers.
+//! One unsafe operation a block.
+
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::mem::MaybeUninit;
+use std::ptr;
+
+use nix::errno::Errno;
+use pam::constants::PamResultCode;
+use pam::module::PamHandle;
+
+use crate::lifeline::Session;
+
+/// Where libpam keeps the session for us. With the version: another one of this module that is loaded beside this
+/// one must not be taken for it, for it may lay a session out differently.
+const SESSION: &str = concat!("pam_iam ", env!("CARGO_PKG_VERSION"));
+
+/// A passwd entry is a line; what does not fit here is no person's. A fixed size, so that there is one look-up and
+/// never a second one with a larger buffer.
+const PASSWD_BUFFER: usize = 64 * 1024;
+
+unsafe extern "C" {
+    // pam_getenv(3), pam_putenv(3): of the libpam that pam-bindings links.
+    fn pam_getenv(pamh: *mut PamHandle, name: *const c_char) -> *const c_char;
+    fn pam_putenv(pamh: *mut PamHandle, name_value: *const c_char) -> c_int;
+}
+
+/// What the module needs of a passwd entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Account {
+    pub(crate) name: CString,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) home: CString,
+}
+
+/// A variable of the PAM environment, which is the login's to be, not the host's.
+pub(crate) fn pam_variable(pamh: &mut PamHandle, name: &CStr) -> Option<CString> {
+    // SAFETY: the handle is libpam's own, and the name ends with a NUL.
+    let value = unsafe { pam_getenv(pamh, name.as_ptr()) };
+    if value.is_null() {
+        return None;
+    }
+    // SAFETY: not null, so a C string inside the handle; it is copied before anything can change the environment.
+    Some(unsafe { CStr::from_ptr(value) }.to_owned())
+}
+
+/// Sets a variable of the PAM environment; `setting` is `NAME=value`.
+pub(crate) fn set_pam_variable(pamh: &mut PamHandle, setting: &CStr) -> Result<(), PamResultCode> {
+    // SAFETY: the handle is libpam's own; libpam copies the string.
+    let code = unsafe { pam_putenv(pamh, setting.as_ptr()) };
+    match PamResultCode::try_from(code) {
+        Ok(PamResultCode::PAM_SUCCESS) => Ok(()),
+        Ok(code) => Err(code),
+        Err(_) => Err(PamResultCode::PAM_SYSTEM_ERR),
+    }
+}
+
+/// The session that an earlier open_session left with the handle.
+pub(crate) fn session(pamh: &PamHandle) -> Option<&Session> {
+    // SAFETY: only `keep_session` below stores something under this name, and always a `Session`.
+    unsafe { pamh.get_data(SESSION) }.ok()
+}
+
+/// Leaves a session with the handle, in the place of an earlier one, which libpam drops. pam_end(3) drops it too.
+pub(crate) fn keep_session(pamh: &mut PamHandle, session: Session) -> Result<(), PamResultCode> {
+    pamh.set_data(SESSION, Box::new(session))
+}
+
+/// The passwd entry of `name`: one look-up.
+pub(crate) fn account(name: &CStr) -> Result<Option<Account>, Errno> {
+    let mut entry = MaybeUninit::<libc::passwd>::uninit();
+    let mut buffer = vec![0_u8; PASSWD_BUFFER];
+    let mut found = ptr::null_mut();
+    // SAFETY: every pointer is to memory that is ours for the whole call, and the length is the buffer's.
+    let code = unsafe {
+        libc::getpwnam_r(
+            name.as_ptr(),
+            entry.as_mut_ptr(),
+            buffer.as_mut_ptr().cast(),
+            buffer.len(),
+            &raw mut found,
+        )
+    };
+    if code != 0 {
+        return Err(Errno::from_raw(code));
+    }
+    if found.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: `found` is not null, so the entry has been filled in.
+    let entry = unsafe { entry.assume_init() };
+    let (Some(name), Some(home)) = (copy(entry.pw_name), copy(entry.pw_dir)) else {
+        return Err(Errno::EINVAL);
+    };
+    Ok(Some(Account { name, uid: entry.pw_uid, gid: entry.pw_gid, home }))
+}
+
+/// The text of a passwd entry, whose buffer still lives in the caller.
+fn copy(text: *const c_char) -> Option<CString> {
+    if text.is_null() {
+        return None;
+    }
+    // SAFETY: not null, so a C string in the buffer that getpwnam_r(3) filled.
+    Some(unsafe { CStr::from_ptr(text) }.to_owned())
+}
+
+/// Fills `groups` with the gids that the name service has for `user`; how many there are. Allocates nothing itself.
+pub(crate) fn group_list(user: &CStr, gid: u32, groups: &mut [u32]) -> Result<usize, Errno> {
+    let mut count = c_int::try_from(groups.len()).map_err(|_| Errno::EINVAL)?;
+    // SAFETY: `count` says how many gids there is room for.
+    let code = unsafe { libc::getgrouplist(user.as_ptr(), gid, groups.as_mut_ptr(), &raw mut count) };
+    let count = usize::try_from(count).map_err(|_| Errno::EINVAL)?;
+    if code < 0 || count > groups.len() { Err(Errno::ERANGE) } else { Ok(count) }
+}
+
+/// The gid of a group. Allocates nothing itself; `buffer` takes the group's entry, members included.
+pub(crate) fn group_id(name: &CStr, buffer: &mut [u8]) -> Result<Option<u32>, Errno> {
+    let mut entry = MaybeUninit::<libc::group>::uninit();
+    let mut found = ptr::null_mut();
+    // SAFETY: every pointer is to memory that is ours for the whole call, and the length is the buffer's.
+    let code = unsafe {
+        libc::getgrnam_r(
+            name.as_ptr(),
+            entry.as_mut_ptr(),
+            buffer.as_mut_ptr().cast(),
+            buffer.len(),
+            &raw mut found,
+        )
+    };
+    if code != 0 {
+        return Err(Errno::from_raw(code));
+    }
+    if found.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: `found` is not null, so the entry has been filled in.
+    Ok(Some(unsafe { entry.assume_init() }.gr_gid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_is_found_and_nobody_has_an_impossible_name() {
+        let root = account(c"root").unwrap().unwrap();
+        assert_eq!((root.uid, root.gid, root.name.as_c_str()), (0, 0, c"root"));
+        assert_eq!(account(c"no:such:user"), Ok(None));
+    }
+
+    #[test]
+    fn groups_are_found_within_the_room_there_is() {
+        let mut groups = [u32::MAX; 64];
+        assert!(group_list(c"root", 4242, &mut groups).unwrap() >= 1);
+        assert!(groups.contains(&4242));
+        assert_eq!(group_list(c"root", 4242, &mut []), Err(Errno::ERANGE));
+        let mut buffer = [0; 1024];
+        assert_eq!(group_id(c"root", &mut buffer), Ok(Some(0)));
+        assert_eq!(group_id(c"no:such:group", &mut buffer), Ok(None));
+        assert_eq!(group_id(c"root", &mut []), Err(Errno::ERANGE));
+    }
+}

@@ -1,0 +1,140 @@
+//! THE privilege boundary: from root in the host to the agent under the user's uid. Forks; touches no file but
+//! /proc/self/fd, /dev/null and the agent, and the name service in the child.
+//!
+//! Everything that allocates is prepared before the fork. After it, in a host that may have threads, the child runs
+//! only what signal-safety(7) allows, but for the look-up of groups: the name service allocates and takes its
+//! own locks. glibc re-initialises those of malloc in fork(3); those of the name service could be held by another
+//! thread of the host for good, or its server may not answer. Either way the child hangs, not the login: the child
+//! holds nothing of the host's by then, the parent stops waiting at its deadline, and the child's end of the status
+//! pipe is all that it can still write to.
+
+mod child;
+mod descriptors;
+mod identity;
+#[allow(unsafe_code)]
+mod sys;
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::poll;
+use nix::sys::signal::{SigSet, SigmaskHow};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{Pid, pipe2};
+
+use crate::clock;
+use crate::ffi::Account;
+
+/// Compiled in: neither the host's environment nor an option can name another program to root.
+const AGENT: &CStr = c"/usr/libexec/iam-session/agent";
+const ENVIRONMENT: &CStr = c"PATH=/usr/bin:/bin";
+
+/// As many as the kernel lets a process have (NGROUPS_MAX since Linux 2.6.4).
+const MAX_GROUPS: usize = 65_536;
+/// A group's entry with all its members; zeroed pages, which cost nothing until they are written.
+const GROUP_BUFFER: usize = 1 << 20;
+/// The first descriptor that is none of the standard ones.
+const FIRST_FREE: i32 = 3;
+/// Between two looks at a middle child that has not ended yet.
+const REAP_PAUSE: u8 = 1; // millisecond
+
+/// What the child needs, prepared while it is safe to allocate.
+#[derive(Debug)]
+pub(crate) struct Plan<'a> {
+    account: &'a Account,
+    /// Members of one of these are served; none: everybody.
+    served_groups: &'a [CString],
+    groups: Vec<u32>,
+    read_back: Vec<u32>,
+    group_buffer: Vec<u8>,
+}
+
+/// A pipe of which neither end is a standard descriptor, and which no program that the host starts inherits.
+#[derive(Debug)]
+pub(crate) struct Pipe {
+    pub(crate) read: OwnedFd,
+    pub(crate) write: OwnedFd,
+}
+
+/// The agent's ends of the two pipes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ends<'a> {
+    pub(crate) lifeline: BorrowedFd<'a>,
+    pub(crate) status: BorrowedFd<'a>,
+}
+
+/// The middle child, which ends as soon as it has forked.
+#[derive(Debug)]
+pub(crate) struct Middle(Pid);
+
+impl Pipe {
+    pub(crate) fn new() -> nix::Result<Self> {
+        let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
+        Ok(Self { read: above_standard(read)?, write: above_standard(write)? })
+    }
+}
+
+/// In a host that has closed its standard descriptors a pipe gets their numbers: the child could not sort them then,
+/// and the host might write to what it takes for its standard error.
+fn above_standard(descriptor: OwnedFd) -> nix::Result<OwnedFd> {
+    if descriptor.as_raw_fd() >= FIRST_FREE {
+        return Ok(descriptor);
+    }
+    sys::own(fcntl(&descriptor, FcntlArg::F_DUPFD_CLOEXEC(FIRST_FREE))?)
+}
+
+impl<'a> Plan<'a> {
+    pub(crate) fn new(account: &'a Account, served_groups: &'a [CString]) -> Self {
+        Self {
+            account,
+            served_groups,
+            groups: vec![0; MAX_GROUPS],
+            read_back: vec![0; MAX_GROUPS],
+            group_buffer: vec![0; GROUP_BUFFER],
+        }
+    }
+
+    /// Starts the agent: forks twice, so that it is nobody's child but init's.
+    pub(crate) fn start(&mut self, ends: Ends<'_>) -> nix::Result<Middle> {
+        // No handler of the host's may run in the child, where it would act on the host's behalf.
+        let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+        let forked = sys::fork();
+        if matches!(forked, Ok(sys::Forked::Child)) {
+            self.run_middle(ends);
+        }
+        let restored = mask.thread_set_mask();
+        match forked? {
+            sys::Forked::Parent(pid) => restored.map(|()| Middle(pid)),
+            sys::Forked::Child => Err(Errno::ECHILD),
+        }
+    }
+
+    fn run_middle(&mut self, ends: Ends<'_>) -> ! {
+        // An unwinding child would go on as a second host.
+        let _never_unwinds = sys::ExitOnDrop;
+        if matches!(sys::fork(), Ok(sys::Forked::Child)) {
+            child::run(self, ends);
+        }
+        sys::exit()
+    }
+}
+
+impl Middle {
+    /// Reaps it, by its pid and no other's. It has nothing to wait for, so this takes no time; should it take until
+    /// `deadline` nevertheless, the host reaps it, or init when the host ends.
+    pub(crate) fn reap(self, deadline: Instant) {
+        loop {
+            match waitpid(self.0, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::StillAlive) if !clock::until(deadline).is_zero() => {
+                    let _ = poll(&mut [], REAP_PAUSE);
+                }
+                Err(Errno::EINTR) => {}
+                // ECHILD: the host ignores SIGCHLD, or its handler was quicker.
+                Ok(_) | Err(_) => return,
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What the child does between fork and exec, in order. Never returns, allocates nothing itself.
+
+use std::ffi::CString;
+use std::io;
+
+use nix::sys::signal::SigSet;
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{chdir, setsid, write};
+
+use super::identity::{become_user, take_groups};
+use super::{AGENT, ENVIRONMENT, Ends, Plan, descriptors, sys};
+use crate::ffi;
+
+/// Signals are 1 to 64 on every architecture that we build for.
+const LAST_SIGNAL: i32 = 64;
+
+/// A status line in the agent's place.
+#[derive(Clone, Copy, Debug)]
+enum Instead {
+    NotServed,
+    Groups,
+    Identity,
+    Descriptors,
+    Exec,
+}
+
+impl Instead {
+    fn line(self) -> &'static [u8] {
+        match self {
+            Self::NotServed => b"not-served\n",
+            Self::Groups => b"failed groups\n",
+            Self::Identity => b"failed identity\n",
+            Self::Descriptors => b"failed descriptors\n",
+            Self::Exec => b"failed exec\n",
+        }
+    }
+}
+
+/// Becomes the agent, or says why not.
+pub(super) fn run(plan: &mut Plan<'_>, ends: Ends<'_>) -> ! {
+    detach();
+    // Without a standard output there is nothing to say it on: end of file says it.
+    if descriptors::take_standard(ends).is_ok() {
+        let instead = become_agent(plan);
+        let _ = write(io::stdout(), instead.line());
+    }
+    sys::exit()
+}
+
+/// Leaves the host's session, its terminal and its signal handlers. Handlers go before the mask does: a signal that
+/// is pending must not reach one of them here.
+fn detach() {
+    let _ = setsid();
+    for signal in 1..=LAST_SIGNAL {
+        sys::default_action(signal);
+    }
+    let _ = SigSet::empty().thread_set_mask();
+}
+
+fn become_agent(plan: &mut Plan<'_>) -> Instead {
+    // The lifeline's write end is among them: a child that hangs below must not keep the login alive.
+    if descriptors::close_others().is_err() {
+        return Instead::Descriptors;
+    }
+    let account = plan.account;
+    let Ok(count) = ffi::group_list(&account.name, account.gid, &mut plan.groups) else {
+        return Instead::Groups;
+    };
+    let Some(groups) = plan.groups.get_mut(..count) else { return Instead::Groups };
+    match is_member(groups, plan.served_groups, &mut plan.group_buffer) {
+        Some(true) => {}
+        Some(false) => return Instead::NotServed,
+        None => return Instead::Groups,
+    }
+    if take_groups(groups, &mut plan.read_back).is_err() {
+        return Instead::Groups;
+    }
+    // Again, for what the name service has left open; the user could not open /proc/self/fd of such a process.
+    if descriptors::close_others().is_err() {
+        return Instead::Descriptors;
+    }
+    umask(Mode::S_IRWXG | Mode::S_IRWXO);
+    if chdir(c"/").is_err() || become_user(account.uid, account.gid).is_err() {
+        return Instead::Identity;
+    }
+    sys::exec(AGENT, ENVIRONMENT);
+    Instead::Exec
+}
+
+/// Whether one of `groups` is served; `None` if that could not be found out.
+fn is_member(groups: &[u32], served: &[CString], buffer: &mut [u8]) -> Option<bool> {
+    let mut unknown = false;
+    for name in served.iter().map(CString::as_c_str) {
+        match ffi::group_id(name, buffer) {
+            Ok(Some(gid)) if groups.contains(&gid) => return Some(true),
+            Ok(_) => {}
+            Err(_) => unknown = true,
+        }
+    }
+    if unknown { None } else { Some(served.is_empty()) }
+}

@@ -1,0 +1,97 @@
+//! Who is not served at all: /etc/iam-session/revoked, a user name or a uid a line.
+//!
+//! No file: nobody is revoked. A file that cannot be trusted or read: everybody is, for the site revoked somebody
+//! and we cannot tell whom.
+
+use crate::site::{Distrust, TrustedDir};
+
+/// Its name in the site's directory.
+pub(crate) const REVOKED: &str = "revoked";
+/// 50,000 users; read at each login.
+const MAX_SIZE: u64 = 1 << 20;
+
+/// Whether one of the `names`, or `uid`, stands in the file.
+pub(crate) fn is_revoked(site: Option<&TrustedDir>, names: &[&[u8]], uid: u32) -> Result<bool, Distrust> {
+    let Some(site) = site else { return Ok(false) };
+    match site.file(REVOKED)? {
+        None => Ok(false),
+        Some(file) => Ok(lists(&file.read_all(MAX_SIZE)?, names, uid)),
+    }
+}
+
+fn lists(text: &[u8], names: &[&[u8]], uid: u32) -> bool {
+    text.split(|byte| *byte == b'\n')
+        .map(<[u8]>::trim_ascii)
+        .filter(|line| !line.is_empty() && !line.starts_with(b"#"))
+        .any(|line| names.contains(&line) || number(line) == Some(uid))
+}
+
+fn number(line: &[u8]) -> Option<u32> {
+    line.iter().all(u8::is_ascii_digit).then(|| str::from_utf8(line).ok()?.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scratch::Scratch;
+
+    const ALICE: &[&[u8]] = &[b"alice"];
+
+    #[test]
+    fn a_name_or_a_uid_on_a_line_of_its_own_counts() {
+        for text in ["alice", "bob\nalice\n", "  alice\t\r\n", "# gone\n\n1000", "01000\n"] {
+            assert!(lists(text.as_bytes(), ALICE, 1000), "{text:?}");
+        }
+        for text in
+            ["", "\n", "#alice", "# 1000", "alice bob", "alic", "alicex", "10001", "+1000", "Alice", "\\xff"]
+        {
+            assert!(!lists(text.as_bytes(), ALICE, 1000), "{text:?}");
+        }
+        assert!(lists(b"al\xefce", &[b"alice", b"al\xefce"], 1000));
+    }
+
+    #[test]
+    fn without_a_file_or_its_directory_nobody_is_revoked() {
+        let site = Scratch::new();
+        assert_eq!(is_revoked(None, ALICE, 1000), Ok(false));
+        assert_eq!(is_revoked(Some(&site.trusted()), ALICE, 1000), Ok(false));
+    }
+
+    #[test]
+    fn a_file_in_order_is_read() {
+        let site = Scratch::new();
+        site.file(REVOKED, 0o644, b"bob\nalice\n");
+        assert_eq!(is_revoked(Some(&site.trusted()), ALICE, 1000), Ok(true));
+        assert_eq!(is_revoked(Some(&site.trusted()), &[b"carol"], 1002), Ok(false));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_trusted_is_an_error_and_blocks_nobody() {
+        let owned = Distrust::Not("owned by root and writable by root alone");
+        for (mode, expected) in [(0o664, &owned), (0o646, &owned)] {
+            let site = Scratch::new();
+            site.file(REVOKED, mode, b"");
+            assert_eq!(is_revoked(Some(&site.trusted()), ALICE, 1000).as_ref(), Err(expected));
+        }
+        let regular = Err(Distrust::Not("a regular file"));
+        let site = Scratch::new();
+        site.fifo(REVOKED);
+        assert_eq!(is_revoked(Some(&site.trusted()), ALICE, 1000), regular);
+        let site = Scratch::new();
+        site.directory(REVOKED, 0o755);
+        assert_eq!(is_revoked(Some(&site.trusted()), ALICE, 1000), regular);
+        let site = Scratch::new();
+        site.file("elsewhere", 0o644, b"");
+        site.link("elsewhere", REVOKED);
+        assert_eq!(
+            is_revoked(Some(&site.trusted()), ALICE, 1000),
+            Err(Distrust::Not("free of symbolic links"))
+        );
+        let site = Scratch::new();
+        site.file(REVOKED, 0o644, &vec![b'\n'; MAX_SIZE as usize + 1]);
+        assert_eq!(
+            is_revoked(Some(&site.trusted()), ALICE, 1000),
+            Err(Distrust::Not("of a size that we read"))
+        );
+    }
+}

@@ -1,0 +1,171 @@
+//! A login and its end. Ties the other files together.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::unistd::write;
+use pam::constants::PAM_TEXT_INFO;
+use pam::conv::Conv;
+use pam::module::PamHandle;
+
+use crate::agent::{Agent, Answer};
+use crate::error::OpenError;
+use crate::ffi;
+use crate::hint::Hint;
+use crate::launch::{Pipe, Plan};
+use crate::lifeline::Session;
+use crate::log::Log;
+use crate::message::Message;
+use crate::node_key;
+use crate::options::{HintPolicy, Options};
+use crate::runtime_dir;
+use crate::served::{self, Login};
+use crate::{agent, clock};
+
+/// Whether the host lets us talk to the user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Talk {
+    /// It does.
+    Allowed,
+    /// PAM_SILENT.
+    Silent,
+}
+
+/// What names a session: PROTOCOL.md, section 1, "Names".
+struct Names {
+    uid: u32,
+    id: [u8; 16],
+    id_text: String,
+    runtime: String,
+}
+
+/// Starts an agent for this login, if its user is served, and waits for what it says about itself.
+///
+/// A second open of a handle whose session lives does nothing: the variables stand, and the first close ends it.
+/// One for another user, or after the agent has gone, starts afresh and takes the earlier session's place.
+pub(crate) fn open(pamh: &mut PamHandle, options: &Options, log: &Log, talk: Talk) -> Result<(), OpenError> {
+    let began = clock::now();
+    if let Err(why) = served::permits(pamh, options) {
+        log.debug(why);
+        return Ok(());
+    }
+    let user = served::user(pamh).ok_or(served::Unknown::User)?;
+    if ffi::session(pamh).is_some_and(|session| session.lives_for(&user)) {
+        log.debug("this login has a session already");
+        return Ok(());
+    }
+    let login = match served::find(&user, options)? {
+        Ok(login) => login,
+        Err(why) => {
+            log.debug(why);
+            return Ok(());
+        }
+    };
+    let names = Names::new(pamh, &login)?;
+    let mut agent = start(&login, &names, options, log)?;
+    let answer =
+        agent.answer(agent::Patience { began, start: options.start_wait, token: options.token_wait })?;
+    if answer == Answer::NotServed {
+        log.debug("not served: in none of the groups of groups=");
+        return Ok(());
+    }
+    names.export(pamh)?;
+    let session = Session::new(user, &names.id_text, log.clone(), agent.lifeline)?;
+    ffi::keep_session(pamh, session).map_err(OpenError::Keep)?;
+    report(pamh, answer, &names, options, log, talk);
+    Ok(())
+}
+
+/// Ends this login's session, if it has one and this process opened it.
+pub(crate) fn close(pamh: &PamHandle) {
+    if let Some(session) = ffi::session(pamh) {
+        session.close();
+    }
+}
+
+fn start(login: &Login, names: &Names, options: &Options, log: &Log) -> Result<Agent, OpenError> {
+    let lifeline = Pipe::new()?;
+    let status = Pipe::new()?;
+    let keys = node_key::derive(login.site.as_ref(), names.uid, |error| log.warning(error));
+    let message = Message {
+        session_id: names.id,
+        uid: names.uid,
+        token_wait: options.token_wait,
+        hint: options.hint,
+        keys: &keys,
+        user: &login.account.name,
+        home: &login.account.home,
+        runtime: &names.runtime,
+    };
+    send(&lifeline, &message.to_bytes()?)?;
+    // Both are overwritten before the fork: the child must not have them in its memory.
+    drop(keys);
+    Ok(Agent::start(Plan::new(&login.account, &options.groups), lifeline, status)?)
+}
+
+/// One write into an empty pipe of which both ends are ours: it neither blocks nor raises SIGPIPE, nor is it partial.
+fn send(lifeline: &Pipe, message: &[u8]) -> nix::Result<()> {
+    fcntl(&lifeline.write, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    if write(lifeline.write.as_fd(), message)? == message.len() { Ok(()) } else { Err(Errno::EIO) }
+}
+
+fn report(pamh: &PamHandle, answer: Answer, names: &Names, options: &Options, log: &Log, talk: Talk) {
+    match answer {
+        Answer::NotServed => {}
+        Answer::Late => log.warning(format_args!(
+            "session {} opened, but its agent has said nothing within {} ms",
+            names.id_text,
+            options.start_wait.as_millis()
+        )),
+        Answer::Said { state, hint } => {
+            log.info(format_args!("session {} opened: {state}", names.id_text));
+            if let Some(hint) = hint.filter(|_| talk == Talk::Allowed && options.hint != HintPolicy::Never) {
+                print(pamh, hint);
+            }
+        }
+    }
+}
+
+/// A host without a conversation, or whose conversation fails, shows nothing: no reason to fail a login.
+fn print(pamh: &PamHandle, hint: Hint) {
+    if let Ok(Some(conversation)) = pamh.get_item::<Conv<'_>>() {
+        let _ = conversation.send(PAM_TEXT_INFO, hint.text());
+    }
+}
+
+impl Names {
+    fn new(pamh: &mut PamHandle, login: &Login) -> Result<Self, OpenError> {
+        let (uid, gid) = (login.account.uid, login.account.gid);
+        let offered = ffi::pam_variable(pamh, c"XDG_RUNTIME_DIR");
+        let runtime = runtime_dir::choose(uid, gid, offered.as_deref().map(std::ffi::CStr::to_bytes))?;
+        let id = random().map_err(OpenError::Random)?;
+        let id_text = id.iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self { uid, id, id_text, runtime })
+    }
+
+    /// Puts the three variables into the PAM environment; into the host's own nothing is ever put.
+    fn export(&self, pamh: &mut PamHandle) -> Result<(), OpenError> {
+        let Self { uid, id_text, runtime, .. } = self;
+        for setting in [
+            format!("BEARER_TOKEN_FILE={runtime}/bt_u{uid}-iam"),
+            format!("IAM_SESSION_SOCK={runtime}/iam-session/{id_text}.sock"),
+            format!("IAM_SESSION_ID={id_text}"),
+        ] {
+            let setting = CString::new(setting).map_err(|_| Errno::EINVAL)?;
+            ffi::set_pam_variable(pamh, &setting).map_err(OpenError::Export)?;
+        }
+        Ok(())
+    }
+}
+
+/// 128 bits that name a session. Not getrandom(2): glibc 2.17 has no wrapper for it, and at a login the kernel's pool
+/// has long been seeded, which is all that it knows better than the device.
+fn random() -> io::Result<[u8; 16]> {
+    let mut bytes = [0; 16];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
