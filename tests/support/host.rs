@@ -195,9 +195,9 @@ impl Host {
         self.processes().into_iter().filter(|process| process.uid == uid).collect()
     }
 
-    /// The agents of a user.
+    /// The agents of a user, one a login; the `agent mint` that works for them is not one.
     pub fn agents_of(&self, user: &str) -> Vec<Process> {
-        let agent = |process: &Process| process.executable.as_deref() == Some(AGENT.as_ref());
+        let agent = |process: &Process| process.runs(AGENT) && !process.command.ends_with(" mint");
         self.processes_of(user).into_iter().filter(agent).collect()
     }
 
