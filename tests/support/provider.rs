@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::certificate;
 use crate::host::Host;
+use crate::output;
 use crate::stream::Stream;
 
 /// The issuer's URL, with IAM's slash at the end.
@@ -20,6 +21,8 @@ const ADDRESS: &str = "127.0.0.1";
 const PORT: &str = "443";
 const TLS: &str = "/mnt/tls";
 const QUIET: &str = "/mnt/quiet.py";
+const BROWSER: &str = "/mnt/browser.py";
+const PYTHON: &str = "/mnt/tools/python/bin/python";
 const ERRORS: &str = "/mnt/provider.log";
 
 /// A provider that answers as INDIGO IAM does (tests/provider). Dropping it ends it.
@@ -82,6 +85,20 @@ impl Provider {
         self.command("approve", json!({"user_code": user_code, "user": user}));
     }
 
+    /// The same in a browser on `host`, page by page; gives the title of the last page.
+    pub fn approve_in_browser(
+        &self,
+        host: &Host,
+        verification_uri: &str,
+        user_code: &str,
+        user: &str,
+    ) -> String {
+        host.write(BROWSER, include_str!("browser.py"), 0o644);
+        let mut python = host.as_root().command(PYTHON);
+        python.args([BROWSER, verification_uri, user_code, user]);
+        output::run(&mut python, b"").successful().stdout.trim_end().to_owned()
+    }
+
     /// A user refuses it.
     pub fn deny(&self, user_code: &str) {
         self.command("deny", json!({"user_code": user_code}));
@@ -131,7 +148,7 @@ impl Provider {
             Stuck::Connecting => "connect",
             Stuck::Handshaking => "handshake",
         };
-        let mut command = host.sandbox().command("/mnt/tools/python/bin/python");
+        let mut command = host.sandbox().command(PYTHON);
         command.args([QUIET, ADDRESS, PORT, stage]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut python = command.spawn().unwrap();
         assert_eq!(Stream::new(python.stdout.take().unwrap()).line().as_deref(), Some("quiet"));
