@@ -138,7 +138,7 @@ impl Host {
         node_key::add(&self.sandbox, time)
     }
 
-    /// Writes /etc/iam-session/issuers.d/<alias>.toml.
+    /// Writes `/etc/iam-session/issuers.d/<alias>.toml`.
     pub fn configure_provider(&self, alias: &str, lines: &str) {
         self.sandbox.write(&format!("/etc/iam-session/issuers.d/{alias}.toml"), lines, 0o644);
     }

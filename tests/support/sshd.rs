@@ -40,7 +40,8 @@ impl Way<'_> {
         };
         // There is no terminal to ask on.
         client.env("SSH_ASKPASS", ASKPASS).env("SSH_ASKPASS_REQUIRE", "force").env("PASSWORD", password);
-        client.args(["-o", "BatchMode=no", "-o", &format!("PreferredAuthentications={method}")])
+        client.args(["-o", "BatchMode=no", "-o", "NumberOfPasswordPrompts=1"]);
+        client.args(["-o", &format!("PreferredAuthentications={method}")])
     }
 }
 
