@@ -128,7 +128,7 @@ impl Host {
         enrollment::enroll(self, provider, user, arguments)
     }
 
-    /// Adds a node key that is older than all that [`Host::add_node_key_of`] adds after it with a later time.
+    /// Adds a node key, made at the beginning of 2026.
     pub fn add_node_key(&self) -> String {
         self.add_node_key_of("20260101T000000")
     }
