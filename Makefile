@@ -1,5 +1,5 @@
 # make check: what needs no privileges, quickest first.  make test: the checks' counterpart that runs things.
-.PHONY: check test build tools packages
+.PHONY: demo check test build tools packages
 
 packages:
 	@tests/setup/packages.sh
@@ -15,6 +15,10 @@ build: packages
 
 tools: packages
 	@tests/setup/tools.sh
+
+# As root: a private sshd with the module, an OpenID provider, an enrolment, a login, a logout.
+demo: build tools
+	@cargo run --quiet -p iam-session-tests --bin demo
 
 # As root: the whole-system tests make namespaces.
 test: build tools

@@ -131,6 +131,11 @@ pub(super) fn is_hint_due(policy: HintPolicy, agents: &Directory, now: u64) -> b
     }
 }
 
+/// All is well: the next thing worth a hint is told at once, and the stamp does not outlive the last login.
+pub(super) fn forget_hint(agents: &Directory) {
+    let _ = agents.remove(HINT);
+}
+
 fn last_hint(agents: &Directory) -> io::Result<u64> {
     let metadata = fs::symlink_metadata(agents.path().join(HINT))?;
     u64::try_from(metadata.mtime()).map_err(io::Error::other)

@@ -320,6 +320,9 @@ impl Agent {
         let verdict = Verdict::of(&view.book, self.file_is_good(now), setback.as_ref(), now);
         let due = |_: &_| report::is_hint_due(self.own.hints, &self.own.runtime.agents, now.unix);
         let hint = verdict.hint.filter(due);
+        if verdict.word == Word::Ready && verdict.hint.is_none() {
+            report::forget_hint(&self.own.runtime.agents);
+        }
         let account = view.book.default_account.clone();
         self.report.say(verdict.word, hint);
         match account.filter(|_| verdict.is_worth_waiting) {

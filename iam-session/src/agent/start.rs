@@ -1,10 +1,12 @@
 //! The start of an agent, in the order that leaves no gap: closed to others before a secret is read, locked before
 //! a file is made. Touches the two pipes of the module and the runtime directory.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 
 use nix::sys::inotify::Inotify;
 use nix::sys::signalfd::SignalFd;
@@ -68,11 +70,7 @@ pub(super) fn start(mut lifeline: File) -> Result<Option<Started>, Code> {
     // What cannot be swept is somebody's who lives, or in nobody's way.
     let _ = runtime.sweep();
     let socket = runtime.places.socket(&session);
-    let bound = UnixListener::bind(&socket).and_then(|listener| {
-        listener.set_nonblocking(true)?;
-        Ok(listener)
-    });
-    let listener = bound.map_err(|error| {
+    let listener = listen(&socket).map_err(|error| {
         log.line(Level::Error, &format!("cannot listen at {}: {error}", socket.display()));
         Code::Socket
     })?;
@@ -89,4 +87,12 @@ pub(super) fn start(mut lifeline: File) -> Result<Option<Started>, Code> {
         listener,
         log,
     }))
+}
+
+fn listen(path: &Path) -> io::Result<UnixListener> {
+    let listener = UnixListener::bind(path)?;
+    listener.set_nonblocking(true)?;
+    // A socket is not executed. Until here nobody could have come in: the directory is the user's alone.
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
 }

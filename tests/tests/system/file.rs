@@ -1,0 +1,97 @@
+//! What is in the token file, and that it stays good.
+
+use serde_json::json;
+use support::Host;
+
+use crate::scene::{Scene, token_file, words};
+
+#[test]
+fn whatever_was_granted_the_file_is_narrow() {
+    let scene = Scene::enrolled_with("-s max");
+    let login = scene.host.login("alice");
+    let granted = login.run("iam-session status --json").successful().stdout;
+    assert!(granted.contains("storage.modify:/") && granted.contains("compute.create"), "{granted}");
+    assert_eq!(words(&scene.claims(&login)["scope"]), ["openid", "storage.read:/", "wlcg"]);
+}
+
+#[test]
+fn the_site_decides_what_is_in_the_file() {
+    let scene = Scene::of(Host::plan().site("session_scope = \"openid storage.read:/cms\""));
+    scene.host.enroll_with(&scene.provider, "alice", "-s max");
+    let login = scene.host.login("alice");
+    assert_eq!(words(&scene.claims(&login)["scope"]), ["openid", "storage.read:/cms"]);
+}
+
+#[test]
+fn a_user_narrows_the_file_and_does_not_widen_it() {
+    let scene = Scene::enrolled_with("-s max");
+    let write = "mkdir -p .config/iam-session && cat >.config/iam-session/config.toml";
+    let lines = b"session_scope = \"openid storage.read:/cms storage.modify:/\"\n";
+    let written = scene.host.as_user("alice").run_with_input(write, lines);
+    written.successful();
+    let login = scene.host.login("alice");
+    assert_eq!(words(&scene.claims(&login)["scope"]), ["openid", "storage.read:/cms"]);
+}
+
+#[test]
+fn an_issuer_that_grants_more_than_it_was_asked_does_not_get_it_into_the_file() {
+    let scene = Scene::new();
+    scene.provider.fail_with(json!({"fault": "surplus", "scope": "storage.modify:/", "at": ["refresh"]}));
+    scene.host.enroll_with(&scene.provider, "alice", "-s max");
+    let login = scene.host.login("alice");
+    assert_eq!(login.run(&format!("test -e {}", token_file(&login))).status, 1);
+    let status = login.run("iam-session status");
+    assert_eq!(status.status, 5, "{status:?}");
+    assert!(status.stdout.contains("storage.modify:/"), "{status:?}");
+}
+
+/// Reads the file until it has held three tokens, and counts the moments in which it was not one whole line.
+const READER: &str = r#"/mnt/tools/python/bin/python -c '
+import os, time
+path = os.environ["BEARER_TOKEN_FILE"]
+end = time.monotonic() + 30
+tokens, reads, bad = set(), 0, 0
+while len(tokens) < 3 and time.monotonic() < end:
+    try:
+        token = open(path).read()
+    except FileNotFoundError:
+        token = ""
+    bad += not (token.count(".") == 2 and token.endswith("\n") and token.count("\n") == 1)
+    tokens.add(token)
+    reads += 1
+print(len(tokens), bad, reads > 1000)
+'"#;
+
+#[test]
+fn a_renewal_leaves_no_moment_without_a_whole_token() {
+    let scene = Scene::enrolled_with_lifetime(6);
+    let login = scene.host.login("alice");
+    assert_eq!(login.run(READER).successful().stdout, "3 0 True\n");
+    assert!(scene.provider.accepts(&login.read(&token_file(&login))));
+}
+
+#[test]
+fn a_token_that_has_ended_is_not_left_in_the_file() {
+    let scene = Scene::enrolled_with_lifetime(4);
+    let login = scene.host.login("alice");
+    let file = token_file(&login);
+    assert!(scene.host.exists(&file));
+    // It hangs, so that a mint is under way when the token ends.
+    scene.provider.fail_with(json!({"fault": "hang"}));
+    scene.host.wait_until_gone(&file);
+    let status = login.run("iam-session status");
+    assert_ne!(status.status, 0, "{status:?}");
+}
+
+#[test]
+fn a_login_that_stays_takes_over_from_the_one_that_leaves() {
+    let scene = Scene::new();
+    scene.provider.set(json!({"access_token_lifetime": 6}));
+    let stays = scene.host.login("alice");
+    // Enrolled in a login of its own, which ends.
+    scene.host.enroll(&scene.provider, "alice");
+    let file = token_file(&stays);
+    let first = stays.read(&file);
+    scene.host.wait_until("a renewal", || stays.run(&format!("cat {file}")).stdout != first);
+    assert!(scene.provider.accepts(&stays.read(&file)));
+}

@@ -1,0 +1,50 @@
+//! `iam-session forget` ends an account here and at the issuer.
+
+use crate::scene::{Scene, token_file};
+
+const RECORD: &str = "/home/alice/.local/state/iam-session/wlcg.cred";
+
+#[test]
+fn what_is_forgotten_is_gone_here_and_at_the_issuer() {
+    let scene = Scene::enrolled();
+    let login = scene.host.login("alice");
+    let told = login.run("iam-session forget wlcg").successful().stdout;
+    assert_eq!(told, "revoked the refresh token\nderegistered the client\nremoved account 'wlcg'\n");
+    assert_eq!(scene.provider.count("revocation"), 1);
+    assert_eq!(scene.provider.count("deregistration"), 1);
+    assert!(!scene.host.exists(RECORD));
+    assert!(!scene.host.exists(&token_file(&login)));
+    assert_eq!(login.run("iam-session token").status, 3);
+}
+
+#[test]
+fn while_the_issuer_is_down_the_record_is_kept_to_revoke_it_later() {
+    let scene = Scene::enrolled();
+    let login = scene.host.login("alice");
+    scene.provider.stop();
+    let kept = login.run("iam-session forget wlcg");
+    assert_eq!(kept.status, 1);
+    assert!(kept.stderr.contains("the refresh token stays valid at the issuer"), "{kept:?}");
+    assert!(scene.host.exists(RECORD));
+    scene.provider.restart();
+    login.run("iam-session forget wlcg").successful();
+    assert!(!scene.host.exists(RECORD));
+}
+
+#[test]
+fn what_is_not_there_cannot_be_forgotten() {
+    let scene = Scene::new();
+    let told = scene.host.login("alice").run("iam-session forget wlcg");
+    assert_eq!(told.status, 3, "{told:?}");
+    assert!(told.stderr.contains("there is no account 'wlcg'"), "{told:?}");
+}
+
+#[test]
+fn a_new_enrolment_takes_the_place_of_the_old_one_and_ends_it() {
+    let scene = Scene::enrolled();
+    scene.host.enroll_with(&scene.provider, "alice", "-s max");
+    assert_eq!(scene.provider.count("revocation"), 1);
+    assert_eq!(scene.provider.count("deregistration"), 1);
+    let login = scene.host.login("alice");
+    login.run("iam-session token -s storage.modify:/x").successful();
+}

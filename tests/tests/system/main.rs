@@ -1,0 +1,11 @@
+//! The whole system, as its users, its administrator and an attacker meet it: real sshd, libpam, agent and provider.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where it happens")]
+
+mod boundaries;
+mod failures;
+mod file;
+mod forget;
+mod login;
+mod scene;
+mod status;
+mod tokens;
