@@ -3,52 +3,61 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 
+use crate::output;
 use crate::sandbox::Sandbox;
 
-/// A user of the machine.
-#[derive(Clone, Copy, Debug)]
-pub struct Account {
-    /// Name, and the name of the group of its own.
-    pub name: &'static str,
-    /// Uid and gid: above what a host that runs the tests is likely to use itself.
-    pub uid: u32,
+/// Uids are above what a host that runs the tests is likely to use itself.
+const FIRST_UID: u32 = 20001;
+const PASSWD: &str = "/etc/passwd";
+
+/// A user of the machine, with a group of the same name and number.
+#[derive(Clone, Debug)]
+pub(crate) struct Account {
+    pub(crate) name: String,
+    pub(crate) uid: u32,
 }
 
-/// Who the tests log in as.
-pub const ALICE: Account = Account { name: "alice", uid: 20001 };
-/// Somebody else on the same machine.
-pub const BOB: Account = Account { name: "bob", uid: 20002 };
-
 impl Account {
-    /// The home directory.
-    pub fn home(&self) -> String {
-        format!("/home/{}", self.name)
+    /// An account that is there.
+    pub(crate) fn named(sandbox: &Sandbox, name: &str) -> Self {
+        let found = all(sandbox).into_iter().find(|account| account.name == name);
+        found.unwrap_or_else(|| panic!("there is no account {name}"))
     }
 
-    pub(crate) fn named(name: &str) -> Self {
-        let known = [ALICE, BOB].into_iter().find(|account| account.name == name);
-        known.unwrap_or_else(|| panic!("there is no account {name}"))
-    }
-
-    /// `*` and not `!`: no password, but not locked, so that sshd lets a key in.
-    fn add_to(self, sandbox: &Sandbox) {
-        let Self { name, uid } = self;
-        sandbox.append("/etc/passwd", &format!("{name}:x:{uid}:{uid}:{name}:/home/{name}:/bin/bash\n"));
+    /// A new account. `*` and not `!`: no password, but not locked, so that sshd lets a key in.
+    pub(crate) fn add(sandbox: &Sandbox, name: &str) -> Self {
+        let ours = all(sandbox).into_iter().map(|account| account.uid + 1);
+        let uid = ours.filter(|uid| *uid > FIRST_UID).max().unwrap_or(FIRST_UID);
+        sandbox.append(PASSWD, &format!("{name}:x:{uid}:{uid}:{name}:/home/{name}:/bin/bash\n"));
         sandbox.append("/etc/shadow", &format!("{name}:*:20000:0:99999:7:::\n"));
         sandbox.append("/etc/group", &format!("{name}:x:{uid}:\n"));
-        let home = sandbox.path(&self.home());
+        let home = sandbox.path(&format!("/home/{name}"));
         fs::create_dir(&home).unwrap();
         fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).unwrap();
         chown(&home, Some(uid), Some(uid)).unwrap();
+        Self { name: name.to_owned(), uid }
+    }
+
+    pub(crate) fn set_password(&self, sandbox: &Sandbox, password: &str) {
+        let line = format!("{}:{password}", self.name);
+        output::run(&mut sandbox.command("chpasswd"), line.as_bytes()).successful();
     }
 }
 
-/// Adds the accounts, and has names come from files alone, whatever the host asks.
-pub(crate) fn add_all(sandbox: &Sandbox, hostname: &str, issuer_host: &str) {
+fn all(sandbox: &Sandbox) -> Vec<Account> {
+    let account = |line: &str| {
+        let mut fields = line.split(':');
+        Some(Account { name: fields.next()?.to_owned(), uid: fields.nth(1)?.parse().ok()? })
+    };
+    sandbox.read(PASSWD).lines().filter_map(account).filter(|account| account.uid < 65000).collect()
+}
+
+/// Has names come from files alone, whatever the host asks, and adds the accounts of every test.
+pub(crate) fn prepare(sandbox: &Sandbox) {
     let services = ["passwd: files", "group: files", "shadow: files", "hosts: files", ""];
     sandbox.write("/etc/nsswitch.conf", services.join("\n"), 0o644);
-    sandbox.write("/etc/hosts", format!("127.0.0.1 localhost {hostname} {issuer_host}\n"), 0o644);
-    for account in [ALICE, BOB] {
-        account.add_to(sandbox);
+    sandbox.write("/etc/hosts", "127.0.0.1 localhost\n", 0o644);
+    for name in ["alice", "bob"] {
+        Account::add(sandbox, name);
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::host::Host;
 use crate::provider::Provider;
 use crate::stream::Stream;
-use crate::{sshd, wait};
+use crate::wait;
 
 /// `iam-session enroll --json`, running in a login of its own.
 pub struct Enrolling {
@@ -19,7 +19,7 @@ pub struct Enrolling {
 impl Enrolling {
     /// Starts `iam-session enroll` with these arguments.
     pub fn start(host: &Host, user: &str, arguments: &str) -> Self {
-        let mut command = sshd::client(host.sandbox(), user, &[]);
+        let mut command = host.ssh_client(user, &[]);
         command.arg(format!("iam-session enroll --json {arguments}"));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut command = command.spawn().unwrap();

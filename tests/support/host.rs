@@ -1,30 +1,25 @@
 //! A login node: a sandbox with sshd, accounts, the installed programs and a log. Writes files, starts processes.
 
-use std::collections::HashMap;
-use std::fs;
 use std::process::{Child, Command};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use serde_json::Value;
 
-use crate::account::{self, Account};
-use crate::built::built;
+use crate::account::Account;
+use crate::actor::Actor;
 use crate::log::Log;
 use crate::login::{Channel, Login};
 use crate::output::{self, Output};
-use crate::pam::{self, Stack};
+use crate::pam::Stack;
+use crate::plan::Plan;
 use crate::process::{self, Process};
-use crate::provider::{ISSUER_HOST, Provider};
+use crate::provider::Provider;
 use crate::sandbox::Sandbox;
-use crate::{enrollment, helper, node_key, sshd, wait};
+use crate::sshd::Way;
+use crate::{enrollment, node_key, sshd, wait};
 
-const HOSTNAME: &str = "login1";
-
-/// What a host will be like.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    stack: Stack,
-    site: String,
-}
+/// Where the agent is installed.
+pub(crate) const AGENT: &str = "/usr/libexec/iam-session/agent";
 
 /// A login node that is up. Dropping it ends every process on it.
 pub struct Host {
@@ -33,69 +28,12 @@ pub struct Host {
     log: Log,
     _sshd: Server,
     stack: Stack,
-}
-
-/// Somebody on the host who has not come by ssh.
-pub struct Actor<'h> {
-    host: &'h Host,
-    account: Option<Account>,
+    /// Of sshd: siblings share a network.
+    address: String,
+    siblings: AtomicU8,
 }
 
 struct Server(Child);
-
-impl Plan {
-    /// Options on the line of pam_iam.so.
-    pub fn pam_options(mut self, options: &str) -> Self {
-        self.stack.module = Some(options.to_owned());
-        self
-    }
-
-    /// The stack without pam_iam.so.
-    pub fn without_agent(mut self) -> Self {
-        self.stack.module = None;
-        self
-    }
-
-    /// One more line at the end of the stack, as in `session required pam_deny.so`.
-    pub fn session_line(mut self, line: &str) -> Self {
-        self.stack.after.push(line.to_owned());
-        self
-    }
-
-    /// The user has a runtime directory as from logind.
-    pub fn with_logind_runtime(mut self, user: &str) -> Self {
-        self.stack.logind.push(Account::named(user));
-        self
-    }
-
-    /// Lines of /etc/iam-session/config.toml.
-    pub fn site(mut self, lines: &str) -> Self {
-        self.site.push_str(lines);
-        self.site.push('\n');
-        self
-    }
-
-    /// Starts the host.
-    pub fn start(self) -> Host {
-        let sandbox = Sandbox::start(HOSTNAME);
-        account::add_all(&sandbox, HOSTNAME, ISSUER_HOST);
-        install(&sandbox);
-        if self.stack.module.is_some() {
-            pam::install_module(&sandbox);
-        }
-        self.stack.write(&sandbox);
-        sandbox.write("/etc/iam-session/config.toml", &self.site, 0o644);
-        sshd::configure(&sandbox);
-        let log = Log::start(&sandbox);
-        let server = Server(sshd::start(&sandbox));
-        let host = Host { sandbox, log, _sshd: server, stack: self.stack };
-        for account in host.stack.logind.clone() {
-            host.make_runtime_directory(account);
-        }
-        host.wait_for_log("Server listening on");
-        host
-    }
-}
 
 impl Host {
     /// The usual one: pam_iam.so without options, a node key, no provider yet.
@@ -107,8 +45,27 @@ impl Host {
 
     /// One that differs from the usual, and has no node key.
     pub fn plan() -> Plan {
-        let stack = Stack { module: Some(String::new()), ..Stack::default() };
-        Plan { stack, site: String::new() }
+        Plan::default()
+    }
+
+    /// Starts sshd in a sandbox that is ready for it.
+    pub(crate) fn bring_up(sandbox: Sandbox, stack: Stack, address: String) -> Self {
+        let log = Log::start(&sandbox);
+        let server = Server(sshd::start(&sandbox, &address));
+        let host = Self { sandbox, log, _sshd: server, stack, address, siblings: AtomicU8::new(0) };
+        for user in &host.stack.logind {
+            host.make_runtime_directory(user);
+        }
+        host.wait_for_log("Server listening on");
+        host
+    }
+
+    /// Another host of the same farm: it shares homes, accounts, configuration, node keys, installed programs and
+    /// the network, and has processes, runtime directories and a log of its own.
+    pub fn sibling(&self, hostname: &str) -> Self {
+        let number = self.siblings.fetch_add(1, Ordering::Relaxed);
+        let sandbox = Sandbox::beside(&self.sandbox, hostname);
+        Self::bring_up(sandbox, self.stack.clone(), format!("127.0.0.{}", number + 2))
     }
 
     /// The namespaces, for what has no word of its own here.
@@ -118,32 +75,47 @@ impl Host {
 
     /// Logs in, without a terminal.
     pub fn login(&self, user: &str) -> Login {
-        Login::open(sshd::client(&self.sandbox, user, &["-T"]), Channel::Pipes)
+        Login::open(self.ssh_client(user, &["-T"]), Channel::Pipes)
     }
 
     /// Logs in on a terminal.
     pub fn login_on_terminal(&self, user: &str) -> Login {
-        Login::open(sshd::client(&self.sandbox, user, &["-tt"]), Channel::Terminal)
+        Login::open(self.ssh_client(user, &["-tt"]), Channel::Terminal)
     }
 
     /// `ssh user@host command`.
     pub fn ssh(&self, user: &str, command: &str) -> Output {
-        output::run(sshd::client(&self.sandbox, user, &[]).arg(command), b"")
+        output::run(self.ssh_client(user, &[]).arg(command), b"")
+    }
+
+    /// The same by another way than the usual key.
+    pub fn ssh_by(&self, way: Way<'_>, user: &str, command: &str) -> Output {
+        output::run(way.choose(&mut self.ssh_client(user, &[])).arg(command), b"")
     }
 
     /// The ssh client, to be completed with a command; these options come before the host's name.
     pub fn ssh_client(&self, user: &str, options: &[&str]) -> Command {
-        sshd::client(&self.sandbox, user, options)
+        sshd::client(&self.sandbox, user, &self.address, options)
+    }
+
+    /// Adds an account.
+    pub fn add_user(&self, name: &str) {
+        Account::add(&self.sandbox, name);
+    }
+
+    /// The uid of a user.
+    pub fn uid(&self, user: &str) -> u32 {
+        Account::named(&self.sandbox, user).uid
     }
 
     /// Somebody with this account who has not logged in.
     pub fn as_user(&self, user: &str) -> Actor<'_> {
-        Actor { host: self, account: Some(Account::named(user)) }
+        Actor { sandbox: &self.sandbox, account: Some(Account::named(&self.sandbox, user)) }
     }
 
     /// Root on the host.
     pub fn as_root(&self) -> Actor<'_> {
-        Actor { host: self, account: None }
+        Actor { sandbox: &self.sandbox, account: None }
     }
 
     /// Enrols a user with the provider in a login of its own; gives the event `enrolled`.
@@ -156,7 +128,7 @@ impl Host {
         enrollment::enroll(self, provider, user, arguments)
     }
 
-    /// Adds a node key that is older than all that [`Host::add_node_key_of`] adds after it with a later time.
+    /// Adds a node key, made at the beginning of 2026.
     pub fn add_node_key(&self) -> String {
         self.add_node_key_of("20260101T000000")
     }
@@ -166,7 +138,7 @@ impl Host {
         node_key::add(&self.sandbox, time)
     }
 
-    /// Writes /etc/iam-session/issuers.d/<alias>.toml.
+    /// Writes `/etc/iam-session/issuers.d/<alias>.toml`.
     pub fn configure_provider(&self, alias: &str, lines: &str) {
         self.sandbox.write(&format!("/etc/iam-session/issuers.d/{alias}.toml"), lines, 0o644);
     }
@@ -174,6 +146,14 @@ impl Host {
     /// Writes a file as root.
     pub fn write(&self, path: &str, contents: impl AsRef<[u8]>, mode: u32) {
         self.sandbox.write(path, contents, mode);
+    }
+
+    /// Reads a file as root.
+    ///
+    /// # Panics
+    /// There is none.
+    pub fn read(&self, path: &str) -> String {
+        self.sandbox.read(path)
     }
 
     /// Whether there is something at this path.
@@ -211,13 +191,13 @@ impl Host {
 
     /// Those of a user.
     pub fn processes_of(&self, user: &str) -> Vec<Process> {
-        let account = Account::named(user);
-        self.processes().into_iter().filter(|process| process.uid == account.uid).collect()
+        let uid = self.uid(user);
+        self.processes().into_iter().filter(|process| process.uid == uid).collect()
     }
 
-    /// The agents of a user.
+    /// The agents of a user, one a login; the `agent mint` that works for them is not one.
     pub fn agents_of(&self, user: &str) -> Vec<Process> {
-        let agent = |process: &Process| process.executable.as_deref() == Some(AGENT.as_ref());
+        let agent = |process: &Process| process.runs(AGENT) && !process.command.ends_with(" mint");
         self.processes_of(user).into_iter().filter(agent).collect()
     }
 
@@ -233,32 +213,10 @@ impl Host {
     }
 
     /// A mount of its own, 0700, as logind makes it at the first login.
-    fn make_runtime_directory(&self, account: Account) {
-        let Account { uid, .. } = account;
+    fn make_runtime_directory(&self, user: &str) {
+        let uid = self.uid(user);
         let mount = format!("mount -t tmpfs -o mode=0700,uid={uid},gid={uid} tmpfs /run/user/{uid}");
         self.as_root().run(&format!("mkdir -p /run/user/{uid} && {mount}")).successful();
-    }
-}
-
-impl Actor<'_> {
-    /// Runs a command in a shell, in the actor's home directory.
-    pub fn run(&self, command: &str) -> Output {
-        self.run_with_input(command, b"")
-    }
-
-    /// The same with something to read.
-    pub fn run_with_input(&self, command: &str, input: &[u8]) -> Output {
-        output::run(self.command("/bin/bash").args(["-c", &format!("cd && {command}")]), input)
-    }
-
-    /// A command to be completed with arguments.
-    pub fn command(&self, program: &str) -> Command {
-        let Some(Account { name, uid }) = self.account else { return self.host.sandbox.command(program) };
-        let mut command = self.host.sandbox.command("setpriv");
-        command.args([&format!("--reuid={uid}"), &format!("--regid={uid}"), "--init-groups", "--reset-env"]);
-        // What every login has; --reset-env keeps only TERM.
-        command.args(["env", &format!("USER={name}"), "LANG=C.UTF-8", program]);
-        command
     }
 }
 
@@ -267,20 +225,5 @@ impl Drop for Server {
         // nsenter ends with the sandbox's sshd, and must be waited for.
         self.0.kill().unwrap_or_default();
         self.0.wait().map(|_| ()).unwrap_or_default();
-    }
-}
-
-const AGENT: &str = "/usr/libexec/iam-session/agent";
-
-/// The programs where the package puts them: those that handle secrets cannot be read by users, and so not traced.
-fn install(sandbox: &Sandbox) {
-    let programs: HashMap<_, _> = [
-        ("agent", (AGENT, 0o711)),
-        ("helper", (helper::PATH, 0o711)),
-        ("iam-session", ("/usr/bin/iam-session", 0o755)),
-    ]
-    .into();
-    for (name, (path, mode)) in programs {
-        sandbox.write(path, fs::read(built(&format!("programs/{name}"))).unwrap(), mode);
     }
 }

@@ -16,6 +16,7 @@
 )]
 
 mod account;
+mod actor;
 mod built;
 mod certificate;
 mod enrollment;
@@ -26,6 +27,7 @@ mod login;
 mod node_key;
 mod output;
 mod pam;
+mod plan;
 mod process;
 mod provider;
 mod sandbox;
@@ -33,12 +35,14 @@ mod sshd;
 mod stream;
 pub mod wait;
 
-pub use account::{ALICE, Account, BOB};
+pub use actor::Actor;
 pub use enrollment::Enrolling;
 pub use helper::Helper;
-pub use host::{Actor, Host, Plan};
+pub use host::Host;
 pub use login::Login;
 pub use output::Output;
+pub use plan::Plan;
 pub use process::Process;
-pub use provider::{ISSUER, Provider};
+pub use provider::{ISSUER, Provider, Stuck};
 pub use sandbox::Sandbox;
+pub use sshd::Way;

@@ -12,21 +12,27 @@ pub(crate) struct Stack {
     /// Options of pam_iam.so; `None` leaves the module out.
     pub(crate) module: Option<String>,
     /// Users for whom XDG_RUNTIME_DIR is set as pam_systemd does.
-    pub(crate) logind: Vec<Account>,
+    pub(crate) logind: Vec<String>,
+    /// Whether passwords are asked for.
+    pub(crate) passwords: bool,
+    /// Whole `session` lines before the module's own.
+    pub(crate) before: Vec<String>,
     /// Whole `session` lines after the module's own.
     pub(crate) after: Vec<String>,
 }
 
 impl Stack {
-    /// Writes the service. Keys let users in, so that authenticate is asked nothing; a service without modules
+    /// Writes the service. A key that sshd has checked is not asked about again; a stack of which no module answers
     /// would refuse.
     pub(crate) fn write(&self, sandbox: &Sandbox) {
-        let mut lines =
-            vec!["auth required pam_permit.so".to_owned(), "account required pam_permit.so".into()];
-        lines.push("session required pam_permit.so".into());
-        for account in &self.logind {
-            lines.extend(logind(sandbox, *account));
-        }
+        let authenticate = if self.passwords { "pam_unix.so" } else { "pam_permit.so" };
+        let mut lines = vec![
+            format!("auth required {authenticate}"),
+            "account required pam_permit.so".to_owned(),
+            "session required pam_permit.so".to_owned(),
+        ];
+        lines.extend(self.logind.iter().flat_map(|user| logind(sandbox, user)));
+        lines.extend(self.before.iter().cloned());
         lines.extend(self.module.iter().map(|options| format!("-session optional pam_iam.so {options}")));
         lines.extend(self.after.iter().cloned());
         lines.push(String::new());
@@ -35,11 +41,12 @@ impl Stack {
 }
 
 /// pam_env in the place of pam_systemd, which needs a running logind.
-fn logind(sandbox: &Sandbox, account: Account) -> [String; 2] {
-    let file = format!("/etc/security/logind-{}.conf", account.name);
-    sandbox.write(&file, format!("XDG_RUNTIME_DIR DEFAULT=/run/user/{}\n", account.uid), 0o644);
+fn logind(sandbox: &Sandbox, user: &str) -> [String; 2] {
+    let uid = Account::named(sandbox, user).uid;
+    let file = format!("/etc/security/logind-{user}.conf");
+    sandbox.write(&file, format!("XDG_RUNTIME_DIR DEFAULT=/run/user/{uid}\n"), 0o644);
     [
-        format!("session [success=1 default=ignore] pam_succeed_if.so quiet user != {}", account.name),
+        format!("session [success=1 default=ignore] pam_succeed_if.so quiet user != {user}"),
         format!("session required pam_env.so readenv=0 conffile={file}"),
     ]
 }

@@ -22,6 +22,13 @@ pub struct Process {
     pub command: String,
 }
 
+impl Process {
+    /// Whether this is the program that it runs.
+    pub fn runs(&self, program: &str) -> bool {
+        self.executable.as_deref() == Some(Path::new(program))
+    }
+}
+
 /// All that live: a zombie has ended, and only waits for its parent to notice.
 pub(crate) fn all(sandbox: &Sandbox) -> Vec<Process> {
     let entries = fs::read_dir(sandbox.path("/proc")).unwrap().map(|entry| entry.unwrap().path());

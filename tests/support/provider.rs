@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::certificate;
 use crate::host::Host;
+use crate::output;
 use crate::stream::Stream;
 
 /// The issuer's URL, with IAM's slash at the end.
@@ -16,13 +17,29 @@ pub const ISSUER: &str = "https://iam.example/";
 pub(crate) const ISSUER_HOST: &str = "iam.example";
 /// The CA that vouches for the provider, in the sandbox.
 pub(crate) const CA_FILE: &str = "/etc/iam-session/iam.example.pem";
+const ADDRESS: &str = "127.0.0.1";
+const PORT: &str = "443";
 const TLS: &str = "/mnt/tls";
+const QUIET: &str = "/mnt/quiet.py";
+const BROWSER: &str = "/mnt/browser.py";
+const PYTHON: &str = "/mnt/tools/python/bin/python";
 const ERRORS: &str = "/mnt/provider.log";
 
 /// A provider that answers as INDIGO IAM does (tests/provider). Dropping it ends it.
 pub struct Provider {
     node: Child,
     control: Mutex<Control>,
+    /// Who stands in its place while it is [`Provider::quiet`].
+    stand_in: Mutex<Option<Child>>,
+}
+
+/// Where a connection to an issuer that is out of reach gets stuck.
+#[derive(Clone, Copy, Debug)]
+pub enum Stuck {
+    /// No packet is answered.
+    Connecting,
+    /// The connection comes about, and then nothing does.
+    Handshaking,
 }
 
 struct Control {
@@ -43,13 +60,14 @@ impl Provider {
             sandbox.write(&format!("{TLS}/{name}.pem"), &identity.certificate, 0o644);
             sandbox.write(&format!("{TLS}/{name}.key"), &identity.key, 0o600);
         }
+        sandbox.append("/etc/hosts", &format!("127.0.0.1 {ISSUER_HOST}\n"));
         host.configure_provider("wlcg", &format!("issuer = \"{ISSUER}\"\nca_file = \"{CA_FILE}\"\n"));
 
         sandbox.write(ERRORS, "", 0o644);
         let errors = fs::OpenOptions::new().append(true).open(sandbox.path(ERRORS)).unwrap();
         let mut node = sandbox
             .command("/mnt/tools/node")
-            .args(["/mnt/provider/main.mjs", ISSUER, "127.0.0.1", "443", TLS])
+            .args(["/mnt/provider/main.mjs", ISSUER, ADDRESS, PORT, TLS])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(errors)
@@ -58,12 +76,27 @@ impl Provider {
         let (commands, answers) = (node.stdin.take().unwrap(), Stream::new(node.stdout.take().unwrap()));
         let mut control = Control { commands, answers };
         assert_eq!(control.answer(), "listening", "see {ERRORS}");
-        Self { node, control: Mutex::new(control) }
+        sandbox.write(QUIET, include_str!("quiet.py"), 0o644);
+        Self { node, control: Mutex::new(control), stand_in: Mutex::new(None) }
     }
 
     /// A user approves the code that a device shows.
     pub fn approve(&self, user_code: &str, user: &str) {
         self.command("approve", json!({"user_code": user_code, "user": user}));
+    }
+
+    /// The same in a browser on `host`, page by page; gives the title of the last page.
+    pub fn approve_in_browser(
+        &self,
+        host: &Host,
+        verification_uri: &str,
+        user_code: &str,
+        user: &str,
+    ) -> String {
+        host.write(BROWSER, include_str!("browser.py"), 0o644);
+        let mut python = host.as_root().command(PYTHON);
+        python.args([BROWSER, verification_uri, user_code, user]);
+        output::run(&mut python, b"").successful().stdout.trim_end().to_owned()
     }
 
     /// A user refuses it.
@@ -108,8 +141,26 @@ impl Provider {
         self.command("stop", json!({}));
     }
 
-    /// Listens again.
+    /// Is out of reach without saying so.
+    pub fn quiet(&self, host: &Host, stuck: Stuck) {
+        self.stop();
+        let stage = match stuck {
+            Stuck::Connecting => "connect",
+            Stuck::Handshaking => "handshake",
+        };
+        let mut command = host.sandbox().command(PYTHON);
+        command.args([QUIET, ADDRESS, PORT, stage]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut python = command.spawn().unwrap();
+        assert_eq!(Stream::new(python.stdout.take().unwrap()).line().as_deref(), Some("quiet"));
+        *self.stand_in.lock().unwrap() = Some(python);
+    }
+
+    /// Listens again, after [`Provider::stop`] or [`Provider::quiet`].
     pub fn restart(&self) {
+        if let Some(mut python) = self.stand_in.lock().unwrap().take() {
+            drop(python.stdin.take());
+            python.wait().unwrap();
+        }
         self.command("start", json!({}));
     }
 
@@ -163,6 +214,7 @@ impl Drop for Provider {
     fn drop(&mut self) {
         // nsenter ends, and with it the pipe from which node reads its commands.
         self.node.kill().unwrap_or_default();
+        drop(self.stand_in.lock().map(|mut python| python.take()));
         self.node.wait().map(|_| ()).unwrap_or_default();
     }
 }

@@ -1,7 +1,7 @@
 //! A set of namespaces that is a machine of its own and leaves nothing behind. Starts processes and mounts.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,8 @@ use nix::unistd::geteuid;
 
 use crate::built::{built, provider_sources, required};
 
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/support/sandbox.sh");
+/// Its text, because a sibling does not see the directory where it is.
+const SCRIPT: &str = include_str!("sandbox.sh");
 /// What root has inside; nothing of the test's own environment comes along.
 const ENVIRONMENT: [(&str, &str); 3] =
     [("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", "/root"), ("LANG", "C.UTF-8")];
@@ -35,18 +36,32 @@ impl Sandbox {
         assert!(geteuid().is_root(), "the whole-system tests make namespaces and need root");
         required("/usr/bin/unshare", "util-linux");
         required("/usr/sbin/ip", "iproute2");
-        let mut holder = Command::new("unshare")
-            .args(["--mount", "--pid", "--net", "--uts", "--ipc", "--fork", "--kill-child", "--", SCRIPT])
-            .args([built("tools"), provider_sources()])
-            .arg(hostname)
+        let mut holder = Command::new("unshare");
+        holder.args(["--net", "--ipc"]);
+        Self::hold(holder, &["machine", hostname, &text(built("tools")), &text(provider_sources())])
+    }
+
+    /// Another machine that has the first one's file systems and network, and its own of what a machine does not
+    /// share: /run, /tmp, /var/log, /dev, processes and name.
+    pub fn beside(first: &Self, hostname: &str) -> Self {
+        let mut holder = Command::new("nsenter");
+        holder.args(["--mount", "--net", "--ipc", "--target", &first.pid.to_string(), "--", "unshare"]);
+        Self::hold(holder, &["sibling", hostname])
+    }
+
+    /// `holder` becomes a process that keeps the namespaces, and dies with process 1 of them.
+    fn hold(mut holder: Command, arguments: &[&str]) -> Self {
+        holder
+            .args(["--mount", "--pid", "--uts", "--fork", "--kill-child", "--", "/bin/bash", "-c", SCRIPT])
+            .arg("sandbox.sh")
+            .args(arguments)
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(holder.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let pid = line.trim().parse().expect("sandbox.sh failed; its messages are above");
-        Self { holder, pid }
+            .stdout(Stdio::piped());
+        let mut holder = holder.spawn().unwrap();
+        let mut namespace = String::new();
+        BufReader::new(holder.stdout.take().unwrap()).read_line(&mut namespace).unwrap();
+        assert!(!namespace.is_empty(), "sandbox.sh failed; its messages are above");
+        Self { holder, pid: first_process(namespace.trim()) }
     }
 
     /// A command that will run inside, as root and without the test's environment.
@@ -86,6 +101,12 @@ impl Sandbox {
         openat2(&root, inside.trim_start_matches('/'), how)
     }
 
+    /// What a file holds.
+    pub fn read(&self, inside: &str) -> String {
+        let file = self.open(inside, OFlag::O_RDONLY).unwrap_or_else(|error| panic!("{inside}: {error}"));
+        io::read_to_string(File::from(file)).unwrap()
+    }
+
     /// Writes a root-owned file of this mode, and its directory where that is missing.
     pub fn write(&self, inside: &str, contents: impl AsRef<[u8]>, mode: u32) {
         fs::create_dir_all(self.path(inside).parent().unwrap()).unwrap();
@@ -114,4 +135,22 @@ impl Drop for Sandbox {
         self.holder.kill().unwrap_or_default();
         self.holder.wait().map(|_| ()).unwrap_or_default();
     }
+}
+
+fn text(path: PathBuf) -> String {
+    path.into_os_string().into_string().unwrap()
+}
+
+/// The host's number of process 1 in a pid namespace, which is named as /proc names it: `pid:[…]`.
+fn first_process(namespace: &str) -> i32 {
+    let number = |directory: PathBuf| {
+        let status = fs::read_to_string(directory.join("status")).ok()?;
+        let inside =
+            status.lines().find_map(|line| line.strip_prefix("NSpid:"))?.split_whitespace().last()?;
+        let link = fs::read_link(directory.join("ns/pid")).ok()?;
+        let found = inside == "1" && link == Path::new(namespace);
+        found.then(|| directory.file_name()?.to_str()?.parse().ok())?
+    };
+    let processes = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
+    processes.into_iter().find_map(number).expect("process 1 of the sandbox has ended")
 }

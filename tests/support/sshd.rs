@@ -8,13 +8,13 @@ use crate::sandbox::Sandbox;
 
 const CLIENT: &str = "/etc/ssh/client";
 const KEY: &str = "/etc/ssh/client_key";
+const ASKPASS: &str = "/mnt/askpass";
 const CONFIGURATION: &str = "\
-ListenAddress 127.0.0.1
 HostKey /etc/ssh/host_key
 AuthorizedKeysFile /etc/ssh/client_key.pub
 UsePAM yes
-PasswordAuthentication no
-KbdInteractiveAuthentication no
+PasswordAuthentication yes
+KbdInteractiveAuthentication yes
 PrintMotd no
 PrintLastLog no
 MaxStartups 500
@@ -22,8 +22,31 @@ MaxSessions 500
 Subsystem sftp internal-sftp
 ";
 
-/// Writes keys and configuration.
-pub(crate) fn configure(sandbox: &Sandbox) {
+/// How a user proves who they are.
+#[derive(Clone, Copy, Debug)]
+pub enum Way<'p> {
+    /// sshd's own method, which asks PAM once.
+    Password(&'p str),
+    /// The conversation of PAM.
+    KeyboardInteractive(&'p str),
+}
+
+impl Way<'_> {
+    /// Has the client go this way and no other.
+    pub(crate) fn choose(self, client: &mut Command) -> &mut Command {
+        let (method, password) = match self {
+            Self::Password(password) => ("password", password),
+            Self::KeyboardInteractive(password) => ("keyboard-interactive", password),
+        };
+        // There is no terminal to ask on.
+        client.env("SSH_ASKPASS", ASKPASS).env("SSH_ASKPASS_REQUIRE", "force").env("PASSWORD", password);
+        client.args(["-o", "BatchMode=no", "-o", "NumberOfPasswordPrompts=1"]);
+        client.args(["-o", &format!("PreferredAuthentications={method}")])
+    }
+}
+
+/// Writes keys and configuration; `lines` come first, and the first value counts.
+pub(crate) fn configure(sandbox: &Sandbox, lines: &str) {
     required("/usr/sbin/sshd", "openssh-server");
     required("/usr/bin/ssh", "openssh-client");
     for key in ["/etc/ssh/host_key", KEY] {
@@ -31,7 +54,8 @@ pub(crate) fn configure(sandbox: &Sandbox) {
         command.args(["-q", "-t", "ed25519", "-N", "", "-f", key]);
         output::run(&mut command, b"").successful();
     }
-    sandbox.write("/etc/ssh/sshd_sandbox", CONFIGURATION, 0o644);
+    sandbox.write("/etc/ssh/sshd_sandbox", format!("{lines}{CONFIGURATION}"), 0o644);
+    sandbox.write(ASKPASS, "#!/bin/sh\nprintf '%s\\n' \"$PASSWORD\"\n", 0o755);
     let client = [
         "BatchMode yes",
         "LogLevel ERROR",
@@ -45,15 +69,15 @@ pub(crate) fn configure(sandbox: &Sandbox) {
 }
 
 /// Starts the server; it says in the log when it listens.
-pub(crate) fn start(sandbox: &Sandbox) -> Child {
+pub(crate) fn start(sandbox: &Sandbox, address: &str) -> Child {
     let mut command = sandbox.command("/usr/sbin/sshd");
-    command.args(["-D", "-f", "/etc/ssh/sshd_sandbox"]);
+    command.args(["-D", "-f", "/etc/ssh/sshd_sandbox", "-o", &format!("ListenAddress={address}")]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap()
 }
 
-/// `ssh user@localhost`, to be completed with options and a command.
-pub(crate) fn client(sandbox: &Sandbox, user: &str, options: &[&str]) -> Command {
+/// `ssh user@address`, to be completed with a command.
+pub(crate) fn client(sandbox: &Sandbox, user: &str, address: &str, options: &[&str]) -> Command {
     let mut command = sandbox.command("ssh");
-    command.args(["-F", CLIENT, "-l", user]).args(options).arg("localhost");
+    command.args(["-F", CLIENT, "-l", user]).args(options).arg(address);
     command
 }

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use support::{ALICE, Host, wait};
+use support::{Host, Way, wait};
 
 fn plain() -> Host {
     Host::plan().without_agent().start()
@@ -113,8 +113,8 @@ fn the_end_of_a_login_ends_its_processes() {
 fn an_orphan_is_no_zombie_for_long() {
     let host = plain();
     host.as_user("alice").run("(sleep 0.01 &)");
-    let states = "ps -o stat= -u alice";
-    host.wait_until("the orphan to be reaped", || host.as_root().run(states).stdout.is_empty());
+    let zombies = "grep -l '^State:.Z' /proc/[0-9]*/status";
+    host.wait_until("the orphan to be reaped", || host.as_root().run(zombies).stdout.is_empty());
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn what_is_written_on_the_machine_does_not_reach_the_host() {
     }
     assert_ne!(host.as_root().run("touch /written-by-a-sandbox").status, 0);
     assert_eq!(before, fs::read_to_string("/etc/passwd").unwrap());
-    assert!(!before.contains(&format!(":{}:", ALICE.uid)));
+    assert!(!before.contains(&format!(":{}:", host.uid("alice"))));
 }
 
 #[test]
@@ -152,4 +152,41 @@ fn machines_do_not_see_each_other() {
     one.as_root().run("touch /tmp/here").successful();
     assert!(!other.exists("/tmp/here"));
     assert_eq!(one.ssh("alice", "id -un").stdout, other.ssh("alice", "id -un").stdout);
+}
+
+#[test]
+fn siblings_share_homes_and_not_processes() {
+    let one = plain();
+    let other = one.sibling("login2");
+    let login = other.login("alice");
+    assert_eq!(login.run("hostname; echo kept >~/file; echo lost >/tmp/file").stdout, "login2\n");
+    assert_eq!(one.login("alice").run("hostname; cat file; cat /tmp/file").stdout, "login1\nkept\n");
+    one.wait_until("the end of the first one's login", || one.processes_of("alice").is_empty());
+    assert!(!other.processes_of("alice").is_empty());
+    assert!(other.log_lines().iter().any(|line| line.contains("Accepted publickey")));
+}
+
+#[test]
+fn a_password_is_asked_for_both_ways() {
+    let host = Host::plan().without_agent().with_password("alice", "it is long").start();
+    for way in [Way::Password("it is long"), Way::KeyboardInteractive("it is long")] {
+        assert_eq!(host.ssh_by(way, "alice", "id -un").stdout, "alice\n", "{way:?}");
+    }
+    assert_eq!(host.ssh_by(Way::Password("wrong"), "alice", "id -un").status, 255);
+    assert_eq!(host.ssh("alice", "id -un").stdout, "alice\n", "the key still does");
+}
+
+#[test]
+fn more_users_can_be_added() {
+    let host = plain();
+    host.add_user("carol");
+    assert_eq!(host.ssh("carol", "id -un; pwd").stdout, "carol\n/home/carol\n");
+    assert_eq!(host.uid("carol"), host.uid("bob") + 1);
+}
+
+#[test]
+fn the_stack_can_be_run_without_sshd() {
+    let host = plain();
+    let said = host.as_root().run("pamtester -v sshd alice open_session close_session").successful();
+    assert!(said.stdout.contains("session has successfully been closed"), "{said:?}");
 }

@@ -1,7 +1,9 @@
 //! An issuer that fails, in every way that the provider's table of faults knows.
 
-use serde_json::json;
-use support::ISSUER;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use support::{ISSUER, Stuck, wait};
 
 use crate::scene::{Scene, request};
 
@@ -40,9 +42,8 @@ fn retry_after_is_passed_on() {
 fn a_fault_may_happen_once() {
     let mut scene = Scene::new();
     scene.provider.fail_with(json!({"fault": "status", "status": 500, "times": 1}));
-    let discover = request("discover", json!({"issuer": ISSUER}));
-    scene.helper.refuses(&discover);
-    scene.helper.get(&discover);
+    scene.helper.refuses(&discover());
+    scene.helper.get(&discover());
 }
 
 #[test]
@@ -58,11 +59,27 @@ fn a_provider_that_is_down_comes_back_as_it_was() {
 #[test]
 fn a_wrong_certificate_is_out_of_reach() {
     let mut scene = Scene::new();
-    let discover = request("discover", json!({"issuer": ISSUER}));
     for name in ["expired", "another_name"] {
         scene.provider.show_certificate(name);
-        assert_eq!(scene.helper.refuses(&discover), "unreachable", "{name}");
+        assert_eq!(scene.helper.refuses(&discover()), "unreachable", "{name}");
     }
     scene.provider.show_certificate("tls");
-    scene.helper.get(&discover);
+    scene.helper.get(&discover());
+}
+
+#[test]
+fn an_issuer_that_says_nothing_is_given_up() {
+    for stuck in [Stuck::Connecting, Stuck::Handshaking] {
+        let mut scene = Scene::new();
+        scene.provider.quiet(&scene.host, stuck);
+        let start = wait::now();
+        assert_eq!(scene.helper.refuses(&discover()), "unreachable", "{stuck:?}");
+        assert!(start.elapsed() < Duration::from_secs(45), "{stuck:?}: {:?}", start.elapsed());
+        scene.provider.restart();
+        scene.helper.get(&discover());
+    }
+}
+
+fn discover() -> Value {
+    request("discover", json!({"issuer": ISSUER}))
 }

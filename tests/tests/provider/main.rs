@@ -49,6 +49,22 @@ fn the_device_flow_gives_a_token_once_it_is_approved() {
 }
 
 #[test]
+fn a_browser_approves_on_the_provider_s_pages() {
+    let mut scene = Scene::new();
+    let endpoints = scene.discover()["endpoints"].take();
+    let client = scene.register(&endpoints, "openid offline_access storage.read:/")["client"].take();
+    let device = scene.device_code(&endpoints, &client, "openid offline_access storage.read:/");
+    let (uri, code) = (text(&device["verification_uri"]), text(&device["user_code"]));
+    assert_eq!(scene.provider.approve_in_browser(&scene.host, uri, code, "bob"), "Sign-in Success");
+    let token = scene.helper.get(&poll(&endpoints, &client, &device));
+    assert!(
+        text(&token["scope"]).contains("storage.read:/") && token["refresh_token"].is_string(),
+        "{token}"
+    );
+    assert_eq!(scene.provider.verify(text(&token["access_token"]))["sub"], "bob");
+}
+
+#[test]
 fn a_refusal_reaches_the_device() {
     let mut scene = Scene::new();
     let endpoints = scene.discover()["endpoints"].take();

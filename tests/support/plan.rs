@@ -1,0 +1,110 @@
+//! What a host is to be like, and its making. Writes files in a sandbox.
+
+use std::fs;
+
+use crate::account::{self, Account};
+use crate::built::built;
+use crate::host::Host;
+use crate::pam::{self, Stack};
+use crate::sandbox::Sandbox;
+use crate::{helper, host, sshd};
+
+/// The name of a host that has no other.
+const HOSTNAME: &str = "login1";
+
+/// A host before it is started.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    stack: Stack,
+    site: String,
+    sshd: String,
+    passwords: Vec<(String, String)>,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        let stack = Stack { module: Some(String::new()), ..Stack::default() };
+        Self { stack, site: String::new(), sshd: String::new(), passwords: Vec::new() }
+    }
+}
+
+impl Plan {
+    /// Options on the line of pam_iam.so.
+    pub fn pam_options(mut self, options: &str) -> Self {
+        self.stack.module = Some(options.to_owned());
+        self
+    }
+
+    /// The stack without pam_iam.so.
+    pub fn without_agent(mut self) -> Self {
+        self.stack.module = None;
+        self
+    }
+
+    /// One more line before pam_iam.so, as in `session required pam_env.so`.
+    pub fn session_line_before(mut self, line: &str) -> Self {
+        self.stack.before.push(line.to_owned());
+        self
+    }
+
+    /// One more line at the end of the stack, as in `session required pam_deny.so`.
+    pub fn session_line(mut self, line: &str) -> Self {
+        self.stack.after.push(line.to_owned());
+        self
+    }
+
+    /// The user has a runtime directory as from logind.
+    pub fn with_logind_runtime(mut self, user: &str) -> Self {
+        self.stack.logind.push(user.to_owned());
+        self
+    }
+
+    /// The user has a password, and sshd takes it, also by keyboard-interactive.
+    pub fn with_password(mut self, user: &str, password: &str) -> Self {
+        self.stack.passwords = true;
+        self.passwords.push((user.to_owned(), password.to_owned()));
+        self
+    }
+
+    /// One more line of sshd_config, before all others.
+    pub fn sshd_line(mut self, line: &str) -> Self {
+        self.sshd.push_str(line);
+        self.sshd.push('\n');
+        self
+    }
+
+    /// One more line of /etc/iam-session/config.toml.
+    pub fn site(mut self, line: &str) -> Self {
+        self.site.push_str(line);
+        self.site.push('\n');
+        self
+    }
+
+    /// Starts the host.
+    pub fn start(self) -> Host {
+        let sandbox = Sandbox::start(HOSTNAME);
+        account::prepare(&sandbox);
+        for (user, password) in &self.passwords {
+            Account::named(&sandbox, user).set_password(&sandbox, password);
+        }
+        install(&sandbox);
+        if self.stack.module.is_some() {
+            pam::install_module(&sandbox);
+        }
+        self.stack.write(&sandbox);
+        sandbox.write("/etc/iam-session/config.toml", &self.site, 0o644);
+        sshd::configure(&sandbox, &self.sshd);
+        Host::bring_up(sandbox, self.stack, "127.0.0.1".to_owned())
+    }
+}
+
+/// The programs where the package puts them: those that handle secrets cannot be read by users, and so not traced.
+fn install(sandbox: &Sandbox) {
+    for (name, path, mode) in [
+        ("agent", host::AGENT, 0o711),
+        ("helper", helper::PATH, 0o711),
+        ("iam-session", "/usr/bin/iam-session", 0o755),
+    ] {
+        sandbox.write(path, fs::read(built(&format!("programs/{name}"))).unwrap(), mode);
+    }
+}
