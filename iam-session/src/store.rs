@@ -8,11 +8,14 @@ mod directory;
 mod error;
 mod format;
 mod keys;
+mod passphrase;
 mod record;
 mod session_token;
+mod slot;
 
 pub use directory::{Lock, Store};
 pub use error::StoreError;
-pub use keys::{KeyId, Keyring, UserKey};
-pub use record::{Opened, Record};
+pub use keys::{KeyId, Keyring, SealingKey, UserKey};
+pub use passphrase::{Derivation, PassphraseKey};
+pub use record::{Cover, Opened, Record};
 pub use session_token::SessionToken;

@@ -74,8 +74,8 @@ impl Message {
         bytes.extend(self.uid.to_be_bytes());
         bytes.extend(self.token_wait.to_be_bytes());
         bytes.push(self.hints.to_byte());
-        bytes.push(u8::try_from(self.keys.iter().count()).ok()?);
-        for key in self.keys.iter() {
+        bytes.push(u8::try_from(self.keys.node().count()).ok()?);
+        for key in self.keys.node() {
             bytes.extend(key.id.0);
             bytes.extend(key.key.iter());
         }
@@ -173,7 +173,7 @@ mod tests {
         assert_eq!((read.session(), read.uid, read.token_wait), ("ab".repeat(16), 1000, 2000));
         assert_eq!((read.user.as_str(), read.home.to_str()), ("alice", Some("/home/alice")));
         assert_eq!(read.hints, HintPolicy::Daily);
-        assert_eq!(read.keys.sealing().unwrap().key.as_slice(), [2; 32]);
+        assert_eq!(read.keys.sealing().unwrap().user_key().key.as_slice(), [2; 32]);
         assert_eq!(from, b"x");
     }
 

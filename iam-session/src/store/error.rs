@@ -45,14 +45,14 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
-    /// It is sealed by something that is not given at login.
-    #[error("{} is locked: no key given at login can open it", path.display())]
+    /// It is sealed under a passphrase that has not been given.
+    #[error("{} is locked: its passphrase has not been given", path.display())]
     Locked {
         /// The file.
         path: PathBuf,
     },
     /// A new record cannot be sealed.
-    #[error("this login was given no node key to seal with")]
+    #[error("there is nothing to seal an enrolment with: neither a node key nor a passphrase")]
     NoSealingKey,
     /// Another host is at work on this store.
     #[error("another host holds the lock of {}", path.display())]
@@ -73,10 +73,11 @@ impl StoreError {
             Self::Damaged { .. } | Self::ForeignUser { .. } => {
                 "move it away, then run 'iam-session enroll' again"
             }
-            Self::NoKey { .. } | Self::NoSealingKey => {
+            Self::NoKey { .. } => {
                 "log in again; if that does not help, ask the administrator to look at /etc/iam-session/keys.d"
             }
-            Self::Locked { .. } => "use the version of iam-session that sealed it",
+            Self::Locked { .. } => "run 'iam-session unlock'",
+            Self::NoSealingKey => "run 'iam-session unlock' to choose a passphrase, or ask for a node key",
             Self::Busy { .. } => "try again in a moment",
         }
     }
@@ -86,7 +87,7 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let kind = match error {
             StoreError::NoAccount { .. } => FailureKind::NotEnrolled,
-            StoreError::Locked { .. } => FailureKind::Locked,
+            StoreError::Locked { .. } | StoreError::NoSealingKey => FailureKind::Locked,
             _ => FailureKind::Failed,
         };
         Self { error: error.to_string(), info: Some(error.hint().to_owned()), kind }

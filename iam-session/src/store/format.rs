@@ -2,22 +2,19 @@
 
 use std::path::Path;
 
-use super::crypto::{KEY, NONCE, TAG};
+use super::crypto::{KEY, NONCE};
 use super::error::StoreError;
-use super::keys::KeyId;
+use super::slot::{Owner, Slot};
 use crate::bytes::{Reader, put_text};
 
 const MAGIC: &[u8; 8] = b"IAMCRED\0";
 const VERSION: u16 = 1;
 /// XChaCha20-Poly1305 with HKDF-SHA256.
 const SUITE: u16 = 1;
-const SLOT_NODE: u8 = 1;
 /// Each login tries them; a record has one a node key that may open it.
 const MAX_SLOTS: usize = 8;
 /// A record holds a refresh token, a client and a few URLs; what is larger is not ours.
 pub(crate) const MAX_FILE: usize = 64 * 1024;
-/// A sealed data key with its tag.
-pub(crate) const WRAPPED: usize = KEY + TAG;
 
 /// What stands in clear before the sealed record, and is bound to it.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,24 +25,6 @@ pub(crate) struct Header {
     pub(crate) issuer: String,
     pub(crate) client_id: String,
     pub(crate) slots: Vec<Slot>,
-}
-
-/// One way to the data key.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Slot {
-    /// Wrapped under a user key.
-    Node(NodeSlot),
-    /// Of a later version: kept as it is.
-    Other { kind: u8, body: Vec<u8> },
-}
-
-/// A data key wrapped under a key that comes from a user key.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct NodeSlot {
-    pub(crate) key_id: KeyId,
-    pub(crate) salt: [u8; 32],
-    pub(crate) nonce: [u8; NONCE],
-    pub(crate) wrapped: [u8; WRAPPED],
 }
 
 /// A whole file, taken apart.
@@ -59,6 +38,11 @@ pub(crate) struct Parsed<'a> {
 }
 
 impl Header {
+    /// What its slots are bound to.
+    pub(crate) fn owner(&self) -> Owner<'_> {
+        Owner { record_id: &self.record_id, uid: self.uid }
+    }
+
     /// From the magic to the end of the slots; `None` if a text or the slots are too long.
     pub(crate) fn to_bytes(&self) -> Option<Vec<u8>> {
         let mut bytes = Vec::with_capacity(512);
@@ -79,55 +63,6 @@ impl Header {
         let length = u32::try_from(bytes.len()).ok()?.to_be_bytes();
         bytes.get_mut(length_at..length_at + length.len())?.copy_from_slice(&length);
         Some(bytes)
-    }
-}
-
-impl Slot {
-    fn put(&self, bytes: &mut Vec<u8>) -> Option<()> {
-        let (kind, body) = match self {
-            Self::Node(slot) => (SLOT_NODE, slot.to_body()),
-            Self::Other { kind, body } => (*kind, body.clone()),
-        };
-        bytes.push(kind);
-        bytes.extend(u16::try_from(body.len()).ok()?.to_be_bytes());
-        bytes.extend(body);
-        Some(())
-    }
-
-    fn parse(reader: &mut Reader<'_>) -> Option<Self> {
-        let kind = reader.u8()?;
-        let length = reader.u16()?.into();
-        let body = reader.take(length)?;
-        if kind == SLOT_NODE {
-            NodeSlot::parse(body).map(Self::Node)
-        } else {
-            Some(Self::Other { kind, body: body.to_owned() })
-        }
-    }
-}
-
-impl NodeSlot {
-    /// What the wrapping is bound to besides the record: PROTOCOL.md, "slot".
-    pub(crate) fn bound(key_id: KeyId, salt: &[u8; 32]) -> Vec<u8> {
-        let mut bound = vec![SLOT_NODE];
-        bound.extend(key_id.0);
-        bound.extend(salt);
-        bound
-    }
-
-    fn to_body(&self) -> Vec<u8> {
-        [&self.key_id.0[..], &self.salt, &self.nonce, &self.wrapped].concat()
-    }
-
-    fn parse(body: &[u8]) -> Option<Self> {
-        let mut reader = Reader::new(body);
-        let slot = Self {
-            key_id: KeyId(reader.array()?),
-            salt: reader.array()?,
-            nonce: reader.array()?,
-            wrapped: reader.array()?,
-        };
-        (reader.left() == 0).then_some(slot)
     }
 }
 

@@ -1,12 +1,14 @@
-//! The user's keys, as the module derived them from the node's. Touches nothing.
+//! The user's keys: those that the module derived from the node's, and those of a passphrase. Touches nothing.
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
 use super::crypto::KEY;
+use super::passphrase::PassphraseKey;
+use super::slot::Origin;
 
-/// Names a node key: 8 bytes of a hash of it.
+/// Names a node key, or how a key is derived from a passphrase: 8 bytes of a hash.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct KeyId(pub [u8; 8]);
 
@@ -16,36 +18,77 @@ impl fmt::Debug for KeyId {
     }
 }
 
-/// One user's key of one node key. Has no `Clone` and is wiped when dropped.
+/// One user's key of one node key or passphrase. Has no `Clone` and is wiped when dropped.
 pub struct UserKey {
-    /// Which node key it comes from.
+    /// Where it comes from.
     pub id: KeyId,
     /// The key.
     pub key: Zeroizing<[u8; KEY]>,
 }
 
-/// The keys that a login was given, the one that wraps new records first.
+/// The keys that a login was given, the one that wraps new records first, and those of passphrases that were given
+/// since.
 #[derive(Default)]
-pub struct Keyring(Vec<UserKey>);
+pub struct Keyring {
+    node: Vec<UserKey>,
+    passphrase: Vec<PassphraseKey>,
+}
+
+/// What wraps a new record.
+#[derive(Clone, Copy)]
+pub enum SealingKey<'a> {
+    /// Under PAM.
+    Node(&'a UserKey),
+    /// Without.
+    Passphrase(&'a PassphraseKey),
+}
 
 impl Keyring {
-    /// In the lifeline message's order.
-    pub fn new(keys: Vec<UserKey>) -> Self {
-        Self(keys)
+    /// Node keys, in the lifeline message's order.
+    pub fn new(node: Vec<UserKey>) -> Self {
+        Self { node, passphrase: Vec::new() }
     }
 
-    /// The one that wraps new records.
-    pub fn sealing(&self) -> Option<&UserKey> {
-        self.0.first()
+    /// Replaces the keys of passphrases; the last one is that of the last passphrase.
+    pub fn unlock(&mut self, passphrase: Vec<PassphraseKey>) {
+        self.passphrase = passphrase;
+    }
+
+    /// The one that wraps new records: what opens without anything typed comes first.
+    pub fn sealing(&self) -> Option<SealingKey<'_>> {
+        let node = self.node.first().map(SealingKey::Node);
+        node.or(self.passphrase.last().map(SealingKey::Passphrase))
     }
 
     /// The one with this id.
     pub fn find(&self, id: KeyId) -> Option<&UserKey> {
-        self.0.iter().find(|key| key.id == id)
+        let passphrase = self.passphrase.iter().map(|key| &key.key);
+        self.node.iter().chain(passphrase).find(|key| key.id == id)
     }
 
-    /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &UserKey> {
-        self.0.iter()
+    /// Those of node keys.
+    pub fn node(&self) -> impl Iterator<Item = &UserKey> {
+        self.node.iter()
+    }
+
+    /// Those of passphrases.
+    pub fn passphrase(&self) -> impl Iterator<Item = &PassphraseKey> {
+        self.passphrase.iter()
+    }
+}
+
+impl SealingKey<'_> {
+    pub(crate) fn user_key(&self) -> &UserKey {
+        match self {
+            Self::Node(key) => key,
+            Self::Passphrase(key) => &key.key,
+        }
+    }
+
+    pub(crate) fn origin(&self) -> Origin {
+        match self {
+            Self::Node(key) => Origin::Node(key.id),
+            Self::Passphrase(key) => Origin::Passphrase(key.derivation),
+        }
     }
 }

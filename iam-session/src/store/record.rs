@@ -7,14 +7,15 @@ use zeroize::Zeroizing;
 
 use super::crypto::{self, KEY, SecretKey};
 use super::error::StoreError;
-use super::format::{self, Header, NodeSlot, Parsed, Slot};
-use super::keys::{Keyring, UserKey};
+use super::format::{self, Header, Parsed};
+use super::keys::{KeyId, Keyring, SealingKey};
+use super::passphrase::Derivation;
+use super::slot::{KeySlot, Origin, Owner, Slot};
 use crate::issuer::wire::{AudienceMode, Client, Endpoints, Transport};
 use crate::protocol::Enrollment;
 use crate::scope::ScopeSet;
 use crate::secret::{Secret, expose_to};
 
-const LABEL_SLOT: &[u8] = b"iam-session/v1/slot\0";
 const LABEL_COMMITMENT: &[u8] = b"iam-session/v1/commitment";
 const LABEL_RECORD: &[u8] = b"iam-session/v1/record";
 const LABEL_TOKEN: &[u8] = b"iam-session/v1/token";
@@ -71,6 +72,45 @@ impl Record {
     }
 }
 
+/// What a record's file says of itself in clear. It is bound to the record, which tells only once that is open.
+pub struct Cover {
+    /// The record's id, made at enrolment.
+    pub id: [u8; 16],
+    /// The keys of which each opens it.
+    pub keys: Vec<KeyId>,
+    /// How those of them are derived that come from a passphrase.
+    pub derivations: Vec<Derivation>,
+}
+
+impl Cover {
+    /// Reads the cover of `file`. `path` is only named in errors.
+    ///
+    /// # Errors
+    /// [`StoreError`]: of another user, damaged, of a later version.
+    pub fn read(file: &[u8], path: &Path, uid: u32) -> Result<Self, StoreError> {
+        let header = own(format::parse(file, path)?, path, uid)?.header;
+        let origins: Vec<Origin> =
+            header.slots.iter().filter_map(Slot::known).map(|slot| slot.origin).collect();
+        let derivations = origins.iter().filter_map(|origin| match origin {
+            Origin::Node(_) => None,
+            Origin::Passphrase(derivation) => Some(*derivation),
+        });
+        Ok(Self {
+            id: header.record_id,
+            derivations: derivations.collect(),
+            keys: origins.into_iter().map(Origin::key_id).collect(),
+        })
+    }
+}
+
+/// Refuses a record of another user.
+fn own<'a>(parsed: Parsed<'a>, path: &Path, uid: u32) -> Result<Parsed<'a>, StoreError> {
+    if parsed.header.uid == uid {
+        return Ok(parsed);
+    }
+    Err(StoreError::ForeignUser { path: path.to_owned(), uid: parsed.header.uid })
+}
+
 /// An opened record with what it takes to seal it again.
 pub struct Opened {
     /// What was sealed.
@@ -80,22 +120,22 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// A new record for `uid`, under `key`, at generation 0: the first [`seal`](Self::seal) makes it 1.
+    /// A new record for `uid`, with one slot under `key`, at generation 0: the first [`seal`](Self::seal) makes it 1.
     ///
     /// # Errors
     /// [`StoreError::NoSealingKey`] also stands for a kernel without randomness.
-    pub fn create(record: Record, uid: u32, key: &UserKey) -> Result<Self, StoreError> {
+    pub fn create(record: Record, uid: u32, key: SealingKey<'_>) -> Result<Self, StoreError> {
         let fresh = || -> Option<Self> {
             let data_key: SecretKey = Zeroizing::new(crypto::random()?);
             let record_id = crypto::random()?;
-            let slot = wrap(&data_key, &record_id, uid, key)?;
+            let slot = KeySlot::wrap(&data_key, Owner { record_id: &record_id, uid }, key)?;
             let header = Header {
                 record_id,
                 uid,
                 generation: 0,
                 issuer: record.issuer.clone(),
                 client_id: record.client.client_id.clone(),
-                slots: vec![Slot::Node(slot)],
+                slots: vec![Slot::Key(slot)],
             };
             Some(Self { record, header, data_key })
         };
@@ -107,10 +147,7 @@ impl Opened {
     /// # Errors
     /// [`StoreError`]: of another user, no key for it, damaged, of a later version.
     pub fn open(file: &[u8], path: &Path, uid: u32, keys: &Keyring) -> Result<Self, StoreError> {
-        let parsed = format::parse(file, path)?;
-        if parsed.header.uid != uid {
-            return Err(StoreError::ForeignUser { path: path.to_owned(), uid: parsed.header.uid });
-        }
+        let parsed = own(format::parse(file, path)?, path, uid)?;
         let data_key = unwrap_any(&parsed.header, keys).ok_or_else(|| closed(&parsed.header, path))?;
         let damaged = |what| StoreError::Damaged { path: path.to_owned(), what };
         let record = decrypt(&parsed, &data_key).ok_or_else(|| damaged("its sealed part"))?;
@@ -155,40 +192,23 @@ impl Opened {
     }
 }
 
-fn wrap(data_key: &SecretKey, record_id: &[u8; 16], uid: u32, key: &UserKey) -> Option<NodeSlot> {
-    let (salt, nonce) = (crypto::random::<32>()?, crypto::random()?);
-    let kek = crypto::derive(&key.key, Some(&salt), &[LABEL_SLOT, record_id]);
-    let bound = slot_bound(record_id, uid, &NodeSlot::bound(key.id, &salt));
-    let wrapped = crypto::seal(&kek, &nonce, data_key.as_slice(), &bound)?;
-    Some(NodeSlot { key_id: key.id, salt, nonce, wrapped: wrapped.try_into().ok()? })
-}
-
+/// Why none of the keys opens it.
 fn closed(header: &Header, path: &Path) -> StoreError {
     let path = path.to_owned();
-    match header.slots.iter().any(|slot| matches!(slot, Slot::Node(_))) {
-        true => StoreError::NoKey { path },
-        false => StoreError::Locked { path },
+    let origins: Vec<Origin> = header.slots.iter().filter_map(Slot::known).map(|slot| slot.origin).collect();
+    if origins.iter().any(|origin| matches!(origin, Origin::Passphrase(_))) {
+        StoreError::Locked { path }
+    } else if origins.is_empty() {
+        StoreError::UnknownVersion { path }
+    } else {
+        StoreError::NoKey { path }
     }
 }
 
 fn unwrap_any(header: &Header, keys: &Keyring) -> Option<SecretKey> {
-    let nodes = header.slots.iter().filter_map(|slot| match slot {
-        Slot::Node(slot) => Some(slot),
-        Slot::Other { .. } => None,
-    });
-    let mut known = nodes.filter_map(|slot| Some((slot, keys.find(slot.key_id)?)));
-    known.find_map(|(slot, key)| unwrap(slot, header, key))
-}
-
-fn unwrap(slot: &NodeSlot, header: &Header, key: &UserKey) -> Option<SecretKey> {
-    let kek = crypto::derive(&key.key, Some(&slot.salt), &[LABEL_SLOT, &header.record_id]);
-    let bound = slot_bound(&header.record_id, header.uid, &NodeSlot::bound(slot.key_id, &slot.salt));
-    let data_key = crypto::open(&kek, &slot.nonce, &slot.wrapped, &bound)?;
-    <[u8; KEY]>::try_from(data_key.as_slice()).ok().map(Zeroizing::new)
-}
-
-fn slot_bound(record_id: &[u8; 16], uid: u32, slot: &[u8]) -> Vec<u8> {
-    [LABEL_SLOT, record_id, &uid.to_be_bytes(), slot].concat()
+    let known = header.slots.iter().filter_map(Slot::known);
+    let mut given = known.filter_map(|slot| Some((slot, keys.find(slot.origin.key_id())?)));
+    given.find_map(|(slot, key)| slot.unwrap(header.owner(), key))
 }
 
 fn decrypt(parsed: &Parsed<'_>, data_key: &SecretKey) -> Option<Record> {

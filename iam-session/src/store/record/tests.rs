@@ -2,8 +2,8 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::issuer::wire::ClientAuth;
-use crate::store::keys::KeyId;
-use crate::store::{SessionToken, UserKey};
+use crate::store::passphrase::tests::cheap;
+use crate::store::{PassphraseKey, SessionToken, UserKey};
 
 const UID: u32 = 1000;
 const CANARY: &str = "refresh-token-canary";
@@ -44,7 +44,7 @@ fn path() -> PathBuf {
 }
 
 fn sealed() -> Vec<u8> {
-    Opened::create(record(), UID, &key(1)).unwrap().seal(&path()).unwrap()
+    Opened::create(record(), UID, SealingKey::Node(&key(1))).unwrap().seal(&path()).unwrap()
 }
 
 fn open(file: &[u8], keys: Vec<UserKey>) -> Result<Opened, StoreError> {
@@ -129,4 +129,97 @@ fn a_session_token_opens_with_its_record_only() {
     let other = open(&sealed(), vec![key(1)]).unwrap();
     assert!(SessionToken::open(&file, &other).is_none());
     assert!(SessionToken::open(&file[..file.len() - 1], &opened).is_none());
+}
+
+fn passphrase(salt: u8, text: &str) -> PassphraseKey {
+    cheap(salt).derive(&Secret::new(text.into())).unwrap()
+}
+
+fn unlocked(node: Vec<UserKey>, passphrase: Vec<PassphraseKey>) -> Keyring {
+    let mut keys = Keyring::new(node);
+    keys.unlock(passphrase);
+    keys
+}
+
+fn sealed_under_passphrase() -> Vec<u8> {
+    let key = passphrase(1, "correct");
+    Opened::create(record(), UID, SealingKey::Passphrase(&key)).unwrap().seal(&path()).unwrap()
+}
+
+#[test]
+fn a_record_under_a_passphrase_is_locked_until_that_is_given() {
+    let file = sealed_under_passphrase();
+    let open = |keys| Opened::open(&file, &path(), UID, &keys).map(|opened| opened.generation());
+    for keys in [
+        Keyring::default(),
+        Keyring::new(vec![key(1)]),
+        unlocked(vec![], vec![passphrase(2, "correct")]),
+        unlocked(vec![], vec![passphrase(1, "wrong")]),
+    ] {
+        assert!(matches!(open(keys), Err(StoreError::Locked { .. })));
+    }
+    assert_eq!(open(unlocked(vec![key(1)], vec![passphrase(1, "correct")])).unwrap(), 1);
+}
+
+#[test]
+fn a_record_that_is_sealed_again_keeps_its_slots() {
+    let keys = unlocked(vec![], vec![passphrase(1, "correct")]);
+    let mut opened = Opened::open(&sealed_under_passphrase(), &path(), UID, &keys).unwrap();
+    let owner = Owner { record_id: &opened.id(), uid: UID };
+    opened.header.slots.push(Slot::Key(
+        KeySlot::wrap(&opened.data_key, owner, SealingKey::Node(&key(1))).unwrap(),
+    ));
+    opened.header.slots.push(Slot::Other { kind: 77, body: vec![1, 2, 3] });
+    let file = opened.seal(&path()).unwrap();
+    // Either key opens it, and rotation needs but one.
+    let again = Opened::open(&file, &path(), UID, &Keyring::new(vec![key(1)])).unwrap().seal(&path()).unwrap();
+    let last = Opened::open(&again, &path(), UID, &keys).unwrap();
+    assert_eq!((last.generation(), last.header.slots), (3, opened.header.slots));
+}
+
+#[test]
+fn no_flipped_bit_of_a_record_under_a_passphrase_goes_unnoticed() {
+    let file = sealed_under_passphrase();
+    let keys = unlocked(vec![], vec![passphrase(1, "correct")]);
+    for at in 0..file.len() {
+        let mut flipped = file.clone();
+        flipped[at] ^= 1;
+        assert!(Opened::open(&flipped, &path(), UID, &keys).is_err(), "byte {at} of {}", file.len());
+    }
+}
+
+#[test]
+fn parameters_out_of_range_make_a_damaged_record() {
+    let mut file = sealed_under_passphrase();
+    let parameters = cheap(1).to_bytes();
+    let at = file.windows(parameters.len()).position(|window| window == parameters).unwrap() + 16;
+    file[at] = 0xff;
+    assert!(matches!(Cover::read(&file, &path(), UID), Err(StoreError::Damaged { .. })));
+    assert!(matches!(open(&file, vec![]), Err(StoreError::Damaged { .. })));
+}
+
+#[test]
+fn the_cover_tells_what_opens_a_record() {
+    let cover = Cover::read(&sealed_under_passphrase(), &path(), UID).unwrap();
+    assert_eq!((cover.keys, cover.derivations), (vec![cheap(1).key_id()], vec![cheap(1)]));
+    let cover = Cover::read(&sealed(), &path(), UID).unwrap();
+    assert_eq!((cover.keys, cover.derivations), (vec![key(1).id], vec![]));
+    assert!(matches!(Cover::read(&sealed(), &path(), UID + 1), Err(StoreError::ForeignUser { .. })));
+}
+
+#[test]
+fn a_record_that_only_a_later_version_opens_is_not_called_locked() {
+    let mut opened = open(&sealed(), vec![key(1)]).unwrap();
+    opened.header.slots = vec![Slot::Other { kind: 77, body: vec![] }];
+    let file = opened.seal(&path()).unwrap();
+    assert!(matches!(open(&file, vec![key(1)]), Err(StoreError::UnknownVersion { .. })));
+}
+
+#[test]
+fn a_node_key_seals_before_a_passphrase() {
+    let keys = unlocked(vec![key(1)], vec![passphrase(1, "a")]);
+    assert!(matches!(keys.sealing(), Some(SealingKey::Node(_))));
+    let keys = unlocked(vec![], vec![passphrase(1, "a"), passphrase(2, "b")]);
+    assert_eq!(keys.sealing().unwrap().user_key().id, cheap(2).key_id());
+    assert!(Keyring::default().sealing().is_none());
 }
