@@ -9,10 +9,12 @@ mod cache;
 mod events;
 mod failure;
 mod freshness;
+mod held;
 mod job;
+mod lifetime;
 mod linger;
 mod link;
-mod message;
+pub(crate) mod message;
 mod mint;
 mod peer;
 mod peers;
@@ -21,20 +23,38 @@ mod requests;
 mod runtime;
 mod schedule;
 mod serve;
+mod shells;
 mod start;
 mod token_file;
+mod unlocking;
 mod verdict;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-/// The whole program: `agent`, started by the module, or `agent mint`, started by an agent.
-pub fn run(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let (role, more) = (arguments.nth(1), arguments.next());
-    match (role, more) {
-        (None, None) => serve::main(),
-        (Some(role), None) if role == "mint" => mint::main(),
+/// The whole program: `agent`, started by the module; `agent standing PID`, started by `iam-session start`; or
+/// `agent mint`, started by an agent.
+pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let arguments: Option<Vec<String>> =
+        arguments.skip(1).map(|argument| argument.into_string().ok()).collect();
+    let arguments = arguments.unwrap_or_else(|| vec![String::new()]);
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => serve::main(Stay::WithLogin),
+        ["mint"] => mint::main(),
+        ["standing", pid] => match pid.parse() {
+            Ok(pid) => serve::main(Stay::WithShell(pid)),
+            Err(_) => ExitCode::from(2),
+        },
         // Nobody starts it by hand, and whoever does is told by the manual, not by a program that holds keys.
         _ => ExitCode::from(2),
     }
+}
+
+/// How long an agent stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stay {
+    /// Until the lifeline ends.
+    WithLogin,
+    /// Until the process with this number has ended.
+    WithShell(u32),
 }

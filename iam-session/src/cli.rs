@@ -15,9 +15,12 @@ pub(crate) use outcome::{Exit, Outcome, Stop, print, print_error, warn};
 
 use crate::commands::enroll::EnrollArgs;
 use crate::commands::forget::ForgetArgs;
+use crate::commands::start::StartArgs;
 use crate::commands::status::StatusArgs;
+use crate::commands::stop::StopArgs;
 use crate::commands::token::TokenArgs;
-use crate::commands::{enroll, forget, status, token};
+use crate::commands::unlock::UnlockArgs;
+use crate::commands::{enroll, forget, start, status, stop, token, unlock};
 use crate::protocol::{Failure, FailureKind};
 
 /// A fresh access token for every login session.
@@ -33,6 +36,12 @@ enum Cli {
     Enroll(EnrollArgs),
     /// Revoke, deregister and remove an account
     Forget(ForgetArgs),
+    /// Start an agent where no login has: eval "$(iam-session start)"
+    Start(StartArgs),
+    /// End the agent that 'start' started: eval "$(iam-session stop)"
+    Stop(StopArgs),
+    /// Give the passphrase of what is locked
+    Unlock(UnlockArgs),
 }
 
 const AFTER_HELP: &str = "\
@@ -55,6 +64,9 @@ fn execute(arguments: Vec<OsString>) -> Outcome {
         Some("status") => status::run(&parse(arguments)?),
         Some("enroll" | "login") => enroll::run(parse(arguments)?),
         Some("forget") => forget::run(parse(arguments)?),
+        Some("start") => start::run(&parse(arguments)?),
+        Some("stop") => stop::run(&parse(arguments)?),
+        Some("unlock") => unlock::run(&parse(arguments)?),
         Some(_) => whole_line(arguments),
     }
 }
@@ -74,6 +86,9 @@ fn whole_line(arguments: Vec<OsString>) -> Outcome {
         Ok(Cli::Status(args)) => status::run(&args),
         Ok(Cli::Enroll(args)) => enroll::run(args),
         Ok(Cli::Forget(args)) => forget::run(args),
+        Ok(Cli::Start(args)) => start::run(&args),
+        Ok(Cli::Stop(args)) => stop::run(&args),
+        Ok(Cli::Unlock(args)) => unlock::run(&args),
         Err(error) => Err(help_or_mistake(&error, "iam-session")),
     }
 }
@@ -126,6 +141,9 @@ mod tests {
         EnrollArgs::command().debug_assert();
         StatusArgs::command().debug_assert();
         ForgetArgs::command().debug_assert();
+        StartArgs::command().debug_assert();
+        StopArgs::command().debug_assert();
+        UnlockArgs::command().debug_assert();
     }
 
     #[test]
@@ -135,6 +153,9 @@ mod tests {
             (EnrollArgs::command(), include_str!("../../packaging/man/iam-session-enroll.1")),
             (StatusArgs::command(), include_str!("../../packaging/man/iam-session-status.1")),
             (ForgetArgs::command(), include_str!("../../packaging/man/iam-session-forget.1")),
+            (StartArgs::command(), include_str!("../../packaging/man/iam-session-start.1")),
+            (StopArgs::command(), include_str!("../../packaging/man/iam-session-stop.1")),
+            (UnlockArgs::command(), include_str!("../../packaging/man/iam-session-unlock.1")),
         ] {
             let page = page.replace("\\-", "-");
             for name in command.get_arguments().filter_map(|argument| argument.get_long()) {

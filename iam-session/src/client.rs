@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 
 pub use error::ClientError;
 pub use find::Places;
+pub(crate) use find::sockets;
 
 use crate::line::{self, LineError, Lines, Wait};
 use crate::protocol::{MAX_LINE, Reply, Request};
@@ -55,7 +56,11 @@ impl Agent {
         Err(first.unwrap_or(ClientError::NoAgent))
     }
 
-    fn connect(path: &Path, uid: u32) -> Result<Self, ClientError> {
+    /// Connects to the agent of `uid` that listens at `path`, and to no other.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn connect(path: &Path, uid: u32) -> Result<Self, ClientError> {
         let failed = |errno: Errno| match errno {
             Errno::ENOENT | Errno::ECONNREFUSED | Errno::ENOTDIR => {
                 ClientError::Dead { path: path.to_owned() }
@@ -91,7 +96,8 @@ impl Agent {
     pub fn ask<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, ClientError> {
         let wait = Wait::at_most(match request {
             Request::Status {} => PATIENCE_STATUS,
-            Request::AccessToken(_) | Request::Enroll(_) => PATIENCE_MINT,
+            Request::Stop {} | Request::Stay { .. } => PATIENCE_STATUS,
+            Request::AccessToken(_) | Request::Enroll(_) | Request::Unlock { .. } => PATIENCE_MINT,
             Request::Forget { .. } => PATIENCE_FORGET,
         });
         let line = line::encode(request, MAX_LINE).map_err(|_| ClientError::RequestTooLong)?;
@@ -103,6 +109,11 @@ impl Agent {
             Ok(Reply::Failure(failure)) => Err(ClientError::Agent(failure)),
             Err(_) => Err(ClientError::Garbage { path: self.path.clone() }),
         }
+    }
+
+    /// Waits for an agent that was told to stop; not for long, for it does nothing then but clean up.
+    pub fn wait_for_its_end(mut self) {
+        let _ = self.lines.next(&mut self.stream, Wait::at_most(PATIENCE_STATUS));
     }
 
     fn broken(&self, error: LineError) -> ClientError {

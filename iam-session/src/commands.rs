@@ -2,8 +2,13 @@
 
 pub(crate) mod enroll;
 pub(crate) mod forget;
+mod passphrase;
+mod shell;
+pub(crate) mod start;
 pub(crate) mod status;
+pub(crate) mod stop;
 pub(crate) mod token;
+pub(crate) mod unlock;
 
 use serde::Serialize;
 

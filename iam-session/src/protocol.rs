@@ -3,7 +3,11 @@
 //! One JSON object a line in both directions; a connection may carry many. Field names are oidc-agent's where
 //! it has them. PROTOCOL.md, "Socket", is the prose.
 
+mod standing;
+
 use serde::{Deserialize, Serialize};
+
+pub use standing::{End, Heeded, MIN_PASSPHRASE, Sealing, Unlocked};
 
 use crate::issuer::wire::{AudienceMode, Client, Endpoints, Transport};
 use crate::scope::ScopeSet;
@@ -27,6 +31,19 @@ pub enum Request {
         /// The account's name.
         account: String,
     },
+    /// Open what is sealed under this passphrase, or seal with it from now on → [`Unlocked`].
+    Unlock {
+        /// As it was typed.
+        #[serde(serialize_with = "expose_to")]
+        passphrase: Secret,
+    },
+    /// Stay for this process too → [`Heeded`].
+    Stay {
+        /// Usually a shell.
+        pid: u32,
+    },
+    /// End → [`Heeded`].
+    Stop {},
 }
 
 /// Which access token.
@@ -173,6 +190,15 @@ pub struct Status {
     pub default_account: Option<String>,
     /// All accounts of the user.
     pub accounts: Vec<Account>,
+    /// Those that wait for a passphrase to be given to this agent.
+    #[serde(default)]
+    pub locked: Vec<String>,
+    /// What a new enrolment would be sealed with.
+    #[serde(default)]
+    pub sealing: Sealing,
+    /// When the agent ends.
+    #[serde(default)]
+    pub ends: End,
 }
 
 /// One account as [`Status`] shows it.

@@ -5,6 +5,7 @@ use super::book::{Book, Entry};
 use super::cache::CachedToken;
 use super::failure::{self, Setback};
 use super::freshness::Freshness;
+use super::held::Held;
 use super::job::{Kind, TokenJob};
 use super::runtime::Runtime;
 use super::schedule::Standing;
@@ -98,7 +99,7 @@ impl<'a> View<'a> {
     }
 
     /// For the schedule.
-    pub(super) fn standing<'s>(&self, setback: Option<&'s Setback>) -> Standing<'s> {
+    pub(super) fn standing<'s>(&self, setback: Option<&'s Setback>, held: &Held) -> Standing<'s> {
         let trouble = self.book.trouble.as_ref();
         let entry = self.book.find(None);
         let trouble = trouble.or(entry.and_then(|entry| entry.trouble.as_ref()));
@@ -106,6 +107,8 @@ impl<'a> View<'a> {
             (Some(trouble), _) if trouble.kind == FailureKind::Locked => Standing::Nothing,
             (Some(_), _) => Standing::Troubled,
             (None, None) => Standing::Nothing,
+            // Whoever can renew it does.
+            (None, Some(entry)) if !held.opens(entry) => Standing::Nothing,
             (None, Some(_)) => {
                 Standing::Enrolled { token: self.session_token().map(|token| token.life()), setback }
             }

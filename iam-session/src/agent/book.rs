@@ -57,6 +57,15 @@ pub(crate) struct Entry {
     pub(crate) enrollment_ends_at: Option<u64>,
     /// Why the record cannot be used, if it cannot.
     pub(crate) trouble: Option<Failure>,
+    /// Seconds since the epoch; of a record that somebody has opened.
+    #[serde(default)]
+    pub(crate) enrolled_at: Option<u64>,
+    /// Whether one of the keys comes from a passphrase.
+    #[serde(default)]
+    pub(crate) has_passphrase: bool,
+    /// The ids, in hexadecimal, of the keys of which each opens the record.
+    #[serde(default)]
+    pub(crate) keys: Vec<String>,
 }
 
 impl Entry {
@@ -105,6 +114,9 @@ pub(super) mod tests {
             session_scope: ScopeSet::parse("openid storage.read:/"),
             enrollment_ends_at: None,
             trouble: None,
+            enrolled_at: Some(1),
+            has_passphrase: false,
+            keys: vec!["0101010101010101".into()],
         }
     }
 

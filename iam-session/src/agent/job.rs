@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::book::Entry;
 use super::cache::{CachedToken, Wanted};
 use super::freshness::Freshness;
-use crate::protocol::{Enrolled, Enrollment, Failure, Forgotten};
+use crate::protocol::{Enrolled, Enrollment, Failure, Forgotten, Unlocked};
 use crate::scope::ScopeSet;
+use crate::secret::{Secret, expose_to};
+use crate::store::PassphraseKey;
 
 /// Longest line in either direction: a request of the socket with its frame.
 pub(super) const MAX_LINE: usize = 128 * 1024;
@@ -26,6 +28,17 @@ pub(super) enum Job {
     Forget {
         /// Which account.
         account: String,
+    },
+    /// Derive keys and open what they open → [`Done::Unlocked`].
+    Unlock {
+        /// As it was typed.
+        #[serde(serialize_with = "expose_to")]
+        passphrase: Secret,
+    },
+    /// The keys of an earlier unlock, given to each mint before its first job; not answered.
+    Keys {
+        /// All of them.
+        keys: Vec<PassphraseKey>,
     },
 }
 
@@ -78,4 +91,15 @@ pub(super) enum Done {
     Enrolled(Result<Enrolled, Failure>),
     /// Done as far as it could be.
     Forgotten(Result<Forgotten, Failure>),
+    /// The agent keeps the keys.
+    Unlocked(Result<Box<Unlock>, Failure>),
+}
+
+/// What came of an unlock.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Unlock {
+    /// All keys of passphrases that the agent has from now on.
+    pub(super) keys: Vec<PassphraseKey>,
+    /// What the client is told.
+    pub(super) answer: Unlocked,
 }

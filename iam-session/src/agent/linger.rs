@@ -38,28 +38,55 @@ const SERVICES: [&str; 20] = [
     "xdg-*",
 ];
 
+/// When to look: soon at first, later rarely.
+#[derive(Debug)]
+pub(super) struct Looks {
+    next: Duration,
+    pause: Duration,
+}
+
+impl Looks {
+    /// Counted from `now`.
+    pub(super) fn from(now: Duration) -> Self {
+        let (first, _) = LOOKS;
+        Self { next: now + first, pause: first }
+    }
+
+    /// When to look again.
+    pub(super) fn deadline(&self) -> Duration {
+        self.next
+    }
+
+    /// The look that is due, if one is; the next one is set.
+    pub(super) fn is_due(&mut self, now: Duration) -> Option<Look> {
+        if now < self.next {
+            return None;
+        }
+        let (first, longest) = LOOKS;
+        let look = if self.pause == first { Look::First } else { Look::Further };
+        self.pause = (self.pause * 2).min(longest);
+        self.next = now + self.pause;
+        Some(look)
+    }
+}
+
 /// An agent that stays after its login.
 #[derive(Debug)]
 pub(super) struct Lingering {
     until: Duration,
-    next_look: Duration,
-    pause: Duration,
+    looks: Looks,
 }
 
 impl Lingering {
     /// Begins when the login has ended at `now`, if policy lets it.
     pub(super) fn begin(policy: Linger, now: Duration) -> Option<Self> {
-        let (first, _) = LOOKS;
-        (policy.what == LingerFor::Processes).then(|| Self {
-            until: now + policy.max,
-            next_look: now + first,
-            pause: first,
-        })
+        (policy.what == LingerFor::Processes)
+            .then(|| Self { until: now + policy.max, looks: Looks::from(now) })
     }
 
     /// When to look again.
     pub(super) fn deadline(&self) -> Duration {
-        self.next_look.min(self.until)
+        self.looks.deadline().min(self.until)
     }
 
     /// Whether the time is up.
@@ -69,14 +96,7 @@ impl Lingering {
 
     /// The look that is due, if one is; the next one is set.
     pub(super) fn is_due(&mut self, now: Duration) -> Option<Look> {
-        if now < self.next_look {
-            return None;
-        }
-        let (first, longest) = LOOKS;
-        let look = if self.pause == first { Look::First } else { Look::Further };
-        self.pause = (self.pause * 2).min(longest);
-        self.next_look = now + self.pause;
-        Some(look)
+        self.looks.is_due(now)
     }
 }
 

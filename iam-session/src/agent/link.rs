@@ -15,6 +15,7 @@ use super::job::{Done, Job, MAX_LINE, TokenJob};
 use crate::line::{self, LineError, Lines};
 use crate::paths;
 use crate::protocol::{Failure, FailureKind};
+use crate::store::PassphraseKey;
 
 /// How long an idle mint is kept, with its helper and the open connection to the issuer.
 const IDLE: Duration = Duration::from_secs(30);
@@ -35,6 +36,8 @@ pub(super) type Outcome = Result<Done, Failure>;
 /// The queue and the child that works it off.
 pub(super) struct Link {
     message: Zeroizing<Vec<u8>>,
+    /// The keys of passphrases, as a line for each mint; empty before the first unlock.
+    keys: Zeroizing<Vec<u8>>,
     queue: VecDeque<(Ticket, Job)>,
     last: u64,
     running: Option<Running>,
@@ -64,6 +67,7 @@ impl Link {
     pub(super) fn new(message: Zeroizing<Vec<u8>>) -> Self {
         Self {
             message,
+            keys: Zeroizing::default(),
             queue: VecDeque::new(),
             last: 0,
             running: None,
@@ -71,6 +75,13 @@ impl Link {
             reap_at: Duration::ZERO,
             reap_pause: REAP.0,
         }
+    }
+
+    /// Keeps the keys of an unlock for the mints to come; the one that derived them has them.
+    pub(super) fn keep(&mut self, keys: &[PassphraseKey]) {
+        let keys = keys.iter().map(PassphraseKey::duplicate).collect();
+        // At most a few hundred bytes a key, and at most a few keys.
+        self.keys = line::encode(&Job::Keys { keys }, MAX_LINE).unwrap_or_default();
     }
 
     /// Queues a job. One that asks for the same token as another is that other.
@@ -161,7 +172,7 @@ impl Link {
             if self.leaving.len() >= MAX_HUNG {
                 return Err(broken("hangs: is the home directory there?"));
             }
-            let started = Running::start(&self.message, now);
+            let started = Running::start(&[&self.message[..], &self.keys[..]], now);
             self.running = Some(started.map_err(|error| broken(&format!("cannot be started: {error}")))?);
         }
         if let Some(running) = &mut self.running {
@@ -194,7 +205,8 @@ impl Link {
 }
 
 impl Running {
-    fn start(message: &[u8], now: Duration) -> io::Result<Self> {
+    /// `first` is what it is given before any job.
+    fn start(first: &[&[u8]], now: Duration) -> io::Result<Self> {
         let mut child = Command::new(paths::AGENT)
             .arg("mint")
             .env_clear()
@@ -208,8 +220,9 @@ impl Running {
         fcntl(&jobs, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         fcntl(&answers, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         // Allocated whole, so that the first job leaves no copy of the keys behind.
-        let mut out = Zeroizing::new(Vec::with_capacity(message.len() + MAX_LINE));
-        out.extend_from_slice(message);
+        let length: usize = first.iter().map(|part| part.len()).sum();
+        let mut out = Zeroizing::new(Vec::with_capacity(length + MAX_LINE));
+        first.iter().for_each(|part| out.extend_from_slice(part));
         Ok(Self { child, jobs, answers, lines: Lines::new(MAX_LINE), out, sent: 0, busy: None, since: now })
     }
 

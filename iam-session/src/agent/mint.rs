@@ -13,6 +13,7 @@ mod policy;
 mod publish;
 mod settle;
 mod token;
+mod unlock;
 mod wait;
 
 use std::fs::File;
@@ -68,8 +69,10 @@ fn run() -> io::Result<()> {
     let mut mint = Mint { message, runtime, helper: None, log };
     let mut lines = Lines::new(MAX_LINE);
     while let Some(job) = next_job(&mut lines, &mut jobs)? {
-        // An agent that is gone needs no answer; what was to be kept is in the store.
-        let _ = answer(&mut answers, &mint.work(job));
+        if let Some(done) = mint.work(job) {
+            // An agent that is gone needs no answer; what was to be kept is in the store.
+            let _ = answer(&mut answers, &done);
+        }
     }
     drop(mint.helper.take());
     clear(&mint.runtime).map_err(io::Error::other)
@@ -103,8 +106,13 @@ fn answer(answers: &mut File, done: &Done) -> Result<(), LineError> {
 }
 
 impl Mint {
-    fn work(&mut self, job: Job) -> Done {
-        match job {
+    fn work(&mut self, job: Job) -> Option<Done> {
+        Some(match job {
+            Job::Keys { keys } => {
+                self.message.keys.unlock(keys);
+                return None;
+            }
+            Job::Unlock { passphrase } => Done::Unlocked(self.unlock(&passphrase).map(Box::new)),
             Job::Look => {
                 self.look();
                 Done::Looked
@@ -119,6 +127,6 @@ impl Mint {
             }
             Job::Enroll(enrollment) => Done::Enrolled(self.enroll(*enrollment)),
             Job::Forget { account } => Done::Forgotten(self.forget(&account)),
-        }
+        })
     }
 }

@@ -6,12 +6,16 @@ use std::time::Duration;
 use serde_json::error::Category;
 
 use super::answer::{Decision, View};
+use super::held::Held;
 use super::job::{Done, Job, Kind, TokenJob};
 use super::link::{Link, Outcome, Ticket};
 use super::peer::PeerId;
 use super::runtime::Runtime;
+use super::unlocking::Unlocking;
 use crate::clock::Now;
-use crate::protocol::{Enrolled, Failure, FailureKind, Forgotten, Request, Status, Token, TokenRequest};
+use crate::protocol::{
+    End, Enrolled, Failure, FailureKind, Forgotten, Heeded, Request, Status, Token, TokenRequest, Unlocked,
+};
 
 /// What waits for the mint: its wait for another one, and a busy issuer. The command line waits 5 s longer.
 const PATIENCE: Duration = Duration::from_secs(70);
@@ -32,6 +36,8 @@ pub(super) enum Answer {
     Status(Box<Status>),
     Enrolled(Enrolled),
     Forgotten(Forgotten),
+    Unlocked(Unlocked),
+    Heeded(Heeded),
 }
 
 /// What a client gets.
@@ -41,6 +47,16 @@ pub(super) type Reply = Result<Answer, Failure>;
 pub(super) struct Identity {
     pub(super) session: String,
     pub(super) user: String,
+    pub(super) ends: End,
+}
+
+/// What only the agent itself can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// To stay for this process too.
+    Stay(u32),
+    /// To end.
+    Stop,
 }
 
 enum Want {
@@ -67,18 +83,27 @@ pub(super) struct Requests {
     identity: Identity,
     waiting: Vec<Waiting>,
     refusals: Vec<Refusal>,
+    unlocking: Unlocking,
+    wishes: Vec<(PeerId, Wish)>,
 }
 
 /// What all of it works on.
 pub(super) struct Means<'a> {
     pub(super) runtime: &'a Runtime,
+    pub(super) held: &'a Held,
     pub(super) link: &'a mut Link,
     pub(super) now: Now,
 }
 
 impl Requests {
     pub(super) fn new(identity: Identity) -> Self {
-        Self { identity, waiting: Vec::new(), refusals: Vec::new() }
+        Self {
+            identity,
+            waiting: Vec::new(),
+            refusals: Vec::new(),
+            unlocking: Unlocking::default(),
+            wishes: Vec::new(),
+        }
     }
 
     /// Sees to one line of a client; `None` means later.
@@ -92,9 +117,37 @@ impl Requests {
             Request::Status {} => (Job::Look, Want::Status, PATIENCE_STATUS),
             Request::Enroll(enrollment) => (Job::Enroll(enrollment), Want::Other, PATIENCE),
             Request::Forget { account } => (Job::Forget { account }, Want::Other, PATIENCE_FORGET),
+            Request::Unlock { passphrase } => {
+                let refusal = self.unlocking.receive(peer, passphrase, means.now.boot)?;
+                return Some(refusal.map(Answer::Unlocked));
+            }
+            Request::Stay { pid } => return self.wish(peer, Wish::Stay(pid)),
+            Request::Stop {} => return self.wish(peer, Wish::Stop),
         };
         self.wait(peer, job, want, patience, means);
         None
+    }
+
+    fn wish(&mut self, peer: PeerId, wish: Wish) -> Option<Reply> {
+        if self.identity.ends == End::Login {
+            return Some(Err(Failure {
+                error: "this agent was started by a login, and ends with it".into(),
+                info: Some("log out to end it".into()),
+                kind: FailureKind::Failed,
+            }));
+        }
+        self.wishes.push((peer, wish));
+        None
+    }
+
+    /// What clients wish of the agent, and are to be told about.
+    pub(super) fn take_wishes(&mut self) -> Vec<(PeerId, Wish)> {
+        std::mem::take(&mut self.wishes)
+    }
+
+    /// Hands over what has waited for its time.
+    pub(super) fn advance(&mut self, means: &mut Means<'_>) {
+        self.unlocking.advance(means.link, means.now.boot);
     }
 
     fn wait(&mut self, peer: PeerId, job: Job, want: Want, patience: Duration, means: &mut Means<'_>) {
@@ -139,7 +192,9 @@ impl Requests {
         let (done, waiting) =
             std::mem::take(&mut self.waiting).into_iter().partition(|waiting| waiting.ticket == ticket);
         self.waiting = waiting;
-        let mut replies = Vec::new();
+        let unlocked = self.unlocking.finished(ticket, outcome, means.now.boot);
+        let mut replies: Vec<(PeerId, Reply)> =
+            unlocked.into_iter().map(|(peer, reply)| (peer, reply.map(Answer::Unlocked))).collect();
         for waiting in done {
             let peer = waiting.peer;
             replies.extend(self.conclude(waiting, outcome, means).map(|reply| (peer, reply)));
@@ -174,12 +229,15 @@ impl Requests {
 
     /// Replies to those who have waited long enough. What they asked for goes on, and is cached.
     pub(super) fn overdue(&mut self, means: &Means<'_>) -> Vec<(PeerId, Reply)> {
+        let unlocking = self.unlocking.overdue(means.now.boot);
+        let unlocking = unlocking.into_iter().map(|(peer, reply)| (peer, reply.map(Answer::Unlocked)));
         let (late, waiting) = std::mem::take(&mut self.waiting)
             .into_iter()
             .partition(|waiting| waiting.deadline <= means.now.boot);
         self.waiting = waiting;
         let late: Vec<Waiting> = late;
-        late.into_iter().map(|waiting| (waiting.peer, self.give_up(&waiting.want, means))).collect()
+        let late = late.into_iter().map(|waiting| (waiting.peer, self.give_up(&waiting.want, means)));
+        late.chain(unlocking).collect()
     }
 
     fn give_up(&self, want: &Want, means: &Means<'_>) -> Reply {
@@ -197,12 +255,14 @@ impl Requests {
 
     /// When to come back at the latest.
     pub(super) fn deadline(&self) -> Option<Duration> {
-        self.waiting.iter().map(|waiting| waiting.deadline).min()
+        let waiting = self.waiting.iter().map(|waiting| waiting.deadline);
+        waiting.chain(self.unlocking.deadline()).min()
     }
 
     /// The client has gone; what it asked for goes on.
     pub(super) fn gone(&mut self, peer: PeerId) {
         self.waiting.retain(|waiting| waiting.peer != peer);
+        self.unlocking.gone(peer);
     }
 
     fn status(&self, means: &Means<'_>) -> Answer {
@@ -217,6 +277,9 @@ impl Requests {
             trouble,
             default_account: view.book.default_account.clone(),
             accounts,
+            locked: means.held.locked(&view.book),
+            sealing: means.held.sealing(),
+            ends: self.identity.ends,
         }))
     }
 

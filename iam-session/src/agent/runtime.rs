@@ -5,6 +5,8 @@
 //! still the file of that name and starts again if not.
 
 use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::thread;
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ use super::cache::Cache;
 use crate::clock;
 use crate::directory::{Directory, DirectoryError};
 use crate::paths;
+use crate::store::KeyId;
 
 /// The directory of the agents' own files.
 const AGENTS: &str = "iam-session";
@@ -26,6 +29,8 @@ const MINT: &str = "mint.lock";
 /// Held for the microseconds in which the token file is written or removed. An agent removes one that has ended
 /// even while a mint waits for a slow issuer.
 const FILE: &str = "file.lock";
+/// Held by the one mint that derives a key from a passphrase: that fills memory.
+const DERIVATION: &str = "kdf.lock";
 const LOCK: &str = ".lock";
 const SOCKET: &str = ".sock";
 /// When a hint was last printed. It outlives the logins of a user who has not enrolled, or each would print it.
@@ -34,6 +39,9 @@ pub(crate) const HINT: &str = "hint";
 /// An agent on its way out holds the others up for microseconds; this is far longer.
 const ENTER_TRIES: u32 = 50;
 const ENTER_PAUSE: Duration = Duration::from_millis(2);
+
+/// An agent has a handful of keys.
+const MAX_KEYS_HELD: usize = 4096;
 
 /// Nobody holds the lock of the token file for longer than a write to a tmpfs takes.
 const FILE_TRIES: u32 = 100;
@@ -67,7 +75,7 @@ pub(crate) enum Left {
 #[derive(Debug)]
 pub(crate) struct Presence {
     session: String,
-    _own: FileLock,
+    own: FileLock,
     _among_users: FileLock,
 }
 
@@ -124,7 +132,7 @@ impl Runtime {
             return Ok(None);
         }
         Ok(locks?.map(|(among_users, own)| {
-            let presence = Presence { session: session.to_owned(), _own: own, _among_users: among_users };
+            let presence = Presence { session: session.to_owned(), own, _among_users: among_users };
             (runtime, presence)
         }))
     }
@@ -135,8 +143,7 @@ impl Runtime {
     /// [`DirectoryError`].
     pub(crate) fn sweep(&self) -> Result<(), DirectoryError> {
         for name in self.agents.names()? {
-            let session = name.strip_suffix(LOCK).filter(|_| ![USERS, MINT, FILE].contains(&name.as_str()));
-            let Some(session) = session else { continue };
+            let Some(session) = session_of(&name) else { continue };
             if try_lock(&self.agents, &name, FlockArg::LockExclusiveNonblock)?.is_some() {
                 self.remove_session(session)?;
             }
@@ -150,6 +157,26 @@ impl Runtime {
     /// [`DirectoryError`].
     pub(crate) fn try_lock_mint(&self) -> Result<Option<FileLock>, DirectoryError> {
         try_lock(&self.agents, MINT, FlockArg::LockExclusiveNonblock)
+    }
+
+    /// The lock of whoever derives a key; `None` while somebody else does.
+    ///
+    /// # Errors
+    /// [`DirectoryError`].
+    pub(crate) fn try_lock_derivation(&self) -> Result<Option<FileLock>, DirectoryError> {
+        try_lock(&self.agents, DERIVATION, FlockArg::LockExclusiveNonblock)
+    }
+
+    /// The ids of the keys that living agents have, in hexadecimal. Best effort: one that cannot be asked has none.
+    pub(crate) fn keys_held(&self) -> Vec<String> {
+        let lives = |name: &String| {
+            session_of(name).is_some()
+                && matches!(try_lock(&self.agents, name, FlockArg::LockSharedNonblock), Ok(None))
+        };
+        let names = self.agents.names().unwrap_or_default();
+        let files = names.iter().filter(|name| lives(name)).map(|name| self.agents.read(name, MAX_KEYS_HELD));
+        let texts = files.filter_map(|file| String::from_utf8(file.ok()??).ok());
+        texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
     }
 
     /// The lock of the token file.
@@ -230,6 +257,23 @@ impl Runtime {
         self.agents.remove(&format!("{session}{SOCKET}"))?;
         self.agents.remove(&format!("{session}{LOCK}"))
     }
+}
+
+impl Presence {
+    /// Tells the user's other agents which keys this one has: by their ids alone, in the file it holds the lock of.
+    ///
+    /// # Errors
+    /// As of write(2).
+    pub(crate) fn tell_keys<'k>(&self, keys: impl Iterator<Item = &'k KeyId>) -> io::Result<()> {
+        let text: String = keys.map(|key| key.to_hexadecimal() + "\n").collect();
+        self.own.set_len(0)?;
+        self.own.write_all_at(text.as_bytes(), 0)
+    }
+}
+
+/// The session that an agent holds this lock for.
+fn session_of(name: &str) -> Option<&str> {
+    name.strip_suffix(LOCK).filter(|_| ![USERS, MINT, FILE, DERIVATION].contains(&name))
 }
 
 /// Takes a lock without waiting; `None` while somebody else holds it.

@@ -6,32 +6,34 @@ use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use super::Stay;
 use super::answer::View;
 use super::events::{Source, Watch};
 use super::freshness::Freshness;
 use super::job::{Done, Job, Kind, TokenJob};
-use super::linger::{self, Lingering, Look};
+use super::lifetime::Lifetime;
 use super::link::{Link, Outcome, Ticket};
 use super::peer::PeerId;
 use super::peers::Peers;
 use super::report::{self, Report, Word};
-use super::requests::{Identity, Means, Reply, Requests};
+use super::requests::{Answer, Identity, Means, Reply, Requests, Wish};
 use super::schedule::{self, Task};
 use super::start::{self, Started};
 use super::token_file;
 use super::verdict::Verdict;
-use crate::clock::Now;
+use crate::clock::{self, Now};
 use crate::log::Level;
-use crate::protocol::{Failure, FailureKind};
+use crate::protocol::{Failure, FailureKind, Heeded};
+use crate::store::PassphraseKey;
 
 /// How long the store is waited for before the login is told that it cannot be read: less than the module waits.
 const FIRST_LOOK: Duration = Duration::from_millis(200);
 
 /// The whole program.
-pub(super) fn main() -> ExitCode {
+pub(super) fn main(stay: Stay) -> ExitCode {
     let Ok((lifeline, report)) = start::take_over_standard_streams() else { return ExitCode::FAILURE };
-    match start::start(lifeline) {
-        Ok(Some(started)) => Agent::new(started, report).run(),
+    match start::start(lifeline, stay) {
+        Ok(Some(started)) => Agent::new(started, report, stay).run(),
         Ok(None) => ExitCode::SUCCESS,
         Err(code) => {
             report.fail(code);
@@ -62,19 +64,19 @@ struct Agent {
     spread: u8,
     last_attempt: Option<Duration>,
     next_task: Option<(Duration, Task)>,
-    /// The login is over; what it left running is not.
-    lingering: Option<Lingering>,
+    lifetime: Lifetime,
     /// When the token in the file ends, if one is there.
     file_ends: Option<Duration>,
 }
 
 impl Agent {
-    fn new(mut own: Started, report: Report) -> Self {
+    fn new(mut own: Started, report: Report, stay: Stay) -> Self {
         let mut spread = [0];
         let _ = getrandom::fill(&mut spread);
         let [spread] = spread;
         let uid = own.runtime.places.uid();
-        let identity = Identity { session: own.session.clone(), user: own.user.clone() };
+        let lifetime = Lifetime::begin(stay, uid, &own.session, clock::boot_time());
+        let identity = Identity { session: own.session.clone(), user: own.user.clone(), ends: stay.into() };
         Self {
             link: Link::new(std::mem::take(&mut own.message)),
             requests: Requests::new(identity),
@@ -86,7 +88,7 @@ impl Agent {
             spread,
             last_attempt: None,
             next_task: None,
-            lingering: None,
+            lifetime,
             file_ends: None,
         }
     }
@@ -117,8 +119,10 @@ impl Agent {
     fn turn(&mut self) -> ControlFlow<()> {
         let before = Now::read();
         self.advance(before);
-        if self.has_lingered_enough(before.boot) {
-            return ControlFlow::Break(());
+        self.heed(before)?;
+        let policy = || View::of(&self.own.runtime, before).book.linger;
+        if let Some(text) = self.lifetime.look(policy, before.boot)? {
+            self.own.log.line(Level::Info, &text);
         }
         let Ok(events) = self.watch().wait(self.time_left(Now::read().boot)) else {
             return ControlFlow::Break(());
@@ -143,7 +147,7 @@ impl Agent {
 
     fn watch(&self) -> Watch<'_> {
         let mut watch = Watch::default();
-        if self.lingering.is_none() {
+        if self.lifetime.is_login() {
             watch.add_input(Source::Lifeline, &self.own.lifeline);
         }
         watch.add_input(Source::Signal, &self.own.signals);
@@ -174,8 +178,7 @@ impl Agent {
         let peers = self.peers.deadline();
         let task = self.next_task.map(|(at, _)| at);
         let (link, requests) = (self.link.deadline(), self.requests.deadline());
-        let lingering = self.lingering.as_ref().map(Lingering::deadline);
-        [telling, peers, task, self.file_ends, link, requests, lingering]
+        [telling, peers, task, self.file_ends, link, requests, self.lifetime.deadline()]
             .into_iter()
             .flatten()
             .min()
@@ -188,31 +191,21 @@ impl Agent {
         if !matches!((&self.own.lifeline).read(&mut [0]), Ok(0)) {
             return ControlFlow::Break(());
         }
-        let policy = View::of(&self.own.runtime, now).book.linger;
-        self.lingering = Lingering::begin(policy, now.boot);
-        if self.lingering.is_some() && self.is_needed() {
-            return ControlFlow::Continue(());
-        }
-        ControlFlow::Break(())
+        self.lifetime.linger(View::of(&self.own.runtime, now).book.linger, now.boot)
     }
 
-    fn has_lingered_enough(&mut self, now: Duration) -> bool {
-        let Some(lingering) = &mut self.lingering else { return false };
-        if lingering.is_over(now) {
-            return true;
+    /// Does what only the agent itself can do for a client.
+    fn heed(&mut self, now: Now) -> ControlFlow<()> {
+        for (peer, wish) in self.requests.take_wishes() {
+            let heeded = wish == Wish::Stop
+                || matches!(wish, Wish::Stay(pid) if self.lifetime.stay_for(pid, now.boot));
+            let reply = if heeded { Ok(Answer::Heeded(Heeded {})) } else { Err(not_there()) };
+            self.reply(peer, reply, now);
+            if wish == Wish::Stop {
+                return ControlFlow::Break(());
+            }
         }
-        let Some(look) = lingering.is_due(now) else { return false };
-        let needed = self.is_needed();
-        if needed && look == Look::First {
-            let text =
-                format!("session {} has ended; what it left running keeps its token", self.own.session);
-            self.own.log.line(Level::Info, &text);
-        }
-        !needed
-    }
-
-    fn is_needed(&self) -> bool {
-        linger::is_anybody_there(self.own.runtime.places.uid(), &self.own.session)
+        ControlFlow::Continue(())
     }
 
     /// What can be done without waiting.
@@ -222,6 +215,7 @@ impl Agent {
         self.serve_peers(now);
         self.peers.drop_late(now.boot);
         self.do_what_is_due(now);
+        self.requests.advance(&mut means(&self.own, &mut self.link, now));
         for (ticket, outcome) in self.link.progress(now.boot) {
             self.is_restless = true;
             self.finished(ticket, &outcome, now);
@@ -278,6 +272,9 @@ impl Agent {
     }
 
     fn finished(&mut self, ticket: Ticket, outcome: &Outcome, now: Now) {
+        if let Ok(Done::Unlocked(Ok(unlock))) = outcome {
+            self.keep(&unlock.keys);
+        }
         self.reschedule(now);
         match self.telling {
             Telling::First { look, .. } if look == ticket => self.tell_first(outcome, now),
@@ -287,6 +284,15 @@ impl Agent {
         let mut means = means(&self.own, &mut self.link, now);
         let replies = self.requests.finished(ticket, outcome, &mut means);
         self.reply_all(replies, now);
+    }
+
+    /// Keeps the keys of an unlock, in memory alone, and lets the user's other agents know that it has them.
+    fn keep(&mut self, keys: &[PassphraseKey]) {
+        self.link.keep(keys);
+        self.own.held.unlock(keys);
+        if let Err(error) = self.own.presence.tell_keys(self.own.held.ids()) {
+            self.own.log.line(Level::Error, &format!("cannot tell other agents of an unlock: {error}"));
+        }
     }
 
     fn tell_first(&mut self, outcome: &Outcome, now: Now) {
@@ -307,7 +313,8 @@ impl Agent {
         if verdict.word == Word::Ready && verdict.hint.is_none() {
             report::forget_hint(&self.own.runtime.agents);
         }
-        let account = view.book.default_account.clone();
+        let default = view.book.find(None).filter(|entry| self.own.held.opens(entry));
+        let account = default.map(|entry| entry.name.clone());
         self.report.say(verdict.word, hint);
         match account.filter(|_| verdict.is_worth_waiting) {
             Some(account) => {
@@ -343,7 +350,7 @@ impl Agent {
     fn reschedule(&mut self, now: Now) {
         let view = View::of(&self.own.runtime, now);
         let setback = view.setback();
-        let standing = view.standing(setback.as_ref());
+        let standing = view.standing(setback.as_ref(), &self.own.held);
         self.next_task = schedule::next(standing, self.last_attempt, self.spread, now.boot);
         // Kept when the token is found to have ended: the file is still to be seen to.
         self.file_ends = view.session_token().map(|token| token.ends).or(self.file_ends);
@@ -381,7 +388,15 @@ impl Agent {
 }
 
 fn means<'a>(own: &'a Started, link: &'a mut Link, now: Now) -> Means<'a> {
-    Means { runtime: &own.runtime, link, now }
+    Means { runtime: &own.runtime, held: &own.held, link, now }
+}
+
+fn not_there() -> Failure {
+    Failure {
+        error: "that process is not there, or too many others are".into(),
+        info: Some("run 'iam-session start' in a shell".into()),
+        kind: FailureKind::Failed,
+    }
 }
 
 fn renewal(account: String) -> Job {

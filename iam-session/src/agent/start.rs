@@ -10,10 +10,12 @@ use std::path::Path;
 
 use nix::sys::inotify::Inotify;
 use nix::sys::signalfd::SignalFd;
-use nix::unistd::{dup2_stdin, dup2_stdout, geteuid};
+use nix::unistd::{dup2_stdin, dup2_stdout, geteuid, setsid};
 use zeroize::Zeroizing;
 
+use super::Stay;
 use super::events;
+use super::held::Held;
 use super::message::{HintPolicy, Message};
 use super::report::{Code, Report};
 use super::runtime::{Presence, Runtime};
@@ -26,6 +28,7 @@ pub(super) struct Started {
     pub(super) session: String,
     pub(super) user: String,
     pub(super) hints: HintPolicy,
+    pub(super) held: Held,
     /// As the module sent it: for the mints.
     pub(super) message: Zeroizing<Vec<u8>>,
     pub(super) lifeline: File,
@@ -49,8 +52,12 @@ pub(super) fn take_over_standard_streams() -> io::Result<(File, Report)> {
 }
 
 /// Starts, or says why not. `Ok(None)`: the login ended before it began.
-pub(super) fn start(mut lifeline: File) -> Result<Option<Started>, Code> {
+pub(super) fn start(mut lifeline: File, stay: Stay) -> Result<Option<Started>, Code> {
     harden().map_err(|_| Code::Harden)?;
+    if stay != Stay::WithLogin {
+        // The module has done that for its agents. Without it a Ctrl-C at the terminal would be for this one too.
+        setsid().map_err(|_| Code::Harden)?;
+    }
     let message = match Message::read(&mut lifeline) {
         Ok(message) => message,
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
@@ -67,6 +74,9 @@ pub(super) fn start(mut lifeline: File) -> Result<Option<Started>, Code> {
         log.line(Level::Error, &error.to_string());
         Code::Runtime
     })?;
+    let held = Held::of(&message.keys);
+    // Without it other agents take a record for closed that only this one opens: a nuisance, not a reason to fail.
+    let _ = presence.tell_keys(held.ids());
     // What cannot be swept is somebody's who lives, or in nobody's way.
     let _ = runtime.sweep();
     let socket = runtime.places.socket(&session);
@@ -78,6 +88,7 @@ pub(super) fn start(mut lifeline: File) -> Result<Option<Started>, Code> {
         session,
         user: message.user,
         hints: message.hints,
+        held,
         message: bytes,
         lifeline,
         signals,

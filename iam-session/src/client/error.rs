@@ -62,7 +62,7 @@ pub enum ClientError {
 impl ClientError {
     fn hint(&self) -> &'static str {
         match self {
-            Self::NoAgent => "log in again to start one",
+            Self::NoAgent => "log in again, or start one here: eval \"$(iam-session start)\"",
             Self::Dead { .. } => "its login has ended: log in again",
             Self::Foreign { .. } => "unset IAM_SESSION_SOCK and log in again",
             Self::Connect { .. } => "log in again",

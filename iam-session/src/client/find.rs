@@ -56,7 +56,7 @@ impl Places {
 }
 
 /// The agents' sockets in `directory`, if it is the user's and nobody else's.
-fn sockets(directory: &Path, uid: u32) -> Vec<PathBuf> {
+pub(crate) fn sockets(directory: &Path, uid: u32) -> Vec<PathBuf> {
     let private = fs::symlink_metadata(directory)
         .is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == uid && metadata.mode() & 0o077 == 0);
     let entries = if private { fs::read_dir(directory).ok() } else { None };

@@ -24,7 +24,8 @@ use crate::client::{Agent, Places};
 use crate::config::{Providers, Site};
 use crate::helper::Helper;
 use crate::paths::{HELPER, SITE_CONFIG};
-use crate::protocol::{Enrolled, FailureKind, Request, Status};
+use crate::protocol::{Enrolled, Failure, FailureKind, Request, Sealing, Status};
+use crate::store::StoreError;
 
 /// Enrol with an issuer, once, with a browser on any device.
 #[derive(Debug, Default, Parser)]
@@ -61,6 +62,9 @@ fn enroll(args: &EnrollArgs, report: Report) -> Outcome {
     // The agent first: without one, nothing must be registered that nobody will keep.
     let mut agent = Agent::find(&Places::of_environment())?;
     let status: Status = agent.ask(&Request::Status {})?;
+    if status.sealing == Sealing::Nothing {
+        return Err(Failure::from(StoreError::NoSealingKey).into());
+    }
     let provider = provider::choose(args.issuer.as_deref(), &providers, &site)?;
     let plan = Plan::new(args, provider, &site, &status, env::var_os("X509_CERT_DIR"))?;
 

@@ -85,7 +85,7 @@ fn default_account(status: &Status) -> Option<&Account> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::protocol::{Failure, LastError};
+    use crate::protocol::{End, Failure, LastError, Sealing};
     use crate::scope::ScopeSet;
 
     /// 2026-11-24T01:23:31Z.
@@ -114,6 +114,9 @@ pub(super) mod tests {
             trouble: None,
             default_account: accounts.first().map(|account| account.name.clone()),
             accounts,
+            locked: Vec::new(),
+            sealing: Sealing::Node,
+            ends: End::Login,
         }
     }
 

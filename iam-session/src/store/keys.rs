@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
 
 use super::crypto::KEY;
@@ -12,9 +13,16 @@ use super::slot::Origin;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct KeyId(pub [u8; 8]);
 
+impl KeyId {
+    /// As it is written.
+    pub fn to_hexadecimal(&self) -> String {
+        HEXLOWER.encode(&self.0)
+    }
+}
+
 impl fmt::Debug for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&data_encoding::HEXLOWER.encode(&self.0))
+        f.write_str(&self.to_hexadecimal())
     }
 }
 

@@ -202,7 +202,10 @@ pub(super) mod tests {
         let salt = std::array::from_fn(|at| u8::try_from(at).unwrap());
         let derivation = Derivation::new(salt, MEMORY, PASSES, LANES).unwrap();
         let key = derivation.derive(&Secret::new("correct horse battery".into())).unwrap();
-        assert_eq!(HEXLOWER.encode(&*key.key.key), "904b42492da04031a468a6d1d51689848c15e5c88d8587b0186dce574b8c4bcc");
+        assert_eq!(
+            HEXLOWER.encode(&*key.key.key),
+            "904b42492da04031a468a6d1d51689848c15e5c88d8587b0186dce574b8c4bcc"
+        );
         assert_eq!(HEXLOWER.encode(&key.key.id.0), "5431a400fa6db267");
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::crypto::{self, KEY, SecretKey};
+use super::crypto::{self, SecretKey};
 use super::error::StoreError;
 use super::format::{self, Header, Parsed};
 use super::keys::{KeyId, Keyring, SealingKey};
@@ -88,18 +88,20 @@ impl Cover {
     /// # Errors
     /// [`StoreError`]: of another user, damaged, of a later version.
     pub fn read(file: &[u8], path: &Path, uid: u32) -> Result<Self, StoreError> {
-        let header = own(format::parse(file, path)?, path, uid)?.header;
-        let origins: Vec<Origin> =
-            header.slots.iter().filter_map(Slot::known).map(|slot| slot.origin).collect();
-        let derivations = origins.iter().filter_map(|origin| match origin {
+        Ok(Self::of(&own(format::parse(file, path)?, path, uid)?.header))
+    }
+
+    fn of(header: &Header) -> Self {
+        let origins = || header.slots.iter().filter_map(Slot::known).map(|slot| slot.origin);
+        let derivations = origins().filter_map(|origin| match origin {
             Origin::Node(_) => None,
-            Origin::Passphrase(derivation) => Some(*derivation),
+            Origin::Passphrase(derivation) => Some(derivation),
         });
-        Ok(Self {
+        Self {
             id: header.record_id,
+            keys: origins().map(Origin::key_id).collect(),
             derivations: derivations.collect(),
-            keys: origins.into_iter().map(Origin::key_id).collect(),
-        })
+        }
     }
 }
 
@@ -177,6 +179,11 @@ impl Opened {
         self.header.record_id
     }
 
+    /// What its file says of it in clear.
+    pub fn cover(&self) -> Cover {
+        Cover::of(&self.header)
+    }
+
     /// How often it was written.
     pub fn generation(&self) -> u64 {
         self.header.generation
@@ -195,13 +202,11 @@ impl Opened {
 /// Why none of the keys opens it.
 fn closed(header: &Header, path: &Path) -> StoreError {
     let path = path.to_owned();
-    let origins: Vec<Origin> = header.slots.iter().filter_map(Slot::known).map(|slot| slot.origin).collect();
-    if origins.iter().any(|origin| matches!(origin, Origin::Passphrase(_))) {
-        StoreError::Locked { path }
-    } else if origins.is_empty() {
-        StoreError::UnknownVersion { path }
-    } else {
-        StoreError::NoKey { path }
+    let Cover { keys, derivations, .. } = Cover::of(header);
+    match (keys.is_empty(), derivations.is_empty()) {
+        (true, _) => StoreError::UnknownVersion { path },
+        (false, true) => StoreError::NoKey { path },
+        (false, false) => StoreError::Locked { path },
     }
 }
 

@@ -8,7 +8,7 @@ use super::token::not_allowed;
 use crate::agent::book::Entry;
 use crate::protocol::Failure;
 use crate::scope::ScopeSet;
-use crate::store::{Opened, Store, StoreError};
+use crate::store::{Cover, KeyId, Opened, Store, StoreError};
 
 impl Mint {
     pub(super) fn store(&self, policy: &Policy) -> Result<Option<Store>, StoreError> {
@@ -19,11 +19,15 @@ impl Mint {
         let path = store.record_path(account);
         Opened::open(&store.read_record(account)?, &path, self.message.uid, &self.message.keys)
     }
+
+    pub(super) fn cover(&self, store: &Store, account: &str) -> Result<Cover, StoreError> {
+        Cover::read(&store.read_record(account)?, &store.record_path(account), self.message.uid)
+    }
 }
 
 /// As the book shows an account whose record opens.
 pub(super) fn entry(name: &str, opened: &Opened, policy: &Policy) -> Entry {
-    let record = &opened.record;
+    let (record, cover) = (&opened.record, opened.cover());
     let allowed = policy.allows(&record.issuer);
     Entry {
         name: name.to_owned(),
@@ -34,19 +38,29 @@ pub(super) fn entry(name: &str, opened: &Opened, policy: &Policy) -> Entry {
         session_scope: policy.session_scope(&record.issuer, &record.scope),
         enrollment_ends_at: record.refresh_token_expires_at,
         trouble: (!allowed).then(|| not_allowed(&record.issuer)),
+        enrolled_at: Some(record.enrolled_at),
+        has_passphrase: !cover.derivations.is_empty(),
+        keys: hexadecimal(&cover.keys),
     }
 }
 
+fn hexadecimal(keys: &[KeyId]) -> Vec<String> {
+    keys.iter().map(KeyId::to_hexadecimal).collect()
+}
+
 /// As the book shows one whose record does not.
-pub(super) fn closed_entry(name: &str, trouble: StoreError) -> Entry {
+pub(super) fn closed_entry(name: &str, cover: Option<&Cover>, trouble: StoreError) -> Entry {
     Entry {
         name: name.to_owned(),
         issuer: String::new(),
-        record_id: String::new(),
+        record_id: cover.map(|cover| HEXLOWER.encode(&cover.id)).unwrap_or_default(),
         subject: None,
         scope: ScopeSet::default(),
         session_scope: ScopeSet::default(),
         enrollment_ends_at: None,
         trouble: Some(Failure::from(trouble)),
+        enrolled_at: None,
+        has_passphrase: cover.is_some_and(|cover| !cover.derivations.is_empty()),
+        keys: cover.map(|cover| hexadecimal(&cover.keys)).unwrap_or_default(),
     }
 }

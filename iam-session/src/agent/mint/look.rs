@@ -1,14 +1,17 @@
 //! Looks which accounts there are and whether a good token is at hand; asks no issuer. Touches store, cache,
 //! book and token file.
 
+use data_encoding::HEXLOWER;
+
 use super::Mint;
 use super::account::{closed_entry, entry};
 use super::policy::Policy;
+use super::token::not_allowed;
 use crate::agent::book::{Book, Entry};
 use crate::agent::cache::CachedToken;
 use crate::clock::Now;
 use crate::protocol::Failure;
-use crate::store::{Opened, SessionToken, Store};
+use crate::store::{Cover, Opened, SessionToken, Store, StoreError};
 
 impl Mint {
     /// Writes the book and, where a good session token is at hand, the token file.
@@ -35,25 +38,44 @@ impl Mint {
             Ok(names) => names,
             Err(error) => return Book { trouble: Some(Failure::from(error)), ..Book::default() },
         };
-        let mut enrolled = Vec::new();
         let mut entries = Vec::new();
         for name in names {
             match self.open(store, &name) {
                 Ok(opened) => {
                     let entry = entry(&name, &opened, policy);
                     self.unseal_token(store, &name, &opened, &entry);
-                    enrolled.push((opened.record.enrolled_at, name));
                     entries.push(entry);
                 }
-                Err(error) => entries.push(closed_entry(&name, error)),
+                Err(error) => entries.push(self.closed(store, &name, error, policy)),
             }
         }
         let is_there = |wanted: &&str| entries.iter().any(|entry| entry.name == **wanted);
         let preferred = policy.preferred_accounts().find(is_there).map(str::to_owned);
         // Else the one that was enrolled first: what works does not change when another is added.
-        let first = || enrolled.into_iter().min().map(|(_, name)| name);
+        let opened = || entries.iter().filter_map(|entry| Some((entry.enrolled_at?, entry.name.clone())));
+        let first = || opened().min().map(|(_, name)| name);
         let any = || entries.first().map(|entry| entry.name.clone());
         Book { default_account: preferred.or_else(first).or_else(any), entries, ..Book::default() }
+    }
+
+    /// A record that this mint cannot open. The book is shared: where another agent of the user lives that can, what
+    /// that one wrote stays.
+    fn closed(&self, store: &Store, name: &str, error: StoreError, policy: &Policy) -> Entry {
+        let cover = self.cover(store, name).ok();
+        let others = cover.as_ref().and_then(|cover| self.entry_of_others(name, cover));
+        let Some(mut entry) = others else { return closed_entry(name, cover.as_ref(), error) };
+        entry.session_scope = policy.session_scope(&entry.issuer, &entry.scope);
+        entry.trouble = (!policy.allows(&entry.issuer)).then(|| not_allowed(&entry.issuer));
+        entry
+    }
+
+    fn entry_of_others(&self, name: &str, cover: &Cover) -> Option<Entry> {
+        let book = Book::read(&self.runtime.agents)?;
+        let same =
+            |entry: &&Entry| entry.record_id == HEXLOWER.encode(&cover.id) && entry.enrolled_at.is_some();
+        let entry = book.find(Some(name)).filter(same)?;
+        let held = self.runtime.keys_held();
+        cover.keys.iter().any(|key| held.contains(&key.to_hexadecimal())).then(|| entry.clone())
     }
 
     /// Puts the session token that lies sealed beside the record into the cache, unless it has a younger one.

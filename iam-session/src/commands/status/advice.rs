@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::default_account;
 use crate::client::Places;
 use crate::paths::{ENV_SOCKET, ENV_TOKEN_FILE};
-use crate::protocol::{Account, Status};
+use crate::protocol::{Account, Sealing, Status};
 use crate::secret::Secret;
 use crate::text::duration;
 
@@ -20,7 +20,13 @@ const ENDS_SOON: u64 = 7 * 24 * 60 * 60;
 /// The one thing to do next.
 pub(super) fn next(status: &Status, now: u64) -> String {
     let Some(account) = default_account(status).or(status.accounts.first()) else {
-        return "run 'iam-session enroll'".to_owned();
+        return match status.sealing {
+            Sealing::Nothing => {
+                "choose a passphrase with 'iam-session unlock', then run 'iam-session enroll'"
+            }
+            _ => "run 'iam-session enroll'",
+        }
+        .to_owned();
     };
     if let Some(info) = status.trouble.as_ref().and_then(|trouble| trouble.info.as_ref()) {
         return info.clone();
@@ -106,6 +112,8 @@ mod tests {
     #[test]
     fn the_next_thing_follows_from_what_is_wrong() {
         assert_eq!(next(&status(vec![]), NOW), "run 'iam-session enroll'");
+        let keyless = Status { sealing: Sealing::Nothing, ..status(vec![]) };
+        assert!(next(&keyless, NOW).starts_with("choose a passphrase with 'iam-session unlock'"));
         assert_eq!(next(&status(vec![account("wlcg")]), NOW), "nothing: all is well");
         let mut late = account("wlcg");
         late.enrollment_ends_at = Some(NOW + 60);

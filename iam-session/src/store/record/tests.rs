@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::issuer::wire::ClientAuth;
+use crate::store::crypto::KEY;
 use crate::store::passphrase::tests::cheap;
 use crate::store::{PassphraseKey, SessionToken, UserKey};
 
@@ -166,13 +167,15 @@ fn a_record_that_is_sealed_again_keeps_its_slots() {
     let keys = unlocked(vec![], vec![passphrase(1, "correct")]);
     let mut opened = Opened::open(&sealed_under_passphrase(), &path(), UID, &keys).unwrap();
     let owner = Owner { record_id: &opened.id(), uid: UID };
-    opened.header.slots.push(Slot::Key(
-        KeySlot::wrap(&opened.data_key, owner, SealingKey::Node(&key(1))).unwrap(),
-    ));
+    opened
+        .header
+        .slots
+        .push(Slot::Key(KeySlot::wrap(&opened.data_key, owner, SealingKey::Node(&key(1))).unwrap()));
     opened.header.slots.push(Slot::Other { kind: 77, body: vec![1, 2, 3] });
     let file = opened.seal(&path()).unwrap();
     // Either key opens it, and rotation needs but one.
-    let again = Opened::open(&file, &path(), UID, &Keyring::new(vec![key(1)])).unwrap().seal(&path()).unwrap();
+    let again =
+        Opened::open(&file, &path(), UID, &Keyring::new(vec![key(1)])).unwrap().seal(&path()).unwrap();
     let last = Opened::open(&again, &path(), UID, &keys).unwrap();
     assert_eq!((last.generation(), last.header.slots), (3, opened.header.slots));
 }

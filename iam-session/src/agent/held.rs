@@ -1,0 +1,78 @@
+//! Which keys this agent has, by their ids: what it can mint by itself, and what waits for a passphrase. Pure.
+
+use super::book::{Book, Entry};
+use crate::protocol::Sealing;
+use crate::store::{KeyId, Keyring, PassphraseKey};
+
+/// The ids of an agent's keys. The keys themselves are the mint's.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    node: Vec<KeyId>,
+    passphrase: Vec<KeyId>,
+}
+
+impl Held {
+    /// Those that came with the lifeline.
+    pub(super) fn of(keys: &Keyring) -> Self {
+        Self { node: keys.node().map(|key| key.id).collect(), passphrase: Vec::new() }
+    }
+
+    /// Those of an unlock, in the place of those of any before.
+    pub(super) fn unlock(&mut self, keys: &[PassphraseKey]) {
+        self.passphrase = keys.iter().map(|key| key.key.id).collect();
+    }
+
+    /// All of them.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &KeyId> {
+        self.node.iter().chain(&self.passphrase)
+    }
+
+    /// Whether a record is this agent's to open. The book is shared, and another agent may have opened it.
+    pub(super) fn opens(&self, entry: &Entry) -> bool {
+        // A book of an earlier version names no keys; then it is for the mint to find out.
+        entry.keys.is_empty() || self.ids().any(|id| entry.keys.contains(&id.to_hexadecimal()))
+    }
+
+    /// The accounts that wait for a passphrase.
+    pub(super) fn locked(&self, book: &Book) -> Vec<String> {
+        let locked = book.entries.iter().filter(|entry| entry.has_passphrase && !self.opens(entry));
+        locked.map(|entry| entry.name.clone()).collect()
+    }
+
+    /// What the next enrolment would be sealed with.
+    pub(super) fn sealing(&self) -> Sealing {
+        match (self.node.is_empty(), self.passphrase.is_empty()) {
+            (false, _) => Sealing::Node,
+            (true, false) => Sealing::Passphrase,
+            (true, true) => Sealing::Nothing,
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::book::tests::{book, entry};
+    use super::*;
+
+    pub(in crate::agent) fn held(node: &[u8], passphrase: &[u8]) -> Held {
+        let ids = |numbers: &[u8]| numbers.iter().map(|number| KeyId([*number; 8])).collect();
+        Held { node: ids(node), passphrase: ids(passphrase) }
+    }
+
+    #[test]
+    fn what_another_agent_has_opened_is_still_locked_to_this_one() {
+        let mut open_to_all = entry("a");
+        open_to_all.has_passphrase = true;
+        let book = book(vec![open_to_all, entry("b")]);
+        assert_eq!(held(&[], &[]).locked(&book), ["a"]);
+        assert_eq!(held(&[2], &[]).locked(&book), ["a"]);
+        assert!(held(&[1], &[]).locked(&book).is_empty() && held(&[], &[1]).locked(&book).is_empty());
+    }
+
+    #[test]
+    fn a_node_key_seals_before_a_passphrase() {
+        assert_eq!(held(&[1], &[2]).sealing(), Sealing::Node);
+        assert_eq!(held(&[], &[2]).sealing(), Sealing::Passphrase);
+        assert_eq!(held(&[], &[]).sealing(), Sealing::Nothing);
+    }
+}

@@ -1,0 +1,112 @@
+//! How long the agent stays: with its login or its shells, then with what either left running. Reads /proc.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use super::Stay;
+use super::linger::{self, Lingering, Look};
+use super::shells::Shells;
+use crate::config::Linger;
+use crate::protocol::End;
+
+/// What the agent stays for.
+pub(super) struct Lifetime {
+    uid: u32,
+    session: String,
+    state: State,
+}
+
+enum State {
+    /// The login, until the lifeline ends.
+    Login,
+    /// The shells that it was started in.
+    Shells(Shells),
+    /// What either has left running.
+    Lingering(Lingering),
+}
+
+impl Lifetime {
+    pub(super) fn begin(stay: Stay, uid: u32, session: &str, now: Duration) -> Self {
+        let state = match stay {
+            Stay::WithLogin => State::Login,
+            Stay::WithShell(pid) => State::Shells(Shells::begin(pid, now)),
+        };
+        Self { uid, session: session.to_owned(), state }
+    }
+
+    /// Whether the end of the lifeline is to be waited for.
+    pub(super) fn is_login(&self) -> bool {
+        matches!(self.state, State::Login)
+    }
+
+    /// When to look again, if something is to be looked at.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        match &self.state {
+            State::Login => None,
+            State::Shells(shells) => Some(shells.deadline()),
+            State::Lingering(lingering) => Some(lingering.deadline()),
+        }
+    }
+
+    /// Login or shells have ended: breaks off, unless they left something running that may keep its token.
+    pub(super) fn linger(&mut self, policy: Linger, now: Duration) -> ControlFlow<()> {
+        match Lingering::begin(policy, now) {
+            Some(lingering) if self.is_needed() => {
+                self.state = State::Lingering(lingering);
+                ControlFlow::Continue(())
+            }
+            _ => ControlFlow::Break(()),
+        }
+    }
+
+    /// Looks if it is time to, and breaks off where nothing is left to stay for. `Continue` with a text for the log,
+    /// if there is something to be said.
+    pub(super) fn look(
+        &mut self,
+        policy: impl FnOnce() -> Linger,
+        now: Duration,
+    ) -> ControlFlow<(), Option<String>> {
+        let look = match &mut self.state {
+            State::Login => None,
+            State::Shells(shells) => {
+                if shells.have_ended(now) {
+                    self.linger(policy(), now)?;
+                }
+                None
+            }
+            State::Lingering(lingering) if lingering.is_over(now) => return ControlFlow::Break(()),
+            State::Lingering(lingering) => lingering.is_due(now),
+        };
+        if look.is_some() && !self.is_needed() {
+            return ControlFlow::Break(());
+        }
+        let text = format!("session {} has ended; what it left running keeps its token", self.session);
+        ControlFlow::Continue((look == Some(Look::First)).then_some(text))
+    }
+
+    /// Stays for one more shell, if that lives.
+    pub(super) fn stay_for(&mut self, pid: u32, now: Duration) -> bool {
+        if let State::Shells(shells) = &mut self.state {
+            return shells.add(pid);
+        }
+        let mut shells = Shells::begin(pid, now);
+        let lives = shells.add(pid);
+        if lives {
+            self.state = State::Shells(shells);
+        }
+        lives
+    }
+
+    fn is_needed(&self) -> bool {
+        linger::is_anybody_there(self.uid, &self.session)
+    }
+}
+
+impl From<Stay> for End {
+    fn from(stay: Stay) -> Self {
+        match stay {
+            Stay::WithLogin => Self::Login,
+            Stay::WithShell(_) => Self::Shell,
+        }
+    }
+}

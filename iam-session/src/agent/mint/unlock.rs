@@ -1,0 +1,173 @@
+//! From a passphrase to the keys that open the store. Touches the store, which it only reads, a lock, and memory.
+//!
+//! It happens here and nowhere else: not in the agent, which must not be held up, and not in the command line,
+//! which a debugger may look into.
+
+use std::thread;
+use std::time::Duration;
+
+use super::Mint;
+use super::policy::Policy;
+use crate::agent::book::Book;
+use crate::agent::freshness::Freshness;
+use crate::agent::job::{Kind, TokenJob, Unlock};
+use crate::agent::runtime::FileLock;
+use crate::clock;
+use crate::protocol::{Failure, FailureKind, MIN_PASSPHRASE, Unlocked};
+use crate::secret::Secret;
+use crate::store::{Derivation, Keyring, Opened, PassphraseKey, Store, StoreError};
+
+/// Each takes time and memory; records that were enrolled together share one.
+const MAX_DERIVATIONS: usize = 4;
+/// Four of somebody else's derivations with the largest parameters there may be, and some.
+const PATIENCE: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(50);
+
+impl Mint {
+    /// Opens what `passphrase` opens; where nothing is sealed under one, what is enrolled next will be.
+    pub(super) fn unlock(&mut self, passphrase: &Secret) -> Result<Unlock, Failure> {
+        let policy = Policy::load(&self.message)?;
+        let keys = self.keys_of(passphrase, &policy)?;
+        self.message.keys.unlock(keys);
+        let book = self.look_with(&policy);
+        self.publish_book(&book);
+        self.publish_file(&book);
+        let trouble = self.session_token(&book).err();
+        let open = book.entries.iter().filter(|entry| entry.trouble.is_none());
+        Ok(Unlock {
+            keys: self.message.keys.passphrase().map(PassphraseKey::duplicate).collect(),
+            answer: Unlocked {
+                accounts: open.map(|entry| entry.name.clone()).collect(),
+                token_file: self.runtime.places.token_file().display().to_string(),
+                trouble,
+            },
+        })
+    }
+
+    fn keys_of(&self, passphrase: &Secret, policy: &Policy) -> Result<Vec<PassphraseKey>, Failure> {
+        let store = self.store(policy)?;
+        let sealed = store.as_ref().map(|store| self.sealed(store)).transpose()?.unwrap_or_default();
+        let _alone = self.lock_derivation()?;
+        match store.filter(|_| !sealed.is_empty()) {
+            Some(store) => self.try_all(passphrase, &store, &sealed),
+            None => self.begin_with(passphrase).map(|key| vec![key]),
+        }
+    }
+
+    /// The accounts that are sealed under a passphrase. What is damaged is told by `status`.
+    fn sealed(&self, store: &Store) -> Result<Vec<(String, Vec<Derivation>)>, StoreError> {
+        let cover = |name: String| {
+            let derivations = self.cover(store, &name).ok()?.derivations;
+            (!derivations.is_empty()).then_some((name, derivations))
+        };
+        Ok(store.accounts()?.into_iter().filter_map(cover).collect())
+    }
+
+    /// The keys from before that are still of use, and those that the passphrase gives.
+    fn try_all(
+        &self,
+        passphrase: &Secret,
+        store: &Store,
+        sealed: &[(String, Vec<Derivation>)],
+    ) -> Result<Vec<PassphraseKey>, Failure> {
+        let mut derivations: Vec<Derivation> = Vec::new();
+        for derivation in sealed.iter().flat_map(|(_, derivations)| derivations) {
+            if !derivations.contains(derivation) && derivations.len() < MAX_DERIVATIONS {
+                derivations.push(*derivation);
+            }
+        }
+        let mut keys: Vec<PassphraseKey> =
+            self.message.keys.passphrase().map(PassphraseKey::duplicate).collect();
+        let mut is_right = false;
+        for derivation in derivations {
+            let key = derivation.derive(passphrase).ok_or_else(no_memory)?;
+            if self.opens_any(store, sealed, &key) {
+                is_right = true;
+                keys.retain(|former| former.key.id != key.key.id);
+                keys.push(key);
+            }
+        }
+        let names: Vec<String> = sealed.iter().map(|(name, _)| format!("'{name}'")).collect();
+        is_right.then_some(keys).ok_or_else(|| wrong(&names.join(", ")))
+    }
+
+    fn opens_any(&self, store: &Store, sealed: &[(String, Vec<Derivation>)], key: &PassphraseKey) -> bool {
+        let mut keys = Keyring::default();
+        keys.unlock(vec![key.duplicate()]);
+        let opens = |name: &str| {
+            let file = store.read_record(name)?;
+            Opened::open(&file, &store.record_path(name), self.message.uid, &keys)
+        };
+        let derived = sealed.iter().filter(|(_, derivations)| derivations.contains(&key.derivation));
+        derived.into_iter().any(|(name, _)| opens(name).is_ok())
+    }
+
+    /// The first passphrase of a user who has none.
+    fn begin_with(&self, passphrase: &Secret) -> Result<PassphraseKey, Failure> {
+        if self.message.keys.node().next().is_some() {
+            return Err(Failure {
+                error: "nothing of yours is sealed under a passphrase".into(),
+                info: Some("on this host a login opens it by itself: see 'iam-session status'".into()),
+                kind: FailureKind::Failed,
+            });
+        }
+        if passphrase.expose().chars().count() < MIN_PASSPHRASE {
+            return Err(Failure {
+                error: "the passphrase is too short".into(),
+                info: Some(format!("choose one of {MIN_PASSPHRASE} characters or more")),
+                kind: FailureKind::Usage,
+            });
+        }
+        Derivation::fresh().and_then(|derivation| derivation.derive(passphrase)).ok_or_else(no_memory)
+    }
+
+    /// Waits for the other derivations of this user: one alone may take a quarter of a GiB.
+    fn lock_derivation(&self) -> Result<FileLock, Failure> {
+        let deadline = clock::boot_time() + PATIENCE;
+        loop {
+            let lock = self.runtime.try_lock_derivation().map_err(|error| Failure {
+                error: error.to_string(),
+                info: Some("log in again".into()),
+                kind: FailureKind::Failed,
+            })?;
+            match lock {
+                Some(lock) => return Ok(lock),
+                None if clock::boot_time() < deadline => thread::sleep(PAUSE),
+                None => {
+                    return Err(Failure {
+                        error: "another passphrase of yours is being tried".into(),
+                        info: Some("try again in a moment".into()),
+                        kind: FailureKind::Failed,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Sees to a token of the default account, so that the file is there when the user is told.
+    fn session_token(&mut self, book: &Book) -> Result<(), Failure> {
+        let Some(entry) = book.find(None) else { return Ok(()) };
+        if let Some(trouble) = &entry.trouble {
+            return Err(trouble.clone());
+        }
+        let job =
+            TokenJob { account: entry.name.clone(), kind: Kind::Session, freshness: Freshness::Valid(0) };
+        self.token(&job).map(|_| ())
+    }
+}
+
+fn wrong(accounts: &str) -> Failure {
+    Failure {
+        error: format!("the passphrase is wrong: it does not open {accounts}"),
+        info: Some("run 'iam-session unlock' to try again".into()),
+        kind: FailureKind::Locked,
+    }
+}
+
+fn no_memory() -> Failure {
+    Failure {
+        error: "there is not enough memory to derive a key from the passphrase".into(),
+        info: Some("free some, or raise the limit that 'ulimit -v' shows".into()),
+        kind: FailureKind::Failed,
+    }
+}

@@ -1,0 +1,109 @@
+//! Variables as the lines that a shell takes them from. Pure, but for `$SHELL`.
+
+use std::env;
+use std::ffi::OsStr;
+
+use clap::ValueEnum;
+
+/// A family of shells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    /// bash, dash, ksh, zsh
+    Sh,
+    /// csh, tcsh
+    Csh,
+    /// fish
+    Fish,
+}
+
+impl Shell {
+    /// The one asked for, or the user's own.
+    pub(crate) fn choose(asked: Option<Self>) -> Self {
+        asked.unwrap_or_else(|| Self::of(env::var_os("SHELL").as_deref()))
+    }
+
+    fn of(path: Option<&OsStr>) -> Self {
+        let path = path.unwrap_or_default().to_string_lossy();
+        match path.rsplit('/').next().unwrap_or_default() {
+            "fish" => Self::Fish,
+            name if name.ends_with("csh") => Self::Csh,
+            _ => Self::Sh,
+        }
+    }
+
+    /// Lines that set and export variables. Each ends with a semicolon: csh hands them to eval in one line.
+    pub(crate) fn export(self, variables: &[(&str, &str)]) -> String {
+        let line = |(name, value): &(&str, &str)| match self {
+            Self::Sh => format!("{name}={}; export {name};\n", quoted(value)),
+            Self::Csh => format!("setenv {name} {};\n", escaped(value)),
+            Self::Fish => format!("set -gx {name} {};\n", fish_quoted(value)),
+        };
+        variables.iter().map(line).collect()
+    }
+
+    /// Lines that forget variables.
+    pub(crate) fn unset(self, names: &[&str]) -> String {
+        let line = |name: &&str| match self {
+            Self::Sh => format!("unset {name};\n"),
+            Self::Csh => format!("unsetenv {name};\n"),
+            Self::Fish => format!("set -e {name};\n"),
+        };
+        names.iter().map(line).collect()
+    }
+}
+
+/// In single quotes nothing means anything but the quote itself.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// In csh's quotes `!` still means something; behind a backslash nothing does.
+fn escaped(text: &str) -> String {
+    let escape =
+        |c: char| if c.is_ascii_alphanumeric() || "/._-".contains(c) { vec![c] } else { vec!['\\', c] };
+    text.chars().flat_map(escape).collect()
+}
+
+/// In fish's single quotes the backslash escapes itself and the quote.
+fn fish_quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\\', r"\\").replace('\'', r"\'"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_users_own_shell_is_the_default() {
+        for (path, shell) in [
+            ("/bin/bash", Shell::Sh),
+            ("/usr/bin/tcsh", Shell::Csh),
+            ("/bin/csh", Shell::Csh),
+            ("/usr/bin/fish", Shell::Fish),
+            ("/opt/csh/zsh", Shell::Sh),
+            ("", Shell::Sh),
+        ] {
+            assert_eq!(Shell::of(Some(OsStr::new(path))), shell, "{path}");
+        }
+        assert_eq!(Shell::of(None), Shell::Sh);
+    }
+
+    #[test]
+    fn each_shell_gets_its_own_words() {
+        let export = |shell: Shell| shell.export(&[("A", "/x y/it's"), ("B", "1")]);
+        assert_eq!(export(Shell::Sh), "A='/x y/it'\\''s'; export A;\nB='1'; export B;\n");
+        assert_eq!(export(Shell::Csh), "setenv A /x\\ y/it\\'s;\nsetenv B 1;\n");
+        assert_eq!(export(Shell::Fish), "set -gx A '/x y/it\\'s';\nset -gx B '1';\n");
+        assert_eq!(Shell::Sh.unset(&["A", "B"]), "unset A;\nunset B;\n");
+        assert_eq!(Shell::Csh.unset(&["A"]), "unsetenv A;\n");
+        assert_eq!(Shell::Fish.unset(&["A"]), "set -e A;\n");
+    }
+
+    #[test]
+    fn nothing_in_a_value_is_a_command() {
+        let evil = "$(x)`x`;x\\'\"!*{~";
+        assert_eq!(quoted(evil), "'$(x)`x`;x\\'\\''\"!*{~'");
+        assert_eq!(escaped(evil), "\\$\\(x\\)\\`x\\`\\;x\\\\\\'\\\"\\!\\*\\{\\~");
+        assert_eq!(fish_quoted(evil), "'$(x)`x`;x\\\\\\'\"!*{~'");
+    }
+}

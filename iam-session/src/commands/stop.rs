@@ -1,0 +1,42 @@
+//! `iam-session stop`: ends the agent that `start` has started for this shell. Touches the agent's socket.
+
+use std::env;
+use std::path::PathBuf;
+
+use clap::Parser;
+use nix::unistd::geteuid;
+
+use super::shell::Shell;
+use crate::cli::{Exit, Outcome, print, warn};
+use crate::client::{Agent, ClientError};
+use crate::paths::{ENV_SESSION, ENV_SOCKET, ENV_TOKEN_FILE};
+use crate::protocol::{Failure, FailureKind, Heeded, Request};
+
+/// End the agent that 'iam-session start' started, and forget it: eval "$(iam-session stop)".
+#[derive(Debug, Default, Parser)]
+#[command(name = "stop", bin_name = "iam-session stop")]
+pub(crate) struct StopArgs {
+    /// Whose language to print; the default follows $SHELL
+    #[arg(long, value_enum, value_name = "SHELL")]
+    shell: Option<Shell>,
+}
+
+pub(crate) fn run(args: &StopArgs) -> Outcome {
+    let shell = Shell::choose(args.shell);
+    let path = env::var_os(ENV_SOCKET).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let path = path.ok_or_else(|| Failure {
+        error: format!("{ENV_SOCKET} is not set: this shell has no agent"),
+        info: Some("run it in the shell where you ran 'iam-session start'".into()),
+        kind: FailureKind::NoAgent,
+    })?;
+    match Agent::connect(&path, geteuid().as_raw()) {
+        Ok(mut agent) => {
+            agent.ask::<Heeded>(&Request::Stop {})?;
+            agent.wait_for_its_end();
+        }
+        Err(ClientError::Dead { .. }) => warn("the agent has ended already"),
+        Err(error) => return Err(error.into()),
+    }
+    print(shell.unset(&[ENV_TOKEN_FILE, ENV_SOCKET, ENV_SESSION]).as_bytes())?;
+    Ok(Exit::Done)
+}
