@@ -12,6 +12,8 @@ needed=(
     "/usr/sbin/sshd openssh-server openssh-server"
     "/usr/bin/ssh openssh-client openssh-clients"
     "/usr/bin/tmux tmux tmux"
+    "/usr/bin/tcsh tcsh tcsh"
+    "/usr/bin/fish fish fish"
     "/usr/bin/pamtester pamtester pamtester"
     "/usr/sbin/ip iproute2 iproute"
     "/usr/lib*/python3*/ensurepip/__init__.py python3-venv python3"

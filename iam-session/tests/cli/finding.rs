@@ -14,8 +14,10 @@ const TOKEN: &str = "{\"status\":\"success\",\"access_token\":\"t\",\"issuer\":\
 
 #[test]
 fn without_any_agent_the_user_is_told_to_log_in() {
-    let message = "no agent is running for you on this host; log in again to start one";
-    for arguments in [&["token"][..], &["status"], &[], &["forget", "a"], &["enroll", "https://i.example/"]] {
+    let message = "no agent is running for you on this host; log in again, or start one here: eval \"$(iam-session start)\"";
+    for arguments in
+        [&["token"][..], &["status"], &[], &["forget", "a"], &["unlock"], &["enroll", "https://i.example/"]]
+    {
         assert_eq!(run(without_socket(arguments)), failed(4, message), "{arguments:?}");
     }
 }

@@ -8,5 +8,6 @@ mod forget;
 mod linger;
 mod login;
 mod scene;
+mod standing;
 mod status;
 mod tokens;

@@ -77,29 +77,6 @@ fn an_enrolment_that_ends_soon_is_told_at_login() {
 }
 
 #[test]
-fn a_record_that_nothing_given_at_login_opens_is_locked() {
-    let scene = Scene::enrolled();
-    let record = "/home/alice/.local/state/iam-session/wlcg.cred";
-    // The type of the only slot: 48 bytes of fixed fields, then issuer and client id behind their lengths, and the
-    // number of slots.
-    let lock = "/mnt/tools/python/bin/python -c '
-import sys
-path = sys.argv[1]
-record = bytearray(open(path, \"rb\").read())
-at = 44
-for _ in range(2):
-    at += 2 + int.from_bytes(record[at:at + 2], \"big\")
-assert record[at:at + 2] == b\"\\x01\\x01\"
-record[at + 1] = 2
-open(path, \"wb\").write(record)' ";
-    scene.host.as_user("alice").run(&format!("{lock}{record}")).successful();
-    let login = scene.host.login_on_terminal("alice");
-    assert!(login.greeting().contains("iam-session unlock"), "{:?}", login.greeting());
-    let locked = login.run("iam-session token");
-    assert_eq!(locked.status, 6, "{locked:?}");
-}
-
-#[test]
 fn a_token_that_comes_late_is_waited_for_where_the_site_says_so() {
     let scene = Scene::of(Host::plan().pam_options("token_wait=5s"));
     scene.host.enroll(&scene.provider, "alice");
