@@ -44,7 +44,7 @@ pub(crate) fn run(args: &StartArgs) -> Outcome {
     launch::close_inherited();
     let identity = Identity::of_environment()?;
     let parent = parent::shell().ok_or_else(no_shell)?;
-    if let Some((path, status)) = named(identity.uid) {
+    if let Some((path, status)) = named(identity.uid, parent) {
         return report(shell, &path, &status);
     }
     let places = Runtime::new(place::choose(&identity)?, identity.uid);
@@ -62,10 +62,14 @@ pub(crate) fn run(args: &StartArgs) -> Outcome {
 }
 
 /// The agent that this shell has already, from a login or from here: it needs no other.
-fn named(uid: u32) -> Option<(PathBuf, Status)> {
+fn named(uid: u32, parent: u32) -> Option<(PathBuf, Status)> {
     let path = env::var_os(ENV_SOCKET).map(PathBuf::from)?;
     let mut agent = Agent::connect(&path, uid).ok()?;
-    let status = agent.ask(&Request::Status {}).ok()?;
+    let status: Status = agent.ask(&Request::Status {}).ok()?;
+    if status.ends == End::Shell {
+        // It may come from another shell, whose child this one is, or was.
+        agent.ask::<Heeded>(&Request::Stay { pid: parent }).ok()?;
+    }
     Some((path, status))
 }
 
