@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where it happens")]
 
 mod boundaries;
+mod coordination;
 mod failures;
 mod file;
 mod forget;
