@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Rules that no lint knows. Each prints what breaks it, and all are looked at.
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+
+broken=0
+# guard RULE PATTERN PATHS…: no line of these files may match.
+guard() {
+    local rule=$1 pattern=$2
+    shift 2
+    if git grep -nE "$pattern" -- "$@"; then
+        echo "guards.sh: $rule" >&2
+        broken=1
+    fi
+}
+
+guard "a test that is not run is no test" '#\[ignore' '*.rs'
+guard "the module turns a panic into PAM_ABORT, which needs unwinding" '^ *panic *=' '*.toml'
+guard "unsafe code has its two places, which pam_iam/src/lib.rs and launch.rs open: ffi.rs and launch/sys.rs" \
+    'allow\(.*unsafe_code' '*.rs' ':!pam_iam/src/lib.rs' ':!pam_iam/src/launch.rs'
+guard "the module asks nothing of its host's environment" 'env::(var|set_var|remove_var)|libc::.*getenv' 'pam_iam/src'
+exit "$broken"
