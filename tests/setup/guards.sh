@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Rules that no lint knows. Each prints what breaks it, and all are looked at.
-set -uo pipefail
+set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 broken=0
