@@ -8,6 +8,7 @@ mod file;
 mod forget;
 mod linger;
 mod login;
+mod readme;
 mod scene;
 mod status;
 mod tokens;
