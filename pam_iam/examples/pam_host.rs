@@ -14,6 +14,8 @@ use std::os::fd::FromRawFd;
 use std::ptr;
 use std::time::Instant;
 
+use nix::sys::resource::Resource;
+
 const PAM_SILENT: c_int = 0x8000;
 const PAM_USER: c_int = 2;
 const PAM_CONV: c_int = 5;
@@ -213,6 +215,7 @@ fn prepare(name: &str, number: c_int) -> c_int {
             unsafe { libc::umask(number.try_into().unwrap()) };
             0
         }
+        "processes" => nix::sys::resource::setrlimit(Resource::RLIMIT_NPROC, 0, 0).map_or(-1, |()| 0),
         "thread" => {
             std::thread::spawn(std::thread::park);
             0

@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::fcntl::OFlag;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::geteuid;
@@ -187,6 +188,13 @@ impl Host {
         lines
     }
 
+    /// Fills the syslog socket, as a daemon does that reads no more.
+    pub(crate) fn stall_log(&self) {
+        let sender = UnixDatagram::unbound().unwrap();
+        sender.set_nonblocking(true).unwrap();
+        while sender.send_to(b"<83>full", "/dev/log").is_ok() {}
+    }
+
     /// What each agent so far was given.
     pub(crate) fn agents(&self) -> Vec<Given> {
         let entries = fs::read_dir(STAND_IN).unwrap().map(|entry| entry.unwrap().path());
@@ -270,6 +278,21 @@ impl Given {
 }
 
 impl Running {
+    pub(crate) fn pid(&self) -> i32 {
+        self.child.id().try_into().unwrap()
+    }
+
+    /// The pipes that programs started by it do not inherit: those made in it, not those it came with.
+    pub(crate) fn own_pipes(&self) -> Vec<String> {
+        let own = |(number, _): &(String, String)| {
+            let info = fs::read_to_string(format!("/proc/{}/fdinfo/{number}", self.pid())).unwrap();
+            let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap().trim();
+            i32::from_str_radix(flags, 8).unwrap() & OFlag::O_CLOEXEC.bits() != 0
+        };
+        let links = links(self.pid()).into_iter().filter(|(_, link)| link.starts_with("pipe:"));
+        links.filter(own).map(|(_, link)| link).collect()
+    }
+
     pub(crate) fn finish(mut self) -> Said {
         drop(self.stdin.take());
         assert!(self.child.wait().unwrap().success());
@@ -280,6 +303,17 @@ impl Running {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
+}
+
+/// The numbers of a process's descriptors and what they are; none where it is gone.
+pub(crate) fn links(pid: i32) -> Vec<(String, String)> {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().filter_map(Result::ok);
+    let text = |os: std::ffi::OsString| os.into_string().ok();
+    entries
+        .filter_map(|entry| {
+            Some((text(entry.file_name())?, text(fs::read_link(entry.path()).ok()?.into_os_string())?))
+        })
+        .collect()
 }
 
 fn tmpfs(path: &str, options: &str) {

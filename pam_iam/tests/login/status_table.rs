@@ -4,14 +4,18 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, mkfifo};
 
-use super::host::{AGENT, CEILING, Host, PAM_SESSION_ERR, PAM_SUCCESS, Said, on_a_host, wait_until};
+use super::host::{AGENT, CEILING, Host, PAM_SESSION_ERR, PAM_SUCCESS, Said, links, on_a_host, wait_until};
 
 const ENROL: &str = "4 To have access tokens here, run 'iam-session enroll' once.";
 const UNLOCK: &str = "4 Your access tokens are locked: run 'iam-session unlock'.";
 const ENDS_SOON: &str =
     "4 Your enrolment for access tokens ends within 7 days: run 'iam-session enroll' to renew it.";
+
+const NO_EXEC: &str = "the agent failed (exec): is /usr/libexec/iam-session/agent there and executable, \
+                       and may the user have more processes?";
 
 /// One login with an agent that does `script`.
 fn login(host: &Host, script: &str) -> Said {
@@ -91,8 +95,8 @@ fn an_agent_said_not_to_serve_is_no_session_and_no_error() {
 
 #[test]
 fn an_agent_that_is_missing_or_cannot_be_executed_is_an_error_at_once() {
-    let logged = "the agent failed (exec): is /usr/libexec/iam-session/agent there and executable?";
-    on_a_host(move |host| {
+    on_a_host(|host| {
+        let logged = NO_EXEC;
         fs::set_permissions(AGENT, Permissions::from_mode(0o644)).unwrap();
         expect_failure(host, "", logged);
         fs::write(AGENT, "no program").unwrap();
@@ -192,4 +196,56 @@ fn nothing_is_printed_when_silent_without_a_conversation_or_with_hint_never() {
         let said = host.run("alice", &["open", "end"]);
         assert_eq!((said.codes("open"), said.texts().len()), (vec![PAM_SUCCESS], 0));
     });
+}
+
+#[test]
+fn a_user_without_a_process_to_spare_gets_an_error_at_once() {
+    on_a_host(|host| {
+        let said = host.agent("say ready").run("alice", &["processes=0", "open", "end"]);
+        assert_eq!((said.codes("open"), exports(&said)), (vec![PAM_SESSION_ERR], 0));
+        assert!(said.milliseconds("open") < CEILING);
+        assert_eq!(host.log(), [format!("(user alice) no session: {NO_EXEC}")]);
+    });
+}
+
+#[test]
+fn a_syslog_daemon_that_stalls_holds_no_login_up() {
+    on_a_host(|host| {
+        host.stall_log();
+        let said = login(host, "say ready");
+        assert_eq!((said.codes("open"), exports(&said)), (vec![PAM_SUCCESS], 3));
+    });
+}
+
+#[test]
+fn a_name_service_that_hangs_costs_start_wait_and_its_child_keeps_nothing_of_the_hosts() {
+    on_a_host(|host| {
+        host.line("start_wait=150ms");
+        // The passwd look-up answers, that of groups waits for somebody to write.
+        fs::remove_file("/etc/group").unwrap();
+        mkfifo("/etc/group", Mode::from_bits_truncate(0o644)).unwrap();
+        let running = host.agent("say ready").start("alice", &["leak=7", "open", "wait", "close", "end"]);
+        let lifeline = running.own_pipes();
+        assert_eq!(lifeline.len(), 1, "the host's lifeline: {lifeline:?}");
+        let children = others_with(&lifeline[0], running.pid());
+        assert_eq!(children.len(), 1, "the child that hangs: {children:?}");
+        assert_eq!(descriptors(children[0]), 3);
+        let said = running.finish();
+        assert_eq!((said.codes("open"), exports(&said)), (vec![PAM_SUCCESS], 3));
+        assert!(said.milliseconds("open") < CEILING && said.milliseconds("close") < CEILING);
+        drop(fs::OpenOptions::new().write(true).open("/etc/group").unwrap());
+        wait_until("the child has gone on and ended", || others_with(&lifeline[0], 0).is_empty());
+    });
+}
+
+/// The processes besides `pid` that hold `pipe`.
+fn others_with(pipe: &str, pid: i32) -> Vec<i32> {
+    let processes = fs::read_dir("/proc").unwrap();
+    let pids = processes.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    pids.filter(|other| *other != pid && links(*other).iter().any(|(_, link)| link == pipe)).collect()
+}
+
+/// Those that stay: files that the name service has opened and not closed yet come and go.
+fn descriptors(pid: i32) -> usize {
+    links(pid).iter().filter(|(_, link)| !link.starts_with("/etc/")).count()
 }
