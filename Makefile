@@ -9,6 +9,7 @@ check: packages
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps --quiet
 	@! git grep -n '#\[ignore' -- '*.rs'
+	tests/setup/check-module.sh
 
 test: packages
 	cargo test --workspace --all-features

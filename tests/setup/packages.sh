@@ -9,6 +9,8 @@ needed=(
     "/usr/bin/unshare util-linux util-linux"
     "/usr/bin/man man-db man-db"
     "/usr/bin/cc gcc gcc"
+    "/usr/bin/readelf binutils binutils"
+    "/usr/bin/pamtester pamtester pamtester"
 )
 
 debian=() el=()
