@@ -5,6 +5,7 @@
 mod boundary;
 mod host;
 mod lifecycle;
+mod outcome;
 mod pamtester;
 mod places;
 mod served;

@@ -7,7 +7,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkfifo};
 
-use super::host::{AGENT, CEILING, Host, PAM_SESSION_ERR, PAM_SUCCESS, Said, links, on_a_host, wait_until};
+use super::host::{AGENT, CEILING, Host, PAM_SESSION_ERR, PAM_SUCCESS, on_a_host, wait_until};
+use super::outcome::{Said, links};
 
 const ENROL: &str = "4 To have access tokens here, run 'iam-session enroll' once.";
 const UNLOCK: &str = "4 Your access tokens are locked: run 'iam-session unlock'.";
