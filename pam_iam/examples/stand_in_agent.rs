@@ -20,6 +20,8 @@ extern "C" fn main() -> c_int {
     let own = Path::new(PLACE).join(std::process::id().to_string());
     fs::create_dir(&own).unwrap();
     write_down(&own);
+    // SAFETY: no handler.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
     let mut head = [0; 12];
     io::stdin().read_exact(&mut head).unwrap();
     let mut message = vec![0; usize::from(u16::from_be_bytes([head[10], head[11]])) - head.len()];
@@ -39,8 +41,8 @@ fn do_step(step: &str) {
     let (name, value) = step.split_once(' ').unwrap_or((step, ""));
     match name {
         "say" => {
-            println!("{value}");
-            io::stdout().flush().unwrap();
+            // Nobody may be listening any more: then the agent goes on.
+            let _ = writeln!(io::stdout(), "{value}");
         }
         "pause" => drop(poll(&mut [], value.parse::<u16>().unwrap())),
         "stop" => raise(Signal::SIGSTOP).unwrap(),

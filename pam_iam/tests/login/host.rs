@@ -1,5 +1,6 @@
 //! A host for one test: users, PAM service, agent and syslog socket, all in a mount namespace.
 
+use std::cell::RefCell;
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::UnixDatagram;
@@ -39,8 +40,13 @@ const USERS: &str = "root:x:0:0::/root:/bin/sh\n\
 const GROUPS: &str = "root:x:0:\nalice:x:1000:\nbob:x:1001:\ncms:x:2000:alice,carol\natlas:x:2001:bob\n\
                       users:x:100:alice\nnogroup:x:65534:\n";
 
+/// Starting a program can take a starved machine longer than the module waits; that often in a row it does not.
+const TRIES: u32 = 20;
+
 pub(crate) struct Host {
     log: UnixDatagram,
+    /// Lines that have been read, but not asked for yet.
+    lines: RefCell<Vec<String>>,
 }
 
 /// Runs `test` on a host of its own. In a thread of its own, for the namespace is the thread's.
@@ -81,7 +87,7 @@ impl Host {
         let log = UnixDatagram::bind("/dev/log").unwrap();
         fs::set_permissions("/dev/log", Permissions::from_mode(0o666)).unwrap();
         log.set_nonblocking(true).unwrap();
-        let host = Self { log };
+        let host = Self { log, lines: RefCell::default() };
         host.write("/etc/passwd", USERS);
         host.write("/etc/group", GROUPS);
         host.write("/etc/nsswitch.conf", "passwd: files\ngroup: files\n");
@@ -89,7 +95,9 @@ impl Host {
         fs::create_dir_all("/etc/iam-session/keys.d").unwrap();
         host.node_key(NODE_KEY.0, 0o400, &NODE_KEY.1);
         fs::create_dir("/usr/libexec/iam-session").unwrap();
-        fs::copy(example("stand_in_agent"), AGENT).unwrap();
+        // Not by this process: a program that another test forks meanwhile would hold it open for writing, and what
+        // is open for writing cannot be executed.
+        assert!(Command::new("cp").arg(example("stand_in_agent")).arg(AGENT).status().unwrap().success());
         host.line("");
         host
     }
@@ -139,6 +147,24 @@ impl Host {
         self.run_service("sshd", user, steps)
     }
 
+    /// As [`run`](Self::run), until the agent has been heard in time.
+    pub(crate) fn run_heard(&self, user: &str, steps: &[&str]) -> Said {
+        self.heard(|| self.run(user, steps))
+    }
+
+    /// Repeats a login until its agent was not late.
+    pub(crate) fn heard<T>(&self, login: impl Fn() -> T) -> T {
+        for _ in 0..TRIES {
+            let done = login();
+            let log = self.log();
+            if !log.iter().any(|line| line.contains("has said nothing within")) {
+                *self.lines.borrow_mut() = log;
+                return done;
+            }
+        }
+        panic!("the agent was late {TRIES} times");
+    }
+
     pub(crate) fn run_service(&self, service: &str, user: &str, steps: &[&str]) -> Said {
         let output = self.command(service, user, steps).stderr(Stdio::inherit()).output().unwrap();
         assert!(output.status.success(), "{output:?}");
@@ -162,7 +188,7 @@ impl Host {
 
     /// The module's lines so far.
     pub(crate) fn log(&self) -> Vec<String> {
-        let mut lines = Vec::new();
+        let mut lines = self.lines.take();
         let mut buffer = [0; 4096];
         while let Ok(length) = self.log.recv(&mut buffer) {
             let line = String::from_utf8(buffer[..length].to_vec()).unwrap();

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use super::host::{Host, PAM_SESSION_ERR, PAM_SUCCESS, give_to, on_a_host};
 
 fn is_served(host: &Host, user: &str) -> bool {
-    let said = host.agent("say ready").run(user, &["open", "end"]);
+    let said = host.agent("say ready").run_heard(user, &["open", "end"]);
     assert_eq!(said.codes("open"), [PAM_SUCCESS], "{user}");
     !said.environment().is_empty()
 }

@@ -18,9 +18,12 @@ const ENDS_SOON: &str =
 const NO_EXEC: &str = "the agent failed (exec): is /usr/libexec/iam-session/agent there and executable, \
                        and may the user have more processes?";
 
-/// One login with an agent that does `script`.
+/// One login with an agent that does `script`, and is heard in time.
 fn login(host: &Host, script: &str) -> Said {
-    let said = host.agent(script).run("alice", &["open", "end"]);
+    within_ceiling(host.agent(script).run_heard("alice", &["open", "end"]))
+}
+
+fn within_ceiling(said: Said) -> Said {
     assert!(said.milliseconds("open") < CEILING, "{said:?}");
     said
 }
@@ -111,7 +114,7 @@ fn an_agent_that_is_missing_or_cannot_be_executed_is_an_error_at_once() {
 }
 
 fn expect_late(host: &Host, script: &str) {
-    let said = login(host, script);
+    let said = within_ceiling(host.agent(script).run("alice", &["open", "end"]));
     assert_eq!((said.codes("open"), exports(&said)), (vec![PAM_SUCCESS], 3));
     assert!(said.milliseconds("open") >= 150, "{said:?}");
     let log = host.log();
@@ -189,12 +192,12 @@ fn a_token_is_not_waited_for_after_another_word() {
 fn nothing_is_printed_when_silent_without_a_conversation_or_with_hint_never() {
     on_a_host(|host| {
         host.agent("say not-enrolled enrol");
-        let said = host.run("alice", &["open-silent", "end"]);
+        let said = host.run_heard("alice", &["open-silent", "end"]);
         assert_eq!((said.codes("open-silent"), said.texts().len()), (vec![PAM_SUCCESS], 0));
-        let said = host.run("alice", &["no-conversation", "open", "end"]);
+        let said = host.run_heard("alice", &["no-conversation", "open", "end"]);
         assert_eq!((said.codes("open"), said.texts().len()), (vec![PAM_SUCCESS], 0));
         host.line("hint=never");
-        let said = host.run("alice", &["open", "end"]);
+        let said = host.run_heard("alice", &["open", "end"]);
         assert_eq!((said.codes("open"), said.texts().len()), (vec![PAM_SUCCESS], 0));
     });
 }
@@ -202,7 +205,7 @@ fn nothing_is_printed_when_silent_without_a_conversation_or_with_hint_never() {
 #[test]
 fn a_user_without_a_process_to_spare_gets_an_error_at_once() {
     on_a_host(|host| {
-        let said = host.agent("say ready").run("alice", &["processes=0", "open", "end"]);
+        let said = host.agent("say ready").run_heard("alice", &["processes=0", "open", "end"]);
         assert_eq!((said.codes("open"), exports(&said)), (vec![PAM_SESSION_ERR], 0));
         assert!(said.milliseconds("open") < CEILING);
         assert_eq!(host.log(), [format!("(user alice) no session: {NO_EXEC}")]);
@@ -213,7 +216,7 @@ fn a_user_without_a_process_to_spare_gets_an_error_at_once() {
 fn a_syslog_daemon_that_stalls_holds_no_login_up() {
     on_a_host(|host| {
         host.stall_log();
-        let said = login(host, "say ready");
+        let said = within_ceiling(host.agent("say ready").run("alice", &["open", "end"]));
         assert_eq!((said.codes("open"), exports(&said)), (vec![PAM_SUCCESS], 3));
     });
 }
