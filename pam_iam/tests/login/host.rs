@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use nix::unistd::geteuid;
+use nix::sys::stat::Mode;
+use nix::unistd::{geteuid, mkfifo};
 
 use super::outcome::{Given, Running, Said};
 
@@ -25,7 +26,7 @@ pub(crate) const AGENT: &str = "/usr/libexec/iam-session/agent";
 pub(crate) const STAND_IN: &str = "/run/stand-in";
 pub(crate) const PAM_SUCCESS: i32 = 0;
 pub(crate) const PAM_SESSION_ERR: i32 = 14;
-pub(crate) const PAM_IGNORE: i32 = 25;
+pub(crate) const PAM_PERM_DENIED: i32 = 6;
 
 /// The node key of this host, and what it is for uid 1000 (Python's hashlib and hmac).
 const NODE_KEY: (&str, [u8; 32]) = ("20260102T030405-7c14c86733fed289.key", [0xff; 32]);
@@ -223,6 +224,12 @@ impl Host {
         assert_eq!(agents.len(), 1);
         agents.remove(0)
     }
+}
+
+/// Puts a pipe in a file's place: who reads it waits for somebody to write.
+pub(crate) fn make_fifo(path: &str) {
+    fs::remove_file(path).unwrap();
+    mkfifo(path, Mode::from_bits_truncate(0o644)).unwrap();
 }
 
 fn tmpfs(path: &str, options: &str) {

@@ -4,10 +4,9 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
 use nix::sys::signal::{Signal, kill};
-use nix::sys::stat::Mode;
-use nix::unistd::{Pid, mkfifo};
+use nix::unistd::Pid;
 
-use super::host::{AGENT, CEILING, Host, PAM_SESSION_ERR, PAM_SUCCESS, on_a_host, wait_until};
+use super::host::{AGENT, CEILING, Host, PAM_SESSION_ERR, PAM_SUCCESS, make_fifo, on_a_host, wait_until};
 use super::outcome::{Said, links};
 
 const ENROL: &str = "4 To have access tokens here, run 'iam-session enroll' once.";
@@ -226,8 +225,7 @@ fn a_name_service_that_hangs_costs_start_wait_and_its_child_keeps_nothing_of_the
     on_a_host(|host| {
         host.line("start_wait=150ms");
         // The passwd look-up answers, that of groups waits for somebody to write.
-        fs::remove_file("/etc/group").unwrap();
-        mkfifo("/etc/group", Mode::from_bits_truncate(0o644)).unwrap();
+        make_fifo("/etc/group");
         let running = host.agent("say ready").start("alice", &["leak=7", "open", "wait", "close", "end"]);
         let lifeline = running.own_pipes();
         assert_eq!(lifeline.len(), 1, "the host's lifeline: {lifeline:?}");
