@@ -10,6 +10,7 @@ check: packages
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps --quiet
 	tests/setup/deny.sh
+	tests/setup/check-module.sh
 
 build: packages
 	tests/setup/build.sh
