@@ -5,10 +5,12 @@ packages:
 	@tests/setup/packages.sh
 
 check: packages
+	tests/setup/guards.sh
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps --quiet
-	@! git grep -n '#\[ignore' -- '*.rs'
+	tests/setup/deny.sh
+	tests/setup/check-module.sh
 
 build: packages
 	tests/setup/build.sh

@@ -162,6 +162,7 @@ impl TryFrom<Written> for PassphraseKey {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::vectors;
 
     /// The least that Argon2 takes: what is tested is not how long it takes.
     pub(in crate::store) fn cheap(salt: u8) -> Derivation {
@@ -194,19 +195,16 @@ pub(super) mod tests {
         }
     }
 
-    /// Computed with argon2-cffi 25.1 (the reference implementation in C) and hashlib of Python:
-    /// `hash_secret_raw(b"correct horse battery", bytes(range(16)), 3, 65536, 1, 32, Type.ID)` and
-    /// `sha256(b"iam-session/v1/passphrase-id\0" + salt + struct.pack(">III", 65536, 3, 1)).digest()[:8]`.
+    /// Those of docs/vectors.py, which has them from argon2-cffi: the reference implementation in C.
     #[test]
-    fn key_and_id_are_those_of_another_implementation() {
-        let salt = std::array::from_fn(|at| u8::try_from(at).unwrap());
-        let derivation = Derivation::new(salt, MEMORY, PASSES, LANES).unwrap();
-        let key = derivation.derive(&Secret::new("correct horse battery".into())).unwrap();
-        assert_eq!(
-            HEXLOWER.encode(&*key.key.key),
-            "904b42492da04031a468a6d1d51689848c15e5c88d8587b0186dce574b8c4bcc"
-        );
-        assert_eq!(HEXLOWER.encode(&key.key.id.0), "5431a400fa6db267");
+    fn key_and_id_are_those_of_the_protocol() {
+        let row = |name| vectors::row("passphrase", name);
+        let parameters = [row("Argon2 salt"), row("memory"), row("passes"), row("lanes")].concat();
+        let derivation = Derivation::parse(&mut Reader::new(&parameters)).unwrap();
+        assert_eq!((derivation.memory, derivation.passes, derivation.lanes), (MEMORY, PASSES, LANES));
+        let passphrase = String::from_utf8(row("passphrase")).unwrap();
+        let key = derivation.derive(&Secret::new(passphrase)).unwrap();
+        assert_eq!((key.key.id.0.to_vec(), key.key.key.to_vec()), (row("key id"), row("user key")));
     }
 
     #[test]

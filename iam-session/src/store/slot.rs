@@ -5,7 +5,7 @@ use super::keys::{KeyId, SealingKey, UserKey};
 use super::passphrase::Derivation;
 use crate::bytes::Reader;
 
-const LABEL: &[u8] = b"iam-session/v1/slot\0";
+pub(crate) const LABEL: &[u8] = b"iam-session/v1/slot\0";
 const NODE: u8 = 1;
 const PASSPHRASE: u8 = 2;
 /// A sealed data key with its tag.
@@ -163,36 +163,32 @@ fn bound(owner: Owner<'_>, origin: Origin, salt: &[u8; 32]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use data_encoding::HEXLOWER;
     use zeroize::Zeroizing;
 
     use super::*;
     use crate::secret::Secret;
     use crate::store::PassphraseKey;
     use crate::store::passphrase::tests::cheap;
+    use crate::vectors;
 
-    fn counting<const N: usize>(from: u8) -> [u8; N] {
-        std::array::from_fn(|at| from + u8::try_from(at).unwrap())
+    fn row<const N: usize>(name: &str) -> [u8; N] {
+        vectors::row("passphrase", name).try_into().unwrap()
     }
 
-    const BODY: &str = "5431a400fa6db267000102030405060708090a0b0c0d0e0f000100000000000300000001202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f606162636465666768696a6b6c6d6e6f7071727374757677d70e329652887039bf4d34871c208d55547840cf93855ee076ac37987a7a9ba228adc89ee771f5719dd9485176a68c00";
-
-    /// PROTOCOL.md, "Test vector". Computed in Python: Argon2id by argon2-cffi 25.1 (the reference implementation in C),
-    /// HKDF and SHA-256 by hmac and hashlib, XChaCha20-Poly1305 by PyNaCl 1.6 (libsodium).
     #[test]
-    fn a_passphrase_slot_is_that_of_another_implementation() {
-        let body = HEXLOWER.decode(BODY.as_bytes()).unwrap();
-        let record_id = counting::<16>(0xa0);
+    fn the_slot_of_the_protocol_opens_and_is_what_is_written() {
+        let record_id = row::<16>("record id");
         let owner = Owner { record_id: &record_id, uid: 1000 };
+        let body = vectors::row("passphrase", "body of the slot");
         let slot = KeySlot::parse(PASSPHRASE, &body).unwrap();
         let Origin::Passphrase(derivation) = slot.origin else { panic!("{slot:?}") };
-        let key = derivation.derive(&Secret::new("correct horse battery".into())).unwrap();
+        let passphrase = String::from_utf8(vectors::row("passphrase", "passphrase")).unwrap();
+        let key = derivation.derive(&Secret::new(passphrase)).unwrap();
         let data_key = slot.unwrap(owner, &key.key).unwrap();
-        assert_eq!(*data_key, counting::<KEY>(0xc0));
+        assert_eq!(*data_key, row("data key"));
         let sealing = SealingKey::Passphrase(&key);
-        let again =
-            KeySlot::wrap_with(&data_key, owner, sealing, counting(0x20), counting(0x60)).unwrap().to_body();
-        assert_eq!(HEXLOWER.encode(&again), BODY);
+        let again = KeySlot::wrap_with(&data_key, owner, sealing, row("salt"), row("nonce")).unwrap();
+        assert_eq!(again.to_body(), body);
     }
 
     fn wrapped(key: &PassphraseKey) -> KeySlot {

@@ -14,12 +14,7 @@ use crate::issuer::wire::{ErrorClass, IssuerError, TokenAnswer};
 use crate::log::Level;
 use crate::protocol::{Failure, FailureKind};
 use crate::scope::ScopeSet;
-use crate::store::{Opened, SessionToken, Store};
-
-/// How often, and how far apart, a rotated refresh token is tried to be written: the old one is of no use any
-/// more, so this is worth the wait, and it stays well within the patience of those who wait for the lock.
-const KEEP_TRIES: u32 = 20;
-const KEEP_PAUSE: Duration = Duration::from_millis(500);
+use crate::store::{Opened, Record, SessionToken, Store};
 
 impl Mint {
     /// Keeps what must be kept before anything else, then judges and publishes the token.
@@ -32,7 +27,7 @@ impl Mint {
         asked: Now,
     ) -> Result<CachedToken, Failure> {
         self.keep_rotated(store, errand, opened, &mut answer);
-        let granted = answer.scope.take().unwrap_or_else(|| errand.wanted.scope.clone());
+        let granted = answer.scope.take().unwrap_or_else(|| unstated(errand, &opened.record));
         if let Err(failure) = judge(errand, &granted) {
             if errand.job.kind == Kind::Session {
                 self.note_setback(errand, failure.clone(), Outlook::Passing, Some(REFUSED_PAUSE));
@@ -66,7 +61,7 @@ impl Mint {
 
     /// A changed refresh token, whether or not the issuer says that it rotates: the old one may be dead.
     fn keep_rotated(
-        &self,
+        &mut self,
         store: &Store,
         errand: &Errand<'_>,
         opened: &mut Opened,
@@ -81,20 +76,14 @@ impl Mint {
         record.refresh_token_expires_at = answer.refresh_token_expires_at;
         record.rotates = true;
         let account = &errand.entry.name;
-        let written = opened.seal(&store.record_path(account)).and_then(|file| {
-            let mut written = store.write_record(account, &file);
-            for _ in 1..KEEP_TRIES {
-                if written.is_ok() {
-                    break;
-                }
-                std::thread::sleep(KEEP_PAUSE);
-                written = store.write_record(account, &file);
+        let Ok(file) = opened.seal(&store.record_path(account)) else { return };
+        match store.write_record(account, &file) {
+            Ok(()) => self.unsaved.remove(account),
+            Err(error) => {
+                let text = format!("account {account}: the new refresh token could not be kept yet: {error}");
+                self.log.line(Level::Error, &text);
+                self.unsaved.add(account, file);
             }
-            written
-        });
-        if let Err(error) = written {
-            let text = format!("account {account}: the new refresh token could not be kept: {error}");
-            self.log.line(Level::Error, &text);
         }
     }
 
@@ -151,10 +140,21 @@ impl Mint {
     }
 }
 
+/// What a response without a scope grants: what was asked (RFC 6749 §5.1), unless this issuer otherwise says it. IAM
+/// leaves the scope out when its policy has taken everything away.
+fn unstated(errand: &Errand<'_>, record: &Record) -> ScopeSet {
+    if record.states_scope { ScopeSet::default() } else { errand.wanted.scope.clone() }
+}
+
 /// Compares what was granted with what was asked.
 fn judge(errand: &Errand<'_>, granted: &ScopeSet) -> Result<(), Failure> {
     let (asked, entry) = (&errand.wanted.scope, &errand.entry);
     match errand.job.kind {
+        Kind::Session if granted.is_empty() => Err(Failure {
+            error: format!("{} granted none of '{asked}'", entry.issuer),
+            info: Some("its policy took them away: ask the issuer's administrators".into()),
+            kind: FailureKind::Refused,
+        }),
         // Less than policy allows is what the issuer decides; more must not get into the file (promise 3).
         Kind::Session => refuse_if_any(asked.missing(granted), |surplus| Failure {
             error: format!("{} granted '{surplus}' though it was not asked for", entry.issuer),
