@@ -23,5 +23,12 @@ fn rows(title: &str) -> Vec<(String, Vec<u8>)> {
         let (name, digits) = line.rsplit_once("  ").expect("a name and digits");
         (name.trim_end().to_owned(), HEXLOWER.decode(digits.as_bytes()).expect("hexadecimal digits"))
     };
-    block.lines().map(row).collect()
+    let mut rows: Vec<(String, Vec<u8>)> = Vec::new();
+    for (name, bytes) in block.lines().map(row) {
+        match rows.last_mut().filter(|_| name.is_empty()) {
+            Some((_, begun)) => begun.extend(bytes),
+            None => rows.push((name, bytes)),
+        }
+    }
+    rows
 }
