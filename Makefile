@@ -8,10 +8,12 @@ storage:
 	@tests/setup/packages.sh storage
 
 check: packages
+	tests/setup/guards.sh
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps --quiet
-	@! git grep -n '#\[ignore' -- '*.rs'
+	tests/setup/deny.sh
+	tests/setup/check-module.sh
 
 build: packages
 	tests/setup/build.sh

@@ -24,3 +24,5 @@ pub mod scope;
 pub mod secret;
 pub mod store;
 pub mod text;
+#[cfg(test)]
+mod vectors;

@@ -44,7 +44,11 @@ impl fmt::Display for OpenError {
             Self::Message(Unfit::TooLong) => write!(f, "the user's name and directories are too long"),
             Self::System(errno) => write!(f, "cannot start the agent: {}", errno.desc()),
             Self::Failed(Some("exec")) => {
-                write!(f, "the agent failed (exec): is /usr/libexec/iam-session/agent there and executable?")
+                write!(
+                    f,
+                    "the agent failed (exec): is /usr/libexec/iam-session/agent there and executable, \
+                     and may the user have more processes?"
+                )
             }
             Self::Failed(Some(code)) => write!(f, "the agent failed ({code})"),
             Self::Failed(None) => write!(f, "the agent failed"),

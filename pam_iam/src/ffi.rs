@@ -82,18 +82,24 @@ pub(crate) fn account(name: &CStr) -> Result<Option<Account>, Errno> {
             &raw mut found,
         )
     };
-    if code != 0 {
-        return Err(Errno::from_raw(code));
-    }
-    if found.is_null() {
+    if !is_found(code, found)? {
         return Ok(None);
     }
-    // SAFETY: `found` is not null, so the entry has been filled in.
+    // SAFETY: it was found, so the entry has been filled in.
     let entry = unsafe { entry.assume_init() };
     let (Some(name), Some(home)) = (copy(entry.pw_name), copy(entry.pw_dir)) else {
         return Err(Errno::EINVAL);
     };
     Ok(Some(Account { name, uid: entry.pw_uid, gid: entry.pw_gid, home }))
+}
+
+/// What a look-up came to. Some name services say by an error that there is no such name (getpwnam(3)).
+fn is_found<T>(code: c_int, entry: *mut T) -> Result<bool, Errno> {
+    match Errno::from_raw(code) {
+        _ if code == 0 => Ok(!entry.is_null()),
+        Errno::ENOENT | Errno::ESRCH => Ok(false),
+        errno => Err(errno),
+    }
 }
 
 /// The text of a passwd entry, whose buffer still lives in the caller.
@@ -128,13 +134,10 @@ pub(crate) fn group_id(name: &CStr, buffer: &mut [u8]) -> Result<Option<u32>, Er
             &raw mut found,
         )
     };
-    if code != 0 {
-        return Err(Errno::from_raw(code));
-    }
-    if found.is_null() {
+    if !is_found(code, found)? {
         return Ok(None);
     }
-    // SAFETY: `found` is not null, so the entry has been filled in.
+    // SAFETY: it was found, so the entry has been filled in.
     Ok(Some(unsafe { entry.assume_init() }.gr_gid))
 }
 
@@ -147,6 +150,17 @@ mod tests {
         let root = account(c"root").unwrap().unwrap();
         assert_eq!((root.uid, root.gid, root.name.as_c_str()), (0, 0, c"root"));
         assert_eq!(account(c"no:such:user"), Ok(None));
+    }
+
+    #[test]
+    fn a_name_service_may_say_in_two_ways_that_there_is_none() {
+        let none = ptr::null_mut::<u8>();
+        assert_eq!((is_found(0, ptr::dangling_mut::<u8>()), is_found(0, none)), (Ok(true), Ok(false)));
+        assert_eq!([libc::ENOENT, libc::ESRCH].map(|code| is_found(code, none)), [Ok(false); 2]);
+        assert_eq!(
+            [libc::EIO, libc::ERANGE].map(|code| is_found(code, none)),
+            [Err(Errno::EIO), Err(Errno::ERANGE)]
+        );
     }
 
     #[test]

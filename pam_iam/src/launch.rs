@@ -93,7 +93,7 @@ impl<'a> Plan<'a> {
             served_groups,
             groups: vec![0; MAX_GROUPS],
             read_back: vec![0; MAX_GROUPS],
-            group_buffer: vec![0; GROUP_BUFFER],
+            group_buffer: if served_groups.is_empty() { Vec::new() } else { vec![0; GROUP_BUFFER] },
         }
     }
 

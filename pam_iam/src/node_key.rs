@@ -139,8 +139,11 @@ fn push(keys: &mut Vec<UserKey>, id: [u8; 8], node: &[u8], uid: u32) {
     keys.push(UserKey { id, key: Zeroizing::new([0; KEY_SIZE]) });
     let Some(last) = keys.last_mut() else { return };
     let info = [USER_CONTEXT, &id, &uid.to_be_bytes()];
+    let (mut extracted, hkdf) = Hkdf::<Sha256>::extract(None, node);
     // Fails only for more than 255 hashes of output (RFC 5869, 2.3): never for one.
-    if Hkdf::<Sha256>::new(None, node).expand_multi_info(&info, &mut last.key[..]).is_err() {
+    let expanded = hkdf.expand_multi_info(&info, &mut last.key[..]);
+    extracted.as_mut_slice().zeroize();
+    if expanded.is_err() {
         keys.pop();
     }
 }

@@ -260,4 +260,14 @@ mod tests {
         assert_eq!(mistakes.len(), 1);
         assert_eq!(options.services, ["\u{fffd}"]);
     }
+
+    #[test]
+    fn every_option_is_in_the_man_page() {
+        let page = include_str!("../../packaging/man/pam_iam.8");
+        let section = page.split("\n.SH OPTIONS\n").nth(1).unwrap().split("\n.SH ").next().unwrap();
+        let heads: Vec<_> =
+            section.split("\n.TP\n").skip(1).filter_map(|entry| entry.lines().next()).collect();
+        let options: Vec<_> = heads.iter().map(|head| head.split([' ', '=']).nth(1).unwrap()).collect();
+        assert_eq!(options, ACCEPTED.map(|(name, _)| name));
+    }
 }

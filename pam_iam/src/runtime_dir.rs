@@ -69,6 +69,8 @@ pub(crate) fn choose(uid: u32, gid: u32, offered: Option<&[u8]>) -> Result<Strin
 
 fn logind(uid: u32, offered: Option<&[u8]>) -> Result<String, Unusable> {
     let path = format!("{LOGIND}/{uid}");
+    // A user can mount a FUSE file system over it. The kernel refuses it to root then, who gets EACCES without asking
+    // the user's daemon, but for user_allow_other in fuse.conf, which lets users hang root by their homes as well.
     if offered != Some(path.as_bytes()) {
         return Err(Unusable::NotOffered);
     }

@@ -225,4 +225,14 @@ mod tests {
         assert_eq!(heard(&code(64))[0], line(Word::Failed(None), None));
         assert_eq!(heard(&code(65))[0], Heard::End);
     }
+
+    #[test]
+    fn every_code_of_a_failure_is_in_the_man_page() {
+        let page = include_str!("../../packaging/man/pam_iam.8");
+        let log = page.split("\n.SH LOG\n").nth(1).unwrap().split("\n.SH ").next().unwrap();
+        for code in CODES {
+            let named = |line: &str| line.split([' ', ',']).nth(1) == Some(code) && line.starts_with(".B");
+            assert!(log.lines().any(named), "{code}");
+        }
+    }
 }

@@ -17,6 +17,7 @@ needed=(
     "/usr/bin/pamtester pamtester pamtester"
     "/usr/sbin/ip iproute2 iproute"
     "/usr/lib*/python3*/ensurepip/__init__.py python3-venv python3"
+    "/usr/bin/readelf binutils binutils"
 )
 storage=(
     "/usr/bin/xrootd xrootd-server xrootd-server"

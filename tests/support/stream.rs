@@ -7,8 +7,9 @@ use std::time::Duration;
 use crate::output::pieces;
 use crate::wait;
 
-/// A process may leave others behind that hold its output open; what it wrote itself is there by then.
-const AFTER_EXIT: Duration = Duration::from_millis(500);
+/// A process may leave others behind that hold its output open; what it wrote itself has been read by then, even with
+/// hundreds of readers on two cores.
+const AFTER_EXIT: Duration = Duration::from_secs(5);
 
 /// Bytes as they come.
 pub(crate) struct Stream {

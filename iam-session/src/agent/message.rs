@@ -150,6 +150,7 @@ fn text(reader: &mut Reader<'_>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vectors;
 
     fn message() -> Message {
         Message {
@@ -175,6 +176,22 @@ mod tests {
         assert_eq!(read.hints, HintPolicy::Daily);
         assert_eq!(read.keys.sealing().unwrap().key.as_slice(), [2; 32]);
         assert_eq!(from, b"x");
+    }
+
+    #[test]
+    fn the_message_of_the_protocol_is_read_and_written() {
+        let bytes = vectors::block("message");
+        let read = Message::read(&mut bytes.as_slice()).unwrap();
+        assert_eq!(read.session_id, *b"0123456789abcdef");
+        assert_eq!((read.uid, read.token_wait, read.hints), (1000, 2000, HintPolicy::Daily));
+        let keys: Vec<_> = read.keys.iter().map(|key| (key.id.0, *key.key)).collect();
+        assert_eq!(keys, [([0; 8], [0x80; 32]), ([1; 8], [0x81; 32])]);
+        assert_eq!(read.user, "alice");
+        assert_eq!(
+            (read.home.to_str(), read.runtime.to_str()),
+            (Some("/home/alice"), Some("/run/user/1000"))
+        );
+        assert_eq!(read.to_bytes().unwrap().as_slice(), bytes);
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod policy;
 mod publish;
 mod settle;
 mod token;
+mod unsaved;
 mod wait;
 
 use std::fs::File;
@@ -22,6 +23,7 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
+use self::unsaved::Unsaved;
 use super::job::{Done, Job, MAX_LINE};
 use super::message::Message;
 use super::runtime::{Left, Runtime};
@@ -45,6 +47,7 @@ pub(super) struct Mint {
     message: Message,
     runtime: Runtime,
     helper: Option<Helper>,
+    unsaved: Unsaved,
     log: Log,
 }
 
@@ -65,12 +68,13 @@ fn run() -> io::Result<()> {
     let places = paths::Runtime::new(&message.runtime, message.uid);
     let runtime = Runtime::open(places).map_err(io::Error::other)?;
     let log = Log::of(&message.user);
-    let mut mint = Mint { message, runtime, helper: None, log };
+    let mut mint = Mint { message, runtime, helper: None, unsaved: Unsaved::default(), log };
     let mut lines = Lines::new(MAX_LINE);
-    while let Some(job) = next_job(&mut lines, &mut jobs)? {
+    while let Some(job) = mint.next_job(&mut lines, &mut jobs)? {
         // An agent that is gone needs no answer; what was to be kept is in the store.
         let _ = answer(&mut answers, &mint.work(job));
     }
+    mint.save_at_last();
     drop(mint.helper.take());
     clear(&mint.runtime).map_err(io::Error::other)
 }
@@ -86,24 +90,27 @@ fn clear(runtime: &Runtime) -> Result<(), DirectoryError> {
     Ok(())
 }
 
-fn next_job(lines: &mut Lines, jobs: &mut File) -> io::Result<Option<Job>> {
-    loop {
-        match lines.next(jobs, Wait::at_most(IDLE)) {
-            Ok(line) => return Ok(Some(serde_json::from_slice(&line)?)),
-            Err(LineError::TimedOut) => {}
-            Err(LineError::Closed) => return Ok(None),
-            Err(error) => return Err(io::Error::other(error)),
-        }
-    }
-}
-
 fn answer(answers: &mut File, done: &Done) -> Result<(), LineError> {
     let line = line::encode(done, MAX_LINE)?;
     line::send(answers, &line, Wait::at_most(ANSWER))
 }
 
 impl Mint {
+    /// Waits for a job, and meanwhile tries to write what is unsaved.
+    fn next_job(&mut self, lines: &mut Lines, jobs: &mut File) -> io::Result<Option<Job>> {
+        loop {
+            let patience = if self.unsaved.is_empty() { IDLE } else { unsaved::PAUSE };
+            match lines.next(jobs, Wait::at_most(patience)) {
+                Ok(line) => return Ok(Some(serde_json::from_slice(&line)?)),
+                Err(LineError::TimedOut) => self.save(),
+                Err(LineError::Closed) => return Ok(None),
+                Err(error) => return Err(io::Error::other(error)),
+            }
+        }
+    }
+
     fn work(&mut self, job: Job) -> Done {
+        self.save();
         match job {
             Job::Look => {
                 self.look();

@@ -4,7 +4,7 @@ use super::{Site, User};
 use crate::scope::ScopeSet;
 
 /// The widest scope of an account's session token: its provider's `session_scope` where the provider file sets
-/// one (`provider`, kept with the enrolment), else the site's; both are the site's to write. A user's own
+/// one (`provider`, read at each mint), else the site's; both are the site's to write. A user's own
 /// value only takes away. What was granted is intersected with this by who mints.
 ///
 /// `offline_access`, `iam:…`, `scim:…`, personal data, writing and computing never are in a session token

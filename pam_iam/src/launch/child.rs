@@ -5,12 +5,14 @@ use std::io;
 
 use nix::sys::signal::SigSet;
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{chdir, setsid, write};
+use nix::unistd::{alarm, chdir, setsid, write};
 
 use super::identity::{become_user, take_groups};
 use super::{AGENT, ENVIRONMENT, Ends, Plan, descriptors, sys};
 use crate::ffi;
 
+/// A name service that has not answered by now will not: the child ends, rather than stay behind at each login.
+const GROUPS_PATIENCE: u32 = 60;
 /// Signals are 1 to 64 on every architecture that we build for.
 const LAST_SIGNAL: i32 = 64;
 
@@ -63,6 +65,8 @@ fn become_agent(plan: &mut Plan<'_>) -> Instead {
         return Instead::Descriptors;
     }
     let account = plan.account;
+    // Its signal kills: the host's handler is gone.
+    alarm::set(GROUPS_PATIENCE);
     let Ok(count) = ffi::group_list(&account.name, account.gid, &mut plan.groups) else {
         return Instead::Groups;
     };
@@ -72,6 +76,7 @@ fn become_agent(plan: &mut Plan<'_>) -> Instead {
         Some(false) => return Instead::NotServed,
         None => return Instead::Groups,
     }
+    alarm::cancel(); // exec would keep it
     if take_groups(groups, &mut plan.read_back).is_err() {
         return Instead::Groups;
     }

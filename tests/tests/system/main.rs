@@ -2,11 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where it happens")]
 
 mod boundaries;
+mod coordination;
 mod failures;
 mod file;
 mod forget;
 mod linger;
 mod login;
+mod readme;
 mod scene;
 mod status;
 mod tokens;

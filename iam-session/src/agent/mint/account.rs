@@ -17,7 +17,11 @@ impl Mint {
 
     pub(super) fn open(&self, store: &Store, account: &str) -> Result<Opened, StoreError> {
         let path = store.record_path(account);
-        Opened::open(&store.read_record(account)?, &path, self.message.uid, &self.message.keys)
+        let (uid, keys) = (self.message.uid, &self.message.keys);
+        match self.unsaved.record(account) {
+            Some(file) => Opened::open(file, &path, uid, keys),
+            None => Opened::open(&store.read_record(account)?, &path, uid, keys),
+        }
     }
 }
 

@@ -19,22 +19,32 @@ use crate::store::{Opened, Record, Store, StoreError};
 impl Mint {
     /// Seals an enrolment. That the first token cannot be had is told, and is no failure of the enrolment.
     pub(super) fn enroll(&mut self, enrollment: Enrollment) -> Result<Enrolled, Failure> {
-        let name = enrollment.account.clone();
-        account::validate(&name).map_err(|error| usage(error.to_string(), "choose another name"))?;
+        account::validate(&enrollment.account)
+            .map_err(|error| usage(error.to_string(), "choose another name"))?;
         let policy = Policy::load(&self.message)?;
         if !policy.allows(&enrollment.issuer) {
             return Err(not_allowed(&enrollment.issuer));
         }
-        let patience = self.patience();
-        let _lock = self.lock_mint(&patience)?;
         let store = Store::create(&policy.store_dir(&self.message), self.message.uid)?;
-        let among_hosts = self.lock_store(&store, &patience)?;
-        let former = self.former(&store, &name, &enrollment.issuer)?;
-        self.seal(&store, &name, enrollment)?;
+        let locks = self.lock(&store, &self.patience())?;
+        let enrolled = self.enroll_under_lock(&store, &policy, enrollment);
+        self.release(locks);
+        enrolled
+    }
+
+    fn enroll_under_lock(
+        &mut self,
+        store: &Store,
+        policy: &Policy,
+        enrollment: Enrollment,
+    ) -> Result<Enrolled, Failure> {
+        let name = enrollment.account.clone();
+        let former = self.former(store, &name, &enrollment.issuer)?;
+        self.seal(store, &name, enrollment)?;
+        self.unsaved.remove(&name);
         let job = TokenJob { account: name.clone(), kind: Kind::Session, freshness: Freshness::Valid(0) };
-        let trouble = self.token_under_lock(&store, &policy, &job).err();
-        drop(among_hosts);
-        let record = self.open(&store, &name)?.record;
+        let trouble = self.token_under_lock(store, policy, &job).err();
+        let record = self.open(store, &name)?.record;
         if let Some(former) = former {
             self.retire(&former, &record.client.client_id);
         }

@@ -22,26 +22,32 @@ impl Mint {
             kind: FailureKind::Usage,
         })?;
         let policy = Policy::load(&self.message)?;
-        let patience = self.patience();
-        let _lock = self.lock_mint(&patience)?;
         let no_account = || StoreError::NoAccount { account: name.to_owned() };
         let store = self.store(&policy)?.ok_or_else(no_account)?;
-        let among_hosts = self.lock_store(&store, &patience)?;
-        let steps = match self.open(&store, name) {
-            Ok(opened) => self.end(&store, name, &opened),
+        let locks = self.lock(&store, &self.patience())?;
+        let steps = self.forget_under_lock(&store, name);
+        let book = self.look_with(&policy);
+        self.publish_book(&book);
+        self.align_file(&book);
+        self.release(locks);
+        Ok(Forgotten { account: name.to_owned(), steps: steps? })
+    }
+
+    fn forget_under_lock(&mut self, store: &Store, name: &str) -> Result<Vec<ForgetStep>, Failure> {
+        let steps = match self.open(store, name) {
+            Ok(opened) => self.end(store, name, &opened),
             Err(error @ StoreError::NoAccount { .. }) => return Err(error.into()),
             // Nothing opens it here. Removing it is what the user asked for; the rest cannot be done.
             Err(error) => vec![
                 ForgetStep { step: ForgetAction::Revoke, error: Some(error.to_string()) },
-                remove(&store, name),
+                remove(store, name),
             ],
         };
-        drop(among_hosts);
-        let book = self.look_with(&policy);
-        self.publish_book(&book);
-        self.align_file(&book);
-        self.log.line(Level::Info, &format!("forgot account={name}"));
-        Ok(Forgotten { account: name.to_owned(), steps })
+        if steps.iter().any(|step| step.step == ForgetAction::Remove && step.error.is_none()) {
+            self.unsaved.remove(name);
+            self.log.line(Level::Info, &format!("forgot account={name}"));
+        }
+        Ok(steps)
     }
 
     fn end(&mut self, store: &Store, name: &str, opened: &Opened) -> Vec<ForgetStep> {

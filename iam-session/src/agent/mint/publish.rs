@@ -23,6 +23,9 @@ impl Mint {
 
     /// Brings the token file in line with the cache, if nobody mints: whoever does sees to it at its end.
     pub(super) fn publish_file(&self, book: &Book) {
+        if !self.unsaved.is_empty() {
+            return self.align_file(book);
+        }
         match self.runtime.try_lock_mint() {
             Ok(Some(_lock)) => self.align_file(book),
             Ok(None) => {}

@@ -16,11 +16,6 @@ use crate::protocol::{Failure, FailureKind};
 use crate::scope::ScopeSet;
 use crate::store::{Opened, SessionToken, Store};
 
-/// How often, and how far apart, a rotated refresh token is tried to be written: the old one is of no use any
-/// more, so this is worth the wait, and it stays well within the patience of those who wait for the lock.
-const KEEP_TRIES: u32 = 20;
-const KEEP_PAUSE: Duration = Duration::from_millis(500);
-
 impl Mint {
     /// Keeps what must be kept before anything else, then judges and publishes the token.
     pub(super) fn settle(
@@ -66,7 +61,7 @@ impl Mint {
 
     /// A changed refresh token, whether or not the issuer says that it rotates: the old one may be dead.
     fn keep_rotated(
-        &self,
+        &mut self,
         store: &Store,
         errand: &Errand<'_>,
         opened: &mut Opened,
@@ -81,20 +76,14 @@ impl Mint {
         record.refresh_token_expires_at = answer.refresh_token_expires_at;
         record.rotates = true;
         let account = &errand.entry.name;
-        let written = opened.seal(&store.record_path(account)).and_then(|file| {
-            let mut written = store.write_record(account, &file);
-            for _ in 1..KEEP_TRIES {
-                if written.is_ok() {
-                    break;
-                }
-                std::thread::sleep(KEEP_PAUSE);
-                written = store.write_record(account, &file);
+        let Ok(file) = opened.seal(&store.record_path(account)) else { return };
+        match store.write_record(account, &file) {
+            Ok(()) => self.unsaved.remove(account),
+            Err(error) => {
+                let text = format!("account {account}: the new refresh token could not be kept yet: {error}");
+                self.log.line(Level::Error, &text);
+                self.unsaved.add(account, file);
             }
-            written
-        });
-        if let Err(error) = written {
-            let text = format!("account {account}: the new refresh token could not be kept: {error}");
-            self.log.line(Level::Error, &text);
         }
     }
 

@@ -42,9 +42,10 @@ impl Mint {
             if let Some(known) = self.known(&errand) {
                 return known;
             }
-            if let Some(_lock) = self.try_lock_mint()? {
-                let _among_hosts = self.lock_store_to_mint(&store, &job.account, &patience)?;
-                return self.token_under_lock(&store, &policy, job);
+            if let Some(locks) = self.try_lock(&store, &job.account, &patience)? {
+                let token = self.token_under_lock(&store, &policy, job);
+                self.release(locks);
+                return token;
             }
             patience.pause()?;
         }

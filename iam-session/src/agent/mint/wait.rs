@@ -66,55 +66,68 @@ impl Mint {
         Patience { deadline: clock::boot_time() + PATIENCE, news: watch().ok() }
     }
 
-    /// Waits for this host's lock.
-    pub(super) fn lock_mint(&self, patience: &Patience) -> Result<FileLock, Failure> {
-        loop {
-            if let Some(lock) = self.try_lock_mint()? {
-                return Ok(lock);
+    /// Waits for both locks.
+    pub(super) fn lock(&mut self, store: &Store, patience: &Patience) -> Result<Locks, Failure> {
+        if let Some(kept) = self.unsaved.take_locks() {
+            return Ok(kept);
+        }
+        let mint = loop {
+            match self.try_lock_mint()? {
+                Some(lock) => break lock,
+                None => patience.pause()?,
             }
-            patience.pause()?;
+        };
+        loop {
+            match store.lock() {
+                Ok(store) => return Ok(Locks { _mint: mint, _store: Some(store) }),
+                Err(StoreError::Busy { .. }) => patience.pause()?,
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 
-    /// This host's lock, if it is free.
-    pub(super) fn try_lock_mint(&self) -> Result<Option<FileLock>, Failure> {
+    /// Both locks, if this host's is free; then the store's is waited for, where it can be had at all: in a home
+    /// that is read-only or full a refresh token that does not rotate is still good, and no other host can write
+    /// there either.
+    pub(super) fn try_lock(
+        &mut self,
+        store: &Store,
+        account: &str,
+        patience: &Patience,
+    ) -> Result<Option<Locks>, Failure> {
+        if let Some(kept) = self.unsaved.take_locks() {
+            return Ok(Some(kept));
+        }
+        let Some(mint) = self.try_lock_mint()? else { return Ok(None) };
+        loop {
+            let store = match store.lock() {
+                Ok(lock) => Some(lock),
+                Err(StoreError::Busy { .. }) => {
+                    patience.pause()?;
+                    continue;
+                }
+                Err(error) if is_unwritable(&error) && !self.open(store, account)?.record.rotates => None,
+                Err(error) => return Err(error.into()),
+            };
+            return Ok(Some(Locks { _mint: mint, _store: store }));
+        }
+    }
+
+    fn try_lock_mint(&self) -> Result<Option<FileLock>, Failure> {
         self.runtime.try_lock_mint().map_err(|error| Failure {
             error: error.to_string(),
             info: Some("log in again".into()),
             kind: FailureKind::Failed,
         })
     }
+}
 
-    /// Waits for the store's lock.
-    pub(super) fn lock_store(&self, store: &Store, patience: &Patience) -> Result<Lock, Failure> {
-        loop {
-            match store.lock() {
-                Ok(lock) => return Ok(lock),
-                Err(StoreError::Busy { .. }) => patience.pause()?,
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-
-    /// Waits for the store's lock, where it can be had at all: in a home that is read-only or full a refresh
-    /// token that does not rotate is still good, and no other host can write there either.
-    pub(super) fn lock_store_to_mint(
-        &self,
-        store: &Store,
-        account: &str,
-        patience: &Patience,
-    ) -> Result<Option<Lock>, Failure> {
-        loop {
-            match store.lock() {
-                Ok(lock) => return Ok(Some(lock)),
-                Err(StoreError::Busy { .. }) => patience.pause()?,
-                Err(error) if is_unwritable(&error) && !self.open(store, account)?.record.rotates => {
-                    return Ok(None);
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
+/// What a job holds while it works. The store's lock goes when any descriptor of its file is closed, so a mint never
+/// has two.
+#[derive(Debug)]
+pub(super) struct Locks {
+    _mint: FileLock,
+    _store: Option<Lock>,
 }
 
 fn is_unwritable(error: &StoreError) -> bool {

@@ -4,6 +4,7 @@ use super::*;
 use crate::issuer::wire::ClientAuth;
 use crate::store::keys::KeyId;
 use crate::store::{SessionToken, UserKey};
+use crate::vectors;
 
 const UID: u32 = 1000;
 const CANARY: &str = "refresh-token-canary";
@@ -129,4 +130,38 @@ fn a_session_token_opens_with_its_record_only() {
     let other = open(&sealed(), vec![key(1)]).unwrap();
     assert!(SessionToken::open(&file, &other).is_none());
     assert!(SessionToken::open(&file[..file.len() - 1], &opened).is_none());
+}
+
+fn derived<const N: usize>(name: &str) -> [u8; N] {
+    vectors::row("keys", name).try_into().unwrap()
+}
+
+fn user_key_of_the_protocol() -> UserKey {
+    UserKey { id: KeyId(derived("key id")), key: Zeroizing::new(derived("user key")) }
+}
+
+#[test]
+fn derivation_gives_the_keys_of_the_protocol() {
+    let user = user_key_of_the_protocol();
+    let (salt, record_id) = (vectors::row("keys", "salt"), derived::<16>("record id"));
+    let kek = crypto::derive(&user.key, Some(&salt), &[LABEL_SLOT, &record_id]);
+    assert_eq!(*kek, derived("KEK"));
+    for (label, name) in
+        [(LABEL_COMMITMENT, "commitment"), (LABEL_RECORD, "record key"), (LABEL_TOKEN, "token key")]
+    {
+        let key = crypto::derive(&derived("data key"), Some(&record_id), &[label]);
+        assert_eq!(*key, derived(name), "{name}");
+    }
+}
+
+#[test]
+fn the_record_and_the_token_of_the_protocol_open() {
+    let opened = open(&vectors::block("record"), vec![user_key_of_the_protocol()]).unwrap();
+    assert_eq!((opened.id(), opened.generation()), (derived("record id"), 1));
+    assert_eq!(*opened.data_key, derived("data key"));
+    assert_eq!(opened.record.refresh_token.expose(), "refresh-me");
+    assert_eq!(opened.record.client.client_secret.as_ref().map(Secret::expose), Some("s3cret"));
+    assert_eq!(opened.record.enrolled_at, 1_767_225_600);
+    let token = SessionToken::open(&vectors::block("session token"), &opened).unwrap();
+    assert_eq!((token.access_token.expose(), token.expires_at), ("read-me", 1_767_229_200));
 }

@@ -1,0 +1,94 @@
+//! Rotated refresh tokens that the disk would not take. Touches the store.
+//!
+//! The issuer has given the old one up, so the new one is served from memory and tried to be written until it is.
+//! As long as it is not, both locks are kept: whoever read the old one from the store would present it again, and
+//! an issuer that watches for reuse would end the whole grant.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::Mint;
+use super::policy::Policy;
+use super::wait::Locks;
+use crate::clock;
+use crate::log::Level;
+
+/// Between two tries.
+pub(super) const PAUSE: Duration = Duration::from_secs(2);
+/// How long a mint that has lost its agent goes on trying.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Records as they should be in the store, and the locks that keep others from what is there.
+#[derive(Default)]
+pub(super) struct Unsaved {
+    /// Sealed, by account.
+    records: BTreeMap<String, Vec<u8>>,
+    /// Taken over from the job that could not write.
+    locks: Option<Locks>,
+}
+
+impl Unsaved {
+    pub(super) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// The record's bytes, where the store's own are out of date.
+    pub(super) fn record(&self, account: &str) -> Option<&[u8]> {
+        self.records.get(account).map(Vec::as_slice)
+    }
+
+    pub(super) fn add(&mut self, account: &str, record: Vec<u8>) {
+        self.records.insert(account.to_owned(), record);
+    }
+
+    /// What is in the store is right again: written, enrolled anew, or gone.
+    pub(super) fn remove(&mut self, account: &str) {
+        self.records.remove(account);
+    }
+
+    /// The locks that an earlier job has left.
+    pub(super) fn take_locks(&mut self) -> Option<Locks> {
+        self.locks.take()
+    }
+}
+
+impl Mint {
+    /// Ends a job: its locks go, unless something is still to be written under them.
+    pub(super) fn release(&mut self, locks: Locks) {
+        self.unsaved.locks = (!self.unsaved.is_empty()).then_some(locks);
+    }
+
+    /// Tries once more.
+    pub(super) fn save(&mut self) {
+        if self.unsaved.is_empty() {
+            return;
+        }
+        let store = Policy::load(&self.message).ok().and_then(|policy| self.store(&policy).ok().flatten());
+        let Some(store) = store else { return };
+        let log = &self.log;
+        self.unsaved.records.retain(|account, record| {
+            let written = store.write_record(account, record).is_ok();
+            if written {
+                log.line(Level::Info, &format!("account {account}: the new refresh token is kept now"));
+            }
+            !written
+        });
+        if self.unsaved.is_empty() {
+            self.unsaved.locks = None;
+        }
+    }
+
+    /// The agent has gone.
+    pub(super) fn save_at_last(&mut self) {
+        let deadline = clock::boot_time() + PATIENCE;
+        self.save();
+        while !self.unsaved.is_empty() && clock::boot_time() < deadline {
+            std::thread::sleep(PAUSE);
+            self.save();
+        }
+        for account in self.unsaved.records.keys() {
+            let text = format!("account {account}: the new refresh token is lost: enrol again");
+            self.log.line(Level::Error, &text);
+        }
+    }
+}

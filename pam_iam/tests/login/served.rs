@@ -1,0 +1,124 @@
+//! Who gets an agent and who does not.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
+use super::host::{Host, PAM_SESSION_ERR, PAM_SUCCESS, give_to, on_a_host};
+
+fn is_served(host: &Host, user: &str) -> bool {
+    let said = host.agent("say ready").run_heard(user, &["open", "end"]);
+    assert_eq!(said.codes("open"), [PAM_SUCCESS], "{user}");
+    !said.environment().is_empty()
+}
+
+#[test]
+fn root_system_users_and_nobody_are_not_served() {
+    on_a_host(|host| {
+        let served: Vec<_> =
+            ["root", "daemon", "nobody", "alice"].into_iter().filter(|user| is_served(host, user)).collect();
+        assert_eq!(served, ["alice"]);
+        host.line("min_uid=1");
+        let served: Vec<_> =
+            ["root", "daemon", "nobody"].into_iter().filter(|user| is_served(host, user)).collect();
+        assert_eq!(served, ["daemon"]);
+    });
+}
+
+#[test]
+fn only_the_services_of_the_line_are_served() {
+    on_a_host(|host| {
+        host.agent("say ready");
+        host.write("/etc/pam.d/cron", &fs::read_to_string("/etc/pam.d/sshd").unwrap());
+        let said = host.run_service("cron", "alice", &["open", "end"]);
+        assert_eq!((said.codes("open"), said.environment().len()), (vec![PAM_SUCCESS], 0));
+        host.line("services=login,sshd");
+        assert!(is_served(host, "alice"));
+    });
+}
+
+#[test]
+fn groups_are_checked_by_the_child() {
+    on_a_host(|host| {
+        host.line("groups=nosuchgroup,cms debug");
+        assert!(is_served(host, "alice"));
+        host.log();
+        assert!(!is_served(host, "bob"));
+        assert_eq!(host.log(), ["(user bob) not served: in none of the groups of groups="]);
+        host.line("groups=bob");
+        assert!(is_served(host, "bob") && !is_served(host, "alice"));
+    });
+}
+
+#[test]
+fn a_host_that_is_not_root_is_left_alone() {
+    on_a_host(|host| {
+        host.line("debug");
+        let said = host.agent("say ready").run("alice", &["seteuid=1000", "open", "close", "end"]);
+        assert_eq!((said.codes("open"), said.codes("close")), (vec![PAM_SUCCESS], vec![PAM_SUCCESS]));
+        assert_eq!((said.environment().len(), host.agents().len(), said.changes().len()), (0, 0, 0));
+        assert_eq!(host.log(), ["(user alice) not served: the host is not root"]);
+    });
+}
+
+#[test]
+fn the_revoked_are_not_served() {
+    on_a_host(|host| {
+        host.write("/etc/iam-session/revoked", "# left in May\nbob\n4711\n");
+        assert!(is_served(host, "alice") && !is_served(host, "bob"));
+        host.write("/etc/iam-session/revoked", "1000\n");
+        assert!(!is_served(host, "alice"));
+    });
+}
+
+#[test]
+fn a_revoked_file_that_others_could_write_serves_nobody() {
+    on_a_host(|host| {
+        host.write("/etc/iam-session/revoked", "");
+        give_to("/etc/iam-session/revoked", 1000);
+        let said = host.agent("say ready").run("alice", &["open", "end"]);
+        assert_eq!((said.codes("open"), said.environment().len()), (vec![PAM_SESSION_ERR], 0));
+        assert_eq!(
+            host.log(),
+            [
+                "(user alice) no session: /etc/iam-session/revoked is not owned by root and writable by root alone: nobody is served"
+            ]
+        );
+        fs::remove_file("/etc/iam-session/revoked").unwrap();
+        fs::set_permissions("/etc/iam-session", Permissions::from_mode(0o777)).unwrap();
+        assert_eq!(host.run("alice", &["open", "end"]).codes("open"), [PAM_SESSION_ERR]);
+        assert_eq!(host.log().len(), 1);
+    });
+}
+
+#[test]
+fn an_unknown_user_or_one_without_a_home_is_an_error_with_one_line() {
+    on_a_host(|host| {
+        for (user, logged) in [
+            ("nosuchuser", "there is no such user"),
+            ("homeless", "the home directory is not an absolute path in UTF-8"),
+            ("../alice", "there is no such user"),
+        ] {
+            let said = host.run(user, &["open", "end"]);
+            assert_eq!((said.codes("open"), said.environment().len()), (vec![PAM_SESSION_ERR], 0), "{user}");
+            assert_eq!(host.log(), [format!("(user {user}) no session: {logged}")]);
+        }
+    });
+}
+
+#[test]
+fn a_mistake_on_the_line_is_logged_and_the_login_goes_on() {
+    on_a_host(|host| {
+        host.line("min_uid=many bogus");
+        assert!(is_served(host, "alice"));
+        let log = host.log();
+        assert_eq!(log.len(), 4, "{log:?}");
+        assert_eq!(
+            log[0],
+            "(user alice) option 'min_uid=many' is ignored and its default stands; accepted: min_uid=N, N from 1 to 4294967294"
+        );
+        assert!(
+            log[1].starts_with("(user alice) unknown option 'bogus' is ignored; there are: min_uid "),
+            "{log:?}"
+        );
+    });
+}

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Rules that no lint knows. Each prints what breaks it, and all are looked at.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+broken=0
+# guard RULE PATTERN PATHS…: no line of these files may match.
+guard() {
+    local rule=$1 pattern=$2
+    shift 2
+    if git grep -nE "$pattern" -- "$@"; then
+        echo "guards.sh: $rule" >&2
+        broken=1
+    fi
+}
+
+guard "a test that is not run is no test" '#\[ignore' '*.rs'
+guard "the module turns a panic into PAM_ABORT, which needs unwinding" '^ *panic *=' '*.toml'
+guard "unsafe code has its two places, which pam_iam/src/lib.rs and launch.rs open: ffi.rs and launch/sys.rs" \
+    'allow\(.*unsafe_code' '*.rs' ':!pam_iam/src/lib.rs' ':!pam_iam/src/launch.rs'
+if git ls-files -- '*.whl' '*.so' '*.rpm' '*.deb' '*.tar*' '*.zip' '*.png' | grep .; then
+    echo "guards.sh: what is built or downloaded is not kept here" >&2
+    broken=1
+fi
+
+# Every option of the PAM line is in its manual page and in the README's table.
+page=packaging/man/pam_iam.8
+options=$(sed -n 's/^    ("\([a-z_]*\)", ".*"),$/\1/p' pam_iam/src/options.rs)
+[ -n "$options" ] || { echo "guards.sh: no options found in pam_iam/src/options.rs" >&2 && broken=1; }
+for option in $options; do
+    if ! grep -q "^| \`${option}[=\`]" README.md || { [ -e "$page" ] && ! grep -qE "^\.B[IR]? $option(=|\$)" "$page"; }; then
+        echo "guards.sh: option '$option' of pam_iam.so is not in README.md or $page" >&2
+        broken=1
+    fi
+done
+exit "$broken"
