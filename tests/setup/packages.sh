@@ -28,6 +28,7 @@ storage=(
     "/usr/lib*/*/libgfal_plugin_http.so|/usr/lib/*/*/libgfal_plugin_http.so gfal2-plugin-http gfal2-plugin-http"
     "/usr/lib*/*/libgfal_plugin_xrootd.so|/usr/lib/*/*/libgfal_plugin_xrootd.so gfal2-plugin-xrootd gfal2-plugin-xrootd"
     "/usr/bin/davix-put davix davix"
+    "/usr/bin/curl curl curl"
 )
 [ "${1-}" != storage ] || needed=("${storage[@]}")
 

@@ -34,11 +34,12 @@ const CERTIFICATES: &str = "/etc/grid-security/certificates";
 const BUNDLES: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
 
 /// The server, and the programs that users read and write it with.
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 5] = [
     ("/usr/bin/xrootd", "xrootd-server"),
     ("/usr/bin/xrdcp", "xrootd-client"),
     ("/usr/bin/gfal-copy", "gfal2-util-scripts"),
     ("/usr/bin/davix-put", "davix"),
+    ("/usr/bin/curl", "curl"),
 ];
 /// Their plug-ins.
 const LIBRARIES: [(&str, &str); 4] = [

@@ -138,6 +138,18 @@ fn a_token_file_that_others_may_read_is_as_good_as_none() {
 }
 
 #[test]
+fn a_token_file_holds_4096_bytes_at_most() {
+    let scene = Scene::new();
+    let login = scene.host.login("alice");
+    let copy = "cp $BEARER_TOKEN_FILE copy && export BEARER_TOKEN_FILE=$PWD/copy";
+    // White space around a token is no part of it.
+    let fill = "yes '' | head -c $((4096 - $(wc -c <copy))) >>copy";
+    login.run(&format!("{copy} && {fill} && {}", scene.read())).successful();
+    let output = login.run(&format!("echo >>copy && {}", scene.read()));
+    assert!(is_refused_at_the_door(&output), "{output:?}");
+}
+
+#[test]
 fn by_http_the_token_goes_into_a_header() {
     let scene = Scene::new();
     let login = scene.host.login("alice");
@@ -155,6 +167,16 @@ fn by_http_the_token_goes_into_a_header() {
     assert!(output.status != 0 && output.stderr.contains("403"), "{output:?}");
     login.run(&write("iam-session token -s storage.create:/cms/alice")).successful();
     assert_eq!(scene.storage.contents("/cms/alice/y").as_deref(), Some("event 2\n"));
+}
+
+#[test]
+fn a_header_need_not_be_seen_by_others() {
+    let scene = Scene::new();
+    let login = scene.host.login("alice");
+    let url = scene.storage.web_url("/cms/x").replace("davs:", "https:");
+    // printf is the shell's own: the token is in no process's arguments.
+    let header = r#"@<(printf 'Authorization: Bearer %s' "$(iam-session token)")"#;
+    assert_eq!(login.run(&format!("curl -sS -H {header} {url}")).successful().stdout, "event 1\n");
 }
 
 #[test]

@@ -116,7 +116,10 @@ fn two_hundred_logins_of_ten_users_at_once_get_each_their_own() {
     let log_in = |user: &str| {
         let output =
             scene.host.ssh(user, "printenv BEARER_TOKEN_FILE IAM_SESSION_SOCK; cat $BEARER_TOKEN_FILE");
-        if output.stdout.lines().count() != 4 { println!("XXX {user} {output:?}"); panic!() }
+        if output.stdout.lines().count() != 4 {
+            println!("XXX {user} {output:?}");
+            panic!()
+        }
         let lines: Vec<String> = output.successful().stdout.lines().map(str::to_owned).collect();
         let directory = format!("/run/iam-session/{}/", scene.host.uid(user));
         assert!(lines[..2].iter().all(|path| path.starts_with(&directory)), "{lines:?}");
