@@ -65,6 +65,9 @@ pub struct Enrollment {
     pub refresh_token_expires_at: Option<u64>,
     /// What was granted.
     pub scope: ScopeSet,
+    /// Whether the issuer said so, and so will say so again: then a response without a scope grants none.
+    #[serde(default)]
+    pub states_scope: bool,
     /// `sub`, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,

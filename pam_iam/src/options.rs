@@ -1,6 +1,7 @@
 //! The options on the PAM line. Pure.
 //!
-//! A mistake never stops a login: the option keeps its default, and a line in the log says what is accepted.
+//! A mistake never stops a login: the option keeps its default, and a line in the log says what is accepted. Where the
+//! option says who is served, its default could be wider than what was meant: then nobody is served.
 
 use std::ffi::{CStr, CString};
 use std::fmt;
@@ -44,6 +45,8 @@ pub(crate) struct Options {
     pub(crate) hint: HintPolicy,
     /// Whether the log also says why nothing was done.
     pub(crate) debug: bool,
+    /// Who is served is not known: one of the options that say so is wrong.
+    pub(crate) serves_nobody: bool,
 }
 
 /// What is wrong with an option.
@@ -53,6 +56,8 @@ pub(crate) enum Mistake {
     Unknown(String),
     /// Its value cannot be had; the default stands.
     Value { option: String, accepted: &'static str },
+    /// The same of an option that says who is served.
+    Served { option: String, accepted: &'static str },
 }
 
 /// Every option, and what it accepts.
@@ -76,6 +81,9 @@ impl fmt::Display for Mistake {
             Self::Value { option, accepted } => {
                 write!(f, "option '{option}' is ignored and its default stands; accepted: {accepted}")
             }
+            Self::Served { option, accepted } => {
+                write!(f, "option '{option}' is wrong and nobody is served; accepted: {accepted}")
+            }
         }
     }
 }
@@ -90,6 +98,7 @@ impl Default for Options {
             token_wait: Duration::ZERO,
             hint: HintPolicy::Daily,
             debug: false,
+            serves_nobody: false,
         }
     }
 }
@@ -108,7 +117,15 @@ impl Options {
             .into_iter()
             .find(|(known, _)| *known == name)
             .ok_or_else(|| Mistake::Unknown(option.to_owned()))?;
-        self.set(name, value).ok_or_else(|| Mistake::Value { option: option.to_owned(), accepted })
+        if self.set(name, value).is_some() {
+            return Ok(());
+        }
+        let option = option.to_owned();
+        if ["min_uid", "services", "groups"].contains(&name) {
+            self.serves_nobody = true;
+            return Err(Mistake::Served { option, accepted });
+        }
+        Err(Mistake::Value { option, accepted })
     }
 
     fn set(&mut self, name: &str, value: &str) -> Option<()> {
@@ -209,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_value_leaves_the_default_and_says_what_is_accepted() {
+    fn a_bad_value_of_who_is_served_serves_nobody() {
         for word in [
             "min_uid=",
             "min_uid",
@@ -220,6 +237,19 @@ mod tests {
             "services=a,,b",
             "groups=",
             "groups",
+        ] {
+            let (options, mistakes) = parse(&[word, "services=sshd"]);
+            assert_eq!(options, Options { serves_nobody: true, ..Options::default() }, "{word}");
+            let name = word.split('=').next().unwrap();
+            let said = mistakes[0].to_string();
+            let right = format!("'{word}' is wrong and nobody is served; accepted: {name}");
+            assert!(mistakes.len() == 1 && said.contains(&right), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_bad_value_leaves_the_default_and_says_what_is_accepted() {
+        for word in [
             "start_wait=250",
             "start_wait=0",
             "start_wait=301ms",

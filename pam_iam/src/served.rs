@@ -29,6 +29,7 @@ pub(crate) struct Login {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotServed {
     Unprivileged,
+    Options,
     Service,
     Uid,
     Revoked,
@@ -48,6 +49,7 @@ impl fmt::Display for NotServed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Unprivileged => "not served: the host is not root",
+            Self::Options => "not served: an option that says who is served is wrong",
             Self::Service => "not served: the PAM service is not among services=",
             Self::Uid => "not served: the uid is below min_uid=, or nobody's",
             Self::Revoked => "not served: listed in /etc/iam-session/revoked",
@@ -77,6 +79,9 @@ pub(crate) fn user(pamh: &PamHandle) -> Option<CString> {
 pub(crate) fn permits(pamh: &PamHandle, options: &Options) -> Result<(), NotServed> {
     if !geteuid().is_root() {
         return Err(NotServed::Unprivileged);
+    }
+    if options.serves_nobody {
+        return Err(NotServed::Options);
     }
     let service = pamh.get_item::<Service<'_>>().ok().flatten();
     let listed = |service: &CStr| options.services.iter().any(|name| name.as_bytes() == service.to_bytes());

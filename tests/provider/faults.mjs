@@ -31,6 +31,8 @@ const FAULTS = {
   truncated: async (ctx) => answer(ctx, 200, '{"access_token":"eyJ'),
   wrong_types: async (ctx) => answer(ctx, 200, '{"access_token":7,"expires_in":"soon","scope":[]}'),
   redirect: async (ctx, { to }) => { ctx.set('Location', to); answer(ctx, 302, ''); },
+  // Leaves the scope out, as IAM does when its policy has taken everything away.
+  unstated_scope: async (ctx, _, next) => { await next(); delete ctx.body.scope; },
   // Grants more than it was asked.
   surplus: async (ctx, { scope }, next) => { await next(); ctx.body.scope += ` ${scope}`; },
   // A body that never ends.

@@ -16,6 +16,7 @@ const MAX_FILE: usize = 256 * 1024;
 
 /// The accounts of one user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)] // written by whichever version of the mint has looked last
 pub(crate) struct Book {
     /// Whose token is in the file.
     pub(crate) default_account: Option<String>,

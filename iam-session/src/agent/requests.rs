@@ -43,6 +43,14 @@ pub(super) struct Identity {
     pub(super) user: String,
 }
 
+/// Where a request for a token stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    First,
+    /// The book is as good as it gets.
+    AfterLook,
+}
+
 enum Want {
     Token { request: TokenRequest, job: Option<TokenJob> },
     Status,
@@ -88,33 +96,38 @@ impl Requests {
             Err(error) => return Some(Err(not_a_request(&error))),
         };
         let (job, want, patience) = match request {
-            Request::AccessToken(request) => return self.token(peer, request, true, means),
+            Request::AccessToken(request) => {
+                let by = means.now.boot + PATIENCE;
+                return self.token(peer, request, Step::First, by, means);
+            }
             Request::Status {} => (Job::Look, Want::Status, PATIENCE_STATUS),
             Request::Enroll(enrollment) => (Job::Enroll(enrollment), Want::Other, PATIENCE),
             Request::Forget { account } => (Job::Forget { account }, Want::Other, PATIENCE_FORGET),
         };
-        self.wait(peer, job, want, patience, means);
+        let by = means.now.boot + patience;
+        self.wait(peer, job, want, by, means);
         None
     }
 
-    fn wait(&mut self, peer: PeerId, job: Job, want: Want, patience: Duration, means: &mut Means<'_>) {
+    fn wait(&mut self, peer: PeerId, job: Job, want: Want, deadline: Duration, means: &mut Means<'_>) {
         let ticket = means.link.submit(job);
-        self.waiting.push(Waiting { peer, ticket, want, deadline: means.now.boot + patience });
+        self.waiting.push(Waiting { peer, ticket, want, deadline });
     }
 
     fn token(
         &mut self,
         peer: PeerId,
         request: TokenRequest,
-        may_look: bool,
+        step: Step,
+        by: Duration,
         means: &mut Means<'_>,
     ) -> Option<Reply> {
         match View::of(means.runtime, means.now).decide(&request) {
             Decision::Token(token) => Some(Ok(Answer::Token(token))),
             Decision::Refuse(failure) => Some(Err(failure)),
             // Enrolled elsewhere since, perhaps, or the home has come back.
-            Decision::Unknown(_) if may_look => {
-                self.wait(peer, Job::Look, Want::Token { request, job: None }, PATIENCE, means);
+            Decision::Unknown(_) if step == Step::First => {
+                self.wait(peer, Job::Look, Want::Token { request, job: None }, by, means);
                 None
             }
             Decision::Unknown(failure) => Some(Err(failure)),
@@ -123,7 +136,7 @@ impl Requests {
                     return Some(Err(failure));
                 }
                 let want = Want::Token { request, job: Some(job.clone()) };
-                self.wait(peer, Job::Token(job), want, PATIENCE, means);
+                self.wait(peer, Job::Token(job), want, by, means);
                 None
             }
         }
@@ -159,7 +172,7 @@ impl Requests {
                 Some(fallback.map(Answer::Token).ok_or_else(|| failure.clone()))
             }
             (Want::Token { request, job: None }, Ok(Done::Looked)) => {
-                self.token(waiting.peer, request, false, means)
+                self.token(waiting.peer, request, Step::AfterLook, waiting.deadline, means)
             }
             (Want::Other, Ok(Done::Enrolled(enrolled))) => Some(
                 enrolled.as_ref().map(|enrolled| Answer::Enrolled(enrolled.clone())).map_err(Clone::clone),

@@ -31,8 +31,9 @@ const SOCKET: &str = ".sock";
 /// When a hint was last printed. It outlives the logins of a user who has not enrolled, or each would print it.
 pub(crate) const HINT: &str = "hint";
 
-/// An agent on its way out holds the others up for microseconds; this is far longer.
-const ENTER_TRIES: u32 = 50;
+/// An agent on its way out holds the others up for microseconds, or for as long as a crowded machine does not let it
+/// run. The module does not wait for all of this: the login goes on, and its agent follows.
+const ENTER_PATIENCE: Duration = Duration::from_secs(10);
 const ENTER_PAUSE: Duration = Duration::from_millis(2);
 
 /// Nobody holds the lock of the token file for longer than a write to a tmpfs takes.
@@ -96,7 +97,8 @@ impl Runtime {
     /// As [`open`](Self::open), or a lock that cannot be had.
     pub(crate) fn enter(places: paths::Runtime, session: &str) -> Result<(Self, Presence), DirectoryError> {
         let mut last = io_error("lock", &places.agents().join(USERS), Errno::EWOULDBLOCK);
-        for _ in 0..ENTER_TRIES {
+        let deadline = clock::boot_time() + ENTER_PATIENCE;
+        while clock::boot_time() < deadline {
             // From the start in each round: the last agent out may remove the directory between any two steps.
             match Self::try_enter(places.clone(), session) {
                 Ok(Some(entered)) => return Ok(entered),

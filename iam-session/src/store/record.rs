@@ -36,6 +36,9 @@ pub struct Record {
     pub refresh_token_expires_at: Option<u64>,
     /// What was granted.
     pub scope: ScopeSet,
+    /// Whether the issuer says what it grants.
+    #[serde(default)]
+    pub states_scope: bool,
     /// `sub`, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
@@ -62,6 +65,7 @@ impl Record {
             refresh_token: enrollment.refresh_token,
             refresh_token_expires_at: enrollment.refresh_token_expires_at,
             scope: enrollment.scope,
+            states_scope: enrollment.states_scope,
             subject: enrollment.subject,
             audience_mode: enrollment.audience_mode,
             transport: enrollment.transport,

@@ -115,7 +115,7 @@ fn a_good_enrolment_is_two_events_and_goes_to_the_agent() {
             "client": {"client_id": "c", "client_secret": "canary-secret", "auth": "client_secret_basic",
                        "registration_client_uri": "https://i.example/register/c",
                        "registration_access_token": "canary-registration"},
-            "refresh_token": "canary-refresh", "scope": "offline_access openid storage.read:/ wlcg",
+            "refresh_token": "canary-refresh", "scope": "offline_access openid storage.read:/ wlcg", "states_scope": true,
             "subject": "5a1c", "audience_mode": "audience",
             "transport": {"ca_dir": "/etc/grid-security/certificates"},
         })

@@ -108,17 +108,33 @@ fn an_unknown_user_or_one_without_a_home_is_an_error_with_one_line() {
 #[test]
 fn a_mistake_on_the_line_is_logged_and_the_login_goes_on() {
     on_a_host(|host| {
-        host.line("min_uid=many bogus");
+        host.line("token_wait=long bogus");
         assert!(is_served(host, "alice"));
         let log = host.log();
         assert_eq!(log.len(), 4, "{log:?}");
         assert_eq!(
             log[0],
-            "(user alice) option 'min_uid=many' is ignored and its default stands; accepted: min_uid=N, N from 1 to 4294967294"
+            "(user alice) option 'token_wait=long' is ignored and its default stands; accepted: token_wait=Ns or Nms, at most 30s"
         );
         assert!(
             log[1].starts_with("(user alice) unknown option 'bogus' is ignored; there are: min_uid "),
             "{log:?}"
+        );
+    });
+}
+
+#[test]
+fn a_mistake_about_who_is_served_serves_nobody_and_the_login_goes_on() {
+    on_a_host(|host| {
+        host.line("groups=");
+        let said = host.run("alice", &["open", "end"]);
+        assert_eq!((said.codes("open"), said.environment().len()), (vec![PAM_SUCCESS], 0));
+        let log = host.log();
+        assert_eq!(
+            log,
+            [
+                "(user alice) option 'groups=' is wrong and nobody is served; accepted: groups=NAME,NAME\u{2026}"
+            ]
         );
     });
 }

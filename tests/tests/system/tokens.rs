@@ -103,6 +103,16 @@ fn a_scope_that_policy_takes_away_is_named() {
 }
 
 #[test]
+fn an_issuer_that_says_nothing_of_scopes_any_more_has_granted_none() {
+    let scene = Scene::enrolled_with("-s max");
+    let login = scene.host.login("alice");
+    scene.provider.fail_with(json!({"fault": "unstated_scope", "at": ["refresh"]}));
+    let refused = login.run("iam-session token -s storage.modify:/");
+    assert_eq!((refused.status, refused.stdout.as_str()), (5, ""), "{refused:?}");
+    assert!(refused.stderr.contains("did not grant 'storage.modify:/'"), "{refused:?}");
+}
+
+#[test]
 fn many_clients_at_once_cost_one_request() {
     let scene = Scene::enrolled();
     let logins: Vec<_> = (0..3).map(|_| scene.host.login("alice")).collect();

@@ -14,7 +14,7 @@ use crate::issuer::wire::{ErrorClass, IssuerError, TokenAnswer};
 use crate::log::Level;
 use crate::protocol::{Failure, FailureKind};
 use crate::scope::ScopeSet;
-use crate::store::{Opened, SessionToken, Store};
+use crate::store::{Opened, Record, SessionToken, Store};
 
 impl Mint {
     /// Keeps what must be kept before anything else, then judges and publishes the token.
@@ -27,7 +27,7 @@ impl Mint {
         asked: Now,
     ) -> Result<CachedToken, Failure> {
         self.keep_rotated(store, errand, opened, &mut answer);
-        let granted = answer.scope.take().unwrap_or_else(|| errand.wanted.scope.clone());
+        let granted = answer.scope.take().unwrap_or_else(|| unstated(errand, &opened.record));
         if let Err(failure) = judge(errand, &granted) {
             if errand.job.kind == Kind::Session {
                 self.note_setback(errand, failure.clone(), Outlook::Passing, Some(REFUSED_PAUSE));
@@ -140,10 +140,21 @@ impl Mint {
     }
 }
 
+/// What a response without a scope grants: what was asked (RFC 6749 §5.1), unless this issuer otherwise says it. IAM
+/// leaves the scope out when its policy has taken everything away.
+fn unstated(errand: &Errand<'_>, record: &Record) -> ScopeSet {
+    if record.states_scope { ScopeSet::default() } else { errand.wanted.scope.clone() }
+}
+
 /// Compares what was granted with what was asked.
 fn judge(errand: &Errand<'_>, granted: &ScopeSet) -> Result<(), Failure> {
     let (asked, entry) = (&errand.wanted.scope, &errand.entry);
     match errand.job.kind {
+        Kind::Session if granted.is_empty() => Err(Failure {
+            error: format!("{} granted none of '{asked}'", entry.issuer),
+            info: Some("its policy took them away: ask the issuer's administrators".into()),
+            kind: FailureKind::Refused,
+        }),
         // Less than policy allows is what the issuer decides; more must not get into the file (promise 3).
         Kind::Session => refuse_if_any(asked.missing(granted), |surplus| Failure {
             error: format!("{} granted '{surplus}' though it was not asked for", entry.issuer),

@@ -15,7 +15,7 @@ use crate::log::Level;
 
 /// Between two tries.
 pub(super) const PAUSE: Duration = Duration::from_secs(2);
-/// How long a mint that has lost its agent goes on trying.
+/// How long a mint goes on trying when no agent lives any more.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Records as they should be in the store, and the locks that keep others from what is there.
@@ -78,11 +78,18 @@ impl Mint {
         }
     }
 
-    /// The agent has gone.
+    /// The agent needs this mint no more. As long as an agent of the user lives, so does the hope.
     pub(super) fn save_at_last(&mut self) {
-        let deadline = clock::boot_time() + PATIENCE;
         self.save();
-        while !self.unsaved.is_empty() && clock::boot_time() < deadline {
+        let mut deserted_since = None;
+        while !self.unsaved.is_empty() {
+            let now = clock::boot_time();
+            let deserted = self.runtime.is_deserted();
+            let since = deserted.then(|| deserted_since.unwrap_or(now));
+            if since.is_some_and(|since| now >= since + PATIENCE) {
+                break;
+            }
+            deserted_since = since;
             std::thread::sleep(PAUSE);
             self.save();
         }

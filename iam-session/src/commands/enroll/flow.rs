@@ -104,6 +104,7 @@ impl<'a> Flow<'a> {
         let refresh_token = token.refresh_token.ok_or_else(|| no_refresh_token(&issuer.issuer))?;
         // An absent scope means "as asked" (RFC 6749 §5.1). IAM also leaves it out when its policy took
         // everything away; but then there is no refresh token either.
+        let states_scope = token.scope.is_some();
         let granted = token.scope.unwrap_or_else(|| asked.clone());
         let enrolled = keep(Enrollment {
             account: self.plan.account.clone(),
@@ -113,6 +114,7 @@ impl<'a> Flow<'a> {
             refresh_token,
             refresh_token_expires_at: token.refresh_token_expires_at,
             scope: granted.clone(),
+            states_scope,
             subject: token.subject,
             audience_mode: self.plan.provider.audience_mode,
             transport: self.plan.provider.transport.clone(),

@@ -32,6 +32,7 @@ fn record() -> Record {
         refresh_token: Secret::new(CANARY.into()),
         refresh_token_expires_at: None,
         scope: ScopeSet::parse("openid"),
+        states_scope: false,
         subject: None,
         audience_mode: AudienceMode::Audience,
         transport: Transport::default(),
