@@ -33,6 +33,8 @@ const FAULTS = {
   redirect: async (ctx, { to }) => { ctx.set('Location', to); answer(ctx, 302, ''); },
   // Leaves the scope out, as IAM does when its policy has taken everything away.
   unstated_scope: async (ctx, _, next) => { await next(); delete ctx.body.scope; },
+  // Does what it was asked, and answers with some fields of another value.
+  spoiled: async (ctx, { values }, next) => { await next(); Object.assign(ctx.body, values); },
   // Grants more than it was asked.
   surplus: async (ctx, { scope }, next) => { await next(); ctx.body.scope += ` ${scope}`; },
   // A body that never ends.

@@ -19,6 +19,9 @@ const MAX_ENTRY: usize = 32 * 1024;
 /// A tmpfs is memory: more combinations than this push the oldest out.
 const MAX_ENTRIES: usize = 64;
 
+/// No token ends later, and no sum with such a time overflows.
+pub(super) const END_OF_TIME: Duration = Duration::from_secs(1 << 40);
+
 /// What a cached token was asked for: a record, sorted scopes, and audience.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Wanted {
@@ -131,7 +134,8 @@ impl Cache {
     pub(crate) fn last(&self, wanted: &Wanted) -> Option<CachedToken> {
         let bytes = zeroize::Zeroizing::new(self.directory.read(&wanted.file_name(), MAX_ENTRY).ok()??);
         let token: CachedToken = serde_json::from_slice(&bytes).ok()?;
-        (token.wanted == *wanted && token.boot_id == self.boot_id).then_some(token)
+        let is_ours = token.wanted == *wanted && token.boot_id == self.boot_id && token.ends < END_OF_TIME;
+        is_ours.then_some(token)
     }
 
     /// Puts `token` in the place of the one before.

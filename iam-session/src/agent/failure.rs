@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::cache::END_OF_TIME;
 use crate::clock::Now;
 use crate::directory::{Directory, DirectoryError, Durability};
 use crate::protocol::{Failure, LastError};
@@ -156,7 +157,9 @@ impl Setbacks<'_> {
     /// The one that stands there, if one does. Best effort: what cannot be read is not there.
     pub(crate) fn find(&self, against: Against) -> Option<Setback> {
         let bytes = self.directory.read(&self.file_name(against), MAX_FILE).ok()??;
-        serde_json::from_slice(&bytes).ok().filter(|setback: &Setback| setback.boot_id == self.boot_id)
+        let setback: Setback = serde_json::from_slice(&bytes).ok()?;
+        let is_ours = setback.boot_id == self.boot_id && setback.not_before < END_OF_TIME;
+        is_ours.then_some(setback)
     }
 
     /// The one that keeps the session token away for longest.

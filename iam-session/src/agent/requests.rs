@@ -233,7 +233,8 @@ impl Requests {
 
     fn conclude(&mut self, waiting: Waiting, outcome: &Outcome, means: &mut Means<'_>) -> Option<Reply> {
         match (waiting.want, outcome) {
-            (Want::Status, _) => Some(Ok(self.status(means))),
+            (Want::Status, Ok(Done::Looked(Err(failure)))) => Some(Ok(self.status(Some(failure), means))),
+            (Want::Status, _) => Some(Ok(self.status(None, means))),
             (Want::Token { job: Some(job), .. }, Ok(Done::Token(Ok(token)))) => {
                 Some(Ok(Answer::Token(token.for_account(&job.account))))
             }
@@ -278,7 +279,7 @@ impl Requests {
 
     fn give_up(&self, want: &Want, means: &Means<'_>) -> Reply {
         let fallback = match want {
-            Want::Status => return Ok(self.status(means)),
+            Want::Status => return Ok(self.status(None, means)),
             Want::Token { job: Some(job), .. } => View::of(means.runtime, means.now).fallback(job),
             _ => None,
         };
@@ -301,7 +302,8 @@ impl Requests {
         self.unlocking.gone(peer);
     }
 
-    fn status(&self, means: &Means<'_>) -> Answer {
+    /// `unwritten`: why the book is not up to date.
+    fn status(&self, unwritten: Option<&Failure>, means: &Means<'_>) -> Answer {
         let view = View::of(means.runtime, means.now);
         let (accounts, trouble) = view.accounts();
         Answer::Status(Box::new(Status {
@@ -310,7 +312,7 @@ impl Requests {
             pid: std::process::id(),
             user: self.identity.user.clone(),
             token_file: means.runtime.places.token_file().display().to_string(),
-            trouble,
+            trouble: trouble.or(unwritten.cloned()),
             default_account: view.book.default_account.clone(),
             accounts,
             locked: means.held.locked(&view.book),

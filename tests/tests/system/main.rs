@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where it happens")]
 
 mod boundaries;
+mod clients;
 mod coordination;
 mod failures;
 mod file;
@@ -12,4 +13,5 @@ mod readme;
 mod scene;
 mod standing;
 mod status;
+mod surroundings;
 mod tokens;

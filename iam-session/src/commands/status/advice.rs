@@ -19,6 +19,9 @@ const ENDS_SOON: u64 = 7 * 24 * 60 * 60;
 
 /// The one thing to do next.
 pub(super) fn next(status: &Status, now: u64) -> String {
+    if let Some(info) = status.trouble.as_ref().and_then(|trouble| trouble.info.as_ref()) {
+        return info.clone();
+    }
     let Some(account) = default_account(status).or(status.accounts.first()) else {
         return match status.sealing {
             Sealing::Nothing => {
@@ -28,9 +31,6 @@ pub(super) fn next(status: &Status, now: u64) -> String {
         }
         .to_owned();
     };
-    if let Some(info) = status.trouble.as_ref().and_then(|trouble| trouble.info.as_ref()) {
-        return info.clone();
-    }
     if account.enrollment_ends_at.is_some_and(|end| end < now + ENDS_SOON) {
         return format!("the enrolment ends soon: run '{}'", again(account));
     }
