@@ -1,8 +1,11 @@
 # make check: what needs no privileges, quickest first.  make test: the checks' counterpart that runs things.
-.PHONY: demo check test build tools packages
+.PHONY: demo check test build tools packages storage
 
 packages:
 	@tests/setup/packages.sh
+
+storage:
+	@tests/setup/packages.sh storage
 
 check: packages
 	tests/setup/guards.sh
@@ -19,9 +22,9 @@ tools: packages
 	@tests/setup/tools.sh
 
 # As root: a private sshd with the module, an OpenID provider, an enrolment, a login, a logout.
-demo: build tools
+demo: build tools storage
 	@cargo run --quiet -p iam-session-tests --bin demo
 
 # As root: the whole-system tests make namespaces.
-test: build tools
+test: build tools storage
 	cargo test --workspace --all-features

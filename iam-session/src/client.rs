@@ -25,6 +25,8 @@ use crate::protocol::{MAX_LINE, Reply, Request};
 
 /// A mint takes up to 60 s (a busy issuer, and the lock of another mint); some more for what surrounds it.
 const PATIENCE_MINT: Duration = Duration::from_secs(75);
+/// Sealing, behind both locks, and the first token: what has not succeeded by then is undone.
+const PATIENCE_ENROLL: Duration = Duration::from_secs(155);
 /// Forgetting asks the issuer twice, each time for at most 45 s.
 const PATIENCE_FORGET: Duration = Duration::from_secs(105);
 /// What the agent answers from memory.
@@ -97,7 +99,8 @@ impl Agent {
         let wait = Wait::at_most(match request {
             Request::Status {} => PATIENCE_STATUS,
             Request::Stop {} | Request::Stay { .. } => PATIENCE_STATUS,
-            Request::AccessToken(_) | Request::Enroll(_) | Request::Unlock { .. } => PATIENCE_MINT,
+            Request::AccessToken(_) | Request::Unlock { .. } => PATIENCE_MINT,
+            Request::Enroll(_) => PATIENCE_ENROLL,
             Request::Forget { .. } => PATIENCE_FORGET,
         });
         let line = line::encode(request, MAX_LINE).map_err(|_| ClientError::RequestTooLong)?;

@@ -4,7 +4,7 @@
 //! Nothing here follows a symbolic link in the last component, waits for a FIFO or truncates in place.
 
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -168,30 +168,32 @@ impl Directory {
     /// # Errors
     /// [`DirectoryError::Io`]; then the old file is as it was.
     pub fn replace(&self, name: &str, bytes: &[u8], durability: Durability) -> Result<(), DirectoryError> {
+        self.draft(name, durability)?.commit(bytes)
+    }
+
+    /// Begins a new file that is to take the place of `name`. Dropped, it is gone.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Io`].
+    pub fn draft(&self, name: &str, durability: Durability) -> Result<Draft<'_>, DirectoryError> {
         let path = self.path.join(name);
         let mut random = [0_u8; 8];
         getrandom::fill(&mut random).map_err(|error| failed("write", &path)(io::Error::other(error)))?;
-        let temporary = format!(".{name}.{}", HEXLOWER.encode(&random));
-        let written = self
-            .write_new(&temporary, bytes, durability)
-            .and_then(|()| Ok(renameat(&self.descriptor, temporary.as_str(), &self.descriptor, name)?));
-        if let Err(error) = written {
-            let _ = unlinkat(&self.descriptor, temporary.as_str(), UnlinkatFlags::NoRemoveDir);
-            return Err(failed("write", &path)(error));
-        }
-        match durability {
-            Durability::Synced => self.sync(),
-            Durability::Volatile => Ok(()),
-        }
+        let temporary = format!("{}{}", draft_prefix(name), HEXLOWER.encode(&random));
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
+        let file = self.open_file(&temporary, flags).map_err(|errno| failed("write", &path)(errno.into()))?;
+        Ok(Draft { directory: self, name: name.to_owned(), temporary, file, durability })
     }
 
-    fn write_new(&self, name: &str, bytes: &[u8], durability: Durability) -> io::Result<()> {
-        let mut file = self.open_file(name, OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL)?;
-        file.write_all(bytes)?;
-        match durability {
-            Durability::Synced => file.sync_all(),
-            Durability::Volatile => Ok(()),
-        }
+    /// Removes what a process that was killed had begun to put in the place of `name`. The caller holds the lock
+    /// under which `name` is written.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Io`].
+    pub fn remove_drafts(&self, name: &str) -> Result<(), DirectoryError> {
+        let prefix = draft_prefix(name);
+        let names = self.names()?;
+        names.iter().filter(|name| name.starts_with(&prefix)).try_for_each(|name| self.remove(name))
     }
 
     /// Removes a file; it need not be there.
@@ -261,6 +263,69 @@ impl Directory {
         }
         check_owner(path, &metadata, self.uid)
     }
+}
+
+/// A file that is not yet in its place.
+pub struct Draft<'d> {
+    directory: &'d Directory,
+    name: String,
+    temporary: String,
+    file: File,
+    durability: Durability,
+}
+
+impl Draft<'_> {
+    /// Takes up as much room as so many bytes need, so that writing them later cannot fail for want of it.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Io`].
+    pub fn reserve(&mut self, size: usize) -> Result<(), DirectoryError> {
+        self.write(&vec![0; size])
+    }
+
+    /// Puts the file in its place.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Io`]; then what was there before is as it was.
+    pub fn commit(mut self, bytes: &[u8]) -> Result<(), DirectoryError> {
+        self.write(bytes)?;
+        let (from, to) = (&self.directory.descriptor, &self.directory.descriptor);
+        renameat(from, self.temporary.as_str(), to, self.name.as_str())
+            .map_err(|errno| self.failed(errno.into()))?;
+        match self.durability {
+            Durability::Synced => self.directory.sync(),
+            Durability::Volatile => Ok(()),
+        }
+    }
+
+    /// From the start, over what was there: nothing that is reserved is given up.
+    fn write(&mut self, bytes: &[u8]) -> Result<(), DirectoryError> {
+        let written = self
+            .file
+            .rewind()
+            .and_then(|()| self.file.write_all(bytes))
+            .and_then(|()| self.file.set_len(bytes.len() as u64));
+        let written = written.and_then(|()| match self.durability {
+            Durability::Synced => self.file.sync_all(),
+            Durability::Volatile => Ok(()),
+        });
+        written.map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, source: io::Error) -> DirectoryError {
+        DirectoryError::Io { action: "write", path: self.directory.path.join(&self.name), source }
+    }
+}
+
+impl Drop for Draft<'_> {
+    fn drop(&mut self) {
+        // After a commit there is no file of that name any more.
+        let _ = unlinkat(&self.directory.descriptor, self.temporary.as_str(), UnlinkatFlags::NoRemoveDir);
+    }
+}
+
+fn draft_prefix(name: &str) -> String {
+    format!(".{name}.")
 }
 
 impl AsFd for Directory {

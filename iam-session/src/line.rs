@@ -231,6 +231,11 @@ impl Lines {
         self.buffer.is_empty()
     }
 
+    /// Whether a whole line is waiting to be taken, or one that is too long.
+    pub fn is_due(&self) -> bool {
+        self.buffer.len() >= self.limit || self.buffer.contains(&b'\n')
+    }
+
     /// Reads once what there is, at most a page.
     ///
     /// # Errors

@@ -1,21 +1,24 @@
-//! The one thing a person does by hand: `iam-session enroll` on a terminal, and a consent in a browser. Here the
-//! test provider's control channel is the browser.
+//! The one thing a person does by hand: `iam-session enroll` on a terminal, and a consent in a browser. Here a program
+//! is the browser, and goes through the pages of the provider one by one.
 
 use std::io::Read;
 use std::process::Stdio;
 
-use support::{Host, Provider};
+use support::{Host, ISSUER, Provider};
 
 /// The link that the command shows carries the code.
 const CODE: &str = "user_code=";
+/// With what she may ask for later, by name.
+const SCOPES: &str = "wlcg wlcg.groups storage.read:/ storage.create:/";
 /// Wide and high enough for the QR code.
 const SIZE: &str = "export LANG=C.UTF-8 TERM=xterm; stty cols 100 rows 50 -onlcr";
 
 /// Enrols a user on a terminal of her own, showing what she sees.
 pub(crate) fn enrol(host: &Host, provider: &Provider, user: &str) {
-    println!("   {user}@login1$ iam-session enroll");
+    let command = format!("iam-session enroll -s '{SCOPES}'");
+    println!("   {user}@login1$ {command}");
     let mut client = host.ssh_client(user, &["-tt"]);
-    client.arg(format!("{SIZE}; iam-session enroll"));
+    client.arg(format!("{SIZE}; {command}"));
     client.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut client = client.spawn().unwrap();
     let mut output = client.stdout.take().unwrap();
@@ -25,8 +28,9 @@ pub(crate) fn enrol(host: &Host, provider: &Provider, user: &str) {
         seen.extend_from_slice(&chunk[..read]);
         shown = show_lines(&seen, shown);
         if let Some(code) = code(&seen).filter(|_| !approved) {
-            println!("   (She opens the page on her phone, logs in at the issuer and says yes.)");
-            provider.approve(&code, user);
+            println!("   (She opens the page on her phone, logs in at the issuer and says yes …");
+            let page = provider.approve_in_browser(host, &format!("{ISSUER}device"), &code, user);
+            println!("   … until it says: {page}.)");
             approved = true;
         }
     }

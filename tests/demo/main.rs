@@ -4,9 +4,10 @@
 
 mod browser;
 mod stage;
+mod storage;
 
 use stage::{Stage, narrate, step};
-use support::{Host, Login, Provider, wait};
+use support::{Host, Login, Provider, Storage, wait};
 
 const CLAIMS: &str = "cut -d. -f2 | tr _- /+ | base64 -d 2>/dev/null; echo";
 
@@ -15,16 +16,16 @@ fn main() {
     let host = Host::plan().pam_options("token_wait=2s").site("default_provider = \"wlcg\"").start();
     host.add_node_key();
     let provider = Provider::start(&host);
+    let storage = Storage::start(&host, &provider);
 
     the_machine(&host);
     before_the_enrolment(&host);
     the_enrolment(&host, &provider);
-    a_login(&host, &provider);
+    a_login(&host, &provider, &storage);
     the_end_of_the_account(&host);
 
     step("All of this was one private machine: its users, keys, mounts and processes end with it");
-    drop(provider);
-    drop(host);
+    drop((storage, provider, host));
     narrate(&format!("Done in {} s.", begun.elapsed().as_secs()));
 }
 
@@ -50,7 +51,7 @@ fn the_enrolment(host: &Host, provider: &Provider) {
     browser::enrol(host, provider, "alice");
 }
 
-fn a_login(host: &Host, provider: &Provider) {
+fn a_login(host: &Host, provider: &Provider, storage: &Storage) {
     step("From now on every login has a token");
     let login = Stage::login(host, "alice");
     let session = login.session();
@@ -72,6 +73,8 @@ fn a_login(host: &Host, provider: &Provider) {
     narrate("A scope that was never granted is refused, with what to do:");
     login.show("iam-session token -s storage.modify:/");
     login.show("iam-session status");
+
+    storage::use_it(&login, storage);
 
     step("Logout");
     logout(host, login, &file);

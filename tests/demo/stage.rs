@@ -1,6 +1,6 @@
 //! Commands as somebody types them, and what they answer. Writes to standard output.
 
-use support::{Host, Login};
+use support::{Host, Login, Output};
 
 /// A heading.
 pub(crate) fn step(title: &str) {
@@ -46,6 +46,15 @@ impl<'h> Stage<'h> {
 
     /// Runs a command and shows all it prints.
     pub(crate) fn show(&self, command: &str) {
+        self.run(command);
+    }
+
+    /// The same with a command without whose success there is nothing to show.
+    pub(crate) fn show_successful(&self, command: &str) {
+        self.run(command).successful();
+    }
+
+    fn run(&self, command: &str) -> Output {
         println!("   {} {command}", self.prompt);
         let output = match &self.actor {
             Actor::Root(host) => host.as_root().run(command),
@@ -53,6 +62,7 @@ impl<'h> Stage<'h> {
         };
         print_indented(&output.stdout);
         print_indented(&output.stderr);
+        output
     }
 
     /// Logs out.
@@ -64,8 +74,10 @@ impl<'h> Stage<'h> {
     }
 }
 
+/// As a terminal shows it: what comes after a carriage return is written over what came before.
 fn print_indented(text: &str) {
-    for line in text.lines().map(str::trim_end).filter(|line| !line.is_empty()) {
+    let shown = text.lines().filter_map(|line| line.trim_end().rsplit('\r').next());
+    for line in shown.map(|line| line.replace('\0', "")).filter(|line| !line.is_empty()) {
         println!("      {line}");
     }
 }

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Installs the system packages that building and testing need, where they are missing.
+# Installs the system packages that are missing:
+#     packages.sh             what building and most tests need
+#     packages.sh storage     a storage element and its clients, which nobody needs in order to build
 set -euo pipefail
 
-# A file (or a pattern) that proves a package is there, and the package's name on Debian and on EL.
+# A file that proves a package is there (a pattern, or two with | between), and its name on Debian and on EL.
 needed=(
     "/usr/include/security/pam_modules.h libpam0g-dev pam-devel"
     "/usr/bin/openssl openssl openssl"
@@ -19,11 +21,33 @@ needed=(
     "/usr/lib*/python3*/ensurepip/__init__.py python3-venv python3"
     "/usr/bin/readelf binutils binutils"
 )
+storage=(
+    "/usr/bin/xrootd xrootd-server xrootd-server"
+    "/usr/bin/xrdcp xrootd-client xrootd-client"
+    "/usr/lib/*/libXrdAccSciTokens-5.so|/usr/lib64/libXrdAccSciTokens-5.so xrootd-scitokens-plugins xrootd-scitokens"
+    "/usr/bin/gfal-copy gfal2-util-scripts gfal2-util-scripts"
+    "/usr/lib*/*/libgfal_plugin_file.so|/usr/lib/*/*/libgfal_plugin_file.so gfal2-plugin-file gfal2-plugin-file"
+    "/usr/lib*/*/libgfal_plugin_http.so|/usr/lib/*/*/libgfal_plugin_http.so gfal2-plugin-http gfal2-plugin-http"
+    "/usr/lib*/*/libgfal_plugin_xrootd.so|/usr/lib/*/*/libgfal_plugin_xrootd.so gfal2-plugin-xrootd gfal2-plugin-xrootd"
+    "/usr/bin/davix-put davix davix"
+    "/usr/bin/curl curl curl"
+)
+[ "${1-}" != storage ] || needed=("${storage[@]}")
+
+# Whether there is a file that matches one of the patterns.
+present() {
+    local patterns pattern
+    IFS='|' read -ra patterns <<<"$1"
+    for pattern in "${patterns[@]}"; do
+        if compgen -G "$pattern" >/dev/null; then return; fi
+    done
+    return 1
+}
 
 debian=() el=()
 for row in "${needed[@]}"; do
     read -r file on_debian on_el <<<"$row"
-    compgen -G "$file" >/dev/null || { debian+=("$on_debian"); el+=("$on_el"); }
+    present "$file" || { debian+=("$on_debian"); el+=("$on_el"); }
 done
 [ "${#debian[@]}" -gt 0 ] || exit 0
 

@@ -25,5 +25,16 @@ pub(crate) fn built(name: &str) -> PathBuf {
 /// # Panics
 /// It is not installed.
 pub(crate) fn required(path: &str, package: &str) {
-    assert!(Path::new(path).exists(), "{path} is missing: install {package}, or run tests/setup/packages.sh");
+    assert!(Path::new(path).exists(), "{path} is missing: install {package}, or run 'make packages storage'");
+}
+
+/// A library of the system, as in `security/pam_permit.so`: where this distribution keeps it.
+///
+/// # Panics
+/// It is not installed.
+pub(crate) fn library(name: &str, package: &str) -> PathBuf {
+    let multiarch = std::fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path());
+    let mut candidates = multiarch.chain(["/usr/lib64".into()]).map(|directory| directory.join(name));
+    let found = candidates.find(|path| path.exists());
+    found.unwrap_or_else(|| panic!("there is no {name}: install {package}, or run 'make packages storage'"))
 }

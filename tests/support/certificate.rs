@@ -1,4 +1,4 @@
-//! Certificates for the provider, from a CA made on the spot. Pure.
+//! Certificates for the servers of a sandbox, from a CA made on the spot. Pure.
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
@@ -11,29 +11,40 @@ pub(crate) struct Identity {
     pub(crate) key: String,
 }
 
-/// A CA and what it says of the provider.
-pub(crate) struct Certificates {
-    pub(crate) ca: String,
-    /// Each by the name that the provider's `certificate` command knows it by.
-    pub(crate) identities: [(&'static str, Identity); 3],
+/// A CA.
+pub(crate) struct Authority {
+    /// Its own certificate, in PEM.
+    pub(crate) certificate: String,
+    issuer: Issuer<'static, KeyPair>,
 }
 
-/// A good certificate for `host`, one that has ended, and one for another name.
-pub(crate) fn for_host(host: &str) -> Certificates {
-    let mut parameters = named("CA of the tests");
-    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    let key = KeyPair::generate().unwrap();
-    let ca = parameters.self_signed(&key).unwrap().pem();
-    let issuer = Issuer::new(parameters, key);
+impl Authority {
+    pub(crate) fn new() -> Self {
+        let mut parameters = named("CA of the tests");
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let key = KeyPair::generate().unwrap();
+        let certificate = parameters.self_signed(&key).unwrap().pem();
+        Self { certificate, issuer: Issuer::new(parameters, key) }
+    }
 
-    let good = leaf(host);
-    let mut expired = leaf(host);
-    expired.not_after = date_time_ymd(2001, 1, 1);
-    let another = leaf("another.example");
-    let identities = [("tls", good), ("expired", expired), ("another_name", another)];
-    let identities = identities.map(|(name, parameters)| (name, sign(&parameters, &issuer)));
-    Certificates { ca, identities }
+    /// A good certificate.
+    pub(crate) fn identity(&self, host: &str) -> Identity {
+        self.sign(&leaf(host))
+    }
+
+    /// One that has ended.
+    pub(crate) fn expired_identity(&self, host: &str) -> Identity {
+        let mut parameters = leaf(host);
+        parameters.not_after = date_time_ymd(2001, 1, 1);
+        self.sign(&parameters)
+    }
+
+    fn sign(&self, parameters: &CertificateParams) -> Identity {
+        let key = KeyPair::generate().unwrap();
+        let certificate = parameters.signed_by(&key, &self.issuer).unwrap().pem();
+        Identity { certificate, key: key.serialize_pem() }
+    }
 }
 
 fn leaf(host: &str) -> CertificateParams {
@@ -48,10 +59,4 @@ fn named(name: &str) -> CertificateParams {
     let mut parameters = CertificateParams::default();
     parameters.distinguished_name.push(DnType::CommonName, name);
     parameters
-}
-
-fn sign(parameters: &CertificateParams, issuer: &Issuer<'_, KeyPair>) -> Identity {
-    let key = KeyPair::generate().unwrap();
-    let certificate = parameters.signed_by(&key, issuer).unwrap().pem();
-    Identity { certificate, key: key.serialize_pem() }
 }

@@ -32,6 +32,7 @@ mod process;
 mod provider;
 mod sandbox;
 mod sshd;
+mod storage;
 mod stream;
 pub mod wait;
 
@@ -46,3 +47,4 @@ pub use process::Process;
 pub use provider::{ISSUER, Provider, Stuck};
 pub use sandbox::Sandbox;
 pub use sshd::Way;
+pub use storage::Storage;

@@ -1,9 +1,7 @@
 //! The PAM stack of the service `sshd`, and the module in it. Writes /etc/pam.d and /etc/security.
 
-use std::path::Path;
-
 use crate::account::Account;
-use crate::built::built;
+use crate::built::{built, library};
 use crate::sandbox::Sandbox;
 
 /// What a plan says about sessions.
@@ -51,16 +49,9 @@ fn logind(sandbox: &Sandbox, user: &str) -> [String; 2] {
     ]
 }
 
-/// Puts the module where libpam looks for it.
+/// Puts the module where libpam looks for it: beside the one that all have.
 pub(crate) fn install_module(sandbox: &Sandbox) {
     let module = std::fs::read(built("programs/pam_iam.so")).unwrap();
-    sandbox.write(&format!("{}/pam_iam.so", module_directory()), module, 0o755);
-}
-
-/// Where this distribution keeps PAM modules: by the one that all have.
-fn module_directory() -> String {
-    let multiarch = std::fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path());
-    let candidates = multiarch.chain(["/usr/lib64".into()]).map(|path| path.join("security"));
-    let mut found = candidates.filter(|path| Path::new(path).join("pam_permit.so").exists());
-    found.next().expect("no directory of PAM modules below /usr").to_str().unwrap().to_owned()
+    let path = library("security/pam_permit.so", "libpam-modules").with_file_name("pam_iam.so");
+    sandbox.write(path.to_str().unwrap(), module, 0o755);
 }

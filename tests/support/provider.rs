@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use serde_json::{Map, Value, json};
 
-use crate::certificate;
+use crate::certificate::Authority;
 use crate::host::Host;
 use crate::output;
 use crate::stream::Stream;
@@ -31,6 +31,8 @@ pub struct Provider {
     control: Mutex<Control>,
     /// Who stands in its place while it is [`Provider::quiet`].
     stand_in: Mutex<Option<Child>>,
+    /// The CA that vouches for it.
+    pub(crate) authority: Authority,
 }
 
 /// Where a connection to an issuer that is out of reach gets stuck.
@@ -54,9 +56,14 @@ impl Provider {
     /// It does not come up.
     pub fn start(host: &Host) -> Self {
         let sandbox = host.sandbox();
-        let certificates = certificate::for_host(ISSUER_HOST);
-        sandbox.write(CA_FILE, &certificates.ca, 0o644);
-        for (name, identity) in &certificates.identities {
+        let authority = Authority::new();
+        sandbox.write(CA_FILE, &authority.certificate, 0o644);
+        // Each by the name that the command `certificate` knows it by.
+        for (name, identity) in [
+            ("tls", authority.identity(ISSUER_HOST)),
+            ("expired", authority.expired_identity(ISSUER_HOST)),
+            ("another_name", authority.identity("another.example")),
+        ] {
             sandbox.write(&format!("{TLS}/{name}.pem"), &identity.certificate, 0o644);
             sandbox.write(&format!("{TLS}/{name}.key"), &identity.key, 0o600);
         }
@@ -77,7 +84,7 @@ impl Provider {
         let mut control = Control { commands, answers };
         assert_eq!(control.answer(), "listening", "see {ERRORS}");
         sandbox.write(QUIET, include_str!("quiet.py"), 0o644);
-        Self { node, control: Mutex::new(control), stand_in: Mutex::new(None) }
+        Self { node, control: Mutex::new(control), stand_in: Mutex::new(None), authority }
     }
 
     /// A user approves the code that a device shows.

@@ -3,12 +3,13 @@
 
 use super::book::{Book, Entry};
 use super::cache::CachedToken;
-use super::failure::{self, Setback};
+use super::failure::Setback;
 use super::freshness::Freshness;
 use super::held::Held;
 use super::job::{Kind, TokenJob};
 use super::runtime::Runtime;
 use super::schedule::Standing;
+use super::token_file;
 use crate::clock::Now;
 use crate::protocol::{Account, Failure, FailureKind, LastError, Token, TokenRequest};
 
@@ -44,7 +45,7 @@ impl<'a> View<'a> {
         }
         let entry = match self.entry(request.account.as_deref()) {
             Ok(entry) => entry,
-            Err(failure) => return Decision::Unknown(failure),
+            Err(failure) => return self.kept(request).map_or(Decision::Unknown(failure), Decision::Token),
         };
         let job = TokenJob {
             account: entry.name.clone(),
@@ -72,6 +73,17 @@ impl<'a> View<'a> {
         will_do.then(|| token.for_account(&entry.name))
     }
 
+    /// A cached token, served although the record cannot be read now.
+    fn kept(&self, request: &TokenRequest) -> Option<Token> {
+        let entry = self.book.find(request.account.as_deref())?;
+        if entry.trouble.as_ref().is_some_and(|trouble| trouble.kind == FailureKind::Refused) {
+            return None;
+        }
+        let token = self.cached(entry, &kind(request, entry))?;
+        let wanted = Freshness::from_min_valid_period(request.min_valid_period);
+        token.life().is_enough(wanted, self.now.boot).then(|| token.for_account(&entry.name))
+    }
+
     fn entry(&self, account: Option<&str>) -> Result<&Entry, Failure> {
         if let Some(trouble) = &self.book.trouble {
             return Err(trouble.clone());
@@ -95,7 +107,7 @@ impl<'a> View<'a> {
     }
 
     fn setback_of(&self, entry: &Entry) -> Option<Setback> {
-        failure::find(&self.runtime.agents, &entry.record_id, self.runtime.cache.boot_id())
+        self.runtime.setbacks(&entry.record_id).of_session()
     }
 
     /// For the schedule.
@@ -115,7 +127,10 @@ impl<'a> View<'a> {
             // Whoever can renew it does.
             (None, Some(entry)) if !held.opens(entry) => Standing::Nothing,
             (None, Some(_)) => {
-                Standing::Enrolled { token: self.session_token().map(|token| token.life()), setback }
+                let token = self.session_token().map(|token| token.life());
+                // That somebody else wrote the file is none of our business.
+                let is_filed = token_file::is_there(self.runtime);
+                Standing::Enrolled { token, is_filed, setback }
             }
         }
     }

@@ -124,10 +124,14 @@ impl Cache {
 
     /// The token for `wanted`, if there is one that still lives. Best effort: what cannot be read is not there.
     pub(crate) fn find(&self, wanted: &Wanted, now: Duration) -> Option<CachedToken> {
+        self.last(wanted).filter(|token| token.life().lives_at(now))
+    }
+
+    /// The token for `wanted` that was minted last, whether or not it lives.
+    pub(crate) fn last(&self, wanted: &Wanted) -> Option<CachedToken> {
         let bytes = zeroize::Zeroizing::new(self.directory.read(&wanted.file_name(), MAX_ENTRY).ok()??);
         let token: CachedToken = serde_json::from_slice(&bytes).ok()?;
-        let good = token.wanted == *wanted && token.boot_id == self.boot_id && token.life().lives_at(now);
-        good.then_some(token)
+        (token.wanted == *wanted && token.boot_id == self.boot_id).then_some(token)
     }
 
     /// Puts `token` in the place of the one before.
@@ -138,6 +142,9 @@ impl Cache {
         let name = token.wanted.file_name();
         self.make_room(&name, now.boot)?;
         let bytes = zeroize::Zeroizing::new(serde_json::to_vec(token).unwrap_or_default());
+        if bytes.len() > MAX_ENTRY {
+            return Err(DirectoryError::TooLarge { path: self.directory.path().join(name) });
+        }
         self.directory.replace(&name, &bytes, Durability::Volatile)
     }
 

@@ -82,8 +82,10 @@ pub(super) fn ending_signals() -> nix::Result<SignalFd> {
 
 /// Tells when a book or a failure is put into the agents' directory. Best effort: without it an agent only takes
 /// longer to notice what another one did.
-pub(super) fn news_of(agents: &Directory) -> Option<Inotify> {
+pub(super) fn news_of(agents: &Directory, top: &Directory) -> Option<Inotify> {
     let news = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).ok()?;
     news.add_watch(agents.path(), AddWatchFlags::IN_MOVED_TO).ok()?;
+    // The token file: whoever put a token there may be gone when it ends.
+    news.add_watch(top.path(), AddWatchFlags::IN_MOVED_TO).ok()?;
     Some(news)
 }

@@ -33,12 +33,17 @@ pub(crate) struct Life {
 impl Life {
     /// Two thirds of the whole life, so that every agent computes the same moment.
     pub(crate) fn renewal(&self) -> Duration {
-        self.issued + self.ends.saturating_sub(self.issued) * 2 / 3
+        self.issued.saturating_add(self.ends.saturating_sub(self.issued).saturating_mul(2) / 3)
     }
 
     /// Whether it still lives.
     pub(crate) fn lives_at(&self, now: Duration) -> bool {
         now < self.ends
+    }
+
+    /// Whether it has just been minted: another one would be no better.
+    pub(crate) fn is_of_a_moment_ago(&self, now: Duration) -> bool {
+        now < self.issued.saturating_add(MINT_AT_MOST_EVERY)
     }
 
     /// Whether it will do where a better one cannot be had.
@@ -60,7 +65,7 @@ impl Life {
 
     /// Whether it will do for `wanted`.
     pub(crate) fn is_enough(&self, wanted: Freshness, now: Duration) -> bool {
-        let just_issued = now < self.issued + MINT_AT_MOST_EVERY;
+        let just_issued = self.is_of_a_moment_ago(now);
         self.lives_at(now)
             && match wanted {
                 // One that is as new as can be had is served, however short its life.

@@ -1,6 +1,8 @@
 //! What the agent asks of its mint, and the answers: JSON lines over the mint's descriptors 0 and 1, after the
 //! lifeline message. Both ends are one program, so this is no contract with anybody else. Touches nothing.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::book::Entry;
@@ -23,7 +25,12 @@ pub(super) enum Job {
     /// See to a token → [`Done::Token`].
     Token(TokenJob),
     /// Seal an enrolment → [`Done::Enrolled`].
-    Enroll(Box<Enrollment>),
+    Enroll {
+        /// What was obtained.
+        enrollment: Box<Enrollment>,
+        /// On CLOCK_BOOTTIME: not to be sealed later.
+        by: Duration,
+    },
     /// Revoke, deregister, remove → [`Done::Forgotten`].
     Forget {
         /// Which account.
@@ -83,8 +90,8 @@ impl Kind {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Done {
-    /// The book is up to date.
-    Looked,
+    /// The book is up to date, or says why it is not.
+    Looked(Result<(), Failure>),
     /// The token, which is in the cache too where that could be written.
     Token(Result<Box<CachedToken>, Failure>),
     /// Sealed.

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
@@ -86,6 +87,12 @@ impl Link {
 
     /// Queues a job. One that asks for the same token as another is that other.
     pub(super) fn submit(&mut self, job: Job) -> Ticket {
+        // One that has not begun will see what the asker wants to be seen.
+        if let Job::Look = &job
+            && let Some((ticket, _)) = self.queue.iter().find(|(_, job)| matches!(job, Job::Look))
+        {
+            return *ticket;
+        }
         if let Job::Token(wanted) = &job
             && let Some(ticket) = self.same(wanted)
         {
@@ -94,6 +101,11 @@ impl Link {
         self.last += 1;
         self.queue.push_back((Ticket(self.last), job));
         Ticket(self.last)
+    }
+
+    /// How many jobs wait.
+    pub(super) fn backlog(&self) -> usize {
+        self.queue.len()
     }
 
     fn same(&self, wanted: &TokenJob) -> Option<Ticket> {
@@ -207,7 +219,9 @@ impl Link {
 impl Running {
     /// `first` is what it is given before any job.
     fn start(first: &[&[u8]], now: Duration) -> io::Result<Self> {
-        let mut child = Command::new(paths::AGENT)
+        // Not by the path: after an upgrade another version may lie there, and these two are one program.
+        let mut child = Command::new("/proc/self/exe")
+            .arg0(paths::AGENT)
             .arg("mint")
             .env_clear()
             .env("PATH", "/usr/bin:/bin")

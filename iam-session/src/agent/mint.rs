@@ -24,16 +24,21 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
+use self::enroll::Former;
 use self::unsaved::Unsaved;
-use super::job::{Done, Job, MAX_LINE};
+use super::book::Book;
+use super::failure::{Against, Asker, Outlook, Pause};
+use super::job::{Done, Job, Kind, MAX_LINE, TokenJob};
 use super::message::Message;
 use super::runtime::{Left, Runtime};
+use crate::clock;
 use crate::directory::DirectoryError;
 use crate::harden::{harden, outlive_the_session};
 use crate::helper::Helper;
 use crate::line::{self, LineError, Lines, Wait};
-use crate::log::Log;
+use crate::log::{Level, Log};
 use crate::paths;
+use crate::protocol::Failure;
 
 /// Between two looks whether the agent is still there; its end wakes the mint at once.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -49,6 +54,8 @@ pub(super) struct Mint {
     runtime: Runtime,
     helper: Option<Helper>,
     unsaved: Unsaved,
+    /// What enrolments have replaced, to be ended at its issuer once they have been answered.
+    former: Vec<Former>,
     log: Log,
 }
 
@@ -69,13 +76,15 @@ fn run() -> io::Result<()> {
     let places = paths::Runtime::new(&message.runtime, message.uid);
     let runtime = Runtime::open(places).map_err(io::Error::other)?;
     let log = Log::of(&message.user);
-    let mut mint = Mint { message, runtime, helper: None, unsaved: Unsaved::default(), log };
+    let mut mint =
+        Mint { message, runtime, helper: None, unsaved: Unsaved::default(), former: Vec::new(), log };
     let mut lines = Lines::new(MAX_LINE);
     while let Some(job) = mint.next_job(&mut lines, &mut jobs)? {
         if let Some(done) = mint.work(job) {
             // An agent that is gone needs no answer; what was to be kept is in the store.
             let _ = answer(&mut answers, &done);
         }
+        mint.retire_former();
     }
     mint.save_at_last();
     drop(mint.helper.take());
@@ -112,6 +121,20 @@ impl Mint {
         }
     }
 
+    /// A session token that cannot be had, and no setback says why: without one, every agent would try without end.
+    fn leave_trace(&self, job: &TokenJob, failure: &Failure) {
+        let book = Book::read(&self.runtime.agents).unwrap_or_default();
+        let entry = book.find(Some(&job.account)).filter(|_| job.kind == Kind::Session);
+        let Some(entry) = entry.filter(|entry| !entry.record_id.is_empty()) else { return };
+        let standing = self.setbacks(&entry.record_id).of_session();
+        if standing.is_some_and(|setback| setback.holds(Asker::Agent, clock::boot_time())) {
+            return;
+        }
+        self.log.line(Level::Warning, &format!("account {}: {failure}", job.account));
+        let (id, failure) = (&entry.record_id, failure.clone());
+        self.note_setback_of(id, Against::Session, failure, Outlook::Passing, Pause::Doubling);
+    }
+
     fn work(&mut self, job: Job) -> Option<Done> {
         self.save();
         Some(match job {
@@ -120,19 +143,17 @@ impl Mint {
                 return None;
             }
             Job::Unlock { passphrase } => Done::Unlocked(self.unlock(&passphrase).map(Box::new)),
-            Job::Look => {
-                self.look();
-                Done::Looked
-            }
+            Job::Look => Done::Looked(self.look()),
             Job::Token(job) => {
                 let token = self.token(&job);
-                if token.is_err() {
+                if let Err(failure) = &token {
+                    self.leave_trace(&job, failure);
                     // The store may have become unreadable, or readable: the agents act by the book.
-                    self.look();
+                    let _ = self.look();
                 }
                 Done::Token(token.map(Box::new))
             }
-            Job::Enroll(enrollment) => Done::Enrolled(self.enroll(*enrollment)),
+            Job::Enroll { enrollment, by } => Done::Enrolled(self.enroll(*enrollment, by)),
             Job::Forget { account } => Done::Forgotten(self.forget(&account)),
         })
     }

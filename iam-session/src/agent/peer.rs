@@ -61,6 +61,8 @@ impl Peer {
     /// What to poll for. That the client is gone is always told.
     pub(super) fn descriptor(&self) -> (BorrowedFd<'_>, PollFlags) {
         let events = match self.state {
+            // What was sent ahead is seen to before more is read, or before the end is.
+            State::Listening if self.lines.is_due() => PollFlags::empty(),
             State::Listening => PollFlags::POLLIN,
             State::Waiting => PollFlags::empty(),
             State::Replying | State::Parting => PollFlags::POLLOUT,
@@ -83,6 +85,11 @@ impl Peer {
         (self.state == State::Listening).then_some(self.since)
     }
 
+    /// Since when it has not read what it asked for.
+    pub(super) fn stalled_since(&self) -> Option<Duration> {
+        matches!(self.state, State::Replying | State::Parting).then_some(self.since)
+    }
+
     /// Reads or writes once, as `events` has it.
     ///
     /// # Errors
@@ -90,6 +97,7 @@ impl Peer {
     pub(super) fn progress(&mut self, events: PollFlags, now: Duration) -> Result<(), LineError> {
         let ends = PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL;
         match self.state {
+            State::Listening if self.lines.is_due() => Ok(()),
             State::Listening if events.contains(PollFlags::POLLIN) => {
                 let was_empty = self.lines.is_empty();
                 self.lines.fill(&mut self.stream)?;

@@ -91,10 +91,12 @@ impl Peers {
         }
     }
 
-    /// Makes room. Whoever waits for a reply keeps its place.
+    /// Makes room: who has been idle for longest goes, else who has not read its reply for longest. Whoever waits for
+    /// a reply keeps its place.
     fn let_an_idle_one_go(&mut self) -> bool {
         let idle = self.list.iter().filter_map(|peer| Some((peer.idle_since()?, peer.id)));
-        let oldest = idle.min().map(|(_, id)| id);
+        let stalled = || self.list.iter().filter_map(|peer| Some((peer.stalled_since()?, peer.id)));
+        let oldest = idle.min().or_else(|| stalled().min()).map(|(_, id)| id);
         oldest.into_iter().for_each(|id| self.part_with(id));
         oldest.is_some()
     }

@@ -22,6 +22,13 @@ use crate::protocol::{
 const PATIENCE: Duration = Duration::from_secs(70);
 /// Forgetting asks the issuer twice.
 const PATIENCE_FORGET: Duration = Duration::from_secs(100);
+/// The two locks of a mint and a slow issuer's first token: longer than all of it together, for whoever asked undoes
+/// what has not succeeded by then. The command line waits 5 s longer.
+const PATIENCE_ENROLL: Duration = Duration::from_secs(150);
+/// Kept back of it for the first token.
+const SEAL_BEFORE: Duration = Duration::from_secs(70);
+/// More than these wait for the mint already: the next one is told so.
+const MAX_WAITING: usize = 256;
 /// A home that hangs must not hang `status`.
 const PATIENCE_STATUS: Duration = Duration::from_secs(2);
 
@@ -117,7 +124,10 @@ impl Requests {
                 return self.token(peer, request, Step::First, by, means);
             }
             Request::Status {} => (Job::Look, Want::Status, PATIENCE_STATUS),
-            Request::Enroll(enrollment) => (Job::Enroll(enrollment), Want::Other, PATIENCE),
+            Request::Enroll(enrollment) => {
+                let by = means.now.boot + PATIENCE_ENROLL - SEAL_BEFORE;
+                (Job::Enroll { enrollment, by }, Want::Other, PATIENCE_ENROLL)
+            }
             Request::Forget { account } => (Job::Forget { account }, Want::Other, PATIENCE_FORGET),
             Request::Unlock { passphrase } => {
                 let refusal = self.unlocking.receive(peer, passphrase, means.now.boot)?;
@@ -126,6 +136,9 @@ impl Requests {
             Request::Stay { pid } => return self.wish(peer, Wish::Stay(pid)),
             Request::Stop {} => return self.wish(peer, Wish::Stop),
         };
+        if means.link.backlog() >= MAX_WAITING {
+            return Some(Err(busy()));
+        }
         let by = means.now.boot + patience;
         self.wait(peer, job, want, by, means);
         None
@@ -179,6 +192,9 @@ impl Requests {
                 if let Some(failure) = self.refusals.find(&job, means.now.boot) {
                     return Some(Err(failure));
                 }
+                if means.link.backlog() >= MAX_WAITING {
+                    return Some(Err(busy()));
+                }
                 let want = Want::Token { request, job: Some(job.clone()) };
                 self.wait(peer, Job::Token(job), want, by, means);
                 None
@@ -217,7 +233,14 @@ impl Requests {
                 let fallback = View::of(means.runtime, means.now).fallback(&job);
                 Some(fallback.map(Answer::Token).ok_or_else(|| failure.clone()))
             }
-            (Want::Token { request, job: None }, Ok(Done::Looked)) => {
+            // What is known may be all there is to know; that the book could not be written says more than it does.
+            (Want::Token { request, job: None }, Ok(Done::Looked(Err(failure)))) => {
+                match View::of(means.runtime, means.now).decide(&request) {
+                    Decision::Token(token) => Some(Ok(Answer::Token(token))),
+                    _ => Some(Err(failure.clone())),
+                }
+            }
+            (Want::Token { request, job: None }, Ok(Done::Looked(Ok(())))) => {
                 self.token(waiting.peer, request, Step::AfterLook, waiting.deadline, means)
             }
             (Want::Other, Ok(Done::Enrolled(enrolled))) => Some(
@@ -297,6 +320,14 @@ fn not_a_request(error: &serde_json::Error) -> Failure {
         _ => format!("the request is no JSON object (column {})", error.column()),
     };
     Failure { error, info: None, kind: FailureKind::Usage }
+}
+
+fn busy() -> Failure {
+    Failure {
+        error: "too many requests are waiting for this agent".into(),
+        info: Some("try again later".into()),
+        kind: FailureKind::Unreachable,
+    }
 }
 
 fn failed(error: &str) -> Failure {

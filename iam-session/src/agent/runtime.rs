@@ -14,6 +14,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use super::cache::Cache;
+use super::failure::{self, Setbacks};
 use crate::clock;
 use crate::directory::{Directory, DirectoryError};
 use crate::paths;
@@ -130,7 +131,10 @@ impl Runtime {
             Ok(own.map(|own| (among_users, own)))
         };
         let locks = locks();
-        if !runtime.top.is_current(AGENTS, &runtime.agents) {
+        // Who left last may have removed either since we opened it; with the lock held nobody does any more.
+        if !runtime.top.is_current(AGENTS, &runtime.agents)
+            || !runtime.agents.is_current(CACHE, runtime.cache.directory())
+        {
             return Ok(None);
         }
         Ok(locks?.map(|(among_users, own)| {
@@ -195,6 +199,11 @@ impl Runtime {
         Err(io_error("lock", &self.agents.path().join(FILE), Errno::EWOULDBLOCK))
     }
 
+    /// What stands against a record.
+    pub(crate) fn setbacks<'a>(&'a self, record_id: &'a str) -> Setbacks<'a> {
+        Setbacks { directory: &self.agents, record_id, boot_id: self.cache.boot_id() }
+    }
+
     /// Whether no agent of the user lives on this host.
     pub(crate) fn is_deserted(&self) -> bool {
         // Only asked by a mint that may have outlived its agent; a lock that cannot be opened is one that is gone.
@@ -229,7 +238,10 @@ impl Runtime {
             return Ok(Left::All);
         };
         let file = self.lock_file()?;
-        self.top.remove(&self.places.token_file_name())?;
+        let name = self.places.token_file_name();
+        self.top.remove(&name)?;
+        // Of a process that was killed in the middle.
+        self.top.remove_drafts(&name)?;
         drop(file);
         self.cache.clear()?;
         let Some(mint) = self.try_lock_mint()? else {
@@ -240,7 +252,7 @@ impl Runtime {
             _ => {}
         }
         for name in self.agents.names()? {
-            if ![HINT, CACHE, USERS].contains(&name.as_str()) {
+            if ![HINT, CACHE, USERS].contains(&name.as_str()) && !self.still_spares_an_issuer(&name) {
                 self.agents.remove(&name)?;
             }
         }
@@ -253,6 +265,10 @@ impl Runtime {
             done => done?,
         }
         Ok(Left::Nothing)
+    }
+
+    fn still_spares_an_issuer(&self, name: &str) -> bool {
+        failure::still_holds(&self.agents, name, self.cache.boot_id(), clock::boot_time())
     }
 
     fn remove_session(&self, session: &str) -> Result<(), DirectoryError> {

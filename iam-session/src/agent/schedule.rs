@@ -8,8 +8,9 @@ use super::freshness::Life;
 /// The agents of one user spread their renewals over this part of a token's life; the first to renew spares the
 /// others the attempt.
 const SPREAD: u32 = 20;
-/// Whatever goes wrong, nothing is attempted by itself more often.
-const ATTEMPT_AT_MOST_EVERY: Duration = Duration::from_secs(5);
+/// Whatever goes wrong, nothing is attempted by itself more often; doubled, up to the second, after each attempt that
+/// came to nothing and left no setback to say why: where the runtime directory is full, nothing can be noted.
+pub(super) const PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 /// A store that cannot be read, a home that comes with a ticket, say, is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
@@ -29,26 +30,58 @@ pub(super) enum Standing<'a> {
     Nothing,
     /// The store or its record cannot be read.
     Troubled,
-    /// Enrolled, perhaps with a token, perhaps after a failure.
-    Enrolled { token: Option<Life>, setback: Option<&'a Setback> },
+    /// Enrolled, perhaps with a token, which should be in the file, perhaps after a failure.
+    Enrolled { token: Option<Life>, is_filed: bool, setback: Option<&'a Setback> },
+}
+
+/// The last attempt of this agent, and how long it waits before the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Attempts {
+    last: Option<Duration>,
+    pause: Duration,
+}
+
+impl Default for Attempts {
+    fn default() -> Self {
+        Self { last: None, pause: PAUSE.0 }
+    }
+}
+
+impl Attempts {
+    pub(super) fn begin(&mut self, now: Duration) {
+        self.last = Some(now);
+    }
+
+    pub(super) fn succeeded(&mut self) {
+        self.pause = PAUSE.0;
+    }
+
+    pub(super) fn came_to_nothing(&mut self) {
+        self.pause = (self.pause * 2).min(PAUSE.1);
+    }
 }
 
 /// The next task and its time on CLOCK_BOOTTIME. `spread` (0 to 255) is this agent's own.
 pub(super) fn next(
     standing: Standing<'_>,
-    last_attempt: Option<Duration>,
+    attempts: Attempts,
     spread: u8,
     now: Duration,
 ) -> Option<(Duration, Task)> {
-    let earliest = last_attempt.map_or(now, |last| last + ATTEMPT_AT_MOST_EVERY);
+    // At once the first time: a moment that moves with `now` would never come.
+    let after = |pause| attempts.last.map_or(now, |last| last + pause);
     match standing {
         Standing::Nothing => None,
-        Standing::Troubled => Some((last_attempt.unwrap_or(now) + LOOK_AGAIN, Task::Look)),
+        Standing::Troubled => Some((after(LOOK_AGAIN), Task::Look)),
         Standing::Enrolled { setback: Some(setback), .. } if setback.outlook == Outlook::Lasting => None,
-        Standing::Enrolled { token, setback } => {
+        Standing::Enrolled { token, is_filed, setback } => {
             let due = token.map_or(now, |life| life.renewal() + jitter(life, spread));
             let spared = setback.map_or(now, |setback| setback.not_before);
-            Some((due.max(spared).max(earliest), Task::Renew))
+            let renewal = (due.max(spared).max(after(attempts.pause)), Task::Renew);
+            let look = (after(LOOK_AGAIN), Task::Look);
+            // There is a token and no file: it could not be written, or somebody removed it.
+            let missing = token.is_some() && !is_filed && look.0 < renewal.0;
+            Some(if missing { look } else { renewal })
         }
     }
 }
@@ -59,6 +92,7 @@ fn jitter(life: Life, spread: u8) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use super::super::failure::Pause;
     use super::*;
     use crate::clock::Now;
     use crate::protocol::{Failure, FailureKind};
@@ -66,8 +100,12 @@ mod tests {
     const NOW: Duration = Duration::from_secs(1000);
 
     fn at(standing: Standing<'_>, last_attempt: Option<u64>, spread: u8) -> Option<(u64, Task)> {
-        next(standing, last_attempt.map(Duration::from_secs), spread, NOW)
-            .map(|(at, task)| (at.as_secs(), task))
+        let attempts = Attempts { last: last_attempt.map(Duration::from_secs), ..Attempts::default() };
+        next(standing, attempts, spread, NOW).map(|(at, task)| (at.as_secs(), task))
+    }
+
+    fn enrolled(token: Option<Life>, setback: Option<&Setback>) -> Standing<'_> {
+        Standing::Enrolled { token, is_filed: true, setback }
     }
 
     fn life(issued: u64, ends: u64) -> Option<Life> {
@@ -76,20 +114,20 @@ mod tests {
 
     fn setback(outlook: Outlook) -> Setback {
         let failure = Failure { error: "e".into(), info: None, kind: FailureKind::Unreachable };
-        let wish = Some(Duration::from_secs(30));
+        let wish = Pause::Issuers(Duration::from_secs(30));
         Setback::after(None, failure, outlook, wish, 0, "boot", Now { unix: 0, boot: NOW })
     }
 
     #[test]
     fn a_token_is_renewed_at_two_thirds_of_its_life_and_by_each_agent_at_its_own_moment() {
-        let standing = Standing::Enrolled { token: life(1000, 4600), setback: None };
+        let standing = enrolled(life(1000, 4600), None);
         assert_eq!(at(standing, None, 0), Some((3400, Task::Renew)));
         assert_eq!(at(standing, None, 128), Some((3490, Task::Renew)));
     }
 
     #[test]
     fn a_missing_token_is_due_at_once_and_never_again_within_seconds() {
-        let standing = Standing::Enrolled { token: None, setback: None };
+        let standing = enrolled(None, None);
         assert_eq!(at(standing, None, 0), Some((1000, Task::Renew)));
         assert_eq!(at(standing, Some(999), 0), Some((1004, Task::Renew)));
     }
@@ -97,19 +135,41 @@ mod tests {
     #[test]
     fn a_failing_issuer_is_spared() {
         let passing = setback(Outlook::Passing);
-        let standing = Standing::Enrolled { token: life(0, 1200), setback: Some(&passing) };
+        let standing = enrolled(life(0, 1200), Some(&passing));
         assert_eq!(at(standing, None, 0), Some((1030, Task::Renew)));
     }
 
     #[test]
     fn what_only_the_user_can_mend_wakes_nobody() {
         let lasting = setback(Outlook::Lasting);
-        assert_eq!(at(Standing::Enrolled { token: None, setback: Some(&lasting) }, None, 0), None);
+        assert_eq!(at(enrolled(None, Some(&lasting)), None, 0), None);
         assert_eq!(at(Standing::Nothing, None, 0), None);
     }
 
     #[test]
-    fn an_unreadable_store_is_looked_at_once_a_minute() {
+    fn an_unreadable_store_is_looked_at_at_once_and_then_once_a_minute() {
+        assert_eq!(at(Standing::Troubled, None, 0), Some((1000, Task::Look)));
         assert_eq!(at(Standing::Troubled, Some(990), 0), Some((1050, Task::Look)));
+    }
+
+    #[test]
+    fn a_file_that_is_missing_is_seen_to() {
+        let standing = |is_filed| Standing::Enrolled { token: life(1000, 4600), is_filed, setback: None };
+        assert_eq!(at(standing(false), Some(990), 0), Some((1050, Task::Look)));
+        assert_eq!(at(standing(true), Some(990), 0), Some((3400, Task::Renew)));
+    }
+
+    #[test]
+    fn attempts_that_come_to_nothing_become_rare() {
+        let mut attempts = Attempts::default();
+        let mut pauses = Vec::new();
+        for _ in 0..6 {
+            attempts.begin(NOW);
+            pauses.push(next(enrolled(None, None), attempts, 0, NOW).unwrap().0.as_secs() - 1000);
+            attempts.came_to_nothing();
+        }
+        assert_eq!(pauses, [5, 10, 20, 40, 60, 60]);
+        attempts.succeeded();
+        assert_eq!(next(enrolled(None, None), attempts, 0, NOW).unwrap().0.as_secs(), 1005);
     }
 }

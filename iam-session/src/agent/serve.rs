@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::Stay;
 use super::answer::View;
 use super::events::{Source, Watch};
+use super::failure::Asker;
 use super::freshness::Freshness;
 use super::job::{Done, Job, Kind, TokenJob};
 use super::lifetime::Lifetime;
@@ -17,7 +18,7 @@ use super::peer::PeerId;
 use super::peers::Peers;
 use super::report::{self, Report, Word};
 use super::requests::{Answer, Identity, Means, Reply, Requests, Wish};
-use super::schedule::{self, Task};
+use super::schedule::{self, Attempts, Task};
 use super::start::{self, Started};
 use super::token_file;
 use super::verdict::Verdict;
@@ -28,6 +29,9 @@ use crate::store::PassphraseKey;
 
 /// How long the store is waited for before the login is told that it cannot be read: less than the module waits.
 const FIRST_LOOK: Duration = Duration::from_millis(200);
+
+/// How often an agent looks around that is not told what others do: inotify(7) has a limit for each user.
+const LOOK_WITHOUT_NEWS: Duration = Duration::from_secs(60);
 
 /// The whole program.
 pub(super) fn main(stay: Stay) -> ExitCode {
@@ -62,7 +66,9 @@ struct Agent {
     /// Something was done that may let more be done at once.
     is_restless: bool,
     spread: u8,
-    last_attempt: Option<Duration>,
+    attempts: Attempts,
+    /// The renewal that this agent has asked for of its own accord.
+    renewal: Option<Ticket>,
     next_task: Option<(Duration, Task)>,
     lifetime: Lifetime,
     /// When the token in the file ends, if one is there.
@@ -86,7 +92,8 @@ impl Agent {
             peers: Peers::new(uid),
             is_restless: false,
             spread,
-            last_attempt: None,
+            attempts: Attempts::default(),
+            renewal: None,
             next_task: None,
             lifetime,
             file_ends: None,
@@ -178,7 +185,9 @@ impl Agent {
         let peers = self.peers.deadline();
         let task = self.next_task.map(|(at, _)| at);
         let (link, requests) = (self.link.deadline(), self.requests.deadline());
-        [telling, peers, task, self.file_ends, link, requests, self.lifetime.deadline()]
+        // Without a watch on the directory, what others do is looked at now and then.
+        let unwatched = self.own.news.is_none().then_some(now + LOOK_WITHOUT_NEWS);
+        [telling, peers, task, self.file_ends, link, requests, unwatched, self.lifetime.deadline()]
             .into_iter()
             .flatten()
             .min()
@@ -275,6 +284,10 @@ impl Agent {
         if let Ok(Done::Unlocked(Ok(unlock))) = outcome {
             self.keep(&unlock.keys);
         }
+        if self.renewal == Some(ticket) {
+            self.renewal = None;
+            self.judge_renewal(now);
+        }
         self.reschedule(now);
         match self.telling {
             Telling::First { look, .. } if look == ticket => self.tell_first(outcome, now),
@@ -284,6 +297,18 @@ impl Agent {
         let mut means = means(&self.own, &mut self.link, now);
         let replies = self.requests.finished(ticket, outcome, &mut means);
         self.reply_all(replies, now);
+    }
+
+    /// A renewal is back. Where neither a token that is fresh nor a setback is to be seen, it came to nothing.
+    fn judge_renewal(&mut self, now: Now) {
+        let view = View::of(&self.own.runtime, now);
+        let life = view.session_token().map(|token| token.life());
+        let is_fresh = life.is_some_and(|life| life.is_enough(Freshness::Renewed, now.boot));
+        if is_fresh || view.setback().is_some_and(|setback| setback.holds(Asker::Agent, now.boot)) {
+            self.attempts.succeeded();
+        } else {
+            self.attempts.came_to_nothing();
+        }
     }
 
     /// Keeps the keys of an unlock, in memory alone, and lets the user's other agents know that it has them.
@@ -296,7 +321,7 @@ impl Agent {
     }
 
     fn tell_first(&mut self, outcome: &Outcome, now: Now) {
-        if matches!(outcome, Ok(Done::Looked)) {
+        if matches!(outcome, Ok(Done::Looked(Ok(())))) {
             self.tell(now);
         } else {
             self.report.say(Word::StoreUnavailable, None);
@@ -318,8 +343,9 @@ impl Agent {
         self.report.say(verdict.word, hint);
         match account.filter(|_| verdict.is_worth_waiting) {
             Some(account) => {
-                self.last_attempt = Some(now.boot);
+                self.attempts.begin(now.boot);
                 let mint = self.link.submit(renewal(account));
+                self.renewal = Some(mint);
                 self.telling = Telling::Second { mint };
                 self.reschedule(now);
             }
@@ -351,12 +377,15 @@ impl Agent {
         let view = View::of(&self.own.runtime, now);
         let setback = view.setback();
         let standing = view.standing(setback.as_ref(), &self.own.held);
-        self.next_task = schedule::next(standing, self.last_attempt, self.spread, now.boot);
+        self.next_task = schedule::next(standing, self.attempts, self.spread, now.boot);
         // Kept when the token is found to have ended: the file is still to be seen to.
         self.file_ends = view.session_token().map(|token| token.ends).or(self.file_ends);
     }
 
     fn do_what_is_due(&mut self, now: Now) {
+        if self.own.news.is_none() {
+            self.reschedule(now);
+        }
         if self.file_ends.is_some_and(|ends| ends <= now.boot) {
             self.file_ends = None;
             self.retract(now);
@@ -369,11 +398,13 @@ impl Agent {
             return;
         }
         let account = View::of(&self.own.runtime, now).book.default_account;
-        self.last_attempt = Some(now.boot);
+        self.attempts.begin(now.boot);
         match (task, account) {
-            (Task::Renew, Some(account)) => self.link.submit(renewal(account)),
-            _ => self.link.submit(Job::Look),
-        };
+            (Task::Renew, Some(account)) => self.renewal = Some(self.link.submit(renewal(account))),
+            _ => {
+                self.link.submit(Job::Look);
+            }
+        }
         self.reschedule(now);
     }
 

@@ -92,7 +92,7 @@ pub(super) fn start(mut lifeline: File, stay: Stay) -> Result<Option<Started>, C
         message: bytes,
         lifeline,
         signals,
-        news: events::news_of(&runtime.agents),
+        news: events::news_of(&runtime.agents, &runtime.top),
         runtime,
         presence,
         listener,

@@ -3,6 +3,7 @@
 //! Only the holder of the mint lock puts a token into it, so that the loser of a race cannot put an older one
 //! back; who holds the file's lock alone may only remove one that has ended.
 
+use std::fs;
 use std::time::Duration;
 
 use super::cache::{CachedToken, Wanted};
@@ -17,7 +18,8 @@ pub(crate) const MAX_TOKEN_FILE: usize = 4096;
 /// the mint lock.
 ///
 /// # Errors
-/// [`DirectoryError`]; `TooLarge` for a token that its readers would refuse.
+/// [`DirectoryError`]; `TooLarge` for a token that its readers would refuse. Then there is no file: its predecessor
+/// would end unseen.
 pub(crate) fn publish(runtime: &Runtime, token: &CachedToken, now: Duration) -> Result<(), DirectoryError> {
     let name = runtime.places.token_file_name();
     let _lock = runtime.lock_file()?;
@@ -25,7 +27,15 @@ pub(crate) fn publish(runtime: &Runtime, token: &CachedToken, now: Duration) -> 
     {
         return Ok(());
     }
-    write(&runtime.top, &name, &token.access_token)
+    write(&runtime.top, &name, &token.access_token).or_else(|error| {
+        runtime.top.remove(&name)?;
+        Err(error)
+    })
+}
+
+/// Whether there is a file at all, whoever wrote it.
+pub(crate) fn is_there(runtime: &Runtime) -> bool {
+    fs::symlink_metadata(runtime.places.token_file()).is_ok()
 }
 
 /// Removes the file, unless the cache has a token that belongs there.

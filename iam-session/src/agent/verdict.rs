@@ -1,7 +1,7 @@
 //! How a login stands, from what is known without a secret. Pure; touches nothing.
 
 use super::book::Book;
-use super::failure::{Outlook, Setback};
+use super::failure::{Asker, Outlook, Setback};
 use super::report::{Hint, Word};
 use crate::clock::Now;
 use crate::protocol::FailureKind;
@@ -43,7 +43,7 @@ impl Verdict {
         if setback.is_some_and(|setback| setback.outlook == Outlook::Lasting) {
             return finally(Word::NotEnrolled, Some(Hint::Enrol));
         }
-        let is_worth_waiting = !setback.is_some_and(|setback| setback.holds_at(now.boot));
+        let is_worth_waiting = !setback.is_some_and(|setback| setback.holds(Asker::Agent, now.boot));
         Self { word: Word::ReadyNoToken, hint: None, is_worth_waiting }
     }
 }
@@ -53,6 +53,7 @@ mod tests {
     use std::time::Duration;
 
     use super::super::book::tests::{book, entry};
+    use super::super::failure::Pause;
     use super::*;
     use crate::protocol::Failure;
 
@@ -63,7 +64,7 @@ mod tests {
     }
 
     fn setback(outlook: Outlook) -> Setback {
-        Setback::after(None, failure(FailureKind::Failed), outlook, None, 0, "boot", NOW)
+        Setback::after(None, failure(FailureKind::Failed), outlook, Pause::Doubling, 0, "boot", NOW)
     }
 
     fn said(book: &Book, has_token: bool, setback: Option<&Setback>) -> (Word, Option<Hint>, bool) {

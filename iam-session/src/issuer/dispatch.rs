@@ -49,10 +49,18 @@ fn call_for(request: &Request) -> Result<(Call<'_>, &Transport), IssuerError> {
 /// Reads an answer; pure.
 fn interpret(request: &Request, call: &Call<'_>, response: &Response) -> Result<Answer, IssuerError> {
     if (200..=299).contains(&response.status) {
-        return read(request, &response.body).map_err(|error| call.malformed(response.status, &error));
+        let answer = read(request, &response.body).map_err(|error| call.malformed(response.status, &error));
+        return answer.or_else(|error| salvage(request, &response.body, error));
     }
     let error = refusal(call, response);
     if is_already_gone(call.exchange, &error) { Ok(Answer::Done) } else { Err(error) }
+}
+
+/// What of a useless answer to a refresh must not be lost.
+fn salvage(request: &Request, body: &[u8], error: IssuerError) -> Result<Answer, IssuerError> {
+    let saved = matches!(request, Request::Refresh { .. }).then(|| token::salvage(body)).flatten();
+    let Some((refresh_token, refresh_token_expires_at)) = saved else { return Err(error) };
+    Ok(Answer::Unusable { refresh_token, refresh_token_expires_at, error })
 }
 
 fn read(request: &Request, body: &[u8]) -> Result<Answer, BodyError> {

@@ -81,6 +81,14 @@ pub(super) fn answer(body: &[u8]) -> Result<Answer, BodyError> {
     }))
 }
 
+/// The refresh token of a response that is otherwise of no use, and its `exp`.
+pub(super) fn salvage(body: &[u8]) -> Option<(Secret, Option<u64>)> {
+    let mut fields = Object::parse(body).ok()?;
+    let refresh_token = token(&mut fields, "refresh_token").ok()??;
+    let expires_at = jwt::claims(refresh_token.expose()).expires_at;
+    Some((refresh_token, expires_at))
+}
+
 /// Matched without case (RFC 6749 §5.1). A DPoP or MAC token is of no use in a file.
 fn is_bearer(fields: &mut Object) -> bool {
     fields.take_text("token_type").is_some_and(|kind| kind.eq_ignore_ascii_case("bearer"))
@@ -97,11 +105,11 @@ fn token(fields: &mut Object, field: &'static str) -> Result<Option<Secret>, Bod
     }
 }
 
-/// Seconds from now. Judged by the response, and only where that is silent by the token's own dates.
+/// Seconds from now: the response's word, but not more than the token's own dates give it.
 fn life(fields: &Object, claims: &Claims) -> Result<u64, BodyError> {
     let stated = fields.number("expires_in");
     let own = || Some(i64::try_from(claims.expires_at?.checked_sub(claims.issued_at?)?).unwrap_or(i64::MAX));
-    match u64::try_from(stated.or_else(own).unwrap_or(DEFAULT_LIFE)) {
+    match u64::try_from(stated.into_iter().chain(own()).min().unwrap_or(DEFAULT_LIFE)) {
         Ok(life @ 1..) => Ok(life.min(MAX_LIFE)),
         _ => Err(BodyError::Unusable("expires_in", "says that the token has already ended")),
     }
@@ -179,6 +187,21 @@ mod tests {
     }
 
     #[test]
+    fn a_refresh_token_is_saved_from_an_answer_that_is_otherwise_useless() {
+        for body in [
+            r#"{"access_token":"a","expires_in":0,"refresh_token":"new"}"#,
+            r#"{"access_token":7,"refresh_token":"new"}"#,
+            r#"{"token_type":"mac","access_token":"a","refresh_token":"new"}"#,
+        ] {
+            assert!(read(body).is_err());
+            assert_eq!(salvage(body.as_bytes()).unwrap().0.expose(), "new", "{body}");
+        }
+        for body in ["", "<html>", "{}", r#"{"refresh_token":7}"#, r#"{"refresh_token":""}"#] {
+            assert!(salvage(body.as_bytes()).is_none(), "{body}");
+        }
+    }
+
+    #[test]
     fn an_opaque_token_is_as_good() {
         let token =
             read(r#"{"access_token":"opaque","token_type":"bearer","refresh_token":null,"id_token":4}"#)
@@ -188,12 +211,20 @@ mod tests {
     }
 
     #[test]
-    fn life_comes_from_the_answer_then_from_the_token() {
-        let access = jwt(r#"{"iat":1000,"exp":2000}"#);
+    fn life_is_what_the_answer_says_and_never_more_than_the_token_itself_has() {
+        let (short, long) = (jwt(r#"{"iat":1000,"exp":2000}"#), jwt(r#"{"iat":1000,"exp":9000000000}"#));
+        for (access, stated, life) in [
+            (&long, r#","expires_in":"3600""#, 3600),
+            (&long, r#","expires_in":3599.5"#, 3599),
+            (&long, r#","expires_in":9223372036854775808"#, MAX_LIFE),
+            (&short, r#","expires_in":3600"#, 1000),
+            (&short, r#","expires_in":900"#, 900),
+        ] {
+            let found = read(&format!(r#"{{"access_token":"{access}"{stated}}}"#)).unwrap();
+            assert_eq!(found.expires_in, life, "{stated}");
+        }
+        let access = short;
         for (stated, life) in [
-            (r#","expires_in":"3600""#, Ok(3600)),
-            (r#","expires_in":3599.5"#, Ok(3599)),
-            (r#","expires_in":9223372036854775808"#, Ok(MAX_LIFE)),
             (r#","expires_in":{}"#, Ok(1000)),
             (r#","expires_in":"soon""#, Ok(1000)),
             (r#","expires_in":null"#, Ok(1000)),

@@ -261,6 +261,17 @@ pub enum Answer {
     },
     /// A token response (RFC 6749 §5.1).
     Token(TokenAnswer),
+    /// A token response of no use but for the new refresh token in it, which may have replaced the one before.
+    Unusable {
+        /// The refresh token.
+        #[serde(serialize_with = "expose_to")]
+        refresh_token: Secret,
+        /// Its `exp`, as in [`TokenAnswer`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        refresh_token_expires_at: Option<u64>,
+        /// What is wrong with the rest.
+        error: IssuerError,
+    },
     /// Nothing more to say.
     Done,
 }

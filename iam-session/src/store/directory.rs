@@ -10,7 +10,7 @@ use nix::libc;
 use super::error::StoreError;
 use super::format::MAX_FILE;
 use crate::account;
-use crate::directory::{Directory, DirectoryError, Durability};
+use crate::directory::{Directory, DirectoryError, Draft, Durability};
 
 const RECORD: &str = ".cred";
 const TOKEN: &str = ".token";
@@ -80,6 +80,19 @@ impl Store {
     /// [`StoreError::Directory`].
     pub fn write_record(&self, account: &str, bytes: &[u8]) -> Result<(), StoreError> {
         Ok(self.0.replace(&format!("{account}{RECORD}"), bytes, Durability::Synced)?)
+    }
+
+    /// Makes room for an account's next record before it is known: an issuer that rotates is not asked where its answer
+    /// could not be kept. What a mint that was killed had begun is removed first; the caller holds the lock.
+    ///
+    /// # Errors
+    /// [`StoreError::Directory`].
+    pub fn reserve_record(&self, account: &str, size: usize) -> Result<Draft<'_>, StoreError> {
+        let name = format!("{account}{RECORD}");
+        self.0.remove_drafts(&name)?;
+        let mut draft = self.0.draft(&name, Durability::Synced)?;
+        draft.reserve(size)?;
+        Ok(draft)
     }
 
     /// Replaces the session token beside it, which nobody misses if it is lost.

@@ -1,5 +1,7 @@
 //! Seals what an enrolment obtained and puts its first token into the file. Touches store, cache and one helper.
 
+use std::time::Duration;
+
 use data_encoding::HEXLOWER;
 
 use super::Mint;
@@ -7,7 +9,6 @@ use super::forget::{deregistration, revocation};
 use super::policy::Policy;
 use super::token::not_allowed;
 use crate::account;
-use crate::agent::failure;
 use crate::agent::freshness::Freshness;
 use crate::agent::job::{Kind, TokenJob};
 use crate::clock;
@@ -17,8 +18,9 @@ use crate::protocol::{Enrolled, Enrollment, Failure, FailureKind};
 use crate::store::{Opened, Record, Store, StoreError};
 
 impl Mint {
-    /// Seals an enrolment. That the first token cannot be had is told, and is no failure of the enrolment.
-    pub(super) fn enroll(&mut self, enrollment: Enrollment) -> Result<Enrolled, Failure> {
+    /// Seals an enrolment, until `by` on CLOCK_BOOTTIME: whoever asked is told by then that it failed, and may undo it
+    /// at the issuer. That the first token cannot be had is told, and is no failure of the enrolment.
+    pub(super) fn enroll(&mut self, enrollment: Enrollment, by: Duration) -> Result<Enrolled, Failure> {
         account::validate(&enrollment.account)
             .map_err(|error| usage(error.to_string(), "choose another name"))?;
         let policy = Policy::load(&self.message)?;
@@ -27,7 +29,7 @@ impl Mint {
         }
         let store = Store::create(&policy.store_dir(&self.message), self.message.uid)?;
         let locks = self.lock(&store, &self.patience())?;
-        let enrolled = self.enroll_under_lock(&store, &policy, enrollment);
+        let enrolled = self.enroll_under_lock(&store, &policy, enrollment, by);
         self.release(locks);
         enrolled
     }
@@ -37,16 +39,24 @@ impl Mint {
         store: &Store,
         policy: &Policy,
         enrollment: Enrollment,
+        by: Duration,
     ) -> Result<Enrolled, Failure> {
         let name = enrollment.account.clone();
         let former = self.former(store, &name, &enrollment.issuer)?;
+        if clock::boot_time() >= by {
+            return Err(too_late());
+        }
         self.seal(store, &name, enrollment)?;
         self.unsaved.remove(&name);
         let job = TokenJob { account: name.clone(), kind: Kind::Session, freshness: Freshness::Valid(0) };
         let trouble = self.token_under_lock(store, policy, &job).err();
         let record = self.open(store, &name)?.record;
-        if let Some(former) = former {
-            self.retire(&former, &record.client.client_id);
+        // The same again changes nothing, and what it names must live.
+        let replaced =
+            former.filter(|former| former.record.refresh_token.expose() != record.refresh_token.expose());
+        if let Some(former) = replaced {
+            self.forget_record(&HEXLOWER.encode(&former.id()));
+            self.former.push(Former::of(former, &record.client.client_id));
         }
         Ok(Enrolled {
             session_scope: policy.session_scope(&record.issuer, &record.scope),
@@ -91,16 +101,38 @@ impl Mint {
         Ok(())
     }
 
-    /// Ends what the new enrolment has replaced, as far as the issuer lets it: nothing needs it any more.
-    fn retire(&mut self, former: &Opened, client_id: &str) {
-        let record_id = HEXLOWER.encode(&former.id());
-        self.note(failure::clear(&self.runtime.agents, &record_id));
-        self.note(self.runtime.cache.forget(&record_id));
-        let own_client = former.record.client.client_id != client_id;
-        let deregistration = deregistration(&former.record).filter(|_| own_client);
-        for request in revocation(&former.record).into_iter().chain(deregistration) {
-            let _ = self.ask(&request);
+    /// Ends what enrolments have replaced, as far as the issuer lets it. They have been answered before: an issuer
+    /// that hangs at this must not make them look failed.
+    pub(super) fn retire_former(&mut self) {
+        for former in std::mem::take(&mut self.former) {
+            let deregistration = deregistration(&former.record).filter(|_| former.has_own_client);
+            for request in revocation(&former.record).into_iter().chain(deregistration) {
+                let _ = self.ask(&request);
+            }
         }
+    }
+}
+
+/// A record that has been replaced.
+pub(super) struct Former {
+    record: Record,
+    /// Its client is not that of the record in its place.
+    has_own_client: bool,
+}
+
+impl Former {
+    fn of(former: Opened, client_id: &str) -> Self {
+        let has_own_client = former.record.client.client_id != client_id;
+        Self { record: former.record, has_own_client }
+    }
+}
+
+fn too_late() -> Failure {
+    Failure {
+        error: "the enrolment could not be sealed in time: the home directory or another refresh held it up"
+            .into(),
+        info: Some("try again later".into()),
+        kind: FailureKind::Failed,
     }
 }
 

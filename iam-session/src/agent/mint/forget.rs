@@ -6,7 +6,7 @@ use data_encoding::HEXLOWER;
 use super::Mint;
 use super::policy::Policy;
 use crate::account;
-use crate::agent::failure;
+use crate::agent::failure::Against;
 use crate::helper::HelperError;
 use crate::issuer::wire::{ErrorClass, Request};
 use crate::log::Level;
@@ -27,10 +27,11 @@ impl Mint {
         let locks = self.lock(&store, &self.patience())?;
         let steps = self.forget_under_lock(&store, name);
         let book = self.look_with(&policy);
-        self.publish_book(&book);
+        let published = self.publish_book(&book);
         self.align_file(&book);
         self.release(locks);
-        Ok(Forgotten { account: name.to_owned(), steps: steps? })
+        let steps = steps?;
+        published.map(|()| Forgotten { account: name.to_owned(), steps })
     }
 
     fn forget_under_lock(&mut self, store: &Store, name: &str) -> Result<Vec<ForgetStep>, Failure> {
@@ -67,9 +68,16 @@ impl Mint {
         }
         steps.push(remove(store, name));
         let record_id = HEXLOWER.encode(&opened.id());
-        self.note(failure::clear(&self.runtime.agents, &record_id));
-        self.note(self.runtime.cache.forget(&record_id));
+        self.forget_record(&record_id);
         steps
+    }
+
+    /// What is cached and noted of a record that is no more.
+    pub(super) fn forget_record(&self, record_id: &str) {
+        let setbacks = self.setbacks(record_id);
+        self.note(setbacks.clear(Against::Record));
+        self.note(setbacks.clear(Against::Session));
+        self.note(self.runtime.cache.forget(record_id));
     }
 
     fn revoke(&mut self, record: &Record) -> Result<(), (Keep, String)> {

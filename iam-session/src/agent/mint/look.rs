@@ -10,33 +10,74 @@ use super::token::not_allowed;
 use crate::agent::book::{Book, Entry};
 use crate::agent::cache::CachedToken;
 use crate::clock::Now;
-use crate::protocol::Failure;
+use crate::directory::DirectoryError;
+use crate::protocol::{Failure, FailureKind};
 use crate::store::{Cover, Opened, SessionToken, Store, StoreError};
 
 impl Mint {
-    /// Writes the book and, where a good session token is at hand, the token file.
-    pub(super) fn look(&self) {
-        let book = match Policy::load(&self.message) {
+    /// Writes the book and, where a good session token is at hand, the token file; says why where it cannot.
+    ///
+    /// Under the lock of whoever mints, for a look that took long must not undo what was enrolled meanwhile. Where
+    /// somebody mints, the book is seen to at the end of that; only where there is none yet it cannot wait.
+    pub(super) fn look(&self) -> Result<(), Failure> {
+        if !self.unsaved.is_empty() {
+            return self.look_under_lock();
+        }
+        match self.runtime.try_lock_mint() {
+            Ok(Some(_lock)) => self.look_under_lock(),
+            Ok(None) if Book::read(&self.runtime.agents).is_some() => Ok(()),
+            Ok(None) => self.publish_book(&self.look_now()),
+            Err(error) => Err(no_place(&error)),
+        }
+    }
+
+    fn look_under_lock(&self) -> Result<(), Failure> {
+        let book = self.look_now();
+        let published = self.publish_book(&book);
+        self.align_file(&book);
+        published
+    }
+
+    fn look_now(&self) -> Book {
+        match Policy::load(&self.message) {
             Ok(policy) => self.look_with(&policy),
-            Err(trouble) => Book { trouble: Some(trouble), ..Book::default() },
-        };
-        self.publish_book(&book);
-        self.publish_file(&book);
+            Err(trouble) => self.troubled(trouble),
+        }
     }
 
     pub(super) fn look_with(&self, policy: &Policy) -> Book {
         let book = match self.store(policy) {
             Ok(Some(store)) => self.look_at(&store, policy),
-            Ok(None) => Book::default(),
-            Err(error) => Book { trouble: Some(Failure::from(error)), ..Book::default() },
+            Ok(None) => self.without_store(policy),
+            Err(error) => self.troubled(Failure::from(error)),
         };
         Book { invites: policy.invites(), linger: policy.linger(), ..book }
+    }
+
+    /// What was known before stays known: that the store cannot be read ends no token.
+    fn troubled(&self, trouble: Failure) -> Book {
+        Book { trouble: Some(trouble), ..Book::read(&self.runtime.agents).unwrap_or_default() }
+    }
+
+    /// Nobody has enrolled, or what there was is not mounted: we never remove the directory.
+    fn without_store(&self, policy: &Policy) -> Book {
+        let before = Book::read(&self.runtime.agents).unwrap_or_default();
+        if before.entries.is_empty() {
+            return Book::default();
+        }
+        let path = policy.store_dir(&self.message);
+        let failure = Failure {
+            error: format!("{} is not there any more", path.display()),
+            info: Some("is the home directory mounted?".into()),
+            kind: FailureKind::Failed,
+        };
+        Book { trouble: Some(failure), ..before }
     }
 
     fn look_at(&self, store: &Store, policy: &Policy) -> Book {
         let names = match store.accounts() {
             Ok(names) => names,
-            Err(error) => return Book { trouble: Some(Failure::from(error)), ..Book::default() },
+            Err(error) => return self.troubled(Failure::from(error)),
         };
         let mut entries = Vec::new();
         for name in names {
@@ -59,11 +100,17 @@ impl Mint {
     }
 
     /// A record that this mint cannot open. The book is shared: where another agent of the user lives that can, what
-    /// that one wrote stays.
+    /// that one wrote stays. Of one that nobody can read now, what is known stays known.
     fn closed(&self, store: &Store, name: &str, error: StoreError, policy: &Policy) -> Entry {
         let cover = self.cover(store, name).ok();
         let others = cover.as_ref().and_then(|cover| self.entry_of_others(name, cover));
-        let Some(mut entry) = others else { return closed_entry(name, cover.as_ref(), error) };
+        let Some(mut entry) = others else {
+            let closed = closed_entry(name, cover.as_ref(), error);
+            let before = Book::read(&self.runtime.agents);
+            let known = before.as_ref().and_then(|book| book.find(Some(name)));
+            let known = known.filter(|_| cover.is_none()).cloned();
+            return known.map(|known| Entry { trouble: closed.trouble.clone(), ..known }).unwrap_or(closed);
+        };
         entry.session_scope = policy.session_scope(&entry.issuer, &entry.scope);
         entry.trouble = (!policy.allows(&entry.issuer)).then(|| not_allowed(&entry.issuer));
         entry
@@ -94,5 +141,13 @@ impl Mint {
         if let Some(token) = token {
             self.note(self.runtime.cache.put(&token, now));
         }
+    }
+}
+
+pub(super) fn no_place(error: &DirectoryError) -> Failure {
+    Failure {
+        error: error.to_string(),
+        info: Some("the runtime directory cannot be written: tell the administrator".into()),
+        kind: FailureKind::Failed,
     }
 }

@@ -22,11 +22,12 @@ impl Policy {
     pub(super) fn load(message: &Message) -> Result<Self, Failure> {
         let load = || -> Result<Self, ConfigError> {
             let directory = Path::new(paths::SITE_CONFIG);
-            Ok(Self {
-                site: Site::load(directory)?,
-                providers: Providers::load(&directory.join("issuers.d"))?,
-                user: User::load(&message.home)?,
-            })
+            let (site, providers) = (Site::load(directory)?, Providers::load(directory)?);
+            let store = site.store_dir.expand(&message.user, message.uid, &message.home);
+            // A site keeps the store elsewhere because homes cannot be read at login, or hang.
+            let user =
+                if store.starts_with(&message.home) { User::load(&message.home)? } else { User::default() };
+            Ok(Self { site, providers, user })
         };
         load().map_err(|error| Failure {
             error: error.to_string(),

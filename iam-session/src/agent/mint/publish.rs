@@ -1,11 +1,14 @@
 //! Makes known what a job found: the book and the token file. Touches the runtime directory.
 
 use super::Mint;
-use crate::agent::book::Book;
+use super::look::no_place;
+use crate::agent::book::{Book, Entry};
+use crate::agent::failure::{Against, Outlook, Pause};
 use crate::agent::token_file;
 use crate::clock;
 use crate::directory::DirectoryError;
 use crate::log::Level;
+use crate::protocol::{Failure, FailureKind};
 
 impl Mint {
     /// A runtime directory that is full or gone ends no job; the administrator is told.
@@ -15,34 +18,41 @@ impl Mint {
         }
     }
 
-    pub(super) fn publish_book(&self, book: &Book) {
-        if Book::read(&self.runtime.agents).as_ref() != Some(book) {
-            self.note(book.write(&self.runtime.agents));
+    /// Writes the book if it has changed. The caller holds the mint lock, or there is no book yet.
+    pub(super) fn publish_book(&self, book: &Book) -> Result<(), Failure> {
+        if Book::read(&self.runtime.agents).as_ref() == Some(book) {
+            return Ok(());
         }
-    }
-
-    /// Brings the token file in line with the cache, if nobody mints: whoever does sees to it at its end.
-    pub(super) fn publish_file(&self, book: &Book) {
-        if !self.unsaved.is_empty() {
-            return self.align_file(book);
-        }
-        match self.runtime.try_lock_mint() {
-            Ok(Some(_lock)) => self.align_file(book),
-            Ok(None) => {}
-            Err(error) => self.note(Err(error)),
-        }
+        book.write(&self.runtime.agents).map_err(|error| {
+            self.log.line(Level::Error, &error.to_string());
+            no_place(&error)
+        })
     }
 
     /// Puts the default account's session token into the file, or removes a file whose token is no good. The
     /// caller holds the mint lock.
     pub(super) fn align_file(&self, book: &Book) {
+        if is_unknown(book) {
+            // Not to know is no reason to take a good token away; the agents remove one that ends.
+            return;
+        }
         let now = clock::boot_time();
         let default = book.find(None).filter(|entry| entry.trouble.is_none());
-        let wanted = default.map(|entry| entry.session_token());
+        let wanted = default.map(Entry::session_token);
         let token = wanted.as_ref().and_then(|wanted| self.runtime.cache.find(wanted, now));
-        self.note(match token {
-            Some(token) => token_file::publish(&self.runtime, &token, now),
-            None => token_file::retract(&self.runtime, wanted.as_ref(), now),
-        });
+        let Some(token) = token else {
+            return self.note(token_file::retract(&self.runtime, wanted.as_ref(), now));
+        };
+        if let Err(error) = token_file::publish(&self.runtime, &token, now) {
+            self.log.line(Level::Error, &error.to_string());
+            let (failure, id) = (no_place(&error), &token.wanted.record_id);
+            self.note_setback_of(id, Against::Session, failure, Outlook::Passing, Pause::Doubling);
+        }
     }
+}
+
+/// Whether it cannot be said now what belongs into the file. That the site does not allow an issuer is known.
+fn is_unknown(book: &Book) -> bool {
+    let entry = book.find(None).and_then(|entry| entry.trouble.as_ref());
+    book.trouble.is_some() || entry.is_some_and(|trouble| trouble.kind != FailureKind::Refused)
 }

@@ -4,48 +4,58 @@
 use std::time::Duration;
 
 use super::Mint;
-use super::token::{Errand, REFUSED_PAUSE};
+use super::token::Errand;
 use crate::agent::cache::CachedToken;
-use crate::agent::failure::{self, Outlook, Setback};
+use crate::agent::failure::{Against, Outlook, Pause, Setback, Setbacks};
 use crate::agent::job::Kind;
 use crate::clock::Now;
+use crate::directory::Draft;
 use crate::helper::HelperError;
 use crate::issuer::wire::{ErrorClass, IssuerError, TokenAnswer};
 use crate::log::Level;
 use crate::protocol::{Failure, FailureKind};
 use crate::scope::ScopeSet;
-use crate::store::{Opened, Record, SessionToken, Store};
+use crate::secret::Secret;
+use crate::store::{Opened, Record, SessionToken, Store, StoreError};
+
+/// How long an issuer is spared that has refused, and will until somebody does something about it.
+const REFUSED: Pause = Pause::Ours(Duration::from_secs(15 * 60));
+/// Of a longer list of scopes the first ones say enough.
+const MAX_NAMED: usize = 5;
 
 impl Mint {
-    /// Keeps what must be kept before anything else, then judges and publishes the token.
+    /// Judges and publishes the token. What must be kept of the answer has been.
     pub(super) fn settle(
-        &mut self,
+        &self,
         store: &Store,
         errand: &Errand<'_>,
-        opened: &mut Opened,
+        opened: &Opened,
         mut answer: TokenAnswer,
         asked: Now,
     ) -> Result<CachedToken, Failure> {
-        self.keep_rotated(store, errand, opened, &mut answer);
         let granted = answer.scope.take().unwrap_or_else(|| unstated(errand, &opened.record));
+        self.note(self.setbacks(&errand.wanted.record_id).clear(Against::Record));
         if let Err(failure) = judge(errand, &granted) {
+            self.log.line(Level::Warning, &format!("account {}: {failure}", errand.entry.name));
             if errand.job.kind == Kind::Session {
-                self.note_setback(errand, failure.clone(), Outlook::Passing, Some(REFUSED_PAUSE));
+                self.note_setback(errand, Against::Session, failure.clone(), Outlook::Passing, REFUSED);
             }
             return Err(failure);
         }
-        self.note(failure::clear(&self.runtime.agents, &errand.wanted.record_id));
         let token = self.cached(errand, answer, granted, asked);
         self.note(self.runtime.cache.put(&token, Now::read()));
         if errand.job.kind == Kind::Session {
+            self.note(self.setbacks(&errand.wanted.record_id).clear(Against::Session));
             self.seal_token(store, errand, opened, &token, asked);
         }
         self.log.line(Level::Info, &audit_line(errand, &token));
         Ok(token)
     }
 
-    /// The life of a token is counted from before the request: it ends earlier for us than for the issuer.
+    /// The life of a token is counted from before the request, and a second less: an issuer counts from the start of
+    /// its second. It ends earlier for us than for anybody else.
     fn cached(&self, errand: &Errand<'_>, answer: TokenAnswer, granted: ScopeSet, asked: Now) -> CachedToken {
+        let life = answer.expires_in.saturating_sub(1).max(1);
         CachedToken {
             wanted: errand.wanted.clone(),
             access_token: answer.access_token,
@@ -53,31 +63,35 @@ impl Mint {
             issuer: errand.entry.issuer.clone(),
             boot_id: self.runtime.cache.boot_id().to_owned(),
             issued: asked.boot,
-            ends: asked.boot + Duration::from_secs(answer.expires_in),
-            expires_at: asked.unix.saturating_add(answer.expires_in),
+            ends: asked.boot + Duration::from_secs(life),
+            expires_at: asked.unix.saturating_add(life),
             jti: answer.jti,
         }
     }
 
-    /// A changed refresh token, whether or not the issuer says that it rotates: the old one may be dead.
-    fn keep_rotated(
+    /// A changed refresh token, whether or not the issuer says that it rotates: the old one may be dead. It goes into
+    /// the room that was made for it before the issuer was asked, where there is any.
+    pub(super) fn keep_rotated(
         &mut self,
         store: &Store,
-        errand: &Errand<'_>,
+        account: &str,
         opened: &mut Opened,
-        answer: &mut TokenAnswer,
+        (new, expires_at): (Secret, Option<u64>),
+        room: Option<Draft<'_>>,
     ) {
-        let Some(new) = answer.refresh_token.take() else { return };
         let record = &mut opened.record;
         if new.expose() == record.refresh_token.expose() {
             return;
         }
         record.refresh_token = new;
-        record.refresh_token_expires_at = answer.refresh_token_expires_at;
+        record.refresh_token_expires_at = expires_at;
         record.rotates = true;
-        let account = &errand.entry.name;
         let Ok(file) = opened.seal(&store.record_path(account)) else { return };
-        match store.write_record(account, &file) {
+        let written = match room {
+            Some(room) => room.commit(&file).map_err(StoreError::from),
+            None => store.write_record(account, &file),
+        };
+        match written {
             Ok(()) => self.unsaved.remove(account),
             Err(error) => {
                 let text = format!("account {account}: the new refresh token could not be kept yet: {error}");
@@ -110,33 +124,52 @@ impl Mint {
 
     /// Notes why there is no token, and when the issuer may be asked again.
     pub(super) fn set_back(&self, errand: &Errand<'_>, error: HelperError) -> Failure {
-        let (outlook, wish) = match &error {
-            HelperError::Issuer(error) => outlook(error),
-            _ => (Outlook::Passing, None),
+        let (against, outlook, pause) = match &error {
+            HelperError::Issuer(error) => consequence(error),
+            _ => (Against::Record, Outlook::Passing, Pause::Doubling),
         };
-        let answers_the_request = matches!(
-            &error,
-            HelperError::Issuer(error)
-                if matches!(error.class, ErrorClass::ScopeRefused | ErrorClass::AudienceRefused)
-        );
         let failure = Failure::from(error);
         self.log.line(Level::Warning, &format!("account {}: {failure}", errand.entry.name));
         // A scope that somebody named and may not have says nothing about the next request.
-        if !answers_the_request || errand.job.kind == Kind::Session {
-            self.note_setback(errand, failure.clone(), outlook, wish);
+        if against == Against::Record || errand.job.kind == Kind::Session {
+            self.note_setback(errand, against, failure.clone(), outlook, pause);
         }
         failure
     }
 
-    fn note_setback(&self, errand: &Errand<'_>, failure: Failure, outlook: Outlook, wish: Option<Duration>) {
-        let (record_id, boot_id) = (&errand.wanted.record_id, self.runtime.cache.boot_id());
-        let previous = failure::find(&self.runtime.agents, record_id, boot_id);
+    pub(super) fn note_setback(
+        &self,
+        errand: &Errand<'_>,
+        against: Against,
+        failure: Failure,
+        outlook: Outlook,
+        pause: Pause,
+    ) {
+        self.note_setback_of(&errand.wanted.record_id, against, failure, outlook, pause);
+    }
+
+    pub(super) fn note_setback_of(
+        &self,
+        record_id: &str,
+        against: Against,
+        failure: Failure,
+        outlook: Outlook,
+        pause: Pause,
+    ) {
+        let setbacks = self.setbacks(record_id);
+        let previous = setbacks.find(against);
         let mut spread = [0];
         // Without randomness all agents of one user still share one back-off.
         let _ = getrandom::fill(&mut spread);
         let [spread] = spread;
-        let setback = Setback::after(previous.as_ref(), failure, outlook, wish, spread, boot_id, Now::read());
-        self.note(failure::note(&self.runtime.agents, record_id, &setback));
+        let boot_id = self.runtime.cache.boot_id();
+        let setback =
+            Setback::after(previous.as_ref(), failure, outlook, pause, spread, boot_id, Now::read());
+        self.note(setbacks.note(against, &setback));
+    }
+
+    pub(super) fn setbacks<'a>(&'a self, record_id: &'a str) -> Setbacks<'a> {
+        self.runtime.setbacks(record_id)
     }
 }
 
@@ -170,18 +203,30 @@ fn judge(errand: &Errand<'_>, granted: &ScopeSet) -> Result<(), Failure> {
 }
 
 fn refuse_if_any(scopes: Vec<String>, refusal: impl Fn(String) -> Failure) -> Result<(), Failure> {
-    if scopes.is_empty() { Ok(()) } else { Err(refusal(scopes.join(" "))) }
+    if scopes.is_empty() { Ok(()) } else { Err(refusal(some_of(&scopes))) }
 }
 
-/// Whether trying again may help, and how long the issuer is spared for that.
-fn outlook(error: &IssuerError) -> (Outlook, Option<Duration>) {
+/// As many as a line of a terminal is good for.
+fn some_of(scopes: &[String]) -> String {
+    let shown = scopes.iter().take(MAX_NAMED).cloned().collect::<Vec<_>>().join(" ");
+    match scopes.len().saturating_sub(MAX_NAMED) {
+        0 => shown,
+        more => format!("{shown}' and {more} more like '{}", scopes.last().map_or("", String::as_str)),
+    }
+}
+
+/// What fails with it, whether trying again may help, and how long the issuer is spared.
+fn consequence(error: &IssuerError) -> (Against, Outlook, Pause) {
     use ErrorClass as E;
-    let wish = error.retry_after.map(Duration::from_secs);
+    let issuers = error.retry_after.map(|seconds| Pause::Issuers(Duration::from_secs(seconds)));
     match error.class {
-        E::CredentialDead | E::ClientGone => (Outlook::Lasting, wish),
-        E::Unreachable | E::Busy | E::Malformed => (Outlook::Passing, wish),
+        E::CredentialDead | E::ClientGone => (Against::Record, Outlook::Lasting, Pause::Doubling),
+        E::Unreachable | E::Busy | E::Malformed => {
+            (Against::Record, Outlook::Passing, issuers.unwrap_or(Pause::Doubling))
+        }
+        E::ScopeRefused | E::AudienceRefused => (Against::Session, Outlook::Passing, REFUSED),
         // Somebody at the issuer, or the user on its page, has to do something: that takes a while.
-        _ => (Outlook::Passing, Some(wish.unwrap_or(REFUSED_PAUSE))),
+        _ => (Against::Record, Outlook::Passing, issuers.unwrap_or(REFUSED)),
     }
 }
 

@@ -1,19 +1,22 @@
 //! A token: out of the cache if it will do, else from the issuer. Touches store, locks, cache and one helper.
 
-use std::time::Duration;
-
 use super::Mint;
 use super::account::entry;
 use super::policy::Policy;
 use crate::agent::book::Entry;
 use crate::agent::cache::{CachedToken, Wanted};
-use crate::agent::failure;
-use crate::agent::job::TokenJob;
+use crate::agent::failure::{Against, Asker, Outlook, Pause};
+use crate::agent::freshness::Freshness;
+use crate::agent::job::{Kind, TokenJob};
 use crate::clock::{self, Now};
 use crate::helper::HelperError;
 use crate::issuer::wire::{Answer, Request};
+use crate::log::Level;
 use crate::protocol::{Failure, FailureKind};
 use crate::store::{Opened, Record, Store, StoreError};
+
+/// More than a record with its token at their largest is likely to need.
+const RECORD_SIZE: usize = 16 * 1024;
 
 /// A job, once it is known which record it is for.
 pub(super) struct Errand<'a> {
@@ -66,7 +69,8 @@ impl Mint {
             None => self.refresh(store, policy, &errand, &mut opened),
         };
         let book = self.look_with(policy);
-        self.publish_book(&book);
+        // Its failure is told; the token is there all the same.
+        let _ = self.publish_book(&book);
         self.align_file(&book);
         outcome
     }
@@ -74,13 +78,23 @@ impl Mint {
     /// What can be answered without the issuer: a token that will do, or that it must not be asked yet.
     fn known(&self, errand: &Errand<'_>) -> Option<Result<CachedToken, Failure>> {
         let now = clock::boot_time();
-        let cached = self.runtime.cache.find(&errand.wanted, now);
-        if let Some(token) = cached.filter(|token| token.life().is_enough(errand.job.freshness, now)) {
-            return Some(Ok(token));
+        let cached = self.runtime.cache.last(&errand.wanted);
+        if let Some(token) = cached {
+            let life = token.life();
+            if life.is_enough(errand.job.freshness, now) {
+                return Some(Ok(token));
+            }
+            if !life.lives_at(now) && life.is_of_a_moment_ago(now) {
+                return Some(Err(too_short(&errand.entry.issuer)));
+            }
         }
-        let boot_id = self.runtime.cache.boot_id();
-        let setback = failure::find(&self.runtime.agents, &errand.wanted.record_id, boot_id);
-        setback.filter(|setback| setback.holds_at(now)).map(|setback| Err(setback.failure_at(now)))
+        let setbacks = self.setbacks(&errand.wanted.record_id);
+        let setback = match errand.job.kind {
+            Kind::Session => setbacks.of_session(),
+            Kind::Named { .. } => setbacks.find(Against::Record),
+        };
+        let asker = if errand.job.freshness == Freshness::Renewed { Asker::Agent } else { Asker::User };
+        setback.filter(|setback| setback.holds(asker, now)).map(|setback| Err(setback.failure_at(now)))
     }
 
     fn refresh(
@@ -93,12 +107,44 @@ impl Mint {
         if !policy.allows(&opened.record.issuer) {
             return Err(not_allowed(&opened.record.issuer));
         }
+        let account = &errand.entry.name;
+        let rotates = opened.record.rotates && self.unsaved.is_empty();
+        let room = match rotates.then(|| store.reserve_record(account, RECORD_SIZE)).transpose() {
+            Ok(room) => room,
+            Err(error) => return Err(self.no_room(errand, error)),
+        };
         let asked = Now::read();
         match self.ask(&request(&opened.record, &errand.wanted)) {
-            Ok(Answer::Token(answer)) => self.settle(store, errand, opened, answer, asked),
+            Ok(Answer::Token(mut answer)) => {
+                if let Some(new) = answer.refresh_token.take() {
+                    let new = (new, answer.refresh_token_expires_at);
+                    self.keep_rotated(store, account, opened, new, room);
+                }
+                self.settle(store, errand, opened, answer, asked)
+            }
+            Ok(Answer::Unusable { refresh_token, refresh_token_expires_at, error }) => {
+                self.keep_rotated(store, account, opened, (refresh_token, refresh_token_expires_at), room);
+                Err(self.set_back(errand, error.into()))
+            }
             Ok(_) => Err(self.set_back(errand, HelperError::Garbage)),
             Err(error) => Err(self.set_back(errand, error)),
         }
+    }
+
+    /// The issuer would give up the refresh token that is stored, and the new one could not be.
+    fn no_room(&self, errand: &Errand<'_>, error: StoreError) -> Failure {
+        let failure = Failure::from(error);
+        self.log.line(Level::Error, &format!("account {}: {failure}", errand.entry.name));
+        self.note_setback(errand, Against::Record, failure.clone(), Outlook::Passing, Pause::Doubling);
+        failure
+    }
+}
+
+fn too_short(issuer: &str) -> Failure {
+    Failure {
+        error: format!("the tokens of {issuer} end as soon as they are issued"),
+        info: Some("tell the issuer's administrators".into()),
+        kind: FailureKind::Failed,
     }
 }
 
@@ -121,6 +167,3 @@ pub(super) fn not_allowed(issuer: &str) -> Failure {
         kind: FailureKind::Refused,
     }
 }
-
-/// What an issuer that is asked again by itself is spared after it has refused.
-pub(super) const REFUSED_PAUSE: Duration = Duration::from_secs(15 * 60);

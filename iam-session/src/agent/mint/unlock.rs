@@ -29,9 +29,9 @@ impl Mint {
         let policy = Policy::load(&self.message)?;
         let keys = self.keys_of(passphrase, &policy)?;
         self.message.keys.unlock(keys);
+        // Where it cannot be written now, the token's own job sees to it.
+        let _ = self.look();
         let book = self.look_with(&policy);
-        self.publish_book(&book);
-        self.publish_file(&book);
         let trouble = self.session_token(&book).err();
         let open = book.entries.iter().filter(|entry| entry.trouble.is_none());
         Ok(Unlock {

@@ -59,6 +59,8 @@ pub(super) struct Flow<'a> {
     signals: Signals,
     plan: &'a Plan,
     report: Report,
+    /// The agent has been given the enrolment.
+    handed_over: bool,
 }
 
 impl<'a> Flow<'a> {
@@ -66,7 +68,7 @@ impl<'a> Flow<'a> {
     pub(super) fn new(helper: Helper, plan: &'a Plan, report: Report) -> Result<Self, Stop> {
         let signals = Signals::take_over()
             .map_err(|errno: Errno| failure(format!("cannot wait for signals: {}", errno.desc()), None))?;
-        Ok(Self { helper, signals, plan, report })
+        Ok(Self { helper, signals, plan, report, handed_over: false })
     }
 
     /// Obtains an enrolment and hands it to `keep`. A client that was registered for it and comes to nothing
@@ -80,8 +82,12 @@ impl<'a> Flow<'a> {
         let (client, registered) = self.register(&issuer, &wanted)?;
         let spare = client.duplicate();
         let obtained = self.obtain(issuer, client, &wanted, &registered, keep);
-        if obtained.is_err() {
-            self.deregister(spare);
+        match &obtained {
+            Ok(_) => {}
+            Err(stop) if self.handed_over && is_uncertain(stop) => warn(
+                "it is not known whether the enrolment was kept: 'iam-session status' tells; if it was not, enrol again",
+            ),
+            Err(_) => self.deregister(spare),
         }
         obtained
     }
@@ -106,6 +112,7 @@ impl<'a> Flow<'a> {
         // everything away; but then there is no refresh token either.
         let states_scope = token.scope.is_some();
         let granted = token.scope.unwrap_or_else(|| asked.clone());
+        self.handed_over = true;
         let enrolled = keep(Enrollment {
             account: self.plan.account.clone(),
             issuer: issuer.issuer.clone(),
@@ -267,6 +274,13 @@ fn failure(error: String, hint: Option<&str>) -> Stop {
 
 fn cancelled() -> Stop {
     failure("cancelled; nothing was stored".to_owned(), None)
+}
+
+/// Whether the agent may have kept the enrolment all the same: then its client must live. A failure that the agent
+/// told has left nothing, but for the one that says that its time was up.
+fn is_uncertain(stop: &Stop) -> bool {
+    let kind = if let Stop::Failure(failure) = stop { Some(failure.kind) } else { None };
+    matches!(kind, Some(FailureKind::NoAgent | FailureKind::Unreachable))
 }
 
 fn no_refresh_token(issuer: &str) -> Stop {
