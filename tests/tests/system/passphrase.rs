@@ -79,50 +79,58 @@ fn nothing_is_enrolled_before_there_is_something_to_seal_it_with() {
 #[test]
 fn the_terminal_is_asked_without_echo_and_twice_for_a_new_passphrase() {
     let scene = scene();
-    for (prompts, tail) in [
-        (&["New iam-session passphrase: ", "The same again: "][..], "iam-session status; iam-session stop"),
-        (&["passphrase: "], "exit"),
-    ] {
-        let seen = on_a_terminal(&scene.host, prompts, tail);
+    let typed = format!("{PASSPHRASE}\n");
+    let start = "eval \"$(iam-session start)\"; echo sock=$IAM_SESSION_SOCK";
+    let twice = [("New iam-session passphrase: ", &*typed), ("The same again: ", &*typed)];
+    let first = on_a_terminal(&scene.host, "bash", start, &twice);
+    enrolled_and_stopped(&scene);
+    let again = on_a_terminal(&scene.host, "bash", start, &[("passphrase: ", &*typed)]);
+    let csh = "eval \"`iam-session start --shell csh`\"; echo sock=$IAM_SESSION_SOCK";
+    let csh = on_a_terminal(&scene.host, "tcsh", csh, &[("passphrase: ", &*typed)]);
+    for seen in [first, again, csh] {
         assert!(!seen.contains(PASSPHRASE), "{seen}");
-        assert!(seen.contains("sock=/home/alice/") && seen.contains(" echo "), "{seen}");
-        // For the second round there must be something to open.
-        if prompts.len() == 2 {
-            enrolled_and_stopped(&scene);
-        }
+        assert!(seen.contains("sock=/home/alice/"), "{seen}");
     }
 }
 
-/// What a terminal shows while a shell on it starts an agent and its user answers each prompt with the passphrase.
-fn on_a_terminal(host: &Host, prompts: &[&str], tail: &str) -> String {
-    let script = format!(
-        "import os, pty, re, sys
-pid, fd = pty.fork()
+#[test]
+fn a_question_that_is_interrupted_leaves_the_terminal_as_it_was() {
+    let scene = scene();
+    let script = "eval \"$(iam-session start --no-unlock)\"; trap : INT; iam-session unlock; echo code=$?";
+    let seen = on_a_terminal(&scene.host, "bash", script, &[("New iam-session passphrase: ", "half\x03")]);
+    assert!(seen.contains("cancelled") && seen.contains("code=6") && !seen.contains("half"), "{seen}");
+}
+
+/// What a terminal shows while a shell on it runs a script and its user answers each prompt. At the end it shows what is
+/// typed again.
+fn on_a_terminal(host: &Host, shell: &str, script: &str, answers: &[(&str, &str)]) -> String {
+    host.write("/mnt/script", script, 0o644);
+    let conversation = format!(
+        "import os, pty, sys, termios
+pid, terminal = pty.fork()
 if pid == 0:
-    line = 'eval \"$(iam-session start)\"; echo sock=$IAM_SESSION_SOCK; stty -a; {tail}'
-    os.execvp('bash', ['bash', '-c', line])
+    os.execvp('{shell}', ['{shell}', '/mnt/script'])
+# Held open, so that its settings can be read when the shell is gone.
+held = os.open(os.ptsname(terminal), os.O_RDWR | os.O_NOCTTY)
 seen = b''
-def read():
-    global seen
-    try:
-        piece = os.read(fd, 4096)
-    except OSError:
-        piece = b''
-    seen += piece
-    return piece
-for prompt in {prompts:?}:
-    while prompt.encode() not in seen:
-        if not read():
-            sys.exit(seen.decode())
-    os.write(fd, b'{PASSPHRASE}\\n')
-while read():
-    pass
+for prompt, answer in {}:
+    while not seen.endswith(prompt.encode()):
+        seen += os.read(terminal, 1)
+    os.write(terminal, answer.encode())
 os.waitpid(pid, 0)
-sys.stdout.write(seen.decode())"
+assert termios.tcgetattr(held)[3] & termios.ECHO
+os.close(held)
+try:
+    while True:
+        seen += os.read(terminal, 4096)
+except OSError:
+    pass
+sys.stdout.write(seen.decode())",
+        serde_json::to_string(answers).unwrap()
     );
-    host.write("/mnt/terminal.py", script, 0o644);
-    let environment = "env HOME=/home/alice /mnt/tools/python/bin/python /mnt/terminal.py";
-    host.as_user("alice").run(environment).successful().stdout
+    host.write("/mnt/terminal.py", conversation, 0o644);
+    let python = "env HOME=/home/alice /mnt/tools/python/bin/python /mnt/terminal.py";
+    host.as_user("alice").run(python).successful().stdout
 }
 
 #[test]
