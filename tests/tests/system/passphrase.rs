@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use support::{Host, Login, Provider};
 
 use crate::scene::{Scene, token_file};
-use crate::standing::{PASSPHRASE, enroll, enrolled, given, scene, start};
+use crate::standing::{PASSPHRASE, agents_are_gone, enroll, enrolled, given, scene, start};
 
 /// A login that has enrolled under the passphrase; its agent is gone.
 fn enrolled_and_stopped(scene: &Scene) -> Login {
@@ -83,8 +83,11 @@ fn the_terminal_is_asked_without_echo_and_twice_for_a_new_passphrase() {
     let start = "eval \"$(iam-session start)\"; echo sock=$IAM_SESSION_SOCK";
     let twice = [("New iam-session passphrase: ", &*typed), ("The same again: ", &*typed)];
     let first = on_a_terminal(&scene.host, "bash", start, &twice);
+    // The shell has ended, and its agent may not have noticed yet.
+    agents_are_gone(&scene.host);
     enrolled_and_stopped(&scene);
     let again = on_a_terminal(&scene.host, "bash", start, &[("passphrase: ", &*typed)]);
+    agents_are_gone(&scene.host);
     let csh = "eval \"`iam-session start --shell csh`\"; echo sock=$IAM_SESSION_SOCK";
     let csh = on_a_terminal(&scene.host, "tcsh", csh, &[("passphrase: ", &*typed)]);
     for seen in [first, again, csh] {
@@ -110,21 +113,18 @@ fn on_a_terminal(host: &Host, shell: &str, script: &str, answers: &[(&str, &str)
 pid, terminal = pty.fork()
 if pid == 0:
     os.execvp('{shell}', ['{shell}', '/mnt/script'])
-# Held open, so that its settings can be read when the shell is gone.
-held = os.open(os.ptsname(terminal), os.O_RDWR | os.O_NOCTTY)
 seen = b''
 for prompt, answer in {}:
     while not seen.endswith(prompt.encode()):
         seen += os.read(terminal, 1)
     os.write(terminal, answer.encode())
-os.waitpid(pid, 0)
-assert termios.tcgetattr(held)[3] & termios.ECHO
-os.close(held)
 try:
     while True:
         seen += os.read(terminal, 4096)
 except OSError:
     pass
+os.waitpid(pid, 0)
+assert termios.tcgetattr(terminal)[3] & termios.ECHO
 sys.stdout.write(seen.decode())",
         serde_json::to_string(answers).unwrap()
     );

@@ -54,7 +54,8 @@ pub(crate) fn enrolled(scene: &Scene) -> Login {
     login
 }
 
-fn agents_are_gone(host: &Host) {
+/// Waits for the end of alice's agents.
+pub(crate) fn agents_are_gone(host: &Host) {
     host.wait_until("the end of the agents", || host.agents_of("alice").is_empty());
 }
 
