@@ -18,6 +18,7 @@ pub(crate) mod message;
 mod mint;
 mod peer;
 mod peers;
+mod refusals;
 mod report;
 mod requests;
 mod runtime;

@@ -116,7 +116,12 @@ impl<'a> View<'a> {
         let entry = self.book.find(None);
         let trouble = trouble.or(entry.and_then(|entry| entry.trouble.as_ref()));
         match (trouble, entry) {
-            (Some(trouble), _) if trouble.kind == FailureKind::Locked => Standing::Nothing,
+            // What this agent could open is not locked to it: the book is of a moment before.
+            (Some(trouble), entry)
+                if trouble.kind == FailureKind::Locked && !entry.is_some_and(|entry| held.opens(entry)) =>
+            {
+                Standing::Nothing
+            }
             (Some(_), _) => Standing::Troubled,
             (None, None) => Standing::Nothing,
             // Whoever can renew it does.

@@ -7,9 +7,10 @@ use serde_json::error::Category;
 
 use super::answer::{Decision, View};
 use super::held::Held;
-use super::job::{Done, Job, Kind, TokenJob};
+use super::job::{Done, Job, TokenJob};
 use super::link::{Link, Outcome, Ticket};
 use super::peer::PeerId;
+use super::refusals::Refusals;
 use super::runtime::Runtime;
 use super::unlocking::Unlocking;
 use crate::clock::Now;
@@ -30,10 +31,6 @@ const SEAL_BEFORE: Duration = Duration::from_secs(70);
 const MAX_WAITING: usize = 256;
 /// A home that hangs must not hang `status`.
 const PATIENCE_STATUS: Duration = Duration::from_secs(2);
-/// A scope that the issuer has just refused is not asked for again in a loop.
-const REMEMBER_REFUSAL: Duration = Duration::from_secs(10);
-/// More distinct refusals than these are somebody's experiment.
-const MAX_REFUSALS: usize = 16;
 
 /// An answer of any request.
 #[derive(Debug, serde::Serialize)]
@@ -87,17 +84,11 @@ struct Waiting {
     deadline: Duration,
 }
 
-struct Refusal {
-    job: TokenJob,
-    failure: Failure,
-    until: Duration,
-}
-
 /// The requests that wait, and the refusals that are remembered.
 pub(super) struct Requests {
     identity: Identity,
     waiting: Vec<Waiting>,
-    refusals: Vec<Refusal>,
+    refusals: Refusals,
     unlocking: Unlocking,
     wishes: Vec<(PeerId, Wish)>,
 }
@@ -115,7 +106,7 @@ impl Requests {
         Self {
             identity,
             waiting: Vec::new(),
-            refusals: Vec::new(),
+            refusals: Refusals::default(),
             unlocking: Unlocking::default(),
             wishes: Vec::new(),
         }
@@ -198,7 +189,7 @@ impl Requests {
             }
             Decision::Unknown(failure) => Some(Err(failure)),
             Decision::Mint(job) => {
-                if let Some(failure) = self.refused(&job, means.now.boot) {
+                if let Some(failure) = self.refusals.find(&job, means.now.boot) {
                     return Some(Err(failure));
                 }
                 if means.link.backlog() >= MAX_WAITING {
@@ -239,7 +230,7 @@ impl Requests {
                 Some(Ok(Answer::Token(token.for_account(&job.account))))
             }
             (Want::Token { job: Some(job), .. }, Ok(Done::Token(Err(failure))) | Err(failure)) => {
-                self.remember(&job, failure, means.now.boot);
+                self.refusals.remember(&job, failure, means.now.boot);
                 let fallback = View::of(means.runtime, means.now).fallback(&job);
                 Some(fallback.map(Answer::Token).ok_or_else(|| failure.clone()))
             }
@@ -319,24 +310,6 @@ impl Requests {
             sealing: means.held.sealing(),
             ends: self.identity.ends,
         }))
-    }
-
-    fn remember(&mut self, job: &TokenJob, failure: &Failure, now: Duration) {
-        if failure.kind != FailureKind::Refused || job.kind == Kind::Session {
-            return;
-        }
-        self.refusals.retain(|refusal| refusal.until > now);
-        if self.refusals.len() < MAX_REFUSALS && self.refused(job, now).is_none() {
-            let (job, failure) = (job.clone(), failure.clone());
-            self.refusals.push(Refusal { job, failure, until: now + REMEMBER_REFUSAL });
-        }
-    }
-
-    fn refused(&self, job: &TokenJob, now: Duration) -> Option<Failure> {
-        let same = |refusal: &&Refusal| {
-            refusal.until > now && refusal.job.account == job.account && refusal.job.kind == job.kind
-        };
-        self.refusals.iter().find(same).map(|refusal| refusal.failure.clone())
     }
 }
 

@@ -284,8 +284,9 @@ impl Presence {
     /// As of write(2).
     pub(crate) fn tell_keys<'k>(&self, keys: impl Iterator<Item = &'k KeyId>) -> io::Result<()> {
         let text: String = keys.map(|key| key.to_hexadecimal() + "\n").collect();
-        self.own.set_len(0)?;
-        self.own.write_all_at(text.as_bytes(), 0)
+        // In this order nobody who reads it meanwhile misses a key that stays.
+        self.own.write_all_at(text.as_bytes(), 0)?;
+        self.own.set_len(text.len() as u64)
     }
 }
 

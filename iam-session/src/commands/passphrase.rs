@@ -12,6 +12,7 @@ pub(crate) use terminal::Terminal;
 
 use crate::cli::print_error;
 use crate::client::Agent;
+use crate::harden::harden;
 use crate::protocol::{Failure, FailureKind, MIN_PASSPHRASE, Request, Sealing, Status, Unlocked};
 use crate::secret::Secret;
 
@@ -48,6 +49,15 @@ impl Need {
             (true, _) => Self::Nothing,
         }
     }
+}
+
+/// Closes this process to debuggers and core files, before it holds a passphrase.
+pub(crate) fn prepare() -> Result<(), Failure> {
+    harden().map_err(|errno| Failure {
+        error: format!("cannot keep a passphrase from others: {}", errno.desc()),
+        info: None,
+        kind: FailureKind::Failed,
+    })
 }
 
 /// Gives the agent the passphrase it needs.

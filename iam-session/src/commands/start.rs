@@ -39,6 +39,7 @@ pub(crate) struct StartArgs {
 
 pub(crate) fn run(args: &StartArgs) -> Outcome {
     let shell = Shell::choose(args.shell);
+    passphrase::prepare()?;
     let passphrase = args.passphrase_fd.map(passphrase::read_from).transpose()?;
     // First of all: the agent is to inherit nothing, and so far nothing here is open that is ours.
     launch::close_inherited();

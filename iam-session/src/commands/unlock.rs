@@ -18,6 +18,7 @@ pub(crate) struct UnlockArgs {
 }
 
 pub(crate) fn run(args: &UnlockArgs) -> Outcome {
+    passphrase::prepare()?;
     let given = args.passphrase_fd.map(passphrase::read_from).transpose()?;
     let mut agent = Agent::find(&Places::of_environment())?;
     let status: Status = agent.ask(&Request::Status {})?;

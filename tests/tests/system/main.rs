@@ -9,6 +9,7 @@ mod file;
 mod forget;
 mod linger;
 mod login;
+mod passphrase;
 mod readme;
 mod scene;
 mod standing;

@@ -1,4 +1,4 @@
-//! Without PAM: an agent that a shell has started, and a passphrase in the place of a node key.
+//! Without PAM: an agent that a shell has started.
 
 use std::time::Duration;
 
@@ -7,27 +7,29 @@ use support::{Host, Login, Output, Provider, wait};
 
 use crate::scene::{Scene, json_of, token_file};
 
-const PASSPHRASE: &str = "correct horse battery";
+/// What is enrolled here is sealed under it.
+pub(crate) const PASSPHRASE: &str = "correct horse battery";
 const RUNTIME: &str = "/home/alice/.local/state/iam-session-run/login1";
 
 /// A host whose logins start no agent.
-fn scene() -> Scene {
+pub(crate) fn scene() -> Scene {
     let host = Host::plan().without_agent().start();
     let provider = Provider::start(&host);
     Scene { provider, host }
 }
 
-fn given(passphrase: &str) -> String {
+/// Options that give a passphrase.
+pub(crate) fn given(passphrase: &str) -> String {
     format!("--passphrase-fd 3 3<<<'{passphrase}'")
 }
 
 /// What `eval "$(iam-session start …)"` does, with the status of the command.
-fn start(login: &Login, options: &str) -> Output {
+pub(crate) fn start(login: &Login, options: &str) -> Output {
     login.run(&format!("text=\"$(iam-session start {options})\"; code=$?; eval \"$text\"; (exit $code)"))
 }
 
 /// Enrols in a shell that has an agent, as its user does.
-fn enroll(scene: &Scene, login: &Login) {
+pub(crate) fn enroll(scene: &Scene, login: &Login) {
     scene.provider.set(json!({"device_interval": 1}));
     login.run("iam-session enroll --json wlcg >enroll.json 2>enroll.err &").successful();
     let event = || -> Option<Value> {
@@ -45,21 +47,15 @@ fn enroll(scene: &Scene, login: &Login) {
 }
 
 /// A login that has enrolled under the passphrase.
-fn enrolled(scene: &Scene) -> Login {
+pub(crate) fn enrolled(scene: &Scene) -> Login {
     let login = scene.host.login("alice");
     start(&login, &given(PASSPHRASE)).successful();
     enroll(scene, &login);
     login
 }
 
-/// The same, and its agent is gone.
-fn enrolled_and_stopped(scene: &Scene) -> Login {
-    let login = enrolled(scene);
-    login.run("eval \"$(iam-session stop)\"").successful();
-    login
-}
-
-fn agents_are_gone(host: &Host) {
+/// Waits for the end of alice's agents.
+pub(crate) fn agents_are_gone(host: &Host) {
     host.wait_until("the end of the agents", || host.agents_of("alice").is_empty());
 }
 
@@ -152,116 +148,6 @@ fn what_the_shell_left_running_keeps_its_token() {
 }
 
 #[test]
-fn what_was_enrolled_is_locked_until_its_passphrase_is_given() {
-    let scene = scene();
-    let login = enrolled_and_stopped(&scene);
-    // As after a night: no token of before is at hand.
-    login.run("rm .local/state/iam-session/wlcg.token").successful();
-    start(&login, "--no-unlock").successful();
-    let locked = login.run("iam-session token");
-    assert_eq!((locked.status, locked.stdout.as_str()), (6, ""));
-    assert!(locked.stderr.ends_with("; run 'iam-session unlock'\n"), "{locked:?}");
-    let status: Value = serde_json::from_str(&login.run("iam-session status --json").stdout).unwrap();
-    assert_eq!((&status["locked"], &status["sealing"]), (&json!(["wlcg"]), &json!("nothing")));
-    assert_eq!(status["ends"], "shell");
-    let file = token_file(&login);
-    assert!(!scene.host.exists(&file));
-
-    let unlocked = login.run(&format!("iam-session unlock {}", given(PASSPHRASE))).successful();
-    assert_eq!(unlocked.stdout, "unlocked 'wlcg'\n");
-    assert!(scene.provider.accepts(&login.read(&file)), "when the command returns");
-    assert_eq!(login.run("iam-session unlock").successful().stdout, "nothing is locked\n");
-    // A mint that was started later has the key, too.
-    login.run("pkill -f 'agent mint'; true").successful();
-    login.run("iam-session token -s storage.read:/again").successful();
-}
-
-#[test]
-fn a_wrong_passphrase_is_told_and_the_next_one_waits() {
-    let scene = scene();
-    let login = enrolled_and_stopped(&scene);
-    login.run("rm .local/state/iam-session/wlcg.token").successful();
-    let wrong = start(&login, &given("Correct horse battery"));
-    assert_eq!(wrong.status, 6, "{wrong:?}");
-    assert_eq!(
-        wrong.stderr,
-        "iam-session: the passphrase is wrong: it does not open 'wlcg'; run 'iam-session unlock' to try again\n"
-    );
-    // The agent is there all the same. Its next answer is a second away, the one after that two more.
-    let again = login.run(&format!("iam-session unlock {}", given("correct horse")));
-    assert_eq!(again.status, 6, "{again:?}");
-    let right = login.run(&format!("iam-session unlock {}", given(PASSPHRASE))).successful();
-    assert!(right.elapsed > Duration::from_secs(1), "{:?}", right.elapsed);
-    assert!(scene.provider.accepts(&login.read(&token_file(&login))));
-}
-
-#[test]
-fn nothing_is_enrolled_before_there_is_something_to_seal_it_with() {
-    let scene = scene();
-    let login = scene.host.login("alice");
-    start(&login, "--no-unlock").successful();
-    let refused = login.run("iam-session enroll wlcg");
-    assert_eq!(refused.status, 6, "{refused:?}");
-    assert!(refused.stderr.contains("run 'iam-session unlock' to choose a passphrase"), "{refused:?}");
-    for (passphrase, why) in [("", "is empty"), ("1234567", "too short")] {
-        let refused = login.run(&format!("iam-session unlock {}", given(passphrase)));
-        assert_eq!(refused.status, 2, "{refused:?}");
-        assert!(refused.stderr.contains(why), "{refused:?}");
-    }
-    login.run(&format!("iam-session unlock {}", given("12345678"))).successful();
-    enroll(&scene, &login);
-}
-
-#[test]
-fn the_terminal_is_asked_without_echo_and_twice_for_a_new_passphrase() {
-    let scene = scene();
-    for (prompts, tail) in [
-        (&["New iam-session passphrase: ", "The same again: "][..], "iam-session status; iam-session stop"),
-        (&["passphrase: "], "exit"),
-    ] {
-        let seen = on_a_terminal(&scene.host, prompts, tail);
-        assert!(!seen.contains(PASSPHRASE), "{seen}");
-        assert!(seen.contains("sock=/home/alice/") && seen.contains(" echo "), "{seen}");
-        // For the second round there must be something to open.
-        if prompts.len() == 2 {
-            enrolled_and_stopped(&scene);
-        }
-    }
-}
-
-/// What a terminal shows while a shell on it starts an agent and its user answers each prompt with the passphrase.
-fn on_a_terminal(host: &Host, prompts: &[&str], tail: &str) -> String {
-    let script = format!(
-        "import os, pty, re, sys
-pid, fd = pty.fork()
-if pid == 0:
-    line = 'eval \"$(iam-session start)\"; echo sock=$IAM_SESSION_SOCK; stty -a; {tail}'
-    os.execvp('bash', ['bash', '-c', line])
-seen = b''
-def read():
-    global seen
-    try:
-        piece = os.read(fd, 4096)
-    except OSError:
-        piece = b''
-    seen += piece
-    return piece
-for prompt in {prompts:?}:
-    while prompt.encode() not in seen:
-        if not read():
-            sys.exit(seen.decode())
-    os.write(fd, b'{PASSPHRASE}\\n')
-while read():
-    pass
-os.waitpid(pid, 0)
-sys.stdout.write(seen.decode())"
-    );
-    host.write("/mnt/terminal.py", script, 0o644);
-    let environment = "env HOME=/home/alice /mnt/tools/python/bin/python /mnt/terminal.py";
-    host.as_user("alice").run(environment).successful().stdout
-}
-
-#[test]
 fn every_shell_takes_what_is_printed_for_it() {
     let scene = scene();
     let login = scene.host.login("alice");
@@ -307,42 +193,6 @@ fn nothing_of_the_shell_reaches_the_agent() {
     }
     scene.host.wait_until("the token directory", || scene.host.exists(RUNTIME));
     assert_eq!(login.run(&format!("find {RUNTIME} -perm /077 | wc -l")).stdout, "0\n");
-}
-
-#[test]
-fn the_passphrase_is_nowhere_in_clear() {
-    let scene = scene();
-    let login = enrolled(&scene);
-    let find = "cat -- $(find ~ /tmp -type f) /proc/[0-9]*/environ /proc/[0-9]*/cmdline";
-    let all = login.run(&format!("({find}) 2>/dev/null | tr -c '[:print:]' '\\n'")).stdout;
-    assert!(all.contains(login.read(&token_file(&login)).trim()), "the search finds what is there");
-    assert!(!all.contains(PASSPHRASE) && !all.contains("refresh_token"));
-    let log = scene.host.log_lines().join("\n");
-    assert!(!log.contains(PASSPHRASE), "{log}");
-}
-
-#[test]
-fn at_a_login_by_pam_it_is_locked_and_unlock_opens_it() {
-    let scene = Scene::new();
-    let login = scene.host.login("alice");
-    login.run("unset IAM_SESSION_SOCK IAM_SESSION_ID BEARER_TOKEN_FILE").successful();
-    start(&login, &given(PASSPHRASE)).successful();
-    enroll(&scene, &login);
-    login.run("eval \"$(iam-session stop)\"; rm .local/state/iam-session/wlcg.token").successful();
-
-    let login = scene.host.login_on_terminal("alice");
-    assert!(login.greeting().contains("iam-session unlock"), "{:?}", login.greeting());
-    let locked = login.run("iam-session token");
-    assert_eq!(locked.status, 6, "{locked:?}");
-    login.run(&format!("iam-session unlock {}", given(PASSPHRASE))).successful();
-    assert!(scene.provider.accepts(&login.read(&token_file(&login))));
-    let refused = login.run("iam-session stop");
-    assert_eq!(refused.status, 1, "{refused:?}");
-    assert!(refused.stdout.contains("was started by a login, and ends with it"), "{refused:?}");
-    // A shell that has an agent keeps it.
-    let socket = login.env("IAM_SESSION_SOCK");
-    start(&login, "").successful();
-    assert_eq!(login.env("IAM_SESSION_SOCK"), socket);
 }
 
 #[test]

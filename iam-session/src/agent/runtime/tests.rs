@@ -104,3 +104,24 @@ fn agents_that_come_and_go_at_once_never_lose_their_place() {
     });
     assert!(scratch.is_empty());
 }
+
+#[test]
+fn the_keys_of_an_agent_are_known_while_it_lives() {
+    let scratch = Scratch::new("keys");
+    let (one, first) = scratch.enter("1");
+    let (_, second) = scratch.enter("2");
+    let held = || {
+        let mut held = one.keys_held();
+        held.sort();
+        held
+    };
+    assert!(held().is_empty());
+    first.tell_keys([KeyId([1; 8]), KeyId([2; 8])].iter()).unwrap();
+    second.tell_keys([KeyId([3; 8])].iter()).unwrap();
+    assert_eq!(held(), ["0101010101010101", "0202020202020202", "0303030303030303"]);
+    first.tell_keys([KeyId([2; 8])].iter()).unwrap();
+    // Killed: its file is left, and its lock is not.
+    drop(second);
+    assert_eq!(held(), ["0202020202020202"]);
+    one.leave(first).unwrap();
+}

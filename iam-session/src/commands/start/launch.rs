@@ -7,7 +7,6 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::sys::stat::{Mode, umask};
 use nix::unistd::close;
 
 use super::identity::Identity;
@@ -62,8 +61,8 @@ pub(super) fn agent(identity: &Identity, places: &Runtime, shell: u32) -> Result
     answer.map(|()| message.session())
 }
 
+/// umask 077 is ours already, since there may be a passphrase.
 fn spawn(shell: u32) -> io::Result<Child> {
-    umask(Mode::S_IRWXG | Mode::S_IRWXO);
     Command::new(AGENT)
         .args(["standing", &shell.to_string()])
         .env_clear()

@@ -63,6 +63,9 @@ fn is_file_name(name: &str) -> bool {
 }
 
 fn short(path: PathBuf) -> Result<PathBuf, Failure> {
+    if path.to_str().is_none_or(|path| path.contains(char::is_control)) {
+        return Err(unusable(&path, "its name holds what no shell takes"));
+    }
     match path.as_os_str().len() <= MAX_PATH {
         true => Ok(path),
         false => Err(unusable(&path, "its name is too long for that of a socket in it")),
@@ -152,5 +155,6 @@ mod tests {
         assert!(short(PathBuf::from(format!("/{}", "x".repeat(MAX_PATH - 1)))).is_ok());
         let failure = short(PathBuf::from(format!("/{}", "x".repeat(MAX_PATH)))).unwrap_err();
         assert!(failure.info.unwrap().contains("XDG_RUNTIME_DIR"));
+        assert!(short(PathBuf::from("/run/a\nb")).is_err());
     }
 }
