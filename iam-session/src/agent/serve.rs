@@ -304,9 +304,9 @@ impl Agent {
         let view = View::of(&self.own.runtime, now);
         let life = view.session_token().map(|token| token.life());
         let is_fresh = life.is_some_and(|life| life.is_enough(Freshness::Renewed, now.boot));
-        if is_fresh || view.setback().is_some_and(|setback| setback.holds(Asker::Agent, now.boot)) {
+        if is_fresh {
             self.attempts.succeeded();
-        } else {
+        } else if !view.setback().is_some_and(|setback| setback.holds(Asker::Agent, now.boot)) {
             self.attempts.came_to_nothing();
         }
     }

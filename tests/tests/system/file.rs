@@ -64,7 +64,7 @@ print(len(tokens), bad, reads > 1000)
 
 #[test]
 fn a_renewal_leaves_no_moment_without_a_whole_token() {
-    let scene = Scene::enrolled_with_lifetime(12);
+    let scene = Scene::enrolled_with_lifetime(9);
     let login = scene.host.login("alice");
     assert_eq!(login.run(READER).successful().stdout, "3 0 True\n");
     assert!(scene.provider.accepts(&login.read(&token_file(&login))));
