@@ -7,6 +7,7 @@ mod coordination;
 mod failures;
 mod file;
 mod forget;
+mod issuer;
 mod linger;
 mod login;
 mod passphrase;
