@@ -6,6 +6,7 @@ mod find;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -15,6 +16,7 @@ use nix::sys::socket::{
 };
 use nix::sys::time::TimeVal;
 use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
 
 pub use error::ClientError;
 pub use find::Places;
@@ -34,10 +36,15 @@ const PATIENCE_STATUS: Duration = Duration::from_secs(10);
 /// connect(2) blocks while the backlog of a stopped agent is full, bounded by SO_SNDTIMEO (unix(7)).
 const PATIENCE_CONNECT: i64 = 5;
 
+/// An agent that has no room for another client lets go of one that has not asked yet. The first pause before one asks
+/// again, doubled up to the last.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(160));
+
 /// A connection to an agent of this user.
 pub struct Agent {
     stream: UnixStream,
     path: PathBuf,
+    uid: u32,
     lines: Lines,
 }
 
@@ -83,7 +90,7 @@ impl Agent {
         stream
             .set_nonblocking(true)
             .map_err(|source| ClientError::Connect { path: path.to_owned(), source })?;
-        Ok(Self { stream, path: path.to_owned(), lines: Lines::new(MAX_LINE) })
+        Ok(Self { stream, path: path.to_owned(), uid, lines: Lines::new(MAX_LINE) })
     }
 
     /// The socket that answered.
@@ -104,13 +111,34 @@ impl Agent {
             Request::Forget { .. } => PATIENCE_FORGET,
         });
         let line = line::encode(request, MAX_LINE).map_err(|_| ClientError::RequestTooLong)?;
-        let sent = line::send(&mut self.stream, &line, wait);
-        let reply = sent.and_then(|()| self.lines.next(&mut self.stream, wait));
-        let reply = reply.map_err(|error| self.broken(error))?;
+        let reply = match request {
+            // These change nothing, and may be asked twice.
+            Request::Status {} | Request::AccessToken(_) => self.exchange_patiently(&line, wait)?,
+            _ => self.exchange(&line, wait).map_err(|error| self.broken(error))?,
+        };
         match serde_json::from_slice(&reply) {
             Ok(Reply::Success(answer)) => Ok(answer),
             Ok(Reply::Failure(failure)) => Err(ClientError::Agent(failure)),
             Err(_) => Err(ClientError::Garbage { path: self.path.clone() }),
+        }
+    }
+
+    fn exchange(&mut self, line: &[u8], wait: Wait<'_>) -> Result<Zeroizing<Vec<u8>>, LineError> {
+        line::send(&mut self.stream, line, wait)?;
+        self.lines.next(&mut self.stream, wait)
+    }
+
+    fn exchange_patiently(&mut self, line: &[u8], wait: Wait<'_>) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+        let (mut pause, longest) = PAUSES;
+        loop {
+            match self.exchange(line, wait) {
+                Err(LineError::Closed) if pause <= longest => {
+                    thread::sleep(pause);
+                    pause *= 2;
+                    *self = Self::connect(&self.path, self.uid)?;
+                }
+                done => return done.map_err(|error| self.broken(error)),
+            }
         }
     }
 

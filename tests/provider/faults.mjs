@@ -22,6 +22,11 @@ const FAULTS = {
   cut: async (ctx) => { raw(ctx).destroy(); },
   // Does what it was asked, and the answer is lost on the way.
   lost_answer: async (ctx, _, next) => { await next(); raw(ctx).destroy(); },
+  // Does what it was asked, and answers late.
+  slow: async (ctx, { milliseconds }, next) => {
+    await next();
+    await new Promise((resolve) => { setTimeout(resolve, milliseconds); });
+  },
   status: async (ctx, { status, body = '', retry_after: retryAfter }) => {
     if (retryAfter !== undefined) ctx.set('Retry-After', String(retryAfter));
     // An empty body must not become koa's text for the status.

@@ -14,6 +14,7 @@ needed=(
     "/usr/sbin/sshd openssh-server openssh-server"
     "/usr/bin/ssh openssh-client openssh-clients"
     "/usr/bin/tmux tmux tmux"
+    "/usr/bin/sudo sudo sudo"
     "/usr/bin/tcsh tcsh tcsh"
     "/usr/bin/fish fish fish"
     "/usr/bin/pamtester pamtester pamtester"

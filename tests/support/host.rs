@@ -98,6 +98,11 @@ impl Host {
         sshd::client(&self.sandbox, user, &self.address, options)
     }
 
+    /// scp or sftp, with the client's configuration, to be completed with arguments.
+    pub fn ssh_program(&self, program: &str) -> Command {
+        sshd::program(&self.sandbox, program)
+    }
+
     /// Adds an account.
     pub fn add_user(&self, name: &str) {
         Account::add(&self.sandbox, name);

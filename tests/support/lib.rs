@@ -17,6 +17,7 @@
 
 mod account;
 mod actor;
+mod background;
 mod built;
 mod certificate;
 mod enrollment;
@@ -37,6 +38,7 @@ mod stream;
 pub mod wait;
 
 pub use actor::Actor;
+pub use background::Background;
 pub use enrollment::Enrolling;
 pub use helper::Helper;
 pub use host::Host;

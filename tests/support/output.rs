@@ -23,6 +23,14 @@ pub struct Output {
 }
 
 impl Output {
+    /// Runs a command to its end.
+    ///
+    /// # Panics
+    /// It takes longer than [`wait::DEADLINE`].
+    pub fn of(command: &mut Command, input: &[u8]) -> Self {
+        run(command, input)
+    }
+
     /// The same, where a failure would spoil the test.
     ///
     /// # Panics

@@ -18,13 +18,20 @@ pub struct Plan {
     stack: Stack,
     site: String,
     sshd: String,
+    sshd_match: String,
     passwords: Vec<(String, String)>,
 }
 
 impl Default for Plan {
     fn default() -> Self {
         let stack = Stack { module: Some(String::new()), ..Stack::default() };
-        Self { stack, site: String::new(), sshd: String::new(), passwords: Vec::new() }
+        Self {
+            stack,
+            site: String::new(),
+            sshd: String::new(),
+            sshd_match: String::new(),
+            passwords: Vec::new(),
+        }
     }
 }
 
@@ -73,6 +80,13 @@ impl Plan {
         self
     }
 
+    /// Lines at the end of sshd_config, as in `Match User bob`.
+    pub fn sshd_match(mut self, lines: &str) -> Self {
+        self.sshd_match.push_str(lines);
+        self.sshd_match.push('\n');
+        self
+    }
+
     /// One more line of /etc/iam-session/config.toml.
     pub fn site(mut self, line: &str) -> Self {
         self.site.push_str(line);
@@ -93,7 +107,7 @@ impl Plan {
         }
         self.stack.write(&sandbox);
         sandbox.write("/etc/iam-session/config.toml", &self.site, 0o644);
-        sshd::configure(&sandbox, &self.sshd);
+        sshd::configure(&sandbox, &self.sshd, &self.sshd_match);
         Host::bring_up(sandbox, self.stack, "127.0.0.1".to_owned())
     }
 }

@@ -45,8 +45,8 @@ impl Way<'_> {
     }
 }
 
-/// Writes keys and configuration; `lines` come first, and the first value counts.
-pub(crate) fn configure(sandbox: &Sandbox, lines: &str) {
+/// Writes keys and configuration; `first` comes first, and the first value counts; `last` may have Match blocks.
+pub(crate) fn configure(sandbox: &Sandbox, first: &str, last: &str) {
     required("/usr/sbin/sshd", "openssh-server");
     required("/usr/bin/ssh", "openssh-client");
     for key in ["/etc/ssh/host_key", KEY] {
@@ -54,7 +54,7 @@ pub(crate) fn configure(sandbox: &Sandbox, lines: &str) {
         command.args(["-q", "-t", "ed25519", "-N", "", "-f", key]);
         output::run(&mut command, b"").successful();
     }
-    sandbox.write("/etc/ssh/sshd_sandbox", format!("{lines}{CONFIGURATION}"), 0o644);
+    sandbox.write("/etc/ssh/sshd_sandbox", format!("{first}{CONFIGURATION}{last}"), 0o644);
     sandbox.write(ASKPASS, "#!/bin/sh\nprintf '%s\\n' \"$PASSWORD\"\n", 0o755);
     let client = [
         "BatchMode yes",
@@ -75,9 +75,16 @@ pub(crate) fn start(sandbox: &Sandbox, address: &str) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap()
 }
 
+/// ssh, scp or sftp, to be completed with arguments.
+pub(crate) fn program(sandbox: &Sandbox, name: &str) -> Command {
+    let mut command = sandbox.command(name);
+    command.args(["-F", CLIENT]);
+    command
+}
+
 /// `ssh user@address`, to be completed with a command.
 pub(crate) fn client(sandbox: &Sandbox, user: &str, address: &str, options: &[&str]) -> Command {
-    let mut command = sandbox.command("ssh");
-    command.args(["-F", CLIENT, "-l", user]).args(options).arg(address);
+    let mut command = program(sandbox, "ssh");
+    command.args(["-l", user]).args(options).arg(address);
     command
 }

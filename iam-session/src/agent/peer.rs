@@ -28,6 +28,8 @@ pub(super) struct Peer {
     sent: usize,
     state: State,
     since: Duration,
+    /// Whether it has had a reply.
+    is_served: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +42,19 @@ enum State {
     Replying,
     /// As before; nothing is read from it any more.
     Parting,
+}
+
+/// Why a client can be let go, who goes first at the top.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Expendable {
+    /// It reads no replies: who has read the last one has a socket that takes the next as a whole.
+    Deaf,
+    /// It has more to ask, and had its turn.
+    Insatiable,
+    /// It has begun a line and not ended it: a request comes in one piece.
+    Dawdling,
+    /// It asks nothing, or has just come.
+    Idle,
 }
 
 impl Peer {
@@ -55,6 +70,7 @@ impl Peer {
             sent: 0,
             state: State::Listening,
             since: now,
+            is_served: false,
         })
     }
 
@@ -80,14 +96,17 @@ impl Peer {
         hurries.then_some(self.since + PATIENCE)
     }
 
-    /// Whether, and since when, it could be let go without failing a request.
-    pub(super) fn idle_since(&self) -> Option<Duration> {
-        (self.state == State::Listening).then_some(self.since)
-    }
-
-    /// Since when it has not read what it asked for.
-    pub(super) fn stalled_since(&self) -> Option<Duration> {
-        matches!(self.state, State::Replying | State::Parting).then_some(self.since)
+    /// Whether it could be let go without failing an honest client: the least goes first.
+    pub(super) fn expendable(&self) -> Option<(Expendable, Duration)> {
+        let why = match self.state {
+            State::Waiting => return None,
+            State::Replying | State::Parting => Expendable::Deaf,
+            State::Listening if self.lines.is_due() && self.is_served => Expendable::Insatiable,
+            State::Listening if self.lines.is_due() => return None,
+            State::Listening if !self.lines.is_empty() => Expendable::Dawdling,
+            State::Listening => Expendable::Idle,
+        };
+        Some((why, self.since))
     }
 
     /// Reads or writes once, as `events` has it.
@@ -169,6 +188,7 @@ impl Peer {
         }
         self.out = Zeroizing::default();
         self.since = now;
+        self.is_served = true;
         if self.state == State::Parting {
             return Err(LineError::Closed);
         }

@@ -4,14 +4,16 @@ use std::io::ErrorKind;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
 
+use nix::poll::PollFlags;
+
 use super::peer::{Peer, PeerId};
 use crate::line::LineError;
 
-/// More clients at once than this, and the one that has been idle for longest has to go.
+/// More clients at once than this, and one has to go.
 const MAX_CLIENTS: usize = 128;
 /// A crowd at the door does not keep those who are inside from being served.
 const ACCEPTS_PER_TURN: usize = 16;
-/// How long nobody is let in where the process may open no further descriptor and nobody idle can be let go.
+/// How long nobody is let in where the process may open no further descriptor and nobody can be let go.
 const DOOR_CLOSED: Duration = Duration::from_millis(500);
 
 /// All connections of one agent.
@@ -74,7 +76,7 @@ impl Peers {
                 Arrival::Client(stream) => self.admit(stream, now),
                 Arrival::Nobody => return,
                 Arrival::NoDescriptorLeft => {
-                    if !self.let_an_idle_one_go() {
+                    if !self.let_one_go() {
                         self.door_opens = Some(now + DOOR_CLOSED);
                         return;
                     }
@@ -85,20 +87,22 @@ impl Peers {
 
     fn admit(&mut self, stream: UnixStream, now: Duration) {
         self.last += 1;
-        let Some(peer) = Peer::admit(self.last, stream, self.uid, now) else { return };
-        if self.list.len() < MAX_CLIENTS || self.let_an_idle_one_go() {
+        let Some(mut peer) = Peer::admit(self.last, stream, self.uid, now) else { return };
+        // At once: who stood in a crowd at the door has asked long ago, and keeps its place for that.
+        if peer.progress(PollFlags::POLLIN, now).is_err() {
+            return;
+        }
+        if self.list.len() < MAX_CLIENTS || self.let_one_go() {
             self.list.push(peer);
         }
     }
 
-    /// Makes room: who has been idle for longest goes, else who has not read its reply for longest. Whoever waits for
-    /// a reply keeps its place.
-    fn let_an_idle_one_go(&mut self) -> bool {
-        let idle = self.list.iter().filter_map(|peer| Some((peer.idle_since()?, peer.id)));
-        let stalled = || self.list.iter().filter_map(|peer| Some((peer.stalled_since()?, peer.id)));
-        let oldest = idle.min().or_else(|| stalled().min()).map(|(_, id)| id);
-        oldest.into_iter().for_each(|id| self.part_with(id));
-        oldest.is_some()
+    /// Makes room. Whoever has asked and waits for a reply keeps its place.
+    fn let_one_go(&mut self) -> bool {
+        let expendable = self.list.iter().filter_map(|peer| Some((peer.expendable()?, peer.id)));
+        let first = expendable.min().map(|(_, id)| id);
+        first.into_iter().for_each(|id| self.part_with(id));
+        first.is_some()
     }
 
     fn part_with(&mut self, id: PeerId) {

@@ -44,9 +44,15 @@ pub(crate) struct Agent {
 
 impl Agent {
     pub(crate) fn answering(socket: &Path, answers: &[&str]) -> Self {
+        Self::crowded(socket, 0, answers)
+    }
+
+    /// One that lets so many connections go before.
+    pub(crate) fn crowded(socket: &Path, let_go: usize, answers: &[&str]) -> Self {
         let listener = UnixListener::bind(socket).unwrap();
         let answers: Vec<String> = answers.iter().map(|&answer| answer.to_owned()).collect();
         let thread = thread::spawn(move || {
+            (0..let_go).for_each(|_| drop(listener.accept().unwrap()));
             let (stream, _) = listener.accept().unwrap();
             converse(stream, &answers)
         });

@@ -71,10 +71,19 @@ fn what_an_issuer_says_cannot_drive_the_terminal() {
 }
 
 #[test]
-fn an_agent_that_closes_is_named() {
+fn an_agent_without_room_is_asked_again() {
     let directory = Directory::new();
     let socket = directory.join(FIRST);
-    let agent = Agent::answering(&socket, &[""]);
+    let agent = Agent::crowded(&socket, 3, &[&line(TOKEN)]);
+    assert_eq!(run(with_socket(&socket, &["token"])).stdout, "eyJ0.eyJ1.c2ln\n");
+    assert_eq!(agent.requests().len(), 1);
+}
+
+#[test]
+fn an_agent_that_always_closes_is_named() {
+    let directory = Directory::new();
+    let socket = directory.join(FIRST);
+    let agent = Agent::crowded(&socket, 5, &[""]);
     let ended = run(with_socket(&socket, &["token"]));
     agent.requests();
     let message = format!(

@@ -2,18 +2,28 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where it happens")]
 
 mod boundaries;
+mod broken;
 mod clients;
 mod coordination;
+mod cycles;
+mod endings;
+mod environment;
 mod failures;
 mod file;
 mod forget;
 mod issuer;
 mod linger;
 mod login;
+mod measure;
+mod neighbours;
 mod passphrase;
+mod planted;
 mod readme;
 mod scene;
+mod shapes;
 mod standing;
 mod status;
 mod surroundings;
 mod tokens;
+mod tracing;
+mod within;

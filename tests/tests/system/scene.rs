@@ -61,3 +61,19 @@ pub(crate) fn json_of(login: &Login, command: &str) -> Value {
 pub(crate) fn words(value: &Value) -> Vec<&str> {
     value.as_str().unwrap().split(' ').collect()
 }
+
+/// Whether no agent of alice's lives.
+pub(crate) fn is_deserted(host: &Host) -> bool {
+    host.agents_of("alice").is_empty()
+}
+
+/// The module's line of each session so far.
+pub(crate) fn opened(host: &Host) -> Vec<String> {
+    let lines = host.log_lines().into_iter();
+    lines.filter(|line| line.contains("pam_iam") && line.contains(" opened")).collect()
+}
+
+/// Paths below alice's runtime directory.
+pub(crate) fn left_behind(host: &Host) -> String {
+    host.as_root().run("find /run/iam-session/20001 -mindepth 1").stdout
+}
