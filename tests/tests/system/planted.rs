@@ -39,7 +39,7 @@ fn scene() -> Scene {
     scene.host.wait_until("the end of the enrolment's login", || is_deserted(&scene.host));
     let alice = scene.host.as_user("alice");
     alice.run("mkdir precious && echo precious >precious/file && mkdir -p .config/iam-session").successful();
-    scene.host.as_root().run(&format!("cp -a {STORE} /root/store && cp -a {RUNTIME} /root/run")).successful();
+    scene.host.as_root().run(&format!("cp -a {STORE} /mnt/store && cp -a {RUNTIME} /mnt/run")).successful();
     scene
 }
 
@@ -47,7 +47,7 @@ fn scene() -> Scene {
 fn restore(host: &Host) {
     let directories = format!("mkdir -m 0700 -p {RUNTIME}/iam-session/cache && chown -R alice: {RUNTIME}/*");
     let restore = format!(
-        "rm -rf {RUNTIME} {STORE} && cp -a /root/run {RUNTIME} && {directories} && cp -a /root/store {STORE} &&
+        "rm -rf {RUNTIME} {STORE} && cp -a /mnt/run {RUNTIME} && {directories} && cp -a /mnt/store {STORE} &&
          rm -rf /home/alice/.config/iam-session/*"
     );
     host.as_root().run(&restore).successful();
