@@ -65,6 +65,10 @@ impl fmt::Display for State {
     }
 }
 
+/// The middle child only forks and exits; where a crowded machine does not let it, it is waited for so long. A host may
+/// wait for any child of its own, as login(1) does for the shell, and must not find this one.
+const REAP_AT_LEAST: Duration = Duration::from_secs(1);
+
 impl Agent {
     /// Starts it on the other ends of the two pipes.
     pub(crate) fn start(mut plan: Plan<'_>, lifeline: Pipe, status: Pipe) -> nix::Result<Self> {
@@ -83,7 +87,7 @@ impl Agent {
         let latest = patience.began + MAX_START_WAIT;
         let first = self.status.next(latest.min(self.started + patience.start));
         if let Some(middle) = self.middle.take() {
-            middle.reap(latest);
+            middle.reap(latest.max(clock::now() + REAP_AT_LEAST));
         }
         let no_token = Heard::Line(Line { word: Word::ReadyNoToken, hint: None });
         if first != no_token || patience.token.is_zero() {

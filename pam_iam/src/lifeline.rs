@@ -47,16 +47,18 @@ impl Session {
         lives
     }
 
-    /// Ends it, once; in another process than the one that opened it this does nothing.
-    pub(crate) fn close(&self) {
-        let Some(lifeline) = self.lifeline.take() else { return };
-        if lifeline.is_ours() {
+    /// Ends it, once, and says whether it did; in another process than the one that opened it this does nothing.
+    pub(crate) fn close(&self) -> bool {
+        let Some(lifeline) = self.lifeline.take() else { return false };
+        let is_ours = lifeline.is_ours();
+        if is_ours {
             drop(lifeline.end);
             self.log.info(format_args!("session {} closed", self.id));
         } else {
             // Not closed: in this process the number may stand for something else.
             let _ = lifeline.end.into_raw_fd();
         }
+        is_ours
     }
 }
 

@@ -19,8 +19,12 @@ pub(crate) fn is_revoked(site: Option<&TrustedDir>, names: &[&[u8]], uid: u32) -
     }
 }
 
-fn lists(text: &[u8], names: &[&[u8]], uid: u32) -> bool {
+fn lists<'t>(text: &'t [u8], names: &[&[u8]], uid: u32) -> bool {
+    // With and without what may be a comment behind it: a mistake must not let anybody through.
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let without_comment = |line: &'t [u8]| line.split(|byte| *byte == b'#').next().unwrap_or_default();
     text.split(|byte| *byte == b'\n')
+        .flat_map(|line| [line, without_comment(line)])
         .map(<[u8]>::trim_ascii)
         .filter(|line| !line.is_empty() && !line.starts_with(b"#"))
         .any(|line| names.contains(&line) || number(line) == Some(uid))
@@ -39,7 +43,16 @@ mod tests {
 
     #[test]
     fn a_name_or_a_uid_on_a_line_of_its_own_counts() {
-        for text in ["alice", "bob\nalice\n", "  alice\t\r\n", "# gone\n\n1000", "01000\n"] {
+        for text in [
+            "alice",
+            "bob\nalice\n",
+            "  alice\t\r\n",
+            "# gone\n\n1000",
+            "01000\n",
+            "alice # left in March\n",
+            "1000#\n",
+            "\u{feff}alice\n",
+        ] {
             assert!(lists(text.as_bytes(), ALICE, 1000), "{text:?}");
         }
         for text in

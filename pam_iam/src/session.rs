@@ -1,6 +1,6 @@
 //! A login and its end. Ties the other files together.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
@@ -35,6 +35,9 @@ pub(crate) enum Talk {
     Silent,
 }
 
+/// What is exported.
+const VARIABLES: [&CStr; 3] = [c"BEARER_TOKEN_FILE", c"IAM_SESSION_SOCK", c"IAM_SESSION_ID"];
+
 /// What names a session: PROTOCOL.md, section 1, "Names".
 struct Names {
     uid: u32,
@@ -46,9 +49,8 @@ struct Names {
 /// Starts an agent for this login, if its user is served, and waits for what it says about itself.
 ///
 /// A second open of a handle whose session lives does nothing: the variables stand, and the first close ends it.
-/// One for another user, or after the agent has gone, starts afresh and takes the earlier session's place.
+/// One for another user, or after the agent has gone, ends the earlier session and starts afresh.
 pub(crate) fn open(pamh: &mut PamHandle, options: &Options, log: &Log, talk: Talk) -> Result<(), OpenError> {
-    let began = clock::now();
     if let Err(why) = served::permits(pamh, options) {
         log.debug(why);
         return Ok(());
@@ -58,6 +60,8 @@ pub(crate) fn open(pamh: &mut PamHandle, options: &Options, log: &Log, talk: Tal
         log.debug("this login has a session already");
         return Ok(());
     }
+    // Of another user, or of an agent that is gone: its variables must not stand for whoever comes now.
+    close(pamh);
     let login = match served::find(&user, options)? {
         Ok(login) => login,
         Err(why) => {
@@ -65,6 +69,8 @@ pub(crate) fn open(pamh: &mut PamHandle, options: &Options, log: &Log, talk: Tal
             return Ok(());
         }
     };
+    // Not before: the look-up has no bound, and what it took is not the agent's.
+    let began = clock::now();
     let names = Names::new(pamh, &login)?;
     let mut agent = start(&login, &names, options, log)?;
     let answer =
@@ -73,17 +79,23 @@ pub(crate) fn open(pamh: &mut PamHandle, options: &Options, log: &Log, talk: Tal
         log.debug("not served: in none of the groups of groups=");
         return Ok(());
     }
-    names.export(pamh)?;
     let session = Session::new(user, &names.id_text, log.clone(), agent.lifeline)?;
     ffi::keep_session(pamh, session).map_err(OpenError::Keep)?;
+    if let Err(error) = names.export(pamh) {
+        close(pamh);
+        return Err(error);
+    }
     report(pamh, answer, &names, options, log, talk);
     Ok(())
 }
 
-/// Ends this login's session, if it has one and this process opened it.
-pub(crate) fn close(pamh: &PamHandle) {
-    if let Some(session) = ffi::session(pamh) {
-        session.close();
+/// Ends this login's session, if it has one and this process opened it, and takes its variables back.
+pub(crate) fn close(pamh: &mut PamHandle) {
+    if ffi::session(pamh).is_some_and(Session::close) {
+        for name in VARIABLES {
+            // A name alone deletes (pam_putenv(3)); what is not there need not be.
+            let _ = ffi::set_pam_variable(pamh, name);
+        }
     }
 }
 

@@ -106,8 +106,9 @@ impl StatusPipe {
             match poll(&mut [PollFd::new(self.pipe.as_fd(), PollFlags::POLLIN)], timeout) {
                 Ok(0) => return false,
                 Err(Errno::EINTR) => {}
-                // An error other than EINTR: read(2) will say which, and that is the end.
-                Ok(_) | Err(_) => return true,
+                Ok(_) => return true,
+                // What cannot be waited for must not be read: read(2) would wait without end.
+                Err(_) => return false,
             }
         }
     }

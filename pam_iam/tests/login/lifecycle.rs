@@ -126,6 +126,24 @@ fn an_open_for_another_user_replaces_the_session() {
 }
 
 #[test]
+fn the_variables_of_a_session_do_not_outlive_it() {
+    on_a_host(|host| {
+        // Whom nobody serves finds nothing of who was there before, whether or not that session was closed.
+        for steps in [
+            &["open", "close", "user=root", "open", "end"][..],
+            &["open", "user=root", "open", "end"],
+            &["open", "user=nobody-of-that-name", "open", "end"],
+        ] {
+            let said = host.agent("say ready").run("alice", steps);
+            assert_eq!(said.codes("open")[0], PAM_SUCCESS);
+            assert!(!said.environment().is_empty(), "alice had a session");
+            assert!(said.last_environment().is_empty(), "{steps:?}: {:?}", said.last_environment());
+        }
+        wait_until("the agents have ended", || host.agents().iter().all(|agent| agent.has_ended()));
+    });
+}
+
+#[test]
 fn an_open_after_the_agent_has_died_starts_another() {
     on_a_host(|host| {
         let running = host.agent("say ready; exit").start("alice", &["open", "wait", "open", "close", "end"]);

@@ -48,6 +48,13 @@ impl Said {
         self.after("env ").filter_map(|setting| setting.split_once('=')).collect()
     }
 
+    /// What stands in the PAM environment after the last open.
+    pub(crate) fn last_environment(&self) -> BTreeMap<&str, &str> {
+        let last = self.0.iter().rposition(|line| line.starts_with("open ")).unwrap_or_default();
+        let said = self.0.iter().skip(last).filter_map(|line| line.strip_prefix("env "));
+        said.filter_map(|setting| setting.split_once('=')).collect()
+    }
+
     fn after<'a>(&'a self, start: &str) -> impl Iterator<Item = &'a str> {
         let start = start.to_owned();
         self.0.iter().filter_map(move |line| line.strip_prefix(&start))
