@@ -70,7 +70,8 @@ fn a_service_with_the_usual_sigpipe_survives_an_agent_that_is_gone() {
     let open_and_close = || host.as_root().run("pamtester -v login alice open_session close_session");
     let before = opened(host).len();
     assert!(open_and_close().successful().stdout.contains("successfully been closed"));
-    assert_eq!(opened(host).len(), before + 1);
+    // The log is read beside the test.
+    host.wait_until("the line of the session", || opened(host).len() == before + 1);
     host.wait_until("the end of the agent", || is_deserted(host));
     // It ends without a look at what it is sent; or it is gone by the time of the close.
     let agents = ["true", "exec <&-; echo ready", "echo ready"];
