@@ -29,7 +29,7 @@ fn who_lies_in_wait_gets_at_no_agent_mint_or_helper() {
     // Each of the first ones needs a helper; the others find the token that lies beside the record.
     let forget = "rm -f /home/alice/.local/state/iam-session/wlcg.token";
     host.as_root().run(&format!("for i in $(seq 60); do {forget}; {CYCLE}; done")).successful();
-    host.as_root().run(&format!("for i in $(seq 240); do {CYCLE}; done")).successful();
+    host.as_root().run(&format!("for i in $(seq 940); do {CYCLE}; done")).successful();
     assert!(scene.provider.count("refresh") >= refreshes + 50, "few helpers were started");
     let result = tracer.finish();
     ordinary.finish();
