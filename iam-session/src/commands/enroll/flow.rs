@@ -1,6 +1,6 @@
 //! The conversation with the issuer, and its tidy end whatever happens. Touches one helper and the signals.
 
-mod device;
+pub(in crate::commands) mod device;
 
 use std::path::Path;
 
@@ -21,16 +21,38 @@ use crate::scope::ScopeSet;
 use crate::secret::Secret;
 
 /// What the user must be shown (RFC 8628 §3.2).
-pub(super) struct Code {
-    device_code: Secret,
+pub(in crate::commands) struct Code {
+    pub(in crate::commands) device_code: Secret,
     pub(super) user_code: String,
     pub(super) verification_uri: String,
     pub(super) verification_uri_complete: Option<String>,
-    pub(super) expires_in: u64,
-    interval: u64,
+    pub(in crate::commands) expires_in: u64,
+    pub(in crate::commands) interval: u64,
 }
 
 impl Code {
+    /// The code in the answer to a device authorization.
+    pub(in crate::commands) fn of(answer: Answer) -> Result<Self, HelperError> {
+        match answer {
+            Answer::DeviceAuthorization {
+                device_code,
+                user_code,
+                verification_uri,
+                verification_uri_complete,
+                expires_in,
+                interval,
+            } => Ok(Self {
+                device_code,
+                user_code,
+                verification_uri,
+                verification_uri_complete,
+                expires_in,
+                interval,
+            }),
+            _ => Err(HelperError::Garbage),
+        }
+    }
+
     /// The address that needs the least typing.
     pub(super) fn link(&self) -> &str {
         self.verification_uri_complete.as_deref().unwrap_or(&self.verification_uri)
@@ -174,24 +196,7 @@ impl<'a> Flow<'a> {
             scope: scope.clone(),
             transport: self.plan.provider.transport.clone(),
         };
-        match self.ask(&request)? {
-            Answer::DeviceAuthorization {
-                device_code,
-                user_code,
-                verification_uri,
-                verification_uri_complete,
-                expires_in,
-                interval,
-            } => Ok(Code {
-                device_code,
-                user_code,
-                verification_uri,
-                verification_uri_complete,
-                expires_in,
-                interval,
-            }),
-            _ => Err(HelperError::Garbage.into()),
-        }
+        Ok(Code::of(self.ask(&request)?)?)
     }
 
     fn poll(&mut self, endpoint: &str, client: &Client, code: &Code) -> Result<TokenAnswer, Stop> {
@@ -203,6 +208,8 @@ impl<'a> Flow<'a> {
                 endpoint: endpoint.to_owned(),
                 client: client.duplicate(),
                 device_code: code.device_code.duplicate(),
+                audience: String::new(),
+                audience_mode: self.plan.provider.audience_mode,
                 transport: self.plan.provider.transport.clone(),
             };
             match self.helper.ask(&request, Some(self.signals.descriptor())) {
@@ -263,7 +270,7 @@ impl<'a> Flow<'a> {
 }
 
 /// RFC 6749 §2.3.1 wants every server to take Basic; the others are for those that say they do not.
-fn preferred(methods: &[ClientAuth]) -> ClientAuth {
+pub(in crate::commands) fn preferred(methods: &[ClientAuth]) -> ClientAuth {
     let known = [ClientAuth::Basic, ClientAuth::Post, ClientAuth::Public];
     known.into_iter().find(|method| methods.contains(method)).unwrap_or_default()
 }
