@@ -13,14 +13,16 @@ use clap::error::{Error as ParseError, ErrorKind};
 
 pub(crate) use outcome::{Exit, Outcome, Stop, print, print_error, warn};
 
+use crate::commands::decode::DecodeArgs;
 use crate::commands::enroll::EnrollArgs;
 use crate::commands::forget::ForgetArgs;
+use crate::commands::run::RunArgs;
 use crate::commands::start::StartArgs;
 use crate::commands::status::StatusArgs;
 use crate::commands::stop::StopArgs;
 use crate::commands::token::TokenArgs;
 use crate::commands::unlock::UnlockArgs;
-use crate::commands::{enroll, forget, start, status, stop, token, unlock};
+use crate::commands::{decode, enroll, forget, run, start, status, stop, token, unlock};
 use crate::protocol::{Failure, FailureKind};
 
 /// A fresh access token for every login session.
@@ -29,6 +31,10 @@ use crate::protocol::{Failure, FailureKind};
 enum Cli {
     /// Print an access token
     Token(TokenArgs),
+    /// Run a command with an access token in its environment
+    Run(RunArgs),
+    /// Show what is in a token
+    Decode(DecodeArgs),
     /// Show how the session stands; also 'iam-session' alone
     Status(StatusArgs),
     /// Enrol with an issuer, once, with a browser on any device
@@ -46,7 +52,7 @@ enum Cli {
 
 const AFTER_HELP: &str = "\
 Exit status: 0 ok, 1 failed, 2 usage, 3 not enrolled, 4 no agent, 5 refused or fewer scopes than asked,
-6 locked, 7 issuer out of reach. Manual: iam-session(1).";
+6 locked, 7 issuer out of reach; of 'run' that of the command, or 125 to 127. Manual: iam-session(1).";
 
 /// Runs the command that `arguments` (the program's name first) ask for.
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
@@ -61,6 +67,8 @@ fn execute(arguments: Vec<OsString>) -> Outcome {
     match command {
         None => status::run(&StatusArgs::default()),
         Some("token") => token::run(parse(arguments)?),
+        Some("run") => run::run(parse(arguments)),
+        Some("decode") => decode::run(&parse(arguments)?),
         Some("status") => status::run(&parse(arguments)?),
         Some("enroll" | "login") => enroll::run(parse(arguments)?),
         Some("forget") => forget::run(parse(arguments)?),
@@ -83,6 +91,8 @@ fn parse<T: Parser>(arguments: Vec<OsString>) -> Result<T, Stop> {
 fn whole_line(arguments: Vec<OsString>) -> Outcome {
     match Cli::try_parse_from(arguments) {
         Ok(Cli::Token(args)) => token::run(args),
+        Ok(Cli::Run(args)) => run::run(Ok(args)),
+        Ok(Cli::Decode(args)) => decode::run(&args),
         Ok(Cli::Status(args)) => status::run(&args),
         Ok(Cli::Enroll(args)) => enroll::run(args),
         Ok(Cli::Forget(args)) => forget::run(args),
@@ -138,6 +148,8 @@ mod tests {
     fn the_whole_command_line_is_consistent() {
         Cli::command().debug_assert();
         TokenArgs::command().debug_assert();
+        RunArgs::command().debug_assert();
+        DecodeArgs::command().debug_assert();
         EnrollArgs::command().debug_assert();
         StatusArgs::command().debug_assert();
         ForgetArgs::command().debug_assert();
@@ -150,6 +162,8 @@ mod tests {
     fn every_option_is_in_the_manual() {
         for (command, page) in [
             (TokenArgs::command(), include_str!("../../packaging/man/iam-session-token.1")),
+            (RunArgs::command(), include_str!("../../packaging/man/iam-session-run.1")),
+            (DecodeArgs::command(), include_str!("../../packaging/man/iam-session-decode.1")),
             (EnrollArgs::command(), include_str!("../../packaging/man/iam-session-enroll.1")),
             (StatusArgs::command(), include_str!("../../packaging/man/iam-session-status.1")),
             (ForgetArgs::command(), include_str!("../../packaging/man/iam-session-forget.1")),

@@ -1,8 +1,10 @@
 //! The commands, one file each.
 
+pub(crate) mod decode;
 pub(crate) mod enroll;
 pub(crate) mod forget;
 mod passphrase;
+pub(crate) mod run;
 mod shell;
 pub(crate) mod start;
 pub(crate) mod status;
