@@ -18,6 +18,6 @@ pub use error::ConfigError;
 pub use linger::{Linger, LingerFor};
 pub use policy::effective_session_scope;
 pub use provider::{Provider, Providers};
-pub use site::{Site, StoreDir};
+pub use site::{PasswordFlow, Site, StoreDir};
 pub use user::User;
 pub use value::{issuer_url, same_issuer};

@@ -3,13 +3,13 @@
 //! Touches the agent's socket, the terminal and, through a helper, one issuer. What an enrolment obtains is in
 //! this process's memory until the agent has it, and nowhere else.
 
-mod flow;
-mod plan;
-mod provider;
+pub(in crate::commands) mod flow;
+pub(in crate::commands) mod plan;
+pub(in crate::commands) mod provider;
 mod qr;
-mod report;
+pub(in crate::commands) mod report;
 mod scopes;
-mod signals;
+pub(in crate::commands) mod signals;
 
 use std::env;
 use std::path::Path;

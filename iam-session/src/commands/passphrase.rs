@@ -21,6 +21,48 @@ const MAX: usize = 1024;
 /// As many as ssh and sudo give.
 const TRIES: u32 = 3;
 
+/// What is asked for, and how a failure to get it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// What enrolments are sealed under.
+    Passphrase,
+    /// What the user logs in with at an issuer.
+    Password,
+}
+
+impl Asked {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Passphrase => "passphrase",
+            Self::Password => "password",
+        }
+    }
+
+    /// What gives it without a terminal.
+    fn option(self) -> &'static str {
+        match self {
+            Self::Passphrase => "--passphrase-fd",
+            Self::Password => "--password-fd",
+        }
+    }
+
+    /// What it means that there is none.
+    fn without(self) -> FailureKind {
+        match self {
+            Self::Passphrase => FailureKind::Locked,
+            Self::Password => FailureKind::Failed,
+        }
+    }
+
+    /// What else can be done.
+    fn way_out(self) -> String {
+        match self {
+            Self::Passphrase => "use --passphrase-fd, or run 'iam-session unlock' on a terminal".to_owned(),
+            Self::Password => "use --password-fd, or run this on a terminal".to_owned(),
+        }
+    }
+}
+
 /// Where a passphrase comes from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Source<'a> {
@@ -111,12 +153,17 @@ fn check(passphrase: &Secret, least: usize) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The passphrase on the first line of descriptor `number`.
+pub(crate) fn read_from(number: u32) -> Result<Secret, Failure> {
+    read_line_of(number, Asked::Passphrase)
+}
+
 /// The first line of descriptor `number`, without its end. It is opened anew by its name in /proc: a pipe, a file or
 /// a here-document can be, a socket cannot.
-pub(crate) fn read_from(number: u32) -> Result<Secret, Failure> {
+pub(crate) fn read_line_of(number: u32, asked: Asked) -> Result<Secret, Failure> {
     let failed = |why: String| Failure {
-        error: format!("cannot read a passphrase from descriptor {number}: {why}"),
-        info: Some(format!("in bash: --passphrase-fd {number} {number}<file")),
+        error: format!("cannot read a {} from descriptor {number}: {why}", asked.name()),
+        info: Some(format!("in bash: {} {number} {number}<file", asked.option())),
         kind: FailureKind::Usage,
     };
     let mut file =

@@ -1,12 +1,16 @@
-//! `iam-session token`: prints an access token. Touches the agent's socket.
+//! `iam-session token`: prints an access token. Touches the agent's socket; with `--once` an issuer instead.
+
+mod once;
 
 use clap::Parser;
 use zeroize::Zeroizing;
 
+use self::once::OnceArgs;
 use super::print_json;
-use crate::cli::{Exit, Outcome, print};
+use crate::cli::{Exit, Outcome, Stop, print};
 use crate::client::{Agent, Places};
 use crate::protocol::{Request, Token, TokenRequest};
+use crate::secret::Secret;
 
 /// As oidc-agent has it: whatever is cached, a new one.
 const A_NEW_ONE: i64 = -1;
@@ -35,6 +39,8 @@ pub(crate) struct TokenArgs {
     /// Print an object with access_token, issuer, account, scope, audience and expires_at
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    once: OnceArgs,
 }
 
 impl TokenArgs {
@@ -50,18 +56,26 @@ impl TokenArgs {
 }
 
 pub(crate) fn run(args: TokenArgs) -> Outcome {
+    if args.once.once {
+        return once::run(&args);
+    }
     let mut agent = Agent::find(&Places::of_environment())?;
     let token: Token = agent.ask(&Request::AccessToken(args.request()))?;
     if args.json {
         print_json(&token)?;
         return Ok(Exit::Done);
     }
-    let text = token.access_token.expose();
+    print_token(&token.access_token)?;
+    Ok(Exit::Done)
+}
+
+/// The token and a newline, from a buffer that is wiped.
+fn print_token(token: &Secret) -> Result<(), Stop> {
+    let text = token.expose();
     let mut line = Zeroizing::new(Vec::with_capacity(text.len() + 1));
     line.extend_from_slice(text.as_bytes());
     line.push(b'\n');
-    print(&line)?;
-    Ok(Exit::Done)
+    print(&line)
 }
 
 #[cfg(test)]

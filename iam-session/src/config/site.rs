@@ -15,12 +15,31 @@ const STORE_DIR: &str = "%h/.local/state/iam-session";
 /// `iam-session:<site>:<user>` must stay within the 256 characters that INDIGO IAM takes.
 const MAX_SITE: usize = 100;
 /// The keys, for who misspells one.
-pub(super) const KEYS: [&str; 7] =
-    ["site", "session_scope", "store_dir", "default_provider", "allowed_issuers", "linger", "linger_max"];
+pub(super) const KEYS: [&str; 8] = [
+    "site",
+    "session_scope",
+    "store_dir",
+    "default_provider",
+    "allowed_issuers",
+    "linger",
+    "linger_max",
+    "password_flow",
+];
 
 const NAME: &str = "1 to 100 of A-Z a-z 0-9 . _ -";
 const TEMPLATE: &str = "an absolute path, or one beginning with %h; %u is the user's name, %U the uid, %h the home, %% a percent sign";
 const ISSUERS: &str = "an array of https:// URLs";
+const PASSWORD_FLOW: &str = "\"yes\" or \"no\"";
+
+/// Whether users may give their password at an issuer to `iam-session token --once`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PasswordFlow {
+    /// They may.
+    Yes,
+    /// RFC 9700 §2.4: the grant must not be used, for it shows the password to more than the issuer.
+    #[default]
+    No,
+}
 
 /// The site's configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +56,8 @@ pub struct Site {
     pub allowed_issuers: Option<Vec<String>>,
     /// Whether agents stay for what a login left running.
     pub linger: Linger,
+    /// Whether `token --once` takes a password.
+    pub password_flow: PasswordFlow,
 }
 
 impl Default for Site {
@@ -48,6 +69,7 @@ impl Default for Site {
             default_provider: None,
             allowed_issuers: None,
             linger: Linger::default(),
+            password_flow: PasswordFlow::default(),
         }
     }
 }
@@ -85,6 +107,7 @@ impl Site {
                 "allowed_issuers" => self.allowed_issuers = Some(issuers(entry)?),
                 "linger" => self.linger.what = entry.parsed(linger::KIND, linger::kind)?,
                 "linger_max" => self.linger.max = entry.parsed(linger::SPAN, linger::span)?,
+                "password_flow" => self.password_flow = entry.parsed(PASSWORD_FLOW, password_flow)?,
                 _ => return Err(entry.unknown(&KEYS)),
             }
             Ok(())
@@ -95,6 +118,14 @@ impl Site {
 fn site_name(text: &str) -> Option<String> {
     let legal = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
     (legal && (1..=MAX_SITE).contains(&text.len())).then(|| text.to_owned())
+}
+
+fn password_flow(text: &str) -> Option<PasswordFlow> {
+    match text {
+        "yes" => Some(PasswordFlow::Yes),
+        "no" => Some(PasswordFlow::No),
+        _ => None,
+    }
 }
 
 fn issuers(entry: &Entry<'_>) -> Result<Vec<String>, ConfigError> {
@@ -152,7 +183,7 @@ mod tests {
     fn every_key_is_read() {
         let site = parse(
             "# comment\nsite = \"cern.ch\"\nsession_scope = \"openid\"\nstore_dir = \"/var/lib/x/%U\"\n\
-             default_provider = \"wlcg\"\nallowed_issuers = [\"https://a.example/\"]\nlinger = \"no\"\nlinger_max = \"8h\"\n",
+             default_provider = \"wlcg\"\nallowed_issuers = [\"https://a.example/\"]\nlinger = \"no\"\nlinger_max = \"8h\"\npassword_flow = \"yes\"\n",
         )
         .unwrap();
         assert_eq!(site.site.as_deref(), Some("cern.ch"));
@@ -164,6 +195,7 @@ mod tests {
         assert_eq!(site.default_provider.as_deref(), Some("wlcg"));
         assert_eq!((site.linger.what, site.linger.max.as_secs()), (linger::LingerFor::No, 8 * 3600));
         assert!(site.allows("https://a.example") && !site.allows("https://b.example/"));
+        assert_eq!(site.password_flow, PasswordFlow::Yes);
     }
 
     #[test]
@@ -171,6 +203,7 @@ mod tests {
         let site = Site::load(Path::new("/nonexistent")).unwrap();
         assert_eq!(site, Site::default());
         assert_eq!(site.session_scope.to_string(), "openid storage.read:/ wlcg");
+        assert_eq!(site.password_flow, PasswordFlow::No);
         assert!(site.allows("https://anything.example/"));
         let store = site.store_dir.expand("alice", 1000, Path::new("/home/alice"));
         assert_eq!(store, Path::new("/home/alice/.local/state/iam-session"));
@@ -182,6 +215,10 @@ mod tests {
         let at = "/etc/x/config.toml";
         for (text, expected) in [
             ("\n\nlingers = 1\n", format!("{at}:3: unknown key 'lingers'; accepted: {keys}")),
+            (
+                "password_flow = true",
+                format!("{at}:1: password_flow is of type boolean; accepted: {PASSWORD_FLOW}"),
+            ),
             ("linger = \"yes\"", format!("{at}:1: linger = 'yes' is wrong; accepted: {}", linger::KIND)),
             (
                 "linger_max = \"2d\"",
@@ -225,7 +262,7 @@ mod tests {
         let site = parse(&keys.collect::<Vec<_>>().join("\n")).unwrap();
         let default = Site::default();
         assert_eq!((site.session_scope, site.store_dir), (default.session_scope, default.store_dir));
-        assert_eq!(site.linger, default.linger);
+        assert_eq!((site.linger, site.password_flow), (default.linger, default.password_flow));
         assert!(site.site.is_some() && site.default_provider.is_some() && site.allowed_issuers.is_some());
     }
 

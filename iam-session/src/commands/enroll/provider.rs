@@ -9,7 +9,7 @@ use crate::protocol::{Failure, FailureKind};
 use crate::text::printable;
 
 /// The provider that `argument` names; without one the site's default or only one, or the user's choice.
-pub(super) fn choose(
+pub(in crate::commands) fn choose(
     argument: Option<&str>,
     providers: &Providers,
     site: &Site,

@@ -11,6 +11,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
+use super::Asked;
 use crate::protocol::{Failure, FailureKind};
 use crate::secret::Secret;
 
@@ -23,17 +24,23 @@ const MAX_LINE: usize = 4096;
 /// The controlling terminal.
 pub(crate) struct Terminal {
     file: File,
+    asked: Asked,
 }
 
 impl Terminal {
-    /// Opens it.
+    /// Opens it, to ask for a passphrase.
     pub(crate) fn open() -> Result<Self, Failure> {
+        Self::open_for(Asked::Passphrase)
+    }
+
+    /// Opens it.
+    pub(crate) fn open_for(asked: Asked) -> Result<Self, Failure> {
         let file = OpenOptions::new().read(true).write(true).open("/dev/tty").map_err(|_| Failure {
-            error: "there is no terminal to ask for the passphrase on".into(),
-            info: Some("use --passphrase-fd, or run 'iam-session unlock' on a terminal".into()),
-            kind: FailureKind::Locked,
+            error: format!("there is no terminal to ask for the {} on", asked.name()),
+            info: Some(asked.way_out()),
+            kind: asked.without(),
         })?;
-        Ok(Self { file })
+        Ok(Self { file, asked })
     }
 
     /// Whether there is one.
@@ -43,14 +50,14 @@ impl Terminal {
 
     /// Writes to it, wherever standard output goes.
     pub(crate) fn say(&mut self, text: &str) -> Result<(), Failure> {
-        self.file.write_all(text.as_bytes()).map_err(|error| broken(&error))
+        self.file.write_all(text.as_bytes()).map_err(|error| self.broken(&error))
     }
 
     /// Asks for a line that is not shown.
     pub(crate) fn ask(&mut self, prompt: &str) -> Result<Secret, Failure> {
-        let signals = Signals::hold().map_err(|errno| broken(&errno.into()))?;
-        let silent = Silent::begin(&self.file).map_err(|errno| broken(&errno.into()))?;
-        (&self.file).write_all(prompt.as_bytes()).map_err(|error| broken(&error))?;
+        let signals = Signals::hold().map_err(|errno| self.broken(&errno.into()))?;
+        let silent = Silent::begin(&self.file).map_err(|errno| self.broken(&errno.into()))?;
+        (&self.file).write_all(prompt.as_bytes()).map_err(|error| self.broken(&error))?;
         let line = self.read_line(&signals);
         drop(silent);
         self.say("\n")?;
@@ -66,20 +73,34 @@ impl Terminal {
             ];
             match poll(&mut descriptors, PollTimeout::NONE) {
                 Ok(_) | Err(Errno::EINTR) => {}
-                Err(errno) => return Err(broken(&errno.into())),
+                Err(errno) => return Err(self.broken(&errno.into())),
             }
             if signals.have_come() {
-                return Err(cancelled());
+                return Err(self.cancelled());
             }
             // In canonical mode a terminal is readable when a line is, and read(2) gives that line.
             if descriptors.first().and_then(PollFd::revents).is_some_and(|events| !events.is_empty()) {
-                break (&self.file).read(&mut *buffer).map_err(|error| broken(&error))?;
+                break (&self.file).read(&mut *buffer).map_err(|error| self.broken(&error))?;
             }
         };
         let line = buffer.get(..read).unwrap_or_default();
         // Without a newline it is Ctrl-D that ended it.
-        let line = line.strip_suffix(b"\n").ok_or_else(cancelled)?;
-        super::text(line).ok_or_else(|| super::usage("the passphrase is too long, or no UTF-8".into()))
+        let line = line.strip_suffix(b"\n").ok_or_else(|| self.cancelled())?;
+        let unusable = || super::usage(format!("the {} is too long, or no UTF-8", self.asked.name()));
+        super::text(line).ok_or_else(unusable)
+    }
+
+    fn cancelled(&self) -> Failure {
+        let again = (self.asked == Asked::Passphrase).then(|| "run 'iam-session unlock'".to_owned());
+        Failure { error: "cancelled".into(), info: again, kind: self.asked.without() }
+    }
+
+    fn broken(&self, error: &io::Error) -> Failure {
+        Failure {
+            error: format!("cannot ask on the terminal: {error}"),
+            info: Some(format!("use {}", self.asked.option())),
+            kind: FailureKind::Failed,
+        }
     }
 }
 
@@ -131,21 +152,5 @@ impl Signals {
 impl Drop for Signals {
     fn drop(&mut self) {
         let _ = self.former.thread_set_mask();
-    }
-}
-
-fn cancelled() -> Failure {
-    Failure {
-        error: "cancelled".into(),
-        info: Some("run 'iam-session unlock'".into()),
-        kind: FailureKind::Locked,
-    }
-}
-
-fn broken(error: &io::Error) -> Failure {
-    Failure {
-        error: format!("cannot ask on the terminal: {error}"),
-        info: Some("use --passphrase-fd".into()),
-        kind: FailureKind::Failed,
     }
 }

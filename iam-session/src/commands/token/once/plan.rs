@@ -1,0 +1,194 @@
+//! Everything about one token that is settled before the issuer is asked. Reads the environment.
+
+use std::env;
+use std::ffi::OsString;
+
+use super::client::Given;
+use super::{Flow, OnceArgs};
+use crate::commands::enroll::plan::usable;
+use crate::commands::enroll::provider;
+use crate::commands::passphrase::{Asked, read_line_of};
+use crate::commands::token::TokenArgs;
+use crate::config::{PasswordFlow, Provider, Providers, Site};
+use crate::protocol::{Failure, FailureKind};
+use crate::scope::ScopeSet;
+use crate::secret::Secret;
+
+/// What every issuer knows (OpenID Connect Core §3.1.2.1), where nothing else is named or offered.
+const LEAST: &str = "openid";
+/// Stands for a refresh token (OpenID Connect Core §11).
+const OFFLINE: &str = "offline_access";
+
+/// One token.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) provider: Provider,
+    pub(super) client: Given,
+    pub(super) login: Login,
+    pub(super) audience: String,
+    named: ScopeSet,
+    /// What the site lets into a token file.
+    usual: ScopeSet,
+}
+
+/// How the user logs in.
+#[derive(Debug)]
+pub(super) enum Login {
+    /// With a browser on any device.
+    Device,
+    /// With a password, which is asked for unless it was given.
+    Password { username: String, password: Option<Secret> },
+}
+
+impl Plan {
+    pub(super) fn new(
+        args: &TokenArgs,
+        providers: &Providers,
+        site: &Site,
+        cert_dir: Option<OsString>,
+    ) -> Result<Self, Failure> {
+        let mut provider = provider::choose(args.once.issuer.as_deref(), providers, site)?;
+        if provider.transport.ca_dir.is_none() {
+            provider.transport.ca_dir = cert_dir.and_then(usable);
+        }
+        let request = args.request();
+        if request.scope.iter().any(|scope| scope == OFFLINE) {
+            return Err(usage(
+                "'offline_access' is for a refresh token, and --once keeps none",
+                "leave it out, or enrol: iam-session enroll",
+            ));
+        }
+        Ok(Self {
+            login: login(&args.once, site)?,
+            client: Given::new(&args.once)?,
+            audience: request.audience,
+            named: request.scope,
+            usual: provider.session_scope.clone().unwrap_or_else(|| site.session_scope.clone()),
+            provider,
+        })
+    }
+
+    /// What to ask an issuer for that advertises `offered`: what was named; else what would be in a token file, as far
+    /// as it is offered.
+    pub(super) fn wanted(&self, offered: &ScopeSet) -> ScopeSet {
+        if !self.named.is_empty() {
+            return self.named.clone();
+        }
+        let usual: ScopeSet = self.usual.iter().filter(|scope| offered.allows(scope)).collect();
+        if usual.is_empty() { ScopeSet::parse(LEAST) } else { usual }
+    }
+}
+
+fn login(args: &OnceArgs, site: &Site) -> Result<Login, Failure> {
+    match args.flow {
+        Flow::Device if args.username.is_some() || args.password_fd.is_some() => {
+            Err(usage("the device flow takes no name and no password", "add --flow password"))
+        }
+        Flow::Device => Ok(Login::Device),
+        Flow::Password if site.password_flow == PasswordFlow::No => Err(Failure {
+            error: "this site does not let its users give their password to a program".to_owned(),
+            info: Some("use --flow device; the site's password_flow is in iam-session.toml(5)".to_owned()),
+            kind: FailureKind::Refused,
+        }),
+        Flow::Password => {
+            let username = args.username.clone().or_else(login_name).filter(|name| !name.is_empty());
+            let username = username.ok_or_else(|| usage("who logs in?", "name the user with --username"))?;
+            let password =
+                args.password_fd.map(|number| read_line_of(number, Asked::Password)).transpose()?;
+            if password.as_ref().is_some_and(Secret::is_empty) {
+                return Err(usage(
+                    "the password is empty",
+                    "its descriptor's first line must be the password",
+                ));
+            }
+            Ok(Login::Password { username, password })
+        }
+    }
+}
+
+/// As sshd and login(1) set it: a static program asks no name service.
+fn login_name() -> Option<String> {
+    let set = |name: &&str| env::var(name).ok().filter(|value| !value.is_empty());
+    ["LOGNAME", "USER"].iter().find_map(set)
+}
+
+fn usage(error: &str, info: &str) -> Failure {
+    Failure { error: error.to_owned(), info: Some(info.to_owned()), kind: FailureKind::Usage }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    fn plan(line: &str, site: &Site) -> Result<Plan, String> {
+        let providers = Providers::of(vec![Provider::unlisted("https://cms.example/", "cms")]);
+        let args = format!("token --once --client-id c {line}");
+        let args = TokenArgs::try_parse_from(args.split_whitespace()).unwrap();
+        Plan::new(&args, &providers, site, None)
+            .map_err(|failure| format!("{}; {}", failure.error, failure.info.unwrap_or_default()))
+    }
+
+    fn permitting() -> Site {
+        Site { password_flow: PasswordFlow::Yes, ..Site::default() }
+    }
+
+    #[test]
+    fn what_is_named_is_asked_for_and_no_more() {
+        let plan = plan("-s storage.read:/a -s compute.read --aud x", &Site::default()).unwrap();
+        assert_eq!(plan.wanted(&ScopeSet::parse("openid")), ScopeSet::parse("compute.read storage.read:/a"));
+        assert_eq!(plan.audience, "x");
+    }
+
+    #[test]
+    fn otherwise_it_is_what_a_token_file_may_hold_and_the_issuer_offers() {
+        let plan = plan("--issuer cms", &Site::default()).unwrap();
+        let offered = ScopeSet::parse("openid profile storage.read:/ storage.modify:/");
+        assert_eq!(plan.wanted(&offered), ScopeSet::parse("openid storage.read:/"));
+        assert_eq!(plan.wanted(&ScopeSet::default()), ScopeSet::parse("openid"));
+    }
+
+    #[test]
+    fn a_refresh_token_is_not_asked_for() {
+        assert!(plan("-s offline_access", &Site::default()).unwrap_err().contains("--once keeps none"));
+    }
+
+    #[test]
+    fn a_password_is_taken_where_the_site_says_so() {
+        let refused = plan("--flow password --username alice", &Site::default()).unwrap_err();
+        assert!(refused.starts_with("this site does not let its users give their password"), "{refused}");
+        let plan = plan("--flow password --username alice", &permitting()).unwrap();
+        assert!(matches!(plan.login, Login::Password { username, password: None } if username == "alice"));
+    }
+
+    #[test]
+    fn a_name_without_its_flow_is_a_mistake() {
+        for options in ["--username alice", "--password-fd 0"] {
+            let error = plan(options, &permitting()).unwrap_err();
+            assert_eq!(error, "the device flow takes no name and no password; add --flow password");
+        }
+    }
+
+    #[test]
+    fn the_sites_choice_of_issuers_holds() {
+        let site = Site { allowed_issuers: Some(vec!["https://egi.example".into()]), ..Site::default() };
+        assert!(plan("--issuer cms", &site).unwrap_err().contains("https://cms.example/"));
+    }
+
+    #[test]
+    fn the_options_belong_together() {
+        for line in [
+            "token --client-id c",
+            "token --password-fd 3",
+            "token --once",
+            "token --once --client-id c --account x",
+            "token --once --client-id c --force",
+            "token --once --client-id c --min-valid 5",
+            "token --once --client-id c --client-secret s",
+            "token --once --client-id c --password p",
+        ] {
+            assert!(TokenArgs::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
+}
