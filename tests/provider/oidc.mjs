@@ -6,8 +6,10 @@ import { createLocalJWKSet, jwtVerify } from 'jose';
 import Provider from 'oidc-provider';
 
 import { Adapter } from './adapter.mjs';
+import { CLIENTS, CLIENT_SCOPE } from './clients.mjs';
 import { misbehave } from './faults.mjs';
-import { imitate } from './iam.mjs';
+import { imitate, registerScope } from './iam.mjs';
+import { registerPasswordGrant } from './password.mjs';
 import { dressRefreshTokens } from './refresh_tokens.mjs';
 import { allowNarrowing, within, words } from './scopes.mjs';
 import { settings } from './settings.mjs';
@@ -84,6 +86,7 @@ const configuration = (key) => ({
       getResourceServerInfo: resourceServer,
     },
   },
+  clients: CLIENTS,
   clientDefaults: { grant_types: [DEVICE_GRANT, 'refresh_token'], response_types: [] },
   rotateRefreshToken: () => settings.rotate,
   issueRefreshToken: async (ctx, client, code) =>
@@ -104,6 +107,8 @@ export function build(issuer) {
   const provider = new Provider(issuer, configuration(key));
   allowNarrowing(provider);
   dressRefreshTokens(provider);
+  registerPasswordGrant(provider, { audience: ANY_AUDIENCE, oidcScopes: OIDC_SCOPES, resourceServer });
+  for (const { client_id: id } of CLIENTS) registerScope(id, CLIENT_SCOPE);
   for (const layer of [observe, misbehave, imitate]) provider.use(layer);
   provider.on('grant.error', (ctx, error) => {
     if (error.error_detail === 'refresh token already used') count('reuse');

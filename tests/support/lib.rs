@@ -42,7 +42,7 @@ pub use background::Background;
 pub use enrollment::Enrolling;
 pub use helper::Helper;
 pub use host::Host;
-pub use login::Login;
+pub use login::{Attend, Login};
 pub use output::Output;
 pub use plan::Plan;
 pub use process::Process;
