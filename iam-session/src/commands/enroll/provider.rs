@@ -93,7 +93,7 @@ fn listing(providers: &Providers) -> String {
     let known: Vec<String> =
         providers.iter().map(|provider| format!("{} ({})", provider.alias, provider.issuer)).collect();
     if known.is_empty() {
-        return "name an issuer's URL, e.g. 'iam-session enroll https://issuer.example/'".to_owned();
+        return "name an issuer's URL, e.g. https://issuer.example/".to_owned();
     }
     format!("name one of: {}", known.join(", "))
 }
@@ -145,7 +145,7 @@ mod tests {
         assert_eq!(
             chosen(Some("http://a/"), &[], &Site::default()),
             Err("'http://a/' is neither a provider of this site nor an https:// URL; \
-                 name an issuer's URL, e.g. 'iam-session enroll https://issuer.example/'"
+                 name an issuer's URL, e.g. https://issuer.example/"
                 .into())
         );
     }

@@ -14,7 +14,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use self::issuer::Issuer;
-use self::plan::Plan;
+use self::plan::{Login, Plan};
 use super::{TokenArgs, print_token};
 use crate::cli::{Exit, Outcome, warn};
 use crate::clock::unix_time;
@@ -115,10 +115,11 @@ pub(super) fn run(args: &TokenArgs) -> Outcome {
     let site = Site::load(configuration)?;
     let providers = Providers::load(configuration)?;
     let plan = Plan::new(args, &providers, &site, env::var_os("X509_CERT_DIR"))?;
+    let login = Login::new(&args.once, &site)?;
     let mut issuer = Issuer::discover(Helper::start(Path::new(HELPER))?, plan)?;
     let asked = issuer.wanted();
     let report = if args.json { Report::Json } else { Report::Text };
-    let token = issuer.token(&asked, report)?;
+    let token = issuer.token(login, &asked, report)?;
     let granted = granted(&token, &asked, issuer.name())?;
     if !args.json {
         print_token(&token.access_token)?;

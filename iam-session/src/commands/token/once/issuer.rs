@@ -29,7 +29,6 @@ pub(super) struct Issuer {
     name: String,
     endpoints: Endpoints,
     client: Client,
-    login: Login,
     audience: String,
     audience_mode: AudienceMode,
     transport: Transport,
@@ -54,7 +53,6 @@ impl Issuer {
                 signals,
                 name: issuer,
                 endpoints,
-                login: plan.login,
                 audience: plan.audience,
                 audience_mode: plan.provider.audience_mode,
                 transport: plan.provider.transport,
@@ -79,8 +77,13 @@ impl Issuer {
     }
 
     /// One token of these scopes.
-    pub(super) fn token(&mut self, scope: &ScopeSet, report: Report) -> Result<TokenAnswer, Stop> {
-        match std::mem::replace(&mut self.login, Login::Device) {
+    pub(super) fn token(
+        &mut self,
+        login: Login,
+        scope: &ScopeSet,
+        report: Report,
+    ) -> Result<TokenAnswer, Stop> {
+        match login {
             Login::Device => {
                 let code = self.authorize(scope)?;
                 self.show(&code, report)?;

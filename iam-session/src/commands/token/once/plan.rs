@@ -24,7 +24,6 @@ const OFFLINE: &str = "offline_access";
 pub(super) struct Plan {
     pub(super) provider: Provider,
     pub(super) client: Given,
-    pub(super) login: Login,
     pub(super) audience: String,
     named: ScopeSet,
     /// What the site lets into a token file.
@@ -59,7 +58,6 @@ impl Plan {
             ));
         }
         Ok(Self {
-            login: login(&args.once, site)?,
             client: Given::new(&args.once)?,
             audience: request.audience,
             named: request.scope,
@@ -79,29 +77,34 @@ impl Plan {
     }
 }
 
-fn login(args: &OnceArgs, site: &Site) -> Result<Login, Failure> {
-    match args.flow {
-        Flow::Device if args.username.is_some() || args.password_fd.is_some() => {
-            Err(usage("the device flow takes no name and no password", "add --flow password"))
-        }
-        Flow::Device => Ok(Login::Device),
-        Flow::Password if site.password_flow == PasswordFlow::No => Err(Failure {
-            error: "this site does not let its users give their password to a program".to_owned(),
-            info: Some("use --flow device; the site's password_flow is in iam-session.toml(5)".to_owned()),
-            kind: FailureKind::Refused,
-        }),
-        Flow::Password => {
-            let username = args.username.clone().or_else(login_name).filter(|name| !name.is_empty());
-            let username = username.ok_or_else(|| usage("who logs in?", "name the user with --username"))?;
-            let password =
-                args.password_fd.map(|number| read_line_of(number, Asked::Password)).transpose()?;
-            if password.as_ref().is_some_and(Secret::is_empty) {
-                return Err(usage(
-                    "the password is empty",
-                    "its descriptor's first line must be the password",
-                ));
+impl Login {
+    pub(super) fn new(args: &OnceArgs, site: &Site) -> Result<Self, Failure> {
+        match args.flow {
+            Flow::Device if args.username.is_some() || args.password_fd.is_some() => {
+                Err(usage("the device flow takes no name and no password", "add --flow password"))
             }
-            Ok(Login::Password { username, password })
+            Flow::Device => Ok(Self::Device),
+            Flow::Password if site.password_flow == PasswordFlow::No => Err(Failure {
+                error: "this site does not let its users give their password to a program".to_owned(),
+                info: Some(
+                    "use --flow device; the site's password_flow is in iam-session.toml(5)".to_owned(),
+                ),
+                kind: FailureKind::Refused,
+            }),
+            Flow::Password => {
+                let username = args.username.clone().or_else(login_name).filter(|name| !name.is_empty());
+                let username =
+                    username.ok_or_else(|| usage("who logs in?", "name the user with --username"))?;
+                let password =
+                    args.password_fd.map(|number| read_line_of(number, Asked::Password)).transpose()?;
+                if password.as_ref().is_some_and(Secret::is_empty) {
+                    return Err(usage(
+                        "the password is empty",
+                        "its descriptor's first line must be the password",
+                    ));
+                }
+                Ok(Self::Password { username, password })
+            }
         }
     }
 }
@@ -122,12 +125,22 @@ mod tests {
 
     use super::*;
 
+    fn args(line: &str) -> TokenArgs {
+        let line = format!("token --once --client-id c {line}");
+        TokenArgs::try_parse_from(line.split_whitespace()).unwrap()
+    }
+
+    fn told(failure: Failure) -> String {
+        format!("{}; {}", failure.error, failure.info.unwrap_or_default())
+    }
+
     fn plan(line: &str, site: &Site) -> Result<Plan, String> {
         let providers = Providers::of(vec![Provider::unlisted("https://cms.example/", "cms")]);
-        let args = format!("token --once --client-id c {line}");
-        let args = TokenArgs::try_parse_from(args.split_whitespace()).unwrap();
-        Plan::new(&args, &providers, site, None)
-            .map_err(|failure| format!("{}; {}", failure.error, failure.info.unwrap_or_default()))
+        Plan::new(&args(line), &providers, site, None).map_err(told)
+    }
+
+    fn login(line: &str, site: &Site) -> Result<Login, String> {
+        Login::new(&args(line).once, site).map_err(told)
     }
 
     fn permitting() -> Site {
@@ -156,16 +169,16 @@ mod tests {
 
     #[test]
     fn a_password_is_taken_where_the_site_says_so() {
-        let refused = plan("--flow password --username alice", &Site::default()).unwrap_err();
+        let refused = login("--flow password --username alice", &Site::default()).unwrap_err();
         assert!(refused.starts_with("this site does not let its users give their password"), "{refused}");
-        let plan = plan("--flow password --username alice", &permitting()).unwrap();
-        assert!(matches!(plan.login, Login::Password { username, password: None } if username == "alice"));
+        let login = login("--flow password --username alice", &permitting()).unwrap();
+        assert!(matches!(login, Login::Password { username, password: None } if username == "alice"));
     }
 
     #[test]
     fn a_name_without_its_flow_is_a_mistake() {
         for options in ["--username alice", "--password-fd 0"] {
-            let error = plan(options, &permitting()).unwrap_err();
+            let error = login(options, &permitting()).unwrap_err();
             assert_eq!(error, "the device flow takes no name and no password; add --flow password");
         }
     }
