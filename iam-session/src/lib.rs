@@ -18,6 +18,7 @@ pub mod helper;
 pub mod issuer;
 pub mod line;
 pub mod log;
+mod names;
 pub mod paths;
 pub mod protocol;
 pub mod scope;

@@ -31,14 +31,7 @@ pub(super) struct Entry<'a> {
 impl Document {
     /// Reads `path`; `None` if there is no such file.
     pub(super) fn read(path: &Path) -> Result<Option<Self>, ConfigError> {
-        let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
-        let mut text = String::new();
-        match open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_string(&mut text)) {
-            Ok(read) if read as u64 > MAX_FILE => Err(unreadable(io::Error::from(ErrorKind::FileTooLarge))),
-            Ok(_) => Ok(Some(Self { path: path.to_owned(), text })),
-            Err(error) if is_absent(&error) => Ok(None),
-            Err(error) => Err(unreadable(error)),
-        }
+        Ok(text_of(path)?.map(|text| Self { path: path.to_owned(), text }))
     }
 
     #[cfg(test)]
@@ -123,6 +116,11 @@ impl Entry<'_> {
         self.mistake(format!("unknown key '{}'", self.key), &accepted.join(", "))
     }
 
+    /// The key is right, and another one speaks against it.
+    pub(super) fn surplus(&self, what: &str, accepted: &str) -> ConfigError {
+        self.mistake(what.to_owned(), accepted)
+    }
+
     /// The key exists, and not here.
     pub(super) fn misplaced(&self, owner: &str, accepted: &[&str]) -> ConfigError {
         self.mistake(format!("'{}' is for {owner} to set", self.key), &accepted.join(", "))
@@ -134,6 +132,18 @@ impl Entry<'_> {
 
     fn mistake(&self, what: String, accepted: &str) -> ConfigError {
         self.document.mistake(self.value.span(), what, accepted)
+    }
+}
+
+/// What a file holds; `None` if there is none.
+pub(super) fn text_of(path: &Path) -> Result<Option<String>, ConfigError> {
+    let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+    let mut text = String::new();
+    match open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_string(&mut text)) {
+        Ok(read) if read as u64 > MAX_FILE => Err(unreadable(io::Error::from(ErrorKind::FileTooLarge))),
+        Ok(_) => Ok(Some(text)),
+        Err(error) if is_absent(&error) => Ok(None),
+        Err(error) => Err(unreadable(error)),
     }
 }
 
