@@ -42,3 +42,5 @@ mod transport;
 mod unreachable;
 #[cfg(feature = "helper")]
 mod url;
+#[cfg(feature = "helper")]
+mod userinfo;

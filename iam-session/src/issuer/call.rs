@@ -25,6 +25,7 @@ pub(super) enum Exchange {
     DeviceAuthorization,
     DevicePoll,
     Refresh,
+    Userinfo,
     Revocation,
     Deregistration,
 }
@@ -37,6 +38,7 @@ impl fmt::Display for Exchange {
             Self::DeviceAuthorization => "the device authorization",
             Self::DevicePoll => "the poll for a token",
             Self::Refresh => "the refresh",
+            Self::Userinfo => "the question who it is",
             Self::Revocation => "the revocation",
             Self::Deregistration => "the deletion of the client",
         })

@@ -7,7 +7,7 @@ use super::refusal::refusal;
 use super::token::Wanted;
 use super::transport::{Connections, Deadline};
 use super::wire::{Answer, ErrorClass, IssuerError, Request, Transport};
-use super::{device, discovery, registration, revocation, token};
+use super::{device, discovery, registration, revocation, token, userinfo};
 
 /// Asks the issuer once.
 pub(super) fn perform(
@@ -37,6 +37,12 @@ fn call_for(request: &Request) -> Result<(Call<'_>, &Transport), IssuerError> {
             let wanted = Wanted { refresh_token, scope, audience, audience_mode: *audience_mode };
             (token::refresh(endpoint, client, &wanted)?, transport)
         }
+        Request::Adopt { endpoint, client, refresh_token, transport } => {
+            (token::adopt(endpoint, client, refresh_token)?, transport)
+        }
+        Request::Userinfo { endpoint, access_token, transport, .. } => {
+            (userinfo::call(endpoint, access_token)?, transport)
+        }
         Request::Revoke { endpoint, client, refresh_token, transport } => {
             (revocation::call(endpoint, client, refresh_token)?, transport)
         }
@@ -58,7 +64,8 @@ fn interpret(request: &Request, call: &Call<'_>, response: &Response) -> Result<
 
 /// What of a useless answer to a refresh must not be lost.
 fn salvage(request: &Request, body: &[u8], error: IssuerError) -> Result<Answer, IssuerError> {
-    let saved = matches!(request, Request::Refresh { .. }).then(|| token::salvage(body)).flatten();
+    let refresh = matches!(request, Request::Refresh { .. } | Request::Adopt { .. });
+    let saved = refresh.then(|| token::salvage(body)).flatten();
     let Some((refresh_token, refresh_token_expires_at)) = saved else { return Err(error) };
     Ok(Answer::Unusable { refresh_token, refresh_token_expires_at, error })
 }
@@ -68,7 +75,8 @@ fn read(request: &Request, body: &[u8]) -> Result<Answer, BodyError> {
         Request::Discover { issuer, .. } => discovery::answer(issuer, body),
         Request::Register { scope, auth, .. } => registration::answer(scope, *auth, body),
         Request::AuthorizeDevice { .. } => device::answer(body),
-        Request::PollDevice { .. } | Request::Refresh { .. } => token::answer(body),
+        Request::PollDevice { .. } | Request::Refresh { .. } | Request::Adopt { .. } => token::answer(body),
+        Request::Userinfo { claim, .. } => userinfo::answer(claim, body),
         Request::Revoke { .. } | Request::Deregister { .. } => Ok(Answer::Done),
     }
 }
