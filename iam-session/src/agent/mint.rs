@@ -15,6 +15,7 @@ mod settle;
 mod token;
 mod unlock;
 mod unsaved;
+mod vouch;
 mod wait;
 
 use std::fs::File;

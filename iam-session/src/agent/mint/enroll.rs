@@ -7,12 +7,14 @@ use data_encoding::HEXLOWER;
 use super::Mint;
 use super::forget::{deregistration, revocation};
 use super::policy::Policy;
-use super::token::not_allowed;
+use super::token::{RECORD_SIZE, not_allowed};
+use super::vouch::Rotation;
 use crate::account;
 use crate::agent::freshness::Freshness;
 use crate::agent::job::{Kind, TokenJob};
 use crate::clock;
 use crate::config::same_issuer;
+use crate::directory::Draft;
 use crate::log::Level;
 use crate::protocol::{Enrolled, Enrollment, Failure, FailureKind};
 use crate::store::{Opened, Record, Store, StoreError};
@@ -38,7 +40,7 @@ impl Mint {
         &mut self,
         store: &Store,
         policy: &Policy,
-        enrollment: Enrollment,
+        mut enrollment: Enrollment,
         by: Duration,
     ) -> Result<Enrolled, Failure> {
         let name = enrollment.account.clone();
@@ -46,7 +48,15 @@ impl Mint {
         if clock::boot_time() >= by {
             return Err(too_late());
         }
-        self.seal(store, &name, enrollment)?;
+        // Made first, for vouching may have the issuer replace a refresh token that is in use elsewhere.
+        let room = enrollment.imported.then(|| store.reserve_record(&name, RECORD_SIZE)).transpose()?;
+        let imported = enrollment.imported;
+        let rotation = self.vouch(policy, &mut enrollment)?;
+        let sealed = match clock::boot_time() >= by {
+            true => Err(too_late()),
+            false => self.seal(store, &name, enrollment, rotation, room),
+        };
+        sealed.map_err(|failure| if imported { rotation.explain(failure) } else { failure })?;
         self.unsaved.remove(&name);
         let job = TokenJob { account: name.clone(), kind: Kind::Session, freshness: Freshness::Valid(0) };
         let trouble = self.token_under_lock(store, policy, &job).err();
@@ -60,6 +70,7 @@ impl Mint {
         }
         Ok(Enrolled {
             session_scope: policy.session_scope(&record.issuer, &record.scope),
+            scope: record.scope,
             account: name,
             token_file: self.runtime.places.token_file().display().to_string(),
             trouble,
@@ -85,9 +96,17 @@ impl Mint {
         }
     }
 
-    fn seal(&self, store: &Store, name: &str, enrollment: Enrollment) -> Result<(), Failure> {
+    fn seal(
+        &self,
+        store: &Store,
+        name: &str,
+        enrollment: Enrollment,
+        rotation: Rotation,
+        room: Option<Draft<'_>>,
+    ) -> Result<(), Failure> {
         let key = self.message.keys.sealing().ok_or(StoreError::NoSealingKey)?;
-        let record = Record::new(enrollment, clock::unix_time());
+        let mut record = Record::new(enrollment, clock::unix_time());
+        record.rotates = rotation == Rotation::Replaced;
         let line = format!(
             "enrolled account={name} issuer={} subject={} scope=\"{}\"",
             record.issuer,
@@ -96,7 +115,10 @@ impl Mint {
         );
         let mut opened = Opened::create(record, self.message.uid, key)?;
         let file = opened.seal(&store.record_path(name))?;
-        store.write_record(name, &file)?;
+        match room {
+            Some(room) => room.commit(&file).map_err(StoreError::from)?,
+            None => store.write_record(name, &file)?,
+        }
         self.log.line(Level::Info, &line);
         Ok(())
     }

@@ -51,7 +51,9 @@ impl Mint {
             Ok(None) => self.without_store(policy),
             Err(error) => self.troubled(Failure::from(error)),
         };
-        Book { invites: policy.invites(), linger: policy.linger(), ..book }
+        // Who has enrolled needs no invitation, and name services are not asked for one.
+        let invites = book.entries.is_empty() && policy.invites();
+        Book { invites, linger: policy.linger(), ..book }
     }
 
     /// What was known before stays known: that the store cannot be read ends no token.

@@ -16,7 +16,7 @@ use crate::protocol::{Failure, FailureKind};
 use crate::store::{Opened, Record, Store, StoreError};
 
 /// More than a record with its token at their largest is likely to need.
-const RECORD_SIZE: usize = 16 * 1024;
+pub(super) const RECORD_SIZE: usize = 16 * 1024;
 
 /// A job, once it is known which record it is for.
 pub(super) struct Errand<'a> {
