@@ -15,12 +15,13 @@ pub(crate) use outcome::{Exit, Outcome, Stop, print, print_error, warn};
 
 use crate::commands::enroll::EnrollArgs;
 use crate::commands::forget::ForgetArgs;
+use crate::commands::providers::ProvidersArgs;
 use crate::commands::start::StartArgs;
 use crate::commands::status::StatusArgs;
 use crate::commands::stop::StopArgs;
 use crate::commands::token::TokenArgs;
 use crate::commands::unlock::UnlockArgs;
-use crate::commands::{enroll, forget, start, status, stop, token, unlock};
+use crate::commands::{enroll, forget, providers, start, status, stop, token, unlock};
 use crate::protocol::{Failure, FailureKind};
 
 /// A fresh access token for every login session.
@@ -34,6 +35,8 @@ enum Cli {
     /// Enrol with an issuer, once, with a browser on any device
     #[command(visible_alias = "login")]
     Enroll(EnrollArgs),
+    /// List the providers that can be enrolled with by name
+    Providers(ProvidersArgs),
     /// Revoke, deregister and remove an account
     Forget(ForgetArgs),
     /// Start an agent where no login has: eval "$(iam-session start)"
@@ -63,6 +66,7 @@ fn execute(arguments: Vec<OsString>) -> Outcome {
         Some("token") => token::run(parse(arguments)?),
         Some("status") => status::run(&parse(arguments)?),
         Some("enroll" | "login") => enroll::run(parse(arguments)?),
+        Some("providers") => providers::run(&parse(arguments)?),
         Some("forget") => forget::run(parse(arguments)?),
         Some("start") => start::run(&parse(arguments)?),
         Some("stop") => stop::run(&parse(arguments)?),
@@ -85,6 +89,7 @@ fn whole_line(arguments: Vec<OsString>) -> Outcome {
         Ok(Cli::Token(args)) => token::run(args),
         Ok(Cli::Status(args)) => status::run(&args),
         Ok(Cli::Enroll(args)) => enroll::run(args),
+        Ok(Cli::Providers(args)) => providers::run(&args),
         Ok(Cli::Forget(args)) => forget::run(args),
         Ok(Cli::Start(args)) => start::run(&args),
         Ok(Cli::Stop(args)) => stop::run(&args),
@@ -140,6 +145,7 @@ mod tests {
         TokenArgs::command().debug_assert();
         EnrollArgs::command().debug_assert();
         StatusArgs::command().debug_assert();
+        ProvidersArgs::command().debug_assert();
         ForgetArgs::command().debug_assert();
         StartArgs::command().debug_assert();
         StopArgs::command().debug_assert();
@@ -152,6 +158,7 @@ mod tests {
             (TokenArgs::command(), include_str!("../../packaging/man/iam-session-token.1")),
             (EnrollArgs::command(), include_str!("../../packaging/man/iam-session-enroll.1")),
             (StatusArgs::command(), include_str!("../../packaging/man/iam-session-status.1")),
+            (ProvidersArgs::command(), include_str!("../../packaging/man/iam-session-providers.1")),
             (ForgetArgs::command(), include_str!("../../packaging/man/iam-session-forget.1")),
             (StartArgs::command(), include_str!("../../packaging/man/iam-session-start.1")),
             (StopArgs::command(), include_str!("../../packaging/man/iam-session-stop.1")),

@@ -2,7 +2,9 @@
 
 pub(crate) mod enroll;
 pub(crate) mod forget;
+mod known;
 mod passphrase;
+pub(crate) mod providers;
 mod shell;
 pub(crate) mod start;
 pub(crate) mod status;

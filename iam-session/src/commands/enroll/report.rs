@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::client::Origin;
 use super::flow::{Code, Obtained};
 use super::plan::Plan;
 use super::qr;
@@ -23,6 +24,9 @@ pub(super) enum Report {
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 enum Event<'a> {
+    Notice {
+        text: &'a str,
+    },
     DeviceCode {
         verification_uri: &'a str,
         verification_uri_complete: Option<&'a str>,
@@ -41,6 +45,17 @@ enum Event<'a> {
 }
 
 impl Report {
+    /// What the site has its users read before all else.
+    pub(super) fn notice(self, text: &str) -> Result<(), Stop> {
+        match self {
+            Self::Text => {
+                print_error(&format!("{text}\n"));
+                Ok(())
+            }
+            Self::Json => print_json(&Event::Notice { text }),
+        }
+    }
+
     /// What the user must do.
     pub(super) fn code(self, plan: &Plan, code: &Code) -> Result<(), Stop> {
         match self {
@@ -95,7 +110,7 @@ fn instructions(plan: &Plan, code: &Code) -> String {
          On any device, open  {link}\n{short}\
          The code is          {code}\n\
          \n\
-         The page must show the client '{client}'. If it shows another one, do not approve.\n\
+         {client}\n\
          Nobody from the site ever sends you a code: approve only one that you see in your own terminal.\n",
         user = printable(&plan.user),
         host = printable(&plan.host),
@@ -104,8 +119,22 @@ fn instructions(plan: &Plan, code: &Code) -> String {
         link = printable(code.link()),
         short = short.unwrap_or_default(),
         code = printable(&code.user_code),
-        client = printable(&plan.client_name),
+        client = what_the_page_shows(plan),
     )
+}
+
+/// A client that we did not register has a name that only the issuer knows.
+fn what_the_page_shows(plan: &Plan) -> String {
+    match &plan.origin {
+        Origin::Registered { .. } => format!(
+            "The page must show the client '{}'. If it shows another one, do not approve.",
+            printable(&plan.client_name)
+        ),
+        Origin::Given(given) => format!(
+            "The page shows the name of the client '{}', which was there before.",
+            printable(&given.client_id)
+        ),
+    }
 }
 
 fn result(plan: &Plan, obtained: &Obtained) -> String {
