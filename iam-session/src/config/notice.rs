@@ -32,7 +32,7 @@ impl Notice {
 }
 
 fn file(path: &Path) -> Result<String, ConfigError> {
-    let absent = || std::io::Error::from(std::io::ErrorKind::NotFound);
+    let absent = || std::io::Error::new(std::io::ErrorKind::NotFound, "there is no such file");
     let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
     text_of(path)?.ok_or_else(|| unreadable(absent()))
 }
