@@ -35,6 +35,7 @@ mod sandbox;
 mod sshd;
 mod storage;
 mod stream;
+mod terminal;
 pub mod wait;
 
 pub use actor::Actor;
@@ -50,3 +51,4 @@ pub use provider::{ISSUER, Provider, Stuck};
 pub use sandbox::Sandbox;
 pub use sshd::Way;
 pub use storage::Storage;
+pub use terminal::Terminal;
