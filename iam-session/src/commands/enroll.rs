@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 
-use self::client::{Method, Origin};
+use self::client::{Given, Method, Origin};
 use self::flow::{Flow, Obtained};
 use self::person::Person;
 use self::plan::Plan;
@@ -93,7 +93,7 @@ fn enroll(args: &EnrollArgs, report: Report) -> Outcome {
     let is_member = |groups: &[String]| membership.of(groups);
     let provider = provider::choose(args.issuer.as_deref(), &providers, &site, is_member, person.as_mut())?;
     let plan = plan(args, provider, &site, &status, person.as_ref())?;
-    let refresh_token = refresh_token(args, &plan)?;
+    let from_elsewhere = from_elsewhere(args, &plan)?;
     if let Some(notice) = &plan.provider.notice {
         report.notice(&notice.read()?)?;
     }
@@ -103,8 +103,8 @@ fn enroll(args: &EnrollArgs, report: Report) -> Outcome {
         let reply: Enrolled = agent.ask(&Request::Enroll(Box::new(enrollment)))?;
         Ok(reply)
     };
-    let obtained = match refresh_token {
-        Some(refresh_token) => flow.import(refresh_token, keep)?,
+    let obtained = match from_elsewhere {
+        Some((given, refresh_token)) => flow.import(given, refresh_token, keep)?,
         None => flow.run(keep)?,
     };
     conclude(&plan, &obtained, report)
@@ -121,10 +121,12 @@ fn plan(
     Plan::new(args, provider, origin, site, status, env::var_os("X509_CERT_DIR"))
 }
 
-fn refresh_token(args: &EnrollArgs, plan: &Plan) -> Result<Option<Secret>, Failure> {
+/// A refresh token that was obtained elsewhere, and the client that it was issued to.
+fn from_elsewhere<'a>(args: &EnrollArgs, plan: &'a Plan) -> Result<Option<(&'a Given, Secret)>, Failure> {
     let Some(number) = args.refresh_token_fd else { return Ok(None) };
-    plan.origin.must_be_given()?;
-    given::from_descriptor(number, "a refresh token", "--refresh-token-fd").map(Some)
+    let client = plan.origin.given()?;
+    let token = given::from_descriptor(number, "a refresh token", "--refresh-token-fd")?;
+    Ok(Some((client, token)))
 }
 
 fn conclude(plan: &Plan, obtained: &Obtained, report: Report) -> Outcome {
@@ -136,7 +138,7 @@ fn conclude(plan: &Plan, obtained: &Obtained, report: Report) -> Outcome {
         warn(&format!("the enrolment is stored, but there is no token yet: {}", trouble.error));
         return Ok(Exit::With(trouble.kind));
     }
-    let explicit = obtained.shortfall.any_of(plan.explicit());
+    let explicit = obtained.shortfall.any_of(&obtained.explicit);
     Ok(if explicit { Exit::With(FailureKind::Refused) } else { Exit::Done })
 }
 

@@ -34,7 +34,8 @@ fn the_list_says_whose_each_is_and_which_is_meant() {
              none is yours by default: name one, 'iam-session enroll NAME'\n"
         )
     );
-    stage.write("etc/config.toml", "default_provider = \"wlcg\"\nallowed_issuers = [\"https://i.example\"]\n");
+    stage
+        .write("etc/config.toml", "default_provider = \"wlcg\"\nallowed_issuers = [\"https://i.example\"]\n");
     let list = providers(&stage, &["--json"]);
     assert_eq!(
         list.stdout,
@@ -69,14 +70,26 @@ fn a_users_own_file_takes_no_place_of_the_sites() {
     let stage = Stage::new(GRANTED);
     let path = stage.directory.join("home/.config/iam-session/issuers.d/mine.toml");
     for (text, line) in [
-        ("alias = \"wlcg\"\nissuer = \"https://mine.example/\"", "1: alias 'wlcg' is already one of the site's"),
-        ("issuer = \"https://i.example\"", "1: issuer https://i.example is already the site's provider 'wlcg'"),
-        ("issuer = \"https://mine.example/\"\nexpect_subject = \"sub=%u\"", "2: 'expect_subject' is for the site to set"),
+        (
+            "alias = \"wlcg\"\nissuer = \"https://mine.example/\"",
+            "1: alias 'wlcg' is already one of the site's",
+        ),
+        (
+            "issuer = \"https://i.example\"",
+            "1: issuer https://i.example is already the site's provider 'wlcg'",
+        ),
+        (
+            "issuer = \"https://mine.example/\"\nexpect_subject = \"sub=%u\"",
+            "2: 'expect_subject' is for the site to set",
+        ),
     ] {
         own(&stage, "mine", text);
         let list = providers(&stage, &[]);
         assert_eq!((list.code, list.stdout.as_str()), (Some(1), ""));
-        assert!(list.stderr.starts_with(&format!("iam-session: {}:{line}; accepted: ", path.display())), "{list:?}");
+        assert!(
+            list.stderr.starts_with(&format!("iam-session: {}:{line}; accepted: ", path.display())),
+            "{list:?}"
+        );
         assert_eq!(list.stderr.lines().count(), 1);
     }
 }

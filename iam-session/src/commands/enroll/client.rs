@@ -73,9 +73,9 @@ impl Origin {
     }
 
     /// For a refresh token from elsewhere: it is good with the client that it was issued to, and no other.
-    pub(super) fn must_be_given(&self) -> Result<(), Failure> {
+    pub(super) fn given(&self) -> Result<&Given, Failure> {
         match self {
-            Self::Given(_) => Ok(()),
+            Self::Given(given) => Ok(given),
             Self::Registered { .. } => Err(usage(
                 "a refresh token is good only with the client that it was issued to".into(),
                 "name that with --client-id",
@@ -158,7 +158,7 @@ mod tests {
         assert_eq!((sites.client_id.as_str(), sites.client(&[]).auth), ("sites", ClientAuth::Public));
         let new = Origin::of(&EnrollArgs::default(), &provider(None), None).unwrap();
         assert!(matches!(new, Origin::Registered { initial_access_token: None }));
-        assert!(new.must_be_given().is_err());
+        assert!(new.given().is_err());
     }
 
     #[test]

@@ -8,11 +8,11 @@ use nix::errno::Errno;
 
 use self::client::Held;
 use self::device::Pace;
-use super::client::Origin;
+use super::client::Given;
 use super::person::Person;
 use super::plan::Plan;
 use super::report::Report;
-use super::scopes::{self, Grantor, Shortfall};
+use super::scopes::{self, Grantor, Shortfall, Wish};
 use super::signals::Signals;
 use crate::cli::{Stop, warn};
 use crate::clock::boot_time;
@@ -44,6 +44,8 @@ pub(super) struct Obtained {
     pub(super) issuer: String,
     pub(super) granted: ScopeSet,
     pub(super) shortfall: Shortfall,
+    /// What somebody has named, and misses if it was not granted.
+    pub(super) explicit: ScopeSet,
     pub(super) enrolled: Enrolled,
 }
 
@@ -90,9 +92,9 @@ impl<'a> Flow<'a> {
         if issuer.endpoints.device_authorization.is_none() {
             return Err(failure(format!("{} offers no device flow", issuer.issuer), None));
         }
-        let wanted = self.wanted(&issuer)?;
-        let mut held = self.client(&issuer, &wanted)?;
-        let obtained = self.obtain(issuer, &mut held, &wanted, keep);
+        let wish = self.wish(&issuer)?;
+        let mut held = self.client(&issuer, &wish.wanted(&issuer.offered))?;
+        let obtained = self.obtain(issuer, &mut held, &wish, keep);
         match &obtained {
             Ok(_) => {}
             Err(stop) if self.handed_over && is_uncertain(stop) => warn(
@@ -107,29 +109,31 @@ impl<'a> Flow<'a> {
     /// granted is asked where it is sealed, in one refresh.
     pub(super) fn import(
         &mut self,
+        given: &Given,
         refresh_token: Secret,
         keep: impl FnOnce(Enrollment) -> Result<Enrolled, Stop>,
     ) -> Result<Obtained, Stop> {
-        let Origin::Given(given) = &self.plan.origin else { return Err(HelperError::Garbage.into()) };
         let issuer = self.discover()?;
         let client = given.client(&issuer.methods);
-        let (name, wanted) = (issuer.issuer.clone(), self.plan.explicit().clone());
+        let (name, wanted) = (issuer.issuer.clone(), self.plan.wish.explicit().clone());
         let enrollment =
             Enrollment { imported: true, ..self.enrollment(issuer, client, refresh_token, &wanted) };
         self.handed_over = true;
         let enrolled = keep(enrollment)?;
         let shortfall = Shortfall::new(&wanted, &wanted, &enrolled.scope, Grantor::Elsewhere);
-        Ok(Obtained { issuer: name, granted: enrolled.scope.clone(), shortfall, enrolled })
+        let granted = enrolled.scope.clone();
+        Ok(Obtained { issuer: name, granted, shortfall, explicit: wanted, enrolled })
     }
 
     fn obtain(
         &mut self,
         issuer: Issuer,
         held: &mut Held,
-        wanted: &ScopeSet,
+        wish: &Wish,
         keep: impl FnOnce(Enrollment) -> Result<Enrolled, Stop>,
     ) -> Result<Obtained, Stop> {
-        let asked = scopes::ask(wanted, &held.scope);
+        let wanted = wish.wanted(&issuer.offered);
+        let asked = scopes::ask(&wanted, &held.scope);
         if !asked.allows("offline_access") {
             return Err(no_refresh_token(&issuer.issuer));
         }
@@ -151,8 +155,8 @@ impl<'a> Flow<'a> {
         };
         self.handed_over = true;
         let enrolled = keep(enrollment)?;
-        let shortfall = Shortfall::new(wanted, &held.scope, &granted, held.grantor());
-        Ok(Obtained { issuer: name, granted, shortfall, enrolled })
+        let shortfall = Shortfall::new(&wanted, &held.scope, &granted, held.grantor());
+        Ok(Obtained { issuer: name, granted, shortfall, explicit: wish.explicit().clone(), enrolled })
     }
 
     fn enrollment(
@@ -191,16 +195,16 @@ impl<'a> Flow<'a> {
         }
     }
 
-    /// What to ask for. Where neither the command line nor the provider's file says, whoever is there is asked.
-    fn wanted(&mut self, issuer: &Issuer) -> Result<ScopeSet, Stop> {
+    /// What is wanted. Where neither the command line nor the provider's file says, whoever is there is asked.
+    fn wish(&mut self, issuer: &Issuer) -> Result<Wish, Stop> {
         let wish = &self.plan.wish;
         match &mut self.person {
             Some(person) if wish.is_open() => {
                 let question = wish.question(&issuer.issuer, &issuer.offered);
                 let answer = person.ask(&question, Some(self.signals.descriptor()))?;
-                Ok(wish.answered(&answer)?.wanted(&issuer.offered))
+                Ok(wish.answered(&answer)?)
             }
-            _ => Ok(wish.wanted(&issuer.offered)),
+            _ => Ok(wish.clone()),
         }
     }
 

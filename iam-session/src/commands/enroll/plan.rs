@@ -12,7 +12,6 @@ use crate::account;
 use crate::cli::warn;
 use crate::config::{ExpectedSubject, Provider, Site, same_issuer};
 use crate::protocol::{Failure, FailureKind, Status};
-use crate::scope::ScopeSet;
 
 /// INDIGO IAM takes 4 to 256 characters.
 const MAX_CLIENT_NAME: usize = 256;
@@ -48,10 +47,6 @@ impl Plan {
         let wish = Wish::new(&args.scopes, provider.scope.clone(), needed);
         let client_name = client_name(site.site.as_deref().unwrap_or(&host), &status.user);
         Ok(Self { provider, account, origin, wish, user: status.user.clone(), host, client_name })
-    }
-
-    pub(super) fn explicit(&self) -> &ScopeSet {
-        self.wish.explicit()
     }
 }
 
