@@ -197,3 +197,24 @@ fn a_member_of_a_providers_group_is_invited_at_login_and_asked_for_no_name() {
     assert_eq!(refused.status, 2, "{refused:?}");
     assert!(refused.stderr.contains("which issuer?"), "{refused:?}");
 }
+
+#[test]
+fn a_name_service_that_hangs_costs_the_default_provider_and_no_login() {
+    let scene = scene();
+    scene.host.configure_provider("other", "issuer = \"https://other.example/\"\n");
+    scene.host.configure_provider("wlcg", &format!("{PROVIDER}groups = [\"alice\"]\n"));
+    scene.host.write("/usr/bin/getent", "#!/bin/sh\nexec sleep 1000\n", 0o755);
+    let login = scene.host.login_on_terminal("alice");
+    assert!(!login.greeting().contains("iam-session"), "{:?}", login.greeting());
+    let enrol = scene.host.ssh("alice", "iam-session enroll");
+    assert_eq!(enrol.status, 2, "{enrol:?}");
+    assert!(enrol.stderr.contains("cannot look up the groups of the providers"), "{enrol:?}");
+    let asleep = || scene.host.processes_of("alice").iter().any(|process| process.command.contains("sleep"));
+    scene.host.wait_until("the end of what was given up", || !asleep());
+    let number = scene.host.uid("alice");
+    scene.host.configure_provider("wlcg", &format!("{PROVIDER}groups = [\"{number}\"]\n"));
+    assert!(
+        json_of(&login, "iam-session providers --json")["default_provider"] == "wlcg",
+        "a number needs nobody"
+    );
+}

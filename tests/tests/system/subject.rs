@@ -41,6 +41,31 @@ fn somebody_elses_approval_is_refused_and_leaves_nothing() {
     assert!(scene.host.exists(RECORD));
 }
 
+/// Enrols as alice and gives the error that comes of it, and the exit status.
+fn refused(scene: &Scene) -> (String, Option<i32>) {
+    let mut enrolling = Enrolling::start(&scene.host, "alice", "wlcg");
+    let code = enrolling.event("device_code");
+    scene.provider.approve(code["user_code"].as_str().unwrap(), "alice");
+    let error = enrolling.event("error")["error"].as_str().unwrap().to_owned();
+    (error, enrolling.status())
+}
+
+#[test]
+fn who_cannot_be_told_is_nobody() {
+    let scene = expecting();
+    scene.provider.set(json!({"restricted_scopes": ["profile"]}));
+    let (error, status) = refused(&scene);
+    assert!(error.contains("does not say the preferred_username of who approved"), "{error}");
+    assert_eq!(status, Some(5));
+    scene.provider.set(json!({"restricted_scopes": []}));
+    scene.provider.fail_with(json!({"fault": "status", "status": 503, "at": ["userinfo"]}));
+    let (error, status) = refused(&scene);
+    assert!(error.contains("out of order or overloaded (503)"), "{error}");
+    assert_eq!(status, Some(1));
+    assert!(!scene.host.exists(RECORD));
+    assert_eq!((scene.provider.count("revocation"), scene.provider.count("deregistration")), (2, 2));
+}
+
 #[test]
 fn a_refresh_token_that_is_replaced_meanwhile_is_the_one_that_is_kept() {
     let scene = expecting();

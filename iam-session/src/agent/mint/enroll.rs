@@ -51,7 +51,7 @@ impl Mint {
         // Made first, for vouching may have the issuer replace a refresh token that is in use elsewhere.
         let room = enrollment.imported.then(|| store.reserve_record(&name, RECORD_SIZE)).transpose()?;
         let imported = enrollment.imported;
-        let rotation = self.vouch(policy, &mut enrollment)?;
+        let rotation = self.vouch(policy, &mut enrollment).map_err(certainly)?;
         let sealed = match clock::boot_time() >= by {
             true => Err(too_late()),
             false => self.seal(store, &name, enrollment, rotation, room),
@@ -147,6 +147,13 @@ impl Former {
         let has_own_client = former.record.client.client_id != client_id;
         Self { record: former.record, has_own_client }
     }
+}
+
+/// That an issuer was out of reach leaves nothing sealed. `Unreachable` would say that nobody knows, and have whoever
+/// asked leave the client at the issuer.
+fn certainly(failure: Failure) -> Failure {
+    let kind = if failure.kind == FailureKind::Unreachable { FailureKind::Failed } else { failure.kind };
+    Failure { kind, ..failure }
 }
 
 fn too_late() -> Failure {

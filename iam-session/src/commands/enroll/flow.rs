@@ -22,6 +22,10 @@ use crate::protocol::{Enrolled, Enrollment, Failure, FailureKind};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
 
+/// The agent has not said what became of what it was given.
+const UNCERTAIN: &str =
+    "it is not known whether the enrolment was kept: 'iam-session status' tells; if it was not, enrol again";
+
 /// What the user must be shown (RFC 8628 §3.2).
 pub(super) struct Code {
     device_code: Secret,
@@ -97,9 +101,7 @@ impl<'a> Flow<'a> {
         let obtained = self.obtain(issuer, &mut held, &wish, keep);
         match &obtained {
             Ok(_) => {}
-            Err(stop) if self.handed_over && is_uncertain(stop) => warn(
-                "it is not known whether the enrolment was kept: 'iam-session status' tells; if it was not, enrol again",
-            ),
+            Err(stop) if self.handed_over && is_uncertain(stop) => warn(UNCERTAIN),
             Err(_) => self.undo(held),
         }
         obtained
@@ -118,8 +120,11 @@ impl<'a> Flow<'a> {
         let (name, wanted) = (issuer.issuer.clone(), self.plan.wish.explicit().clone());
         let enrollment =
             Enrollment { imported: true, ..self.enrollment(issuer, client, refresh_token, &wanted) };
-        self.handed_over = true;
-        let enrolled = keep(enrollment)?;
+        let enrolled = keep(enrollment).inspect_err(|stop| {
+            if is_uncertain(stop) {
+                warn(UNCERTAIN);
+            }
+        })?;
         let shortfall = Shortfall::new(&wanted, &wanted, &enrolled.scope, Grantor::Elsewhere);
         let granted = enrolled.scope.clone();
         Ok(Obtained { issuer: name, granted, shortfall, explicit: wanted, enrolled })
