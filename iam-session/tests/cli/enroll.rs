@@ -194,6 +194,20 @@ fn a_scope_that_was_named_and_not_granted_is_told_and_exit_5() {
 }
 
 #[test]
+fn a_program_is_told_what_is_missing_in_the_same_object() {
+    let stage = Stage::new(GRANTED);
+    let agent = stage.agent(&[STATUS, SEALED]);
+    let ended = run(stage.enroll(&["wlcg", "--json", "-s", "compute.create"]));
+    assert_eq!((ended.code, agent.requests().len()), (Some(5), 2));
+    let enrolled: Value = serde_json::from_str(ended.stdout.lines().last().unwrap()).unwrap();
+    assert_eq!(enrolled["not_granted"][0]["scope"], "compute.create");
+    assert!(
+        enrolled["not_granted"][0]["reason"].as_str().unwrap().contains("restricted scope"),
+        "{enrolled}"
+    );
+}
+
+#[test]
 fn a_refusal_leaves_no_client_behind() {
     let stage = Stage::new(DENIED);
     let agent = stage.agent(&[STATUS]);

@@ -1,6 +1,7 @@
 //! Whom one can enrol with: the site's providers, the user's own, the default one, and the site's notice.
 
 use nix::unistd::getegid;
+use serde_json::json;
 
 use crate::enroll::{GRANTED, SEALED, STATUS, Stage};
 use crate::program::{Ended, run};
@@ -92,6 +93,25 @@ fn a_users_own_file_takes_no_place_of_the_sites() {
         );
         assert_eq!(list.stderr.lines().count(), 1);
     }
+}
+
+#[test]
+fn a_users_own_provider_is_enrolled_with_by_its_name() {
+    let stage = Stage::new(GRANTED);
+    stage.write("etc/issuers.d/wlcg.toml", "issuer = \"https://wlcg.example/\"\n");
+    own(&stage, "mine", "issuer = \"https://i.example\"\nscope = \"wlcg\"\naudience = \"resource\"\n");
+    let agent = stage.agent(&[STATUS, SEALED]);
+    let mut enroll = stage.enroll(&["mine"]);
+    enroll.env("HOME", stage.directory.join("home"));
+    let ended = run(enroll);
+    let requests = agent.requests();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(
+        (&requests[1]["account"], &requests[1]["audience_mode"]),
+        (&json!("mine"), &json!("resource"))
+    );
+    assert_eq!(requests[1]["issuer"], "https://i.example/", "as the issuer spells itself");
+    assert_eq!(stage.requests()[1]["scope"], "offline_access openid wlcg");
 }
 
 #[test]

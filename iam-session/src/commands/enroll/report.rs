@@ -37,11 +37,20 @@ enum Event<'a> {
         account: &'a str,
         issuer: &'a str,
         scope: String,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        not_granted: Vec<NotGranted<'a>>,
     },
     Error {
         error: &'a str,
         hint: Option<&'a str>,
     },
+}
+
+/// A scope that was asked for and is missing.
+#[derive(Serialize)]
+struct NotGranted<'a> {
+    scope: &'a str,
+    reason: &'static str,
 }
 
 impl Report {
@@ -86,6 +95,11 @@ impl Report {
                 account,
                 issuer: &obtained.issuer,
                 scope: obtained.granted.to_string(),
+                not_granted: obtained
+                    .shortfall
+                    .iter()
+                    .map(|(scope, reason)| NotGranted { scope, reason })
+                    .collect(),
             }),
         }
     }
