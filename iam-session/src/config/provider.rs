@@ -11,7 +11,7 @@ use crate::issuer::wire::{AudienceMode, Transport};
 use crate::scope::ScopeSet;
 
 /// The keys, for who misspells one.
-pub(super) const KEYS: [&str; 14] = [
+const KEYS: [&str; 14] = [
     "alias",
     "issuer",
     "name",

@@ -117,6 +117,16 @@ fn an_issuer_that_wants_a_token_first_has_the_terminal_asked_for_it() {
     let (rest, status) = terminal.end();
     assert_eq!(status, Some(0), "{rest}");
     assert!(!shown.contains("barley") && !shown.contains("sesame"), "{shown}");
+
+    for (keys, said) in
+        [("\x03", "cancelled; nothing was stored"), ("\n", "does not register clients for everybody")]
+    {
+        let mut terminal = Terminal::start(&scene.host, "bob", "iam-session enroll wlcg -s storage.read:/");
+        terminal.until("Initial access token (not shown; Enter for none): ");
+        terminal.press(keys);
+        let (rest, status) = terminal.end();
+        assert!(rest.contains(said) && status != Some(0), "{rest}");
+    }
 }
 
 #[test]
@@ -178,6 +188,35 @@ fn a_refresh_token_from_elsewhere_is_enrolled_as_it_was_granted() {
     assert_eq!(again.status, 5, "the one that was given is dead: {again:?}");
     assert!(again.stderr.contains("check that the refresh token is good"), "{again:?}");
     login.run("iam-session status").successful();
+}
+
+#[test]
+fn of_a_refresh_token_from_elsewhere_no_more_is_kept_than_is_known_and_wanted() {
+    let scene = scene();
+    let login = scene.host.login("alice");
+    scene.host.write("/home/alice/refresh-token", obtained_elsewhere(&scene), 0o644);
+    let import = |arguments: &str| {
+        let named = "iam-session enroll wlcg --json --client-id public-dc-client";
+        login.run(&format!("{named} --refresh-token-fd 3 {arguments} 3<~/refresh-token"))
+    };
+    let unstated =
+        || scene.provider.fail_with(json!({"fault": "unstated_scope", "at": ["refresh"], "times": 1}));
+    unstated();
+    let refused = import("");
+    assert_eq!(refused.status, 5, "{refused:?}");
+    assert!(
+        refused.stderr.contains("does not say what the refresh token was granted; name its scopes with -s")
+    );
+    let refused = import("-s compute.create");
+    assert_eq!(refused.status, 5, "{refused:?}");
+    assert!(refused.stderr.contains("granted the refresh token none of these scopes"), "{refused:?}");
+    unstated();
+    let named = import("-s 'openid storage.read:/a'").successful();
+    assert!(named.stdout.contains("\"scope\":\"openid storage.read:/a\""), "{named:?}");
+    let narrowed = import("-s 'openid storage.read:/b'").successful();
+    assert!(narrowed.stdout.contains("\"scope\":\"openid storage.read:/b\""), "{narrowed:?}");
+    let refused = login.run("iam-session token -s storage.read:/a");
+    assert_eq!(refused.status, 5, "{refused:?}");
 }
 
 #[test]

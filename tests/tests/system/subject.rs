@@ -134,6 +134,25 @@ fn what_the_command_line_says_of_the_issuer_is_not_believed() {
 }
 
 #[test]
+fn a_refresh_token_from_elsewhere_that_was_replaced_in_vain_is_revoked_and_told() {
+    let scene = expecting();
+    let login = scene.host.login("alice");
+    let mut request = grant_of_bob(&scene.host, &scene);
+    scene.provider.set(json!({"rotate": true}));
+    for (field, value) in [("request", "enroll"), ("account", "wlcg"), ("issuer", ISSUER)] {
+        request[field] = value.into();
+    }
+    request["imported"] = true.into();
+    let reply = say(&scene, &login, &request);
+    assert_eq!(reply["kind"], "refused", "{reply}");
+    assert!(
+        reply["info"].as_str().unwrap().starts_with("the issuer has replaced the refresh token"),
+        "{reply}"
+    );
+    assert_eq!((scene.provider.count("revocation"), scene.provider.count("reuse")), (1, 0));
+}
+
+#[test]
 fn an_agent_without_a_login_is_not_believed_whose_it_is() {
     let scene = expecting();
     let login = scene.host.login("alice");
