@@ -48,6 +48,9 @@ impl Mint {
         if clock::boot_time() >= by {
             return Err(too_late());
         }
+        if self.message.keys.sealing().is_none() {
+            return Err(StoreError::NoSealingKey.into());
+        }
         // Made first, for vouching may have the issuer replace a refresh token that is in use elsewhere.
         let room = enrollment.imported.then(|| store.reserve_record(&name, RECORD_SIZE)).transpose()?;
         let imported = enrollment.imported;

@@ -21,6 +21,9 @@ use crate::text::printable;
 /// For a name service that is asked whose uid it is; a login is not waiting for this.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Of a claim that is not the expected one, the beginning says enough.
+const MAX_SHOWN: usize = 100;
+
 /// Whether the issuer has given another refresh token meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rotation {
@@ -196,7 +199,7 @@ impl Mint {
         let issuer = &enrollment.issuer;
         let (error, info) = match said.first() {
             Some(other) => (
-                format!("{issuer} says that who approved has {claim} '{}', not '{wanted}'", printable(other)),
+                format!("{issuer} says that who approved has {claim} '{}', not '{wanted}'", shortened(other)),
                 "sign in at the issuer as yourself; if you did, ask the site's administrators",
             ),
             None => (
@@ -225,6 +228,11 @@ impl Mint {
             });
         }
     }
+}
+
+/// What an issuer says, as far as a line has room for it.
+fn shortened(text: &str) -> String {
+    printable(&text.chars().take(MAX_SHOWN).collect::<String>())
 }
 
 fn scope_for(expected: &ExpectedSubject, enrollment: &Enrollment) -> Result<ScopeSet, Failure> {
