@@ -22,7 +22,7 @@ const PORT: &str = "443";
 const TLS: &str = "/mnt/tls";
 const QUIET: &str = "/mnt/quiet.py";
 const BROWSER: &str = "/mnt/browser.py";
-const PYTHON: &str = "/mnt/tools/python/bin/python";
+pub(crate) const PYTHON: &str = "/mnt/tools/python/bin/python";
 const ERRORS: &str = "/mnt/provider.log";
 
 /// A provider that answers as INDIGO IAM does (tests/provider). Dropping it ends it.
