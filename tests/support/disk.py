@@ -2,7 +2,8 @@
 
 Speaks the kernel's FUSE protocol (linux/fuse.h, 7.31) on descriptor 3, and obeys: one JSON object a line on standard
 input, each answered by one on standard output; at end of file it ends. Only what UID does fails, kills or is counted.
-    {"do": "fail", "op": "fsync", "name": ".wlcg.cred.*", "errno": 5}   from now on; name is a glob, times may limit it
+    {"do": "fail", "op": "fsync", "name": ".wlcg.cred.*", "errno": 5}     from now on; name is a glob
+    {"do": "fail_at", "at": 3, "last": 3, "errno": 5}                     these steps of those from now on, and no other
     {"do": "heal"}                                 nothing fails or kills any more
     {"do": "kill", "at": 3, "when": "before"}      SIGKILL to who asks for the third step from now on
     {"do": "steps"}                                what changed since it was asked for the last time
@@ -58,7 +59,8 @@ class Node:
 
 NODES = {}
 ROOT = Node(stat.S_IFDIR | MODE, OWNER, OWNER)
-rules, steps, kill = [], [], {}
+rules, steps = [], []
+fails, kill = {"at": 0, "last": 0}, {"at": 0}
 
 
 class Request:
@@ -84,14 +86,16 @@ class Request:
         if self.uid != OWNER:
             return change() if change else None
         for rule in rules:
-            if rule["op"] == op and fnmatch.fnmatch(name, rule["name"]) and rule.get("times", 1) > 0:
-                if "times" in rule:
-                    rule["times"] -= 1
+            if rule["op"] == op and fnmatch.fnmatch(name, rule["name"]):
                 raise OSError(rule["errno"], name)
         if not change:
             return None
         steps.append(f"{op} {re.sub('[0-9a-f]{16}$', '*', name)}")
-        kill["at"] = kill.get("at", 0) - 1
+        kill["at"] -= 1
+        fails["at"] -= 1
+        fails["last"] -= 1
+        if fails["at"] <= 0 <= fails["last"]:
+            raise OSError(fails["errno"], name)
         if kill["at"] == 0:
             os.kill(self.pid, signal.SIGKILL)
             if kill["when"] == "before":
@@ -266,7 +270,9 @@ def obey(command):
         rules.append(command)
     elif what == "heal":
         rules.clear()
-        kill.clear()
+        kill["at"], fails["last"] = 0, 0
+    elif what == "fail_at":
+        fails.update(command)
     elif what == "kill":
         kill.update(command)
     elif what == "crash":

@@ -1,6 +1,7 @@
 //! A file system whose steps fail, kill or are lost as a test says. Starts a process; speaks to it over its pipes.
 
 use std::io::Write;
+use std::ops::RangeInclusive;
 use std::process::{Child, ChildStdin, Stdio};
 use std::sync::Mutex;
 
@@ -51,10 +52,15 @@ impl Disk {
         disk
     }
 
-    /// From now on this step fails on the files that the glob matches: `open` `create` `read` `write` `truncate`
-    /// `fsync` `rename` `unlink`, or `opendir` `fsyncdir` of the directory itself, whose name is empty.
+    /// From now on this fails on the files that the glob matches: `open` `create` `read` `write` `truncate` `fsync`
+    /// `rename` `unlink`, or `opendir` `fsyncdir` of the directory itself, whose name is empty.
     pub fn fail(&self, op: &str, name: &str, errno: i32) {
         self.ask(json!({"do": "fail", "op": op, "name": name, "errno": errno}));
+    }
+
+    /// These of the steps that change something fail, from 1, counted from now.
+    pub fn fail_at(&self, steps: RangeInclusive<usize>, errno: i32) {
+        self.ask(json!({"do": "fail_at", "at": steps.start(), "last": steps.end(), "errno": errno}));
     }
 
     /// Nothing fails any more.

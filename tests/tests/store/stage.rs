@@ -37,31 +37,36 @@ impl Stage {
         self.login.run(&format!("iam-session token -s storage.read:/{}", self.asked.get()))
     }
 
-    /// The same when nothing is wrong any more: the pause after a failure is over.
-    pub(crate) fn recover(&self) {
+    /// The same when nothing is wrong any more and the pause after a failure is over.
+    pub(crate) fn rotate_again(&self) -> Output {
         self.disk.heal();
         self.root("rm -f /run/iam-session/20001/iam-session/*.failure");
-        let output = self.rotate();
-        assert_eq!(output.status, 0, "{output:?}");
-        assert!(self.scene.provider.accepts(&output.stdout));
+        self.rotate()
     }
 
     pub(crate) fn root(&self, command: &str) -> Output {
         self.scene.host.as_root().run(command).successful()
     }
 
-    /// The record, in hexadecimal; empty where there is none.
-    pub(crate) fn record(&self) -> String {
-        self.root(&format!("[ ! -e {STORE}/wlcg.cred ] || od -An -v -tx1 {STORE}/wlcg.cred | tr -d ' \\n'"))
-            .stdout
+    /// What changes the store in one rotation, in order.
+    pub(crate) fn steps_of_a_rotation(&self) -> Vec<String> {
+        self.disk.steps();
+        self.rotate().successful();
+        self.disk.steps()
     }
 
-    /// How often the record was written, as its header says (PROTOCOL.md, section 5).
-    pub(crate) fn generation(&self) -> u64 {
-        generation(&self.record())
+    /// The record's bytes in hexadecimal.
+    pub(crate) fn record(&self) -> String {
+        self.root(&format!("od -An -v -tx1 {STORE}/wlcg.cred | tr -d ' \\n'")).stdout
+    }
+
+    /// The names in the store.
+    pub(crate) fn names(&self) -> String {
+        self.root(&format!("ls -A {STORE}")).stdout
     }
 }
 
+/// How often a record was written, as its header says (PROTOCOL.md, section 5).
 pub(crate) fn generation(record: &str) -> u64 {
     u64::from_str_radix(&record[2 * 36..2 * 44], 16).unwrap()
 }
