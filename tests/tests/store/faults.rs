@@ -1,7 +1,8 @@
 //! A write that fails, at each step and in each way: the old record is whole, the user is told, and what recovers needs
 //! nobody (promise 15).
 
-use support::Output;
+use serde_json::json;
+use support::{Enrolling, Output};
 
 use crate::stage::{STORE, Stage, generation};
 
@@ -104,4 +105,41 @@ fn an_account_that_cannot_be_removed_is_whole_and_the_user_is_told() {
     }
     stage.login.run("iam-session forget wlcg").successful();
     assert_eq!(stage.names(), ".lock\n");
+}
+
+/// Enrols alice once more, with these steps failing; gives the exit status.
+fn enroll_again(stage: &Stage, steps: std::ops::RangeInclusive<usize>) -> Option<i32> {
+    stage.scene.provider.set(json!({"device_interval": 1}));
+    let mut enrolling = Enrolling::start(&stage.scene.host, "alice", "wlcg");
+    let code = enrolling.event("device_code");
+    stage.disk.steps();
+    stage.disk.fail_at(steps, EIO);
+    stage.scene.provider.approve(code["user_code"].as_str().unwrap(), "alice");
+    let status = enrolling.status();
+    stage.disk.heal();
+    status
+}
+
+#[test]
+fn an_enrolment_that_cannot_be_sealed_is_undone_and_the_one_before_is_whole() {
+    let stage = Stage::new();
+    assert_eq!(enroll_again(&stage, EVER..=EVER), Some(0));
+    let steps = stage.disk.steps();
+    let sealed = steps.iter().position(|step| step.starts_with("rename .wlcg.cred")).unwrap() + 1;
+    let deregistered = || stage.scene.provider.count("deregistration");
+    stage.scene.host.wait_until("the end of the former client", || deregistered() == 1);
+    for number in 1..=sealed {
+        let (before, clients) = (stage.record(), deregistered());
+        let status = enroll_again(&stage, number..=EVER);
+        assert!(status.is_some_and(|status| status != 0), "{}", steps[number - 1]);
+        assert_eq!(stage.record(), before, "{}", steps[number - 1]);
+        assert_eq!(deregistered(), clients + 1, "{}: the new client", steps[number - 1]);
+        stage.rotate_again().successful();
+    }
+    // From the rename on it is there, and so nothing at the issuer may be undone.
+    let before = stage.record();
+    assert_eq!(enroll_again(&stage, sealed + 1..=sealed + 1), Some(0), "{}", steps[sealed]);
+    assert_ne!(stage.record(), before);
+    stage.rotate_again().successful();
+    assert_eq!(stage.scene.provider.count("reuse"), 0);
 }
