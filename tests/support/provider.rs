@@ -122,6 +122,13 @@ impl Provider {
         self.command("counts", json!({}))[kind].as_u64().unwrap_or(0)
     }
 
+    /// What it has given to clients and nobody else may learn: refresh tokens, client secrets, registration access
+    /// tokens, device codes.
+    pub fn secrets(&self) -> Vec<String> {
+        let secrets = self.command("secrets", json!({}));
+        secrets.as_array().unwrap().iter().map(|secret| secret.as_str().unwrap().to_owned()).collect()
+    }
+
     /// Changes settings (tests/provider/settings.mjs), as in `json!({"rotate": true})`.
     pub fn set(&self, values: Value) {
         self.command("set", json!({"values": values}));
