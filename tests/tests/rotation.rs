@@ -30,8 +30,7 @@ fn rotate_in_background(logins: &[Login]) {
 
 /// All hosts rotate at once, and agents are killed in the middle of it. Their clients turn to the host's others.
 fn rotate_and_kill(hosts: &[&Host], provider: &Provider) {
-    let logins: Vec<Login> =
-        hosts.iter().flat_map(|host| (0..LOGINS).map(|_| host.login("alice"))).collect();
+    let logins: Vec<Login> = hosts.iter().flat_map(|host| (0..LOGINS).map(|_| host.login("alice"))).collect();
     let (all, begun) = (ROTATIONS * logins.len() as u64, provider.count("refresh"));
     rotate_in_background(&logins);
     for kill in 1..=hosts.len() + 1 {

@@ -50,7 +50,8 @@ fn deaths_that_cost_the_refresh_token(machine: Machine) -> Vec<String> {
 
 /// Not the issuer's bare refusal.
 fn is_told(what: &str, output: &Output) {
-    let reason = "a refresh before, which was cut off or whose answer was lost, may have used up the refresh token";
+    let reason =
+        "a refresh before, which was cut off or whose answer was lost, may have used up the refresh token";
     assert_eq!(output.status, 3, "{what}: {output:?}");
     assert!(output.stderr.contains(reason) && output.stderr.contains("enrol again"), "{what}: {output:?}");
     assert_eq!(output.stderr.lines().count(), 1, "{what}: {output:?}");
@@ -61,11 +62,7 @@ fn a_mint_that_is_killed_costs_the_refresh_token_only_until_the_answer_is_writte
     let cost = deaths_that_cost_the_refresh_token(Machine::Lives);
     assert_eq!(
         cost,
-        [
-            "Before 6 truncate .wlcg.cred.*",
-            "After 6 truncate .wlcg.cred.*",
-            "Before 7 write .wlcg.cred.*",
-        ]
+        ["Before 6 truncate .wlcg.cred.*", "After 6 truncate .wlcg.cred.*", "Before 7 write .wlcg.cred.*",]
     );
 }
 

@@ -99,7 +99,10 @@ fn an_account_that_cannot_be_removed_is_whole_and_the_user_is_told() {
         let before = stage.record();
         stage.disk.fail(op, name, EIO);
         let output = stage.login.run("iam-session forget wlcg");
-        assert!(output.status != 0 && format!("{output:?}").contains("Input/output error"), "{name} {output:?}");
+        assert!(
+            output.status != 0 && format!("{output:?}").contains("Input/output error"),
+            "{name} {output:?}"
+        );
         assert_eq!(stage.record(), before, "{name}");
         stage.disk.heal();
     }

@@ -27,7 +27,9 @@ const REQUESTS: [(&str, &[&str]); 7] = [
     ("status", &[r#"{"request":"status"}"#, r#"{"request":"status","account":"wlcg","secrets":true}"#]),
     (
         "enroll",
-        &[r#"{"request":"enroll","account":"other","issuer":"https://iam.example/","endpoints":{"token":"https://iam.example/token"},"client":{"client_id":"c","client_secret":"canary-5f0c2e-client","auth":"client_secret_basic","registration_client_uri":"https://iam.example/r","registration_access_token":"canary-5f0c2e-registration"},"refresh_token":"canary-5f0c2e-refresh","scope":"openid"}"#],
+        &[
+            r#"{"request":"enroll","account":"other","issuer":"https://iam.example/","endpoints":{"token":"https://iam.example/token"},"client":{"client_id":"c","client_secret":"canary-5f0c2e-client","auth":"client_secret_basic","registration_client_uri":"https://iam.example/r","registration_access_token":"canary-5f0c2e-registration"},"refresh_token":"canary-5f0c2e-refresh","scope":"openid"}"#,
+        ],
     ),
     ("unlock", &[r#"{"request":"unlock","passphrase":"canary-5f0c2e-passphrase"}"#]),
     ("stay", &[r#"{"request":"stay","pid":1}"#]),
@@ -126,12 +128,16 @@ fn no_request_file_or_process_gives_a_secret_away() {
     assert_absent(&secrets, "the log", scene.host.log_lines().join("\n").as_bytes());
 
     // Every file of hers, and what /proc shows of each process that is hers.
-    let files = "find ~ $(dirname $BEARER_TOKEN_FILE) /tmp /var/tmp -type f -user alice -print0 | xargs -0 cat --";
+    let files =
+        "find ~ $(dirname $BEARER_TOKEN_FILE) /tmp /var/tmp -type f -user alice -print0 | xargs -0 cat --";
     let processes = "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline";
     let read = format!("({files}; {processes}) 2>/dev/null | base64 -w0");
     let all = data_encoding::BASE64.decode(login.run(&read).stdout.trim().as_bytes()).unwrap();
     let token = login.read(&token_file(&login));
-    assert!(all.windows(token.len()).any(|window| window == token.as_bytes()), "the search finds what is there");
+    assert!(
+        all.windows(token.len()).any(|window| window == token.as_bytes()),
+        "the search finds what is there"
+    );
     assert_absent(&secrets, "a file or a process", &all);
 
     let ours = |process: &Process| {
@@ -148,6 +154,7 @@ fn no_request_file_or_process_gives_a_secret_away() {
 }
 
 fn node_key(scene: &Scene) -> Vec<u8> {
-    let hexadecimal = scene.host.as_root().run("cat /etc/iam-session/keys.d/*.key | od -An -v -tx1 | tr -d ' \\n'");
+    let hexadecimal =
+        scene.host.as_root().run("cat /etc/iam-session/keys.d/*.key | od -An -v -tx1 | tr -d ' \\n'");
     data_encoding::HEXLOWER.decode(hexadecimal.successful().stdout.as_bytes()).unwrap()
 }

@@ -49,7 +49,8 @@ impl Mint {
     fn put_in_place(&mut self, store: &Store, account: &str, file: Vec<u8>) {
         match store.write_record(account, &file) {
             Ok(()) => {
-                let text = format!("account {account}: the refresh token of a refresh that was cut off is kept now");
+                let text =
+                    format!("account {account}: the refresh token of a refresh that was cut off is kept now");
                 self.log.line(Level::Info, &text);
                 self.unsaved.remove(account);
             }
