@@ -35,7 +35,10 @@ fn rotate_and_kill(hosts: &[&Host], provider: &Provider) {
     rotate_in_background(&logins);
     for kill in 1..=hosts.len() + 1 {
         let enough = begun + all * kill as u64 / 6;
-        hosts[0].wait_until("a part of the rotations", || provider.count("refresh") >= enough);
+        hosts[0].wait_until("a part of the rotations", || {
+            assert_eq!(provider.count("reuse"), 0);
+            provider.count("refresh") >= enough
+        });
         let host = hosts[kill % hosts.len()];
         let agents = host.agents_of("alice");
         host.kill("KILL", &agents[kill % agents.len()]);
