@@ -20,6 +20,7 @@ mod actor;
 mod background;
 mod built;
 mod certificate;
+mod disk;
 mod enrollment;
 mod helper;
 mod host;
@@ -40,6 +41,7 @@ pub mod wait;
 
 pub use actor::Actor;
 pub use background::Background;
+pub use disk::{Death, Disk};
 pub use enrollment::Enrolling;
 pub use helper::Helper;
 pub use host::Host;

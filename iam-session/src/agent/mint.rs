@@ -11,6 +11,7 @@ mod issuer;
 mod look;
 mod policy;
 mod publish;
+mod recover;
 mod settle;
 mod token;
 mod unlock;

@@ -314,7 +314,7 @@ impl Requests {
 }
 
 /// serde's own message may quote what it could not read, so only the place is told.
-fn not_a_request(error: &serde_json::Error) -> Failure {
+pub(super) fn not_a_request(error: &serde_json::Error) -> Failure {
     let error = match error.classify() {
         Category::Data => {
             format!("this version of the agent has no such request (column {})", error.column())

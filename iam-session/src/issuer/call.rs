@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use ::url::Url;
 use form_urlencoded::{Serializer, byte_serialize};
-use reqwest::Url;
 use zeroize::Zeroizing;
 
 use super::body::BodyError;

@@ -21,6 +21,7 @@ mod passphrase;
 mod planted;
 mod readme;
 mod scene;
+mod secrets;
 mod shapes;
 mod standing;
 mod status;

@@ -82,9 +82,11 @@ impl Mint {
 
     /// The record that is to be replaced. One that does not open is not ours to overwrite: another host may be
     /// able to read it.
-    fn former(&self, store: &Store, name: &str, issuer: &str) -> Result<Option<Opened>, Failure> {
+    fn former(&mut self, store: &Store, name: &str, issuer: &str) -> Result<Option<Opened>, Failure> {
         match self.open(store, name) {
-            Ok(former) if same_issuer(&former.record.issuer, issuer) => Ok(Some(former)),
+            Ok(former) if same_issuer(&former.record.issuer, issuer) => {
+                Ok(Some(self.recover(store, name, former).0))
+            }
             Ok(former) => Err(usage(
                 format!("account '{name}' is already one of {}", former.record.issuer),
                 "choose another name with --account NAME",
@@ -118,10 +120,21 @@ impl Mint {
         );
         let mut opened = Opened::create(record, self.message.uid, key)?;
         let file = opened.seal(&store.record_path(name))?;
-        match room {
-            Some(room) => room.commit(&file).map_err(StoreError::from)?,
-            None => store.write_record(name, &file)?,
+        let written = match room {
+            Some(room) => room.commit(&file).map_err(StoreError::from),
+            None => store.write_record(name, &file),
+        };
+        if let Err(error) = written {
+            // Where it is in its place all the same, who asked must not undo at the issuer what is sealed here: a
+            // directory that cannot be synced is renamed in all the same, and so may be one on a file server whose
+            // answer was lost.
+            if store.read_record(name).ok().as_ref() != Some(&file) {
+                return Err(error.into());
+            }
+            self.log.line(Level::Warning, &format!("account {name}: {error}"));
         }
+        // What was begun for the record before is of no use to this one.
+        let _ = store.remove_unfinished(name);
         self.log.line(Level::Info, &line);
         Ok(())
     }

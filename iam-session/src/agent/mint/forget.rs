@@ -36,7 +36,11 @@ impl Mint {
 
     fn forget_under_lock(&mut self, store: &Store, name: &str) -> Result<Vec<ForgetStep>, Failure> {
         let steps = match self.open(store, name) {
-            Ok(opened) => self.end(store, name, &opened),
+            Ok(opened) => {
+                // Of two refresh tokens it is the newer one that the issuer knows.
+                let (opened, _) = self.recover(store, name, opened);
+                self.end(store, name, &opened)
+            }
             Err(error @ StoreError::NoAccount { .. }) => return Err(error.into()),
             // Nothing opens it here. Removing it is what the user asked for; the rest cannot be done.
             Err(error) => vec![

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::Mint;
+use super::recover::explain;
 use super::token::Errand;
 use crate::agent::cache::CachedToken;
 use crate::agent::failure::{Against, Outlook, Pause, Setback, Setbacks};
@@ -128,7 +129,10 @@ impl Mint {
             HelperError::Issuer(error) => consequence(error),
             _ => (Against::Record, Outlook::Passing, Pause::Doubling),
         };
-        let failure = Failure::from(error);
+        let failure = match outlook {
+            Outlook::Lasting => explain(error.into(), errand.past),
+            Outlook::Passing => error.into(),
+        };
         self.log.line(Level::Warning, &format!("account {}: {failure}", errand.entry.name));
         // A scope that somebody named and may not have says nothing about the next request.
         if against == Against::Record || errand.job.kind == Kind::Session {

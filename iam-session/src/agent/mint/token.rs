@@ -3,6 +3,7 @@
 use super::Mint;
 use super::account::entry;
 use super::policy::Policy;
+use super::recover::{Past, give_up};
 use crate::agent::book::Entry;
 use crate::agent::cache::{CachedToken, Wanted};
 use crate::agent::failure::{Against, Asker, Outlook, Pause};
@@ -23,13 +24,14 @@ pub(super) struct Errand<'a> {
     pub(super) job: &'a TokenJob,
     pub(super) entry: Entry,
     pub(super) wanted: Wanted,
+    pub(super) past: Past,
 }
 
 impl<'a> Errand<'a> {
     fn new(job: &'a TokenJob, opened: &Opened, policy: &Policy) -> Self {
         let entry = entry(&job.account, opened, policy);
         let wanted = job.kind.wanted(&entry);
-        Self { job, entry, wanted }
+        Self { job, entry, wanted, past: Past::Clear }
     }
 }
 
@@ -62,8 +64,9 @@ impl Mint {
         policy: &Policy,
         job: &TokenJob,
     ) -> Result<CachedToken, Failure> {
-        let mut opened = self.open(store, &job.account)?;
-        let errand = Errand::new(job, &opened, policy);
+        let opened = self.open(store, &job.account)?;
+        let (mut opened, past) = self.recover(store, &job.account, opened);
+        let errand = Errand { past, ..Errand::new(job, &opened, policy) };
         let outcome = match self.known(&errand) {
             Some(known) => known,
             None => self.refresh(store, policy, &errand, &mut opened),
@@ -120,14 +123,24 @@ impl Mint {
                     let new = (new, answer.refresh_token_expires_at);
                     self.keep_rotated(store, account, opened, new, room);
                 }
+                if errand.past == Past::Unclear {
+                    // It is clear now. What cannot be removed says something wrong later, and no more.
+                    let _ = store.remove_unfinished(account);
+                }
                 self.settle(store, errand, opened, answer, asked)
             }
             Ok(Answer::Unusable { refresh_token, refresh_token_expires_at, error }) => {
                 self.keep_rotated(store, account, opened, (refresh_token, refresh_token_expires_at), room);
                 Err(self.set_back(errand, error.into()))
             }
-            Ok(_) => Err(self.set_back(errand, HelperError::Garbage)),
-            Err(error) => Err(self.set_back(errand, error)),
+            Ok(_) => {
+                give_up(room, errand.past, &HelperError::Garbage);
+                Err(self.set_back(errand, HelperError::Garbage))
+            }
+            Err(error) => {
+                give_up(room, errand.past, &error);
+                Err(self.set_back(errand, error))
+            }
         }
     }
 
