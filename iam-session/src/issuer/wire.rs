@@ -119,6 +119,14 @@ pub enum Request {
         #[serde(default)]
         transport: Transport,
     },
+    /// The same, to see whether the issuer can be reached and what time it is there → [`Answer::Reached`].
+    Probe {
+        /// The issuer's URL.
+        issuer: String,
+        /// How to reach it.
+        #[serde(default)]
+        transport: Transport,
+    },
     /// Dynamic registration (RFC 7591) → [`Answer::Registered`].
     Register {
         /// The registration endpoint.
@@ -233,6 +241,12 @@ pub enum Answer {
         scopes_supported: ScopeSet,
         /// `token_endpoint_auth_methods_supported`, those that we know.
         auth_methods: Vec<ClientAuth>,
+    },
+    /// The issuer answered, and is the one that was asked.
+    Reached {
+        /// `Date` of its answer (RFC 9110 §6.6.1), in seconds since the epoch.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        date: Option<u64>,
     },
     /// The registered client.
     Registered {
