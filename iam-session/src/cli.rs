@@ -13,6 +13,7 @@ use clap::error::{Error as ParseError, ErrorKind};
 
 pub(crate) use outcome::{Exit, Outcome, Stop, print, print_error, warn};
 
+use crate::commands::doctor::DoctorArgs;
 use crate::commands::enroll::EnrollArgs;
 use crate::commands::forget::ForgetArgs;
 use crate::commands::start::StartArgs;
@@ -20,7 +21,7 @@ use crate::commands::status::StatusArgs;
 use crate::commands::stop::StopArgs;
 use crate::commands::token::TokenArgs;
 use crate::commands::unlock::UnlockArgs;
-use crate::commands::{enroll, forget, start, status, stop, token, unlock};
+use crate::commands::{doctor, enroll, forget, start, status, stop, token, unlock};
 use crate::protocol::{Failure, FailureKind};
 
 /// A fresh access token for every login session.
@@ -42,6 +43,8 @@ enum Cli {
     Stop(StopArgs),
     /// Give the passphrase of what is locked
     Unlock(UnlockArgs),
+    /// Find out why there is no token, or why a storage element refuses it
+    Doctor(DoctorArgs),
 }
 
 const AFTER_HELP: &str = "\
@@ -67,6 +70,7 @@ fn execute(arguments: Vec<OsString>) -> Outcome {
         Some("start") => start::run(&parse(arguments)?),
         Some("stop") => stop::run(&parse(arguments)?),
         Some("unlock") => unlock::run(&parse(arguments)?),
+        Some("doctor") => doctor::run(parse(arguments)?),
         Some(_) => whole_line(arguments),
     }
 }
@@ -89,6 +93,7 @@ fn whole_line(arguments: Vec<OsString>) -> Outcome {
         Ok(Cli::Start(args)) => start::run(&args),
         Ok(Cli::Stop(args)) => stop::run(&args),
         Ok(Cli::Unlock(args)) => unlock::run(&args),
+        Ok(Cli::Doctor(args)) => doctor::run(args),
         Err(error) => Err(help_or_mistake(&error, "iam-session")),
     }
 }
@@ -144,6 +149,7 @@ mod tests {
         StartArgs::command().debug_assert();
         StopArgs::command().debug_assert();
         UnlockArgs::command().debug_assert();
+        DoctorArgs::command().debug_assert();
     }
 
     #[test]
@@ -156,9 +162,11 @@ mod tests {
             (StartArgs::command(), include_str!("../../packaging/man/iam-session-start.1")),
             (StopArgs::command(), include_str!("../../packaging/man/iam-session-stop.1")),
             (UnlockArgs::command(), include_str!("../../packaging/man/iam-session-unlock.1")),
+            (DoctorArgs::command(), include_str!("../../packaging/man/iam-session-doctor.1")),
         ] {
             let page = page.replace("\\-", "-");
-            for name in command.get_arguments().filter_map(|argument| argument.get_long()) {
+            let shown = command.get_arguments().filter(|argument| !argument.is_hide_set());
+            for name in shown.filter_map(|argument| argument.get_long()) {
                 assert!(page.contains(&format!("--{name}")), "{}: --{name}", command.get_name());
             }
         }

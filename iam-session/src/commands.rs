@@ -1,5 +1,7 @@
 //! The commands, one file each.
 
+mod claims;
+pub(crate) mod doctor;
 pub(crate) mod enroll;
 pub(crate) mod forget;
 mod passphrase;

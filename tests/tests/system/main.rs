@@ -6,6 +6,7 @@ mod broken;
 mod clients;
 mod coordination;
 mod cycles;
+mod doctor;
 mod endings;
 mod environment;
 mod failures;
