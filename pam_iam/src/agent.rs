@@ -57,10 +57,10 @@ impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Token => "ready",
-            Self::NoToken => "ready, no token yet",
-            Self::NotEnrolled => "not enrolled",
+            Self::NoToken => "ready-no-token",
+            Self::NotEnrolled => "not-enrolled",
             Self::Locked => "locked",
-            Self::StoreUnavailable => "the store is unavailable",
+            Self::StoreUnavailable => "store-unavailable",
         })
     }
 }

@@ -101,13 +101,15 @@ impl Agent {
     }
 
     fn run(mut self) -> ExitCode {
+        self.own.log.event(Level::Info, "agent_started", &[("version", env!("CARGO_PKG_VERSION"))]);
         self.begin(Now::read());
         while self.turn().is_continue() {}
         let left = self.own.runtime.leave(self.own.presence);
         if let Err(error) = left {
-            self.own.log.line(Level::Error, &error.to_string());
+            self.own.log.error(&error.to_string());
             return ExitCode::FAILURE;
         }
+        self.own.log.event(Level::Info, "agent_ended", &[]);
         ExitCode::SUCCESS
     }
 
@@ -129,7 +131,7 @@ impl Agent {
         self.heed(before)?;
         let policy = || View::of(&self.own.runtime, before).book.linger;
         if let Some(text) = self.lifetime.look(policy, before.boot)? {
-            self.own.log.line(Level::Info, &text);
+            self.own.log.event(Level::Info, "lingering", &[("reason", text)]);
         }
         let Ok(events) = self.watch().wait(self.time_left(Now::read().boot)) else {
             return ControlFlow::Break(());
@@ -316,7 +318,7 @@ impl Agent {
         self.link.keep(keys);
         self.own.held.unlock(keys);
         if let Err(error) = self.own.presence.tell_keys(self.own.held.ids()) {
-            self.own.log.line(Level::Error, &format!("cannot tell other agents of an unlock: {error}"));
+            self.own.log.error(&format!("cannot tell other agents of an unlock: {error}"));
         }
     }
 
@@ -413,7 +415,7 @@ impl Agent {
         let runtime = &self.own.runtime;
         let wanted = View::of(runtime, now).book.find(None).map(|entry| entry.session_token());
         if let Err(error) = token_file::retract(runtime, wanted.as_ref(), now.boot) {
-            self.own.log.line(Level::Error, &error.to_string());
+            self.own.log.error(&error.to_string());
         }
     }
 }

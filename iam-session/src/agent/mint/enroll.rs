@@ -88,16 +88,13 @@ impl Mint {
     fn seal(&self, store: &Store, name: &str, enrollment: Enrollment) -> Result<(), Failure> {
         let key = self.message.keys.sealing().ok_or(StoreError::NoSealingKey)?;
         let record = Record::new(enrollment, clock::unix_time());
-        let line = format!(
-            "enrolled account={name} issuer={} subject={} scope=\"{}\"",
-            record.issuer,
-            record.subject.as_deref().unwrap_or("-"),
-            record.scope
-        );
+        let (issuer, subject) = (record.issuer.clone(), record.subject.clone().unwrap_or_default());
+        let scope = record.scope.to_string();
         let mut opened = Opened::create(record, self.message.uid, key)?;
         let file = opened.seal(&store.record_path(name))?;
         store.write_record(name, &file)?;
-        self.log.line(Level::Info, &line);
+        let fields = [("account", name), ("issuer", &issuer), ("subject", &subject), ("scope", &scope)];
+        self.log.event(Level::Info, "enrolled", &fields);
         Ok(())
     }
 

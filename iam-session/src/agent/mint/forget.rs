@@ -46,7 +46,7 @@ impl Mint {
         };
         if steps.iter().any(|step| step.step == ForgetAction::Remove && step.error.is_none()) {
             self.unsaved.remove(name);
-            self.log.line(Level::Info, &format!("forgot account={name}"));
+            self.log.event(Level::Info, "forgotten", &[("account", name)]);
         }
         Ok(steps)
     }

@@ -7,14 +7,13 @@ use crate::agent::failure::{Against, Outlook, Pause};
 use crate::agent::token_file;
 use crate::clock;
 use crate::directory::DirectoryError;
-use crate::log::Level;
 use crate::protocol::{Failure, FailureKind};
 
 impl Mint {
     /// A runtime directory that is full or gone ends no job; the administrator is told.
     pub(super) fn note(&self, result: Result<(), DirectoryError>) {
         if let Err(error) = result {
-            self.log.line(Level::Error, &error.to_string());
+            self.log.error(&error.to_string());
         }
     }
 
@@ -24,7 +23,7 @@ impl Mint {
             return Ok(());
         }
         book.write(&self.runtime.agents).map_err(|error| {
-            self.log.line(Level::Error, &error.to_string());
+            self.log.error(&error.to_string());
             no_place(&error)
         })
     }
@@ -44,7 +43,7 @@ impl Mint {
             return self.note(token_file::retract(&self.runtime, wanted.as_ref(), now));
         };
         if let Err(error) = token_file::publish(&self.runtime, &token, now) {
-            self.log.line(Level::Error, &error.to_string());
+            self.log.error(&error.to_string());
             let (failure, id) = (no_place(&error), &token.wanted.record_id);
             self.note_setback_of(id, Against::Session, failure, Outlook::Passing, Pause::Doubling);
         }

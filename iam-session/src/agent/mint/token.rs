@@ -11,7 +11,6 @@ use crate::agent::job::{Kind, TokenJob};
 use crate::clock::{self, Now};
 use crate::helper::HelperError;
 use crate::issuer::wire::{Answer, Request};
-use crate::log::Level;
 use crate::protocol::{Failure, FailureKind};
 use crate::store::{Opened, Record, Store, StoreError};
 
@@ -134,7 +133,7 @@ impl Mint {
     /// The issuer would give up the refresh token that is stored, and the new one could not be.
     fn no_room(&self, errand: &Errand<'_>, error: StoreError) -> Failure {
         let failure = Failure::from(error);
-        self.log.line(Level::Error, &format!("account {}: {failure}", errand.entry.name));
+        self.log_failure(&errand.entry.name, "store", &failure);
         self.note_setback(errand, Against::Record, failure.clone(), Outlook::Passing, Pause::Doubling);
         failure
     }
