@@ -5,6 +5,7 @@ pub(crate) mod doctor;
 pub(crate) mod enroll;
 pub(crate) mod forget;
 mod passphrase;
+pub(crate) mod role;
 mod shell;
 pub(crate) mod start;
 pub(crate) mod status;
