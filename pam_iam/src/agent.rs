@@ -71,7 +71,7 @@ const REAP_AT_LEAST: Duration = Duration::from_secs(1);
 
 impl Agent {
     /// Starts it on the other ends of the two pipes.
-    pub(crate) fn start(mut plan: Plan<'_>, lifeline: Pipe, status: Pipe) -> nix::Result<Self> {
+    pub(crate) fn start(plan: Plan<'_>, lifeline: Pipe, status: Pipe) -> nix::Result<Self> {
         let middle = plan.start(Ends { lifeline: lifeline.read.as_fd(), status: status.write.as_fd() })?;
         // The agent's ends, `lifeline.read` and `status.write`, are closed here: from now on its end is end of file.
         Ok(Self {

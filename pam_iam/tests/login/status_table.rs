@@ -232,6 +232,7 @@ fn a_name_service_that_hangs_costs_start_wait_and_its_child_keeps_nothing_of_the
         let children = others_with(&lifeline[0], running.pid());
         assert_eq!(children.len(), 1, "the child that hangs: {children:?}");
         assert_eq!(descriptors(children[0]), 3);
+        assert!(children_of(running.pid()).is_empty(), "the middle child has been reaped");
         let said = running.finish();
         assert_eq!((said.codes("open"), exports(&said)), (vec![PAM_SUCCESS], 3));
         assert!(said.milliseconds("open") < CEILING && said.milliseconds("close") < CEILING);
@@ -245,6 +246,18 @@ fn others_with(pipe: &str, pid: i32) -> Vec<i32> {
     let processes = fs::read_dir("/proc").unwrap();
     let pids = processes.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
     pids.filter(|other| *other != pid && links(*other).iter().any(|(_, link)| link == pipe)).collect()
+}
+
+/// Zombies too.
+fn children_of(pid: i32) -> Vec<i32> {
+    let processes = fs::read_dir("/proc").unwrap();
+    let pids = processes.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    // What follows the name in parentheses: the state, the parent.
+    let parent = |pid: i32| -> Option<i32> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
+    };
+    pids.filter(|child| parent(*child) == Some(pid)).collect()
 }
 
 /// Those that stay: files that the name service has opened and not closed yet come and go.
