@@ -180,6 +180,27 @@ mod tests {
     }
 
     #[test]
+    fn no_command_is_without_its_page() {
+        let pages = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/man");
+        for command in Cli::command().get_subcommands() {
+            let page = pages.join(format!("iam-session-{}.1", command.get_name()));
+            let text = std::fs::read_to_string(&page).unwrap_or_else(|error| panic!("{page:?}: {error}"));
+            let text = text.replace("\\-", "-");
+            let shown = command.get_arguments().filter(|argument| !argument.is_hide_set());
+            for argument in shown {
+                let long = argument.get_long().map(|name| format!("--{name}"));
+                let short = argument.get_short().map(|name| format!("-{name}"));
+                for option in long.into_iter().chain(short) {
+                    assert!(text.contains(&option), "{page:?}: {option}");
+                }
+            }
+            let named = format!("iam-session-{} (1)", command.get_name());
+            let main = std::fs::read_to_string(pages.join("iam-session.1")).unwrap().replace("\\-", "-");
+            assert!(main.contains(&named), "iam-session.1: {named}");
+        }
+    }
+
+    #[test]
     fn a_mistake_is_one_line() {
         assert_eq!(
             error::<TokenArgs>("iam-session token --jsn"),

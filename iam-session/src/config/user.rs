@@ -72,6 +72,15 @@ mod tests {
     }
 
     #[test]
+    fn every_key_is_in_the_manual() {
+        let page = include_str!("../../../packaging/man/iam-session.toml.5");
+        let (_, own) = page.split_once(".SH USER KEYS\n").unwrap();
+        for key in KEYS {
+            assert!(own.contains(&format!(".B {key}\n")), "{key}");
+        }
+    }
+
+    #[test]
     fn what_is_the_sites_is_not_the_users_to_set() {
         let accepted = "accepted: session_scope, default_account, linger, linger_max, roles";
         assert_eq!(
