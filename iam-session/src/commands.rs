@@ -1,6 +1,5 @@
 //! The commands, one file each.
 
-mod claims;
 pub(crate) mod doctor;
 pub(crate) mod enroll;
 pub(crate) mod forget;

@@ -44,6 +44,7 @@ pub(crate) fn run(args: &StatusArgs) -> Outcome {
     let status: Status = agent.ask(&Request::Status {})?;
     let now = unix_time();
     let mut warnings = Environment::read(&places).warnings(&status, agent.path(), now);
+    warnings.extend(advice::others_token(&status, now));
     warnings.extend(mistakes().iter().map(ConfigError::to_string));
     let next = advice::next(&status, now);
     if args.json {
@@ -110,6 +111,7 @@ pub(super) mod tests {
             default_account: accounts.first().map(|account| account.name.clone()),
             accounts,
             locked: Vec::new(),
+            others_token_until: None,
             sealing: Sealing::Node,
             ends: End::Login,
         }

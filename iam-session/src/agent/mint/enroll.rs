@@ -48,7 +48,7 @@ impl Mint {
         }
         self.seal(store, &name, enrollment)?;
         self.unsaved.remove(&name);
-        let job = TokenJob { account: name.clone(), kind: Kind::Session, freshness: Freshness::Valid(0) };
+        let job = TokenJob { account: name.clone(), kind: Kind::Session, freshness: Freshness::New };
         let trouble = self.token_under_lock(store, policy, &job).err();
         let record = self.open(store, &name)?.record;
         // The same again changes nothing, and what it names must live.

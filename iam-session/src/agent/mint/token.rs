@@ -8,6 +8,7 @@ use crate::agent::cache::{CachedToken, Wanted};
 use crate::agent::failure::{Against, Asker, Outlook, Pause};
 use crate::agent::freshness::Freshness;
 use crate::agent::job::{Kind, TokenJob};
+use crate::agent::token_file::Others;
 use crate::clock::{self, Now};
 use crate::helper::HelperError;
 use crate::issuer::wire::{Answer, Request};
@@ -70,7 +71,10 @@ impl Mint {
         let book = self.look_with(policy);
         // Its failure is told; the token is there all the same.
         let _ = self.publish_book(&book);
-        self.align_file(&book);
+        // A new one was asked for: by a user who wants it in the file, or by an enrolment.
+        let is_wanted = job.freshness == Freshness::New && job.kind == Kind::Session;
+        let is_filed = book.default_account.as_ref() == Some(&job.account);
+        self.align_file(&book, if is_wanted && is_filed { Others::Replace } else { Others::Leave });
         outcome
     }
 

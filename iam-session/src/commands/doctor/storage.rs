@@ -13,8 +13,8 @@ use zeroize::Zeroizing;
 
 use super::finding::Finding;
 use super::session::Session;
+use crate::claims::Claims;
 use crate::clock;
-use crate::commands::claims::Claims;
 use crate::scope::ScopeSet;
 
 const CHECK: &str = "storage";

@@ -11,7 +11,7 @@ use super::finding::Finding;
 use super::session::Session;
 use crate::client::Places;
 use crate::clock::unix_time;
-use crate::commands::status::advice::Environment;
+use crate::commands::status::advice::{self, Environment};
 use crate::paths::{ENV_TOKEN_FILE, SITE_CONFIG};
 
 const CHECK: &str = "environment";
@@ -36,6 +36,8 @@ fn variables(session: &Session) -> Vec<Finding> {
     match session.status.as_ref().zip(session.answered.as_deref()) {
         Some((status, answered)) => {
             findings.extend(environment.about_agent(answered).map(|text| Finding::note(CHECK, &text, "")));
+            let others = advice::others_token(status, now);
+            findings.extend(others.map(|text| Finding::note("token file", &text, "")));
             findings.extend(environment.about_token(now).map(wrong));
             findings.extend(environment.about_file(&status.token_file).map(wrong));
         }

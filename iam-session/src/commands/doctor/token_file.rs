@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 use super::finding::Finding;
 use super::session::Session;
 use super::surroundings::container;
+use crate::claims::Claims;
 use crate::clock::unix_time;
-use crate::commands::claims::Claims;
 use crate::config::same_issuer;
 use crate::text::duration;
 

@@ -4,8 +4,8 @@ use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use crate::claims::Claims;
 use crate::client::Places;
-use crate::commands::claims::Claims;
 use crate::paths::{ENV_SOCKET, ENV_TOKEN_FILE};
 use crate::protocol::{Account, Sealing, Status};
 use crate::secret::Secret;
@@ -39,6 +39,15 @@ pub(in crate::commands) fn next(status: &Status, now: u64) -> String {
     }
     let failure = account.last_error.as_ref().map(|error| &error.failure);
     failure.and_then(|failure| failure.info.clone()).unwrap_or_else(|| "nothing: all is well".to_owned())
+}
+
+/// What is in the file, where that is not ours.
+pub(in crate::commands) fn others_token(status: &Status, now: u64) -> Option<String> {
+    let left = status.others_token_until?.saturating_sub(now);
+    Some(format!(
+        "another program has put a token into the token file, and it stays for {}; run 'iam-session token --force' for ours",
+        duration(left)
+    ))
 }
 
 fn again(account: &Account) -> String {
