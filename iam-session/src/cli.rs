@@ -13,6 +13,7 @@ use clap::error::{Error as ParseError, ErrorKind};
 
 pub(crate) use outcome::{Exit, Outcome, Stop, print, print_error, warn};
 
+use crate::commands::doctor::DoctorArgs;
 use crate::commands::enroll::EnrollArgs;
 use crate::commands::forget::ForgetArgs;
 use crate::commands::providers::ProvidersArgs;
@@ -21,7 +22,7 @@ use crate::commands::status::StatusArgs;
 use crate::commands::stop::StopArgs;
 use crate::commands::token::TokenArgs;
 use crate::commands::unlock::UnlockArgs;
-use crate::commands::{enroll, forget, providers, start, status, stop, token, unlock};
+use crate::commands::{doctor, enroll, forget, providers, start, status, stop, token, unlock};
 use crate::protocol::{Failure, FailureKind};
 
 /// A fresh access token for every login session.
@@ -45,6 +46,8 @@ enum Cli {
     Stop(StopArgs),
     /// Give the passphrase of what is locked
     Unlock(UnlockArgs),
+    /// Find out why there is no token, or why a storage element refuses it
+    Doctor(DoctorArgs),
 }
 
 const AFTER_HELP: &str = "\
@@ -71,6 +74,7 @@ fn execute(arguments: Vec<OsString>) -> Outcome {
         Some("start") => start::run(&parse(arguments)?),
         Some("stop") => stop::run(&parse(arguments)?),
         Some("unlock") => unlock::run(&parse(arguments)?),
+        Some("doctor") => doctor::run(parse(arguments)?),
         Some(_) => whole_line(arguments),
     }
 }
@@ -94,6 +98,7 @@ fn whole_line(arguments: Vec<OsString>) -> Outcome {
         Ok(Cli::Start(args)) => start::run(&args),
         Ok(Cli::Stop(args)) => stop::run(&args),
         Ok(Cli::Unlock(args)) => unlock::run(&args),
+        Ok(Cli::Doctor(args)) => doctor::run(args),
         Err(error) => Err(help_or_mistake(&error, "iam-session")),
     }
 }
@@ -150,6 +155,7 @@ mod tests {
         StartArgs::command().debug_assert();
         StopArgs::command().debug_assert();
         UnlockArgs::command().debug_assert();
+        DoctorArgs::command().debug_assert();
     }
 
     #[test]
@@ -163,9 +169,11 @@ mod tests {
             (StartArgs::command(), include_str!("../../packaging/man/iam-session-start.1")),
             (StopArgs::command(), include_str!("../../packaging/man/iam-session-stop.1")),
             (UnlockArgs::command(), include_str!("../../packaging/man/iam-session-unlock.1")),
+            (DoctorArgs::command(), include_str!("../../packaging/man/iam-session-doctor.1")),
         ] {
             let page = page.replace("\\-", "-");
-            for name in command.get_arguments().filter_map(|argument| argument.get_long()) {
+            let shown = command.get_arguments().filter(|argument| !argument.is_hide_set());
+            for name in shown.filter_map(|argument| argument.get_long()) {
                 assert!(page.contains(&format!("--{name}")), "{}: --{name}", command.get_name());
             }
         }
@@ -175,6 +183,27 @@ mod tests {
                 page.contains(&format!("B {}", command.get_name()))
                     || page.contains(&format!("BR {} ", command.get_name()))
             );
+        }
+    }
+
+    #[test]
+    fn no_command_is_without_its_page() {
+        let pages = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/man");
+        for command in Cli::command().get_subcommands() {
+            let page = pages.join(format!("iam-session-{}.1", command.get_name()));
+            let text = std::fs::read_to_string(&page).unwrap_or_else(|error| panic!("{page:?}: {error}"));
+            let text = text.replace("\\-", "-");
+            let shown = command.get_arguments().filter(|argument| !argument.is_hide_set());
+            for argument in shown {
+                let long = argument.get_long().map(|name| format!("--{name}"));
+                let short = argument.get_short().map(|name| format!("-{name}"));
+                for option in long.into_iter().chain(short) {
+                    assert!(text.contains(&option), "{page:?}: {option}");
+                }
+            }
+            let named = format!("iam-session-{} (1)", command.get_name());
+            let main = std::fs::read_to_string(pages.join("iam-session.1")).unwrap().replace("\\-", "-");
+            assert!(main.contains(&named), "iam-session.1: {named}");
         }
     }
 

@@ -1,10 +1,12 @@
 //! The commands, one file each.
 
+pub(crate) mod doctor;
 pub(crate) mod enroll;
 pub(crate) mod forget;
 mod known;
 mod passphrase;
 pub(crate) mod providers;
+pub(crate) mod role;
 mod shell;
 pub(crate) mod start;
 pub(crate) mod status;

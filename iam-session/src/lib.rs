@@ -7,6 +7,7 @@
 pub mod account;
 pub mod agent;
 mod bytes;
+mod claims;
 pub mod cli;
 pub mod client;
 pub mod clock;

@@ -200,6 +200,9 @@ pub struct Status {
     /// Those that wait for a passphrase to be given to this agent.
     #[serde(default)]
     pub locked: Vec<String>,
+    /// Until when the token file holds what another program has put there, in seconds since the epoch, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub others_token_until: Option<u64>,
     /// What a new enrolment would be sealed with.
     #[serde(default)]
     pub sealing: Sealing,

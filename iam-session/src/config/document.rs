@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeString, DeTable, DeValue};
 
 use super::ConfigError;
 
@@ -96,6 +96,22 @@ impl Entry<'_> {
         items.iter().map(item).collect()
     }
 
+    /// The entries of a table, in the order of the file.
+    pub(super) fn entries(&self, accepted: &str) -> Result<Vec<Entry<'_>>, ConfigError> {
+        let DeValue::Table(table) = self.value.get_ref() else {
+            return Err(self.wrong_type(self.value.get_ref(), accepted));
+        };
+        let mut entries: Vec<_> = table.iter().collect();
+        entries.sort_by_key(|(key, _)| key.span().start);
+        let entry = |(key, value)| Entry { document: self.document, key: name(key), value };
+        Ok(entries.into_iter().map(entry).collect())
+    }
+
+    /// The key itself, which somebody has made up, is not what may stand here.
+    pub(super) fn wrong_name(&self, accepted: &str) -> ConfigError {
+        self.mistake(format!("'{}' is wrong", self.key), accepted)
+    }
+
     /// The string, if `parse` takes it.
     pub(super) fn parsed<T>(
         &self,
@@ -145,6 +161,10 @@ pub(super) fn text_of(path: &Path) -> Result<Option<String>, ConfigError> {
         Err(error) if is_absent(&error) => Ok(None),
         Err(error) => Err(unreadable(error)),
     }
+}
+
+fn name<'a>(key: &'a Spanned<DeString<'_>>) -> &'a str {
+    key.get_ref()
 }
 
 /// Opens a regular file, and nothing that could make us wait: the agent's mint reads the user's file too.

@@ -74,6 +74,8 @@ pub(super) struct Call<'r> {
 pub(super) struct Response {
     pub(super) status: u16,
     pub(super) retry_after: Option<u64>,
+    /// Seconds since the epoch, where it came.
+    pub(super) date: Option<u64>,
     pub(super) body: Zeroizing<Vec<u8>>,
 }
 

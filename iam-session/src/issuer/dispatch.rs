@@ -22,7 +22,9 @@ pub(super) fn perform(
 
 fn call_for(request: &Request) -> Result<(Call<'_>, &Transport), IssuerError> {
     Ok(match request {
-        Request::Discover { issuer, transport } => (discovery::call(issuer)?, transport),
+        Request::Discover { issuer, transport } | Request::Probe { issuer, transport } => {
+            (discovery::call(issuer)?, transport)
+        }
         Request::Register { endpoint, client_name, scope, auth, initial_access_token, transport } => {
             let token = initial_access_token.as_ref();
             (registration::call(endpoint, client_name, scope, *auth, token)?, transport)
@@ -55,7 +57,7 @@ fn call_for(request: &Request) -> Result<(Call<'_>, &Transport), IssuerError> {
 /// Reads an answer; pure.
 fn interpret(request: &Request, call: &Call<'_>, response: &Response) -> Result<Answer, IssuerError> {
     if (200..=299).contains(&response.status) {
-        let answer = read(request, &response.body).map_err(|error| call.malformed(response.status, &error));
+        let answer = read(request, response).map_err(|error| call.malformed(response.status, &error));
         return answer.or_else(|error| salvage(request, &response.body, error));
     }
     let error = refusal(call, response);
@@ -70,8 +72,13 @@ fn salvage(request: &Request, body: &[u8], error: IssuerError) -> Result<Answer,
     Ok(Answer::Unusable { refresh_token, refresh_token_expires_at, error })
 }
 
-fn read(request: &Request, body: &[u8]) -> Result<Answer, BodyError> {
+fn read(request: &Request, response: &Response) -> Result<Answer, BodyError> {
+    let body = &response.body;
     match request {
+        // Who answers in somebody's place, as the page of a hotel's network does, has not been reached.
+        Request::Probe { issuer, .. } => {
+            discovery::answer(issuer, body).map(|_| Answer::Reached { date: response.date })
+        }
         Request::Discover { issuer, .. } => discovery::answer(issuer, body),
         Request::Register { scope, auth, .. } => registration::answer(scope, *auth, body),
         Request::AuthorizeDevice { .. } => device::answer(body),
@@ -102,7 +109,12 @@ mod tests {
 
     fn interpreted(request: &Request, status: u16, body: &str) -> Result<Answer, IssuerError> {
         let (call, _) = call_for(request).unwrap();
-        let response = Response { status, retry_after: None, body: Zeroizing::new(body.as_bytes().to_vec()) };
+        let response = Response {
+            status,
+            retry_after: None,
+            date: None,
+            body: Zeroizing::new(body.as_bytes().to_vec()),
+        };
         interpret(request, &call, &response)
     }
 

@@ -107,7 +107,7 @@ pub fn refusal(data: &[u8]) {
     let status = 300 + u16::from_be_bytes(*status) % 300;
     let body = Zeroizing::new(quoting(body));
     with_call(|call| {
-        let error = refused(call, &Response { status, retry_after: None, body });
+        let error = refused(call, &Response { status, retry_after: None, date: None, body });
         presentable(&error);
         crosses_the_pipe(&Reply::Error(error));
     });

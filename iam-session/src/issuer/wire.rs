@@ -119,6 +119,14 @@ pub enum Request {
         #[serde(default)]
         transport: Transport,
     },
+    /// The same, to see whether the issuer can be reached and what time it is there → [`Answer::Reached`].
+    Probe {
+        /// The issuer's URL.
+        issuer: String,
+        /// How to reach it.
+        #[serde(default)]
+        transport: Transport,
+    },
     /// Dynamic registration (RFC 7591) → [`Answer::Registered`].
     Register {
         /// The registration endpoint.
@@ -263,6 +271,12 @@ pub enum Answer {
         /// `userinfo_endpoint`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         userinfo: Option<String>,
+    },
+    /// The issuer answered, and is the one that was asked.
+    Reached {
+        /// `Date` of its answer (RFC 9110 §6.6.1), in seconds since the epoch.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        date: Option<u64>,
     },
     /// The registered client.
     Registered {

@@ -30,7 +30,7 @@ fn somebody_elses_approval_is_refused_and_leaves_nothing() {
     assert_eq!(enrolling.status(), Some(5));
     assert!(!scene.host.exists(RECORD));
     assert_eq!((scene.provider.count("revocation"), scene.provider.count("deregistration")), (1, 1));
-    let line = scene.host.wait_for_log("enrolment refused");
+    let line = scene.host.wait_for_log("event=refused");
     assert!(
         line.contains("(user alice)") && line.contains("account=wlcg") && line.contains("'bob'"),
         "{line}"

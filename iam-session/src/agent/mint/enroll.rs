@@ -61,7 +61,7 @@ impl Mint {
         };
         sealed.map_err(|failure| if imported { rotation.explain(failure) } else { failure })?;
         self.unsaved.remove(&name);
-        let job = TokenJob { account: name.clone(), kind: Kind::Session, freshness: Freshness::Valid(0) };
+        let job = TokenJob { account: name.clone(), kind: Kind::Session, freshness: Freshness::New };
         let trouble = self.token_under_lock(store, policy, &job).err();
         let record = self.open(store, &name)?.record;
         // The same again changes nothing, and what it names must live.
@@ -112,12 +112,8 @@ impl Mint {
         let key = self.message.keys.sealing().ok_or(StoreError::NoSealingKey)?;
         let mut record = Record::new(enrollment, clock::unix_time());
         record.rotates = rotation == Rotation::Replaced;
-        let line = format!(
-            "enrolled account={name} issuer={} subject={} scope=\"{}\"",
-            record.issuer,
-            record.subject.as_deref().unwrap_or("-"),
-            record.scope
-        );
+        let (issuer, subject) = (record.issuer.clone(), record.subject.clone().unwrap_or_default());
+        let scope = record.scope.to_string();
         let mut opened = Opened::create(record, self.message.uid, key)?;
         let file = opened.seal(&store.record_path(name))?;
         let written = match room {
@@ -131,11 +127,12 @@ impl Mint {
             if store.read_record(name).ok().as_ref() != Some(&file) {
                 return Err(error.into());
             }
-            self.log.line(Level::Warning, &format!("account {name}: {error}"));
+            self.log.event(Level::Warning, "error", &[("account", name), ("error", &error.to_string())]);
         }
         // What was begun for the record before is of no use to this one.
         let _ = store.remove_unfinished(name);
-        self.log.line(Level::Info, &line);
+        let fields = [("account", name), ("issuer", &issuer), ("subject", &subject), ("scope", &scope)];
+        self.log.event(Level::Info, "enrolled", &fields);
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use super::Mint;
 use super::policy::Policy;
 use crate::account;
 use crate::agent::failure::Against;
+use crate::agent::token_file::Others;
 use crate::helper::HelperError;
 use crate::issuer::wire::{ErrorClass, Request};
 use crate::log::Level;
@@ -28,7 +29,7 @@ impl Mint {
         let steps = self.forget_under_lock(&store, name);
         let book = self.look_with(&policy);
         let published = self.publish_book(&book);
-        self.align_file(&book);
+        self.align_file(&book, Others::Leave);
         self.release(locks);
         let steps = steps?;
         published.map(|()| Forgotten { account: name.to_owned(), steps })
@@ -50,7 +51,7 @@ impl Mint {
         };
         if steps.iter().any(|step| step.step == ForgetAction::Remove && step.error.is_none()) {
             self.unsaved.remove(name);
-            self.log.line(Level::Info, &format!("forgot account={name}"));
+            self.log.event(Level::Info, "forgotten", &[("account", name)]);
         }
         Ok(steps)
     }

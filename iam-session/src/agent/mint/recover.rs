@@ -49,14 +49,15 @@ impl Mint {
     fn put_in_place(&mut self, store: &Store, account: &str, file: Vec<u8>) {
         match store.write_record(account, &file) {
             Ok(()) => {
-                let text =
-                    format!("account {account}: the refresh token of a refresh that was cut off is kept now");
-                self.log.line(Level::Info, &text);
+                self.log.event(
+                    Level::Info,
+                    "saved",
+                    &[("account", account), ("reason", "a refresh that was cut off")],
+                );
                 self.unsaved.remove(account);
             }
             Err(error) => {
-                let text = format!("account {account}: the new refresh token could not be kept yet: {error}");
-                self.log.line(Level::Error, &text);
+                self.log.event(Level::Error, "unsaved", &[("account", account), ("error", &text)]);
                 self.unsaved.add(account, file);
             }
         }

@@ -9,10 +9,10 @@ use crate::agent::cache::{CachedToken, Wanted};
 use crate::agent::failure::{Against, Asker, Outlook, Pause};
 use crate::agent::freshness::Freshness;
 use crate::agent::job::{Kind, TokenJob};
+use crate::agent::token_file::Others;
 use crate::clock::{self, Now};
 use crate::helper::HelperError;
 use crate::issuer::wire::{Answer, Request};
-use crate::log::Level;
 use crate::protocol::{Failure, FailureKind};
 use crate::store::{Opened, Record, Store, StoreError};
 
@@ -74,7 +74,10 @@ impl Mint {
         let book = self.look_with(policy);
         // Its failure is told; the token is there all the same.
         let _ = self.publish_book(&book);
-        self.align_file(&book);
+        // A new one was asked for: by a user who wants it in the file, or by an enrolment.
+        let is_wanted = job.freshness == Freshness::New && job.kind == Kind::Session;
+        let is_filed = book.default_account.as_ref() == Some(&job.account);
+        self.align_file(&book, if is_wanted && is_filed { Others::Replace } else { Others::Leave });
         outcome
     }
 
@@ -147,7 +150,7 @@ impl Mint {
     /// The issuer would give up the refresh token that is stored, and the new one could not be.
     fn no_room(&self, errand: &Errand<'_>, error: StoreError) -> Failure {
         let failure = Failure::from(error);
-        self.log.line(Level::Error, &format!("account {}: {failure}", errand.entry.name));
+        self.log_failure(&errand.entry.name, "store", &failure);
         self.note_setback(errand, Against::Record, failure.clone(), Outlook::Passing, Pause::Doubling);
         failure
     }

@@ -213,11 +213,10 @@ impl Mint {
     /// What is not kept here must not live on at the issuer either; but a refresh token that came from elsewhere and
     /// is still good there is not ours to end. The client is deregistered by who registered it.
     fn end_refused(&mut self, enrollment: &Enrollment, rotation: Rotation, failure: &Failure) {
-        let line = format!(
-            "enrolment refused account={} issuer={}: {failure}",
-            enrollment.account, enrollment.issuer
-        );
-        self.log.line(Level::Warning, &line);
+        let error = failure.to_string();
+        let fields =
+            [("account", enrollment.account.as_str()), ("issuer", &enrollment.issuer), ("error", &error)];
+        self.log.event(Level::Warning, "refused", &fields);
         let ours = !enrollment.imported || rotation == Rotation::Replaced;
         if let Some(endpoint) = enrollment.endpoints.revocation.clone().filter(|_| ours) {
             let _ = self.ask(&Request::Revoke {
