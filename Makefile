@@ -1,5 +1,8 @@
 # make check: what needs no privileges, quickest first.  make test: the checks' counterpart that runs things.
-.PHONY: demo check test build tools packages storage
+.PHONY: demo check test fuzz build tools packages storage
+
+# Of each target of `make fuzz`, in seconds.
+FUZZ_TIME ?= 60
 
 packages:
 	@tests/setup/packages.sh
@@ -10,6 +13,7 @@ storage:
 check: packages
 	tests/setup/guards.sh
 	cargo fmt --all --check
+	cargo fmt --check --manifest-path tests/fuzz/Cargo.toml
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps --quiet
 	tests/setup/deny.sh
@@ -27,4 +31,9 @@ demo: build tools storage
 
 # As root: the whole-system tests make namespaces.
 test: build tools storage
+	tests/setup/fuzz.sh
 	cargo test --workspace --all-features
+
+# Longer than the few seconds of `make test`, as in `make fuzz FUZZ_TIME=3600`.
+fuzz: packages
+	tests/setup/fuzz.sh $(FUZZ_TIME)

@@ -9,6 +9,8 @@ mod cache;
 mod events;
 mod failure;
 mod freshness;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod held;
 mod job;
 mod lifetime;

@@ -14,15 +14,17 @@ use clap::error::{Error as ParseError, ErrorKind};
 pub(crate) use outcome::{Exit, Outcome, Stop, print, print_error, warn};
 
 use crate::commands::decode::DecodeArgs;
+use crate::commands::doctor::DoctorArgs;
 use crate::commands::enroll::EnrollArgs;
 use crate::commands::forget::ForgetArgs;
+use crate::commands::providers::ProvidersArgs;
 use crate::commands::run::RunArgs;
 use crate::commands::start::StartArgs;
 use crate::commands::status::StatusArgs;
 use crate::commands::stop::StopArgs;
 use crate::commands::token::TokenArgs;
 use crate::commands::unlock::UnlockArgs;
-use crate::commands::{decode, enroll, forget, run, start, status, stop, token, unlock};
+use crate::commands::{decode, doctor, enroll, forget, providers, run, start, status, stop, token, unlock};
 use crate::protocol::{Failure, FailureKind};
 
 /// A fresh access token for every login session.
@@ -40,6 +42,8 @@ enum Cli {
     /// Enrol with an issuer, once, with a browser on any device
     #[command(visible_alias = "login")]
     Enroll(EnrollArgs),
+    /// List the providers that can be enrolled with by name
+    Providers(ProvidersArgs),
     /// Revoke, deregister and remove an account
     Forget(ForgetArgs),
     /// Start an agent where no login has: eval "$(iam-session start)"
@@ -48,6 +52,8 @@ enum Cli {
     Stop(StopArgs),
     /// Give the passphrase of what is locked
     Unlock(UnlockArgs),
+    /// Find out why there is no token, or why a storage element refuses it
+    Doctor(DoctorArgs),
 }
 
 const AFTER_HELP: &str = "\
@@ -71,10 +77,12 @@ fn execute(arguments: Vec<OsString>) -> Outcome {
         Some("decode") => decode::run(&parse(arguments)?),
         Some("status") => status::run(&parse(arguments)?),
         Some("enroll" | "login") => enroll::run(parse(arguments)?),
+        Some("providers") => providers::run(&parse(arguments)?),
         Some("forget") => forget::run(parse(arguments)?),
         Some("start") => start::run(&parse(arguments)?),
         Some("stop") => stop::run(&parse(arguments)?),
         Some("unlock") => unlock::run(&parse(arguments)?),
+        Some("doctor") => doctor::run(parse(arguments)?),
         Some(_) => whole_line(arguments),
     }
 }
@@ -95,10 +103,12 @@ fn whole_line(arguments: Vec<OsString>) -> Outcome {
         Ok(Cli::Decode(args)) => decode::run(&args),
         Ok(Cli::Status(args)) => status::run(&args),
         Ok(Cli::Enroll(args)) => enroll::run(args),
+        Ok(Cli::Providers(args)) => providers::run(&args),
         Ok(Cli::Forget(args)) => forget::run(args),
         Ok(Cli::Start(args)) => start::run(&args),
         Ok(Cli::Stop(args)) => stop::run(&args),
         Ok(Cli::Unlock(args)) => unlock::run(&args),
+        Ok(Cli::Doctor(args)) => doctor::run(args),
         Err(error) => Err(help_or_mistake(&error, "iam-session")),
     }
 }
@@ -152,10 +162,12 @@ mod tests {
         DecodeArgs::command().debug_assert();
         EnrollArgs::command().debug_assert();
         StatusArgs::command().debug_assert();
+        ProvidersArgs::command().debug_assert();
         ForgetArgs::command().debug_assert();
         StartArgs::command().debug_assert();
         StopArgs::command().debug_assert();
         UnlockArgs::command().debug_assert();
+        DoctorArgs::command().debug_assert();
     }
 
     #[test]
@@ -166,13 +178,16 @@ mod tests {
             (DecodeArgs::command(), include_str!("../../packaging/man/iam-session-decode.1")),
             (EnrollArgs::command(), include_str!("../../packaging/man/iam-session-enroll.1")),
             (StatusArgs::command(), include_str!("../../packaging/man/iam-session-status.1")),
+            (ProvidersArgs::command(), include_str!("../../packaging/man/iam-session-providers.1")),
             (ForgetArgs::command(), include_str!("../../packaging/man/iam-session-forget.1")),
             (StartArgs::command(), include_str!("../../packaging/man/iam-session-start.1")),
             (StopArgs::command(), include_str!("../../packaging/man/iam-session-stop.1")),
             (UnlockArgs::command(), include_str!("../../packaging/man/iam-session-unlock.1")),
+            (DoctorArgs::command(), include_str!("../../packaging/man/iam-session-doctor.1")),
         ] {
             let page = page.replace("\\-", "-");
-            for name in command.get_arguments().filter_map(|argument| argument.get_long()) {
+            let shown = command.get_arguments().filter(|argument| !argument.is_hide_set());
+            for name in shown.filter_map(|argument| argument.get_long()) {
                 assert!(page.contains(&format!("--{name}")), "{}: --{name}", command.get_name());
             }
         }
@@ -182,6 +197,27 @@ mod tests {
                 page.contains(&format!("B {}", command.get_name()))
                     || page.contains(&format!("BR {} ", command.get_name()))
             );
+        }
+    }
+
+    #[test]
+    fn no_command_is_without_its_page() {
+        let pages = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/man");
+        for command in Cli::command().get_subcommands() {
+            let page = pages.join(format!("iam-session-{}.1", command.get_name()));
+            let text = std::fs::read_to_string(&page).unwrap_or_else(|error| panic!("{page:?}: {error}"));
+            let text = text.replace("\\-", "-");
+            let shown = command.get_arguments().filter(|argument| !argument.is_hide_set());
+            for argument in shown {
+                let long = argument.get_long().map(|name| format!("--{name}"));
+                let short = argument.get_short().map(|name| format!("-{name}"));
+                for option in long.into_iter().chain(short) {
+                    assert!(text.contains(&option), "{page:?}: {option}");
+                }
+            }
+            let named = format!("iam-session-{} (1)", command.get_name());
+            let main = std::fs::read_to_string(pages.join("iam-session.1")).unwrap().replace("\\-", "-");
+            assert!(main.contains(&named), "iam-session.1: {named}");
         }
     }
 

@@ -1,9 +1,13 @@
 //! The commands, one file each.
 
 pub(crate) mod decode;
+pub(crate) mod doctor;
 pub(crate) mod enroll;
 pub(crate) mod forget;
+mod known;
 mod passphrase;
+pub(crate) mod providers;
+mod role;
 pub(crate) mod run;
 mod shell;
 pub(crate) mod start;
@@ -11,6 +15,7 @@ pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod token;
 pub(crate) mod unlock;
+mod wanted;
 
 use serde::Serialize;
 

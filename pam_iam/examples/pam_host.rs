@@ -216,6 +216,7 @@ fn prepare(name: &str, number: c_int) -> c_int {
             0
         }
         "processes" => nix::sys::resource::setrlimit(Resource::RLIMIT_NPROC, 0, 0).map_or(-1, |()| 0),
+        "memory" => limit_memory(number.try_into().unwrap()),
         "thread" => {
             std::thread::spawn(std::thread::park);
             0
@@ -290,4 +291,13 @@ fn main() {
 
 fn report(step: &str, code: impl Debug) {
     say(&format!("{step} {code:?}"));
+}
+
+/// So many bytes more than the process has now.
+fn limit_memory(more: u64) -> i32 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")).unwrap();
+    let size: u64 = size.trim().trim_end_matches(" kB").parse().unwrap();
+    let limit = size * 1024 + more;
+    nix::sys::resource::setrlimit(Resource::RLIMIT_AS, limit, limit).map_or(-1, |()| 0)
 }

@@ -57,10 +57,10 @@ impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Token => "ready",
-            Self::NoToken => "ready, no token yet",
-            Self::NotEnrolled => "not enrolled",
+            Self::NoToken => "ready-no-token",
+            Self::NotEnrolled => "not-enrolled",
             Self::Locked => "locked",
-            Self::StoreUnavailable => "the store is unavailable",
+            Self::StoreUnavailable => "store-unavailable",
         })
     }
 }
@@ -71,7 +71,7 @@ const REAP_AT_LEAST: Duration = Duration::from_secs(1);
 
 impl Agent {
     /// Starts it on the other ends of the two pipes.
-    pub(crate) fn start(mut plan: Plan<'_>, lifeline: Pipe, status: Pipe) -> nix::Result<Self> {
+    pub(crate) fn start(plan: Plan<'_>, lifeline: Pipe, status: Pipe) -> nix::Result<Self> {
         let middle = plan.start(Ends { lifeline: lifeline.read.as_fd(), status: status.write.as_fd() })?;
         // The agent's ends, `lifeline.read` and `status.write`, are closed here: from now on its end is end of file.
         Ok(Self {

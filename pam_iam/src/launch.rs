@@ -1,9 +1,10 @@
 //! THE privilege boundary: from root in the host to the agent under the user's uid. Forks; touches no file but
 //! /proc/self/fd, /dev/null and the agent, and the name service in the child.
 //!
-//! Everything that allocates is prepared before the fork. After it, in a host that may have threads, the child runs
-//! only what signal-safety(7) allows, but for the look-up of groups: the name service allocates and takes its
-//! own locks. glibc re-initialises those of malloc in fork(3); those of the name service could be held by another
+//! What allocates is prepared before the fork, and nothing large is: an allocation that fails would end the host. The
+//! child takes its room for groups from the kernel. After the fork, in a host that may have threads, it runs only what
+//! signal-safety(7) allows, and mmap(2), but for the look-up of groups: the name service allocates and takes its own
+//! locks. glibc re-initialises those of malloc in fork(3); those of the name service could be held by another
 //! thread of the host for good, or its server may not answer. Either way the child hangs, not the login: the child
 //! holds nothing of the host's by then, the parent stops waiting at its deadline, and the child's end of the status
 //! pipe is all that it can still write to.
@@ -32,10 +33,6 @@ use crate::ffi::Account;
 const AGENT: &CStr = c"/usr/libexec/iam-session/agent";
 const ENVIRONMENT: &CStr = c"PATH=/usr/bin:/bin";
 
-/// As many as the kernel lets a process have (NGROUPS_MAX since Linux 2.6.4).
-const MAX_GROUPS: usize = 65_536;
-/// A group's entry with all its members; zeroed pages, which cost nothing until they are written.
-const GROUP_BUFFER: usize = 1 << 20;
 /// The first descriptor that is none of the standard ones.
 const FIRST_FREE: i32 = 3;
 /// Between two looks at a middle child that has not ended yet.
@@ -47,9 +44,6 @@ pub(crate) struct Plan<'a> {
     account: &'a Account,
     /// Members of one of these are served; none: everybody.
     served_groups: &'a [CString],
-    groups: Vec<u32>,
-    read_back: Vec<u32>,
-    group_buffer: Vec<u8>,
 }
 
 /// A pipe of which neither end is a standard descriptor, and which no program that the host starts inherits.
@@ -88,17 +82,11 @@ fn above_standard(descriptor: OwnedFd) -> nix::Result<OwnedFd> {
 
 impl<'a> Plan<'a> {
     pub(crate) fn new(account: &'a Account, served_groups: &'a [CString]) -> Self {
-        Self {
-            account,
-            served_groups,
-            groups: vec![0; MAX_GROUPS],
-            read_back: vec![0; MAX_GROUPS],
-            group_buffer: if served_groups.is_empty() { Vec::new() } else { vec![0; GROUP_BUFFER] },
-        }
+        Self { account, served_groups }
     }
 
     /// Starts the agent: forks twice, so that it is nobody's child but init's.
-    pub(crate) fn start(&mut self, ends: Ends<'_>) -> nix::Result<Middle> {
+    pub(crate) fn start(&self, ends: Ends<'_>) -> nix::Result<Middle> {
         // No handler of the host's may run in the child, where it would act on the host's behalf.
         let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
         let forked = sys::fork();
@@ -112,7 +100,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn run_middle(&mut self, ends: Ends<'_>) -> ! {
+    fn run_middle(&self, ends: Ends<'_>) -> ! {
         // An unwinding child would go on as a second host.
         let _never_unwinds = sys::ExitOnDrop;
         if matches!(sys::fork(), Ok(sys::Forked::Child)) {

@@ -53,7 +53,7 @@ impl Session {
         let is_ours = lifeline.is_ours();
         if is_ours {
             drop(lifeline.end);
-            self.log.info(format_args!("session {} closed", self.id));
+            self.log.audit("session_closed", &[("session", &self.id)]);
         } else {
             // Not closed: in this process the number may stand for something else.
             let _ = lifeline.end.into_raw_fd();

@@ -10,6 +10,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::write;
 use pam::constants::PAM_TEXT_INFO;
 use pam::conv::Conv;
+use pam::items::{RHost, Service};
 use pam::module::PamHandle;
 
 use crate::agent::{Agent, Answer};
@@ -18,7 +19,7 @@ use crate::ffi;
 use crate::hint::Hint;
 use crate::launch::{Pipe, Plan};
 use crate::lifeline::Session;
-use crate::log::Log;
+use crate::log::{Field, Log};
 use crate::message::Message;
 use crate::node_key;
 use crate::options::{HintPolicy, Options};
@@ -126,20 +127,31 @@ fn send(lifeline: &Pipe, message: &[u8]) -> nix::Result<()> {
 }
 
 fn report(pamh: &PamHandle, answer: Answer, names: &Names, options: &Options, log: &Log, talk: Talk) {
+    const EVENT: &str = "session_opened";
+    // sshd's word, not the user's: the agent's lines, which are the user's, join by the session.
+    let service = text_of(pamh.get_item::<Service<'_>>().ok().flatten().map(|service| service.0));
+    let rhost = text_of(pamh.get_item::<RHost<'_>>().ok().flatten().map(|rhost| rhost.0));
+    let about: [Field<'_>; 3] = [("session", &names.id_text), ("service", &service), ("rhost", &rhost)];
     match answer {
         Answer::NotServed => {}
-        Answer::Late => log.warning(format_args!(
-            "session {} opened, but its agent has said nothing within {} ms",
-            names.id_text,
-            options.start_wait.as_millis()
-        )),
+        Answer::Late => {
+            let waited = options.start_wait.as_millis();
+            let [session, service, rhost] = about;
+            log.alarm(EVENT, &[session, service, rhost, ("waited_ms", &waited), ("state", &"late")]);
+        }
         Answer::Said { state, hint } => {
-            log.info(format_args!("session {} opened: {state}", names.id_text));
+            let [session, service, rhost] = about;
+            log.audit(EVENT, &[session, service, rhost, ("state", &state)]);
             if let Some(hint) = hint.filter(|_| talk == Talk::Allowed && options.hint != HintPolicy::Never) {
                 print(pamh, hint);
             }
         }
     }
+}
+
+/// What the host has set, for the log.
+fn text_of(item: Option<&CStr>) -> String {
+    item.map(|text| text.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// A host without a conversation, or whose conversation fails, shows nothing: no reason to fail a login.

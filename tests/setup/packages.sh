@@ -11,6 +11,7 @@ needed=(
     "/usr/bin/unshare util-linux util-linux"
     "/usr/bin/man man-db man-db"
     "/usr/bin/cc gcc gcc"
+    "/usr/bin/c++ g++ gcc-c++"
     "/usr/sbin/sshd openssh-server openssh-server"
     "/usr/bin/ssh openssh-client openssh-clients"
     "/usr/bin/tmux tmux tmux"

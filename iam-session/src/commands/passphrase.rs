@@ -1,6 +1,7 @@
 //! A passphrase from whoever has it: typed at the terminal, or a line of a descriptor. Never from an argument or the
 //! environment, which other processes can read. Touches the terminal and that descriptor.
 
+mod purpose;
 mod terminal;
 
 use std::fs::File;
@@ -8,6 +9,7 @@ use std::io::Read;
 
 use zeroize::Zeroizing;
 
+pub(crate) use purpose::Purpose;
 pub(crate) use terminal::Terminal;
 
 use crate::cli::print_error;
@@ -20,48 +22,6 @@ use crate::secret::Secret;
 const MAX: usize = 1024;
 /// As many as ssh and sudo give.
 const TRIES: u32 = 3;
-
-/// What is asked for, and how a failure to get it is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
-    /// What enrolments are sealed under.
-    Passphrase,
-    /// What the user logs in with at an issuer.
-    Password,
-}
-
-impl Asked {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Passphrase => "passphrase",
-            Self::Password => "password",
-        }
-    }
-
-    /// What gives it without a terminal.
-    fn option(self) -> &'static str {
-        match self {
-            Self::Passphrase => "--passphrase-fd",
-            Self::Password => "--password-fd",
-        }
-    }
-
-    /// What it means that there is none.
-    fn without(self) -> FailureKind {
-        match self {
-            Self::Passphrase => FailureKind::Locked,
-            Self::Password => FailureKind::Failed,
-        }
-    }
-
-    /// What else can be done.
-    fn way_out(self) -> String {
-        match self {
-            Self::Passphrase => "use --passphrase-fd, or run 'iam-session unlock' on a terminal".to_owned(),
-            Self::Password => "use --password-fd, or run this on a terminal".to_owned(),
-        }
-    }
-}
 
 /// Where a passphrase comes from.
 #[derive(Clone, Copy, Debug)]
@@ -155,15 +115,15 @@ fn check(passphrase: &Secret, least: usize) -> Result<(), Failure> {
 
 /// The passphrase on the first line of descriptor `number`.
 pub(crate) fn read_from(number: u32) -> Result<Secret, Failure> {
-    read_line_of(number, Asked::Passphrase)
+    read_line_of(number, Purpose::Passphrase.name(), "--passphrase-fd")
 }
 
 /// The first line of descriptor `number`, without its end. It is opened anew by its name in /proc: a pipe, a file or
 /// a here-document can be, a socket cannot.
-pub(crate) fn read_line_of(number: u32, asked: Asked) -> Result<Secret, Failure> {
+pub(crate) fn read_line_of(number: u32, what: &str, option: &str) -> Result<Secret, Failure> {
     let failed = |why: String| Failure {
-        error: format!("cannot read a {} from descriptor {number}: {why}", asked.name()),
-        info: Some(format!("in bash: {} {number} {number}<file", asked.option())),
+        error: format!("cannot read a {what} from descriptor {number}: {why}"),
+        info: Some(format!("in bash: {option} {number} {number}<file")),
         kind: FailureKind::Usage,
     };
     let mut file =

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use clap::Parser;
 
+use super::wanted::Wanted;
 use crate::cli::{Exit, Outcome, Stop};
 use crate::client::{Agent, Places};
 use crate::protocol::{Failure, FailureKind, Request, Token, TokenRequest};
@@ -24,19 +25,12 @@ const NOT_FOUND: u8 = 127;
 
 /// Run a command with an access token in BEARER_TOKEN.
 ///
-/// Without -s: the session token. Nobody renews it; a command that outlives it should read the token file.
+/// Without -s or --role: the session token. Nobody renews it; a command that outlives it should read the token file.
 #[derive(Debug, Parser)]
 #[command(name = "run", bin_name = "iam-session run")]
 pub(crate) struct RunArgs {
-    /// Scopes the token should carry; may be repeated, or name several
-    #[arg(short, long = "scope", value_name = "SCOPE")]
-    scopes: Vec<String>,
-    /// Who the token is for; may be repeated
-    #[arg(long = "aud", alias = "audience", value_name = "AUD")]
-    audiences: Vec<String>,
-    /// The account to use instead of the default one
-    #[arg(long, value_name = "NAME")]
-    account: Option<String>,
+    #[command(flatten)]
+    wanted: Wanted,
     /// Seconds that the token must still live
     #[arg(long, value_name = "SECONDS")]
     min_valid: Option<u32>,
@@ -46,14 +40,8 @@ pub(crate) struct RunArgs {
 }
 
 impl RunArgs {
-    fn request(&self) -> TokenRequest {
-        let audiences: Vec<&str> = self.audiences.iter().flat_map(|one| one.split_whitespace()).collect();
-        TokenRequest {
-            account: self.account.clone(),
-            scope: self.scopes.iter().collect(),
-            audience: audiences.join(" "),
-            min_valid_period: self.min_valid.map_or(0, i64::from),
-        }
+    fn request(&self) -> Result<TokenRequest, Failure> {
+        self.wanted.request(self.min_valid.map_or(0, i64::from))
     }
 }
 
@@ -73,7 +61,7 @@ pub(crate) fn run(args: Result<RunArgs, Stop>) -> Outcome {
 fn token(args: &RunArgs) -> Result<Secret, Stop> {
     // The connection ends here, and so before the command begins.
     let mut agent = Agent::find(&Places::of_environment())?;
-    let token: Token = agent.ask(&Request::AccessToken(args.request()))?;
+    let token: Token = agent.ask(&Request::AccessToken(args.request()?))?;
     Ok(token.access_token)
 }
 
@@ -112,15 +100,16 @@ mod tests {
         for line in ["run|-s|a|ls|-l|--aud|x", "run|-s|a|--|ls|-l|--aud|x"] {
             let args = parsed(line);
             assert_eq!(args.command, ["ls", "-l", "--aud", "x"], "{line}");
-            assert_eq!(args.request().scope, ScopeSet::parse("a"));
-            assert_eq!(args.request().audience, "");
+            assert_eq!(args.request().unwrap().scope, ScopeSet::parse("a"));
+            assert_eq!(args.request().unwrap().audience, "");
         }
         assert_eq!(parsed("run|--|-odd|--|x").command, ["-odd", "--", "x"]);
     }
 
     #[test]
     fn a_token_is_asked_for_as_by_token() {
-        let request = parsed("run|-s|b a|--aud|x y|--aud|z|--account|cms|--min-valid|60|true").request();
+        let request =
+            parsed("run|-s|b a|--aud|x y|--aud|z|--account|cms|--min-valid|60|true").request().unwrap();
         assert_eq!((request.scope, request.audience.as_str()), (ScopeSet::parse("a b"), "x y z"));
         assert_eq!((request.account.as_deref(), request.min_valid_period), (Some("cms"), 60));
     }

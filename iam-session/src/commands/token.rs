@@ -7,9 +7,10 @@ use zeroize::Zeroizing;
 
 use self::once::OnceArgs;
 use super::print_json;
+use super::wanted::Wanted;
 use crate::cli::{Exit, Outcome, Stop, print};
 use crate::client::{Agent, Places};
-use crate::protocol::{Request, Token, TokenRequest};
+use crate::protocol::{Failure, Request, Token, TokenRequest};
 use crate::secret::Secret;
 
 /// As oidc-agent has it: whatever is cached, a new one.
@@ -17,19 +18,12 @@ const A_NEW_ONE: i64 = -1;
 
 /// Print an access token, and nothing else, on standard output.
 ///
-/// Without -s: the session token, as it is in the token file.
+/// Without -s or --role: the session token, as it is in the token file.
 #[derive(Debug, Default, Parser)]
 #[command(name = "token", bin_name = "iam-session token")]
 pub(crate) struct TokenArgs {
-    /// Scopes the token should carry; may be repeated, or name several
-    #[arg(short, long = "scope", value_name = "SCOPE")]
-    scopes: Vec<String>,
-    /// Who the token is for; may be repeated
-    #[arg(long = "aud", alias = "audience", value_name = "AUD")]
-    audiences: Vec<String>,
-    /// The account to use instead of the default one
-    #[arg(long, value_name = "NAME")]
-    account: Option<String>,
+    #[command(flatten)]
+    wanted: Wanted,
     /// Seconds that the token must still live
     #[arg(long, value_name = "SECONDS")]
     min_valid: Option<u32>,
@@ -44,14 +38,8 @@ pub(crate) struct TokenArgs {
 }
 
 impl TokenArgs {
-    fn request(&self) -> TokenRequest {
-        let audiences: Vec<&str> = self.audiences.iter().flat_map(|one| one.split_whitespace()).collect();
-        TokenRequest {
-            account: self.account.clone(),
-            scope: self.scopes.iter().collect(),
-            audience: audiences.join(" "),
-            min_valid_period: if self.force { A_NEW_ONE } else { self.min_valid.map_or(0, i64::from) },
-        }
+    fn request(&self) -> Result<TokenRequest, Failure> {
+        self.wanted.request(if self.force { A_NEW_ONE } else { self.min_valid.map_or(0, i64::from) })
     }
 }
 
@@ -60,7 +48,7 @@ pub(crate) fn run(args: TokenArgs) -> Outcome {
         return once::run(&args);
     }
     let mut agent = Agent::find(&Places::of_environment())?;
-    let token: Token = agent.ask(&Request::AccessToken(args.request()))?;
+    let token: Token = agent.ask(&Request::AccessToken(args.request()?))?;
     if args.json {
         print_json(&token)?;
         return Ok(Exit::Done);
@@ -84,7 +72,7 @@ mod tests {
     use crate::scope::ScopeSet;
 
     fn request(line: &str) -> TokenRequest {
-        TokenArgs::try_parse_from(line.split('|')).unwrap().request()
+        TokenArgs::try_parse_from(line.split('|')).unwrap().request().unwrap()
     }
 
     #[test]

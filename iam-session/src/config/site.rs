@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::ConfigError;
 use super::document::{Document, Entry, files};
 use super::linger::{self, Linger};
+use super::roles::Roles;
 use super::value::{ACCOUNT, ISSUER, SCOPE, account, issuer_url, same_issuer, scopes};
 use crate::scope::ScopeSet;
 
@@ -15,7 +16,7 @@ const STORE_DIR: &str = "%h/.local/state/iam-session";
 /// `iam-session:<site>:<user>` must stay within the 256 characters that INDIGO IAM takes.
 const MAX_SITE: usize = 100;
 /// The keys, for who misspells one.
-pub(super) const KEYS: [&str; 8] = [
+pub(super) const KEYS: [&str; 9] = [
     "site",
     "session_scope",
     "store_dir",
@@ -24,6 +25,7 @@ pub(super) const KEYS: [&str; 8] = [
     "linger",
     "linger_max",
     "password_flow",
+    "roles",
 ];
 
 const NAME: &str = "1 to 100 of A-Z a-z 0-9 . _ -";
@@ -58,6 +60,8 @@ pub struct Site {
     pub linger: Linger,
     /// Whether `token --once` takes a password.
     pub password_flow: PasswordFlow,
+    /// Names for scopes and audiences.
+    pub roles: Roles,
 }
 
 impl Default for Site {
@@ -70,6 +74,7 @@ impl Default for Site {
             allowed_issuers: None,
             linger: Linger::default(),
             password_flow: PasswordFlow::default(),
+            roles: Roles::default(),
         }
     }
 }
@@ -108,6 +113,7 @@ impl Site {
                 "linger" => self.linger.what = entry.parsed(linger::KIND, linger::kind)?,
                 "linger_max" => self.linger.max = entry.parsed(linger::SPAN, linger::span)?,
                 "password_flow" => self.password_flow = entry.parsed(PASSWORD_FLOW, password_flow)?,
+                "roles" => self.roles.read(entry)?,
                 _ => return Err(entry.unknown(&KEYS)),
             }
             Ok(())
@@ -183,7 +189,8 @@ mod tests {
     fn every_key_is_read() {
         let site = parse(
             "# comment\nsite = \"cern.ch\"\nsession_scope = \"openid\"\nstore_dir = \"/var/lib/x/%U\"\n\
-             default_provider = \"wlcg\"\nallowed_issuers = [\"https://a.example/\"]\nlinger = \"no\"\nlinger_max = \"8h\"\npassword_flow = \"yes\"\n",
+             default_provider = \"wlcg\"\nallowed_issuers = [\"https://a.example/\"]\nlinger = \"no\"\nlinger_max = \"8h\"\n\
+             password_flow = \"yes\"\n[roles.write]\nscope = \"storage.modify:/x\"\n",
         )
         .unwrap();
         assert_eq!(site.site.as_deref(), Some("cern.ch"));
@@ -194,6 +201,7 @@ mod tests {
         );
         assert_eq!(site.default_provider.as_deref(), Some("wlcg"));
         assert_eq!((site.linger.what, site.linger.max.as_secs()), (linger::LingerFor::No, 8 * 3600));
+        assert_eq!(site.roles.names().collect::<Vec<_>>(), ["write"]);
         assert!(site.allows("https://a.example") && !site.allows("https://b.example/"));
         assert_eq!(site.password_flow, PasswordFlow::Yes);
     }
@@ -263,6 +271,8 @@ mod tests {
         let default = Site::default();
         assert_eq!((site.session_scope, site.store_dir), (default.session_scope, default.store_dir));
         assert_eq!((site.linger, site.password_flow), (default.linger, default.password_flow));
+        assert_eq!(site.linger, default.linger);
+        assert!(site.roles.names().next().is_some());
         assert!(site.site.is_some() && site.default_provider.is_some() && site.allowed_issuers.is_some());
     }
 

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use ::url::Url;
 use form_urlencoded::{Serializer, byte_serialize};
-use reqwest::Url;
 use zeroize::Zeroizing;
 
 use super::body::BodyError;
@@ -26,6 +26,7 @@ pub(super) enum Exchange {
     DevicePoll,
     Password,
     Refresh,
+    Userinfo,
     Revocation,
     Deregistration,
 }
@@ -39,6 +40,7 @@ impl fmt::Display for Exchange {
             Self::DevicePoll => "the poll for a token",
             Self::Password => "the login by password",
             Self::Refresh => "the refresh",
+            Self::Userinfo => "the question who it is",
             Self::Revocation => "the revocation",
             Self::Deregistration => "the deletion of the client",
         })
@@ -74,6 +76,8 @@ pub(super) struct Call<'r> {
 pub(super) struct Response {
     pub(super) status: u16,
     pub(super) retry_after: Option<u64>,
+    /// Seconds since the epoch, where it came.
+    pub(super) date: Option<u64>,
     pub(super) body: Zeroizing<Vec<u8>>,
 }
 

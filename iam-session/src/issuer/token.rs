@@ -51,6 +51,16 @@ pub(super) fn refresh<'r>(
     Ok(Call::form(Exchange::Refresh, endpoint, client, &fields)?.hiding(wanted.refresh_token))
 }
 
+/// The same without a scope: the answer tells all that was granted (RFC 6749 §6).
+pub(super) fn adopt<'r>(
+    endpoint: &str,
+    client: &'r Client,
+    refresh_token: &'r Secret,
+) -> Result<Call<'r>, IssuerError> {
+    let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose())];
+    Ok(Call::form(Exchange::Refresh, endpoint, client, &fields)?.hiding(refresh_token))
+}
+
 impl<'r> Audience<'r> {
     /// Adds it to the form of a request at the token endpoint.
     pub(super) fn add_to(

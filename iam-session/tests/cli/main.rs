@@ -2,11 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod agent;
+mod clients;
 mod decode;
 mod enroll;
 mod finding;
 mod forget;
 mod program;
+mod providers;
 mod run;
 mod status;
 mod token;

@@ -50,6 +50,26 @@ fn groups_are_checked_by_the_child() {
 }
 
 #[test]
+fn a_group_may_have_any_number_of_members() {
+    on_a_host(|host| {
+        let members: Vec<String> = (0..150_000).map(|number| format!("member{number}")).collect();
+        host.write("/etc/group", &format!("alice:x:1000:\nbig:x:3000:{},alice\n", members.join(",")));
+        host.line("groups=big");
+        assert!(is_served(host, "alice") && !is_served(host, "bob"));
+    });
+}
+
+#[test]
+fn a_host_that_may_have_no_more_memory_gets_an_error_and_goes_on() {
+    on_a_host(|host| {
+        host.agent("say ready");
+        let said = host.run("alice", &["memory=200000", "open", "end"]);
+        assert_eq!(said.codes("open"), [PAM_SESSION_ERR]);
+        assert_eq!(host.log(), ["(user alice) no session: the agent failed (groups)"]);
+    });
+}
+
+#[test]
 fn a_host_that_is_not_root_is_left_alone() {
     on_a_host(|host| {
         host.line("debug");

@@ -9,6 +9,7 @@ use super::policy::Policy;
 use super::token::not_allowed;
 use crate::agent::book::{Book, Entry};
 use crate::agent::cache::CachedToken;
+use crate::agent::token_file::Others;
 use crate::clock::Now;
 use crate::directory::DirectoryError;
 use crate::protocol::{Failure, FailureKind};
@@ -34,7 +35,7 @@ impl Mint {
     fn look_under_lock(&self) -> Result<(), Failure> {
         let book = self.look_now();
         let published = self.publish_book(&book);
-        self.align_file(&book);
+        self.align_file(&book, Others::Leave);
         published
     }
 
@@ -51,7 +52,9 @@ impl Mint {
             Ok(None) => self.without_store(policy),
             Err(error) => self.troubled(Failure::from(error)),
         };
-        Book { invites: policy.invites(), linger: policy.linger(), ..book }
+        // Who has enrolled needs no invitation, and name services are not asked for one.
+        let invites = book.entries.is_empty() && policy.invites();
+        Book { invites, linger: policy.linger(), ..book }
     }
 
     /// What was known before stays known: that the store cannot be read ends no token.

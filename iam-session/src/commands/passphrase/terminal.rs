@@ -11,7 +11,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
-use super::Asked;
+use super::Purpose;
 use crate::protocol::{Failure, FailureKind};
 use crate::secret::Secret;
 
@@ -24,23 +24,19 @@ const MAX_LINE: usize = 4096;
 /// The controlling terminal.
 pub(crate) struct Terminal {
     file: File,
-    asked: Asked,
+    purpose: Purpose,
 }
 
 impl Terminal {
     /// Opens it, to ask for a passphrase.
     pub(crate) fn open() -> Result<Self, Failure> {
-        Self::open_for(Asked::Passphrase)
+        Self::open_for(Purpose::Passphrase)
     }
 
     /// Opens it.
-    pub(crate) fn open_for(asked: Asked) -> Result<Self, Failure> {
-        let file = OpenOptions::new().read(true).write(true).open("/dev/tty").map_err(|_| Failure {
-            error: format!("there is no terminal to ask for the {} on", asked.name()),
-            info: Some(asked.way_out()),
-            kind: asked.without(),
-        })?;
-        Ok(Self { file, asked })
+    pub(crate) fn open_for(purpose: Purpose) -> Result<Self, Failure> {
+        let file = OpenOptions::new().read(true).write(true).open("/dev/tty");
+        Ok(Self { file: file.map_err(|_| purpose.no_terminal())?, purpose })
     }
 
     /// Whether there is one.
@@ -50,14 +46,15 @@ impl Terminal {
 
     /// Writes to it, wherever standard output goes.
     pub(crate) fn say(&mut self, text: &str) -> Result<(), Failure> {
-        self.file.write_all(text.as_bytes()).map_err(|error| self.broken(&error))
+        self.file.write_all(text.as_bytes()).map_err(|error| self.purpose.broken(&error))
     }
 
     /// Asks for a line that is not shown.
     pub(crate) fn ask(&mut self, prompt: &str) -> Result<Secret, Failure> {
-        let signals = Signals::hold().map_err(|errno| self.broken(&errno.into()))?;
-        let silent = Silent::begin(&self.file).map_err(|errno| self.broken(&errno.into()))?;
-        (&self.file).write_all(prompt.as_bytes()).map_err(|error| self.broken(&error))?;
+        let broken = |error: io::Error| self.purpose.broken(&error);
+        let signals = Signals::hold().map_err(|errno| broken(errno.into()))?;
+        let silent = Silent::begin(&self.file).map_err(|errno| broken(errno.into()))?;
+        (&self.file).write_all(prompt.as_bytes()).map_err(broken)?;
         let line = self.read_line(&signals);
         drop(silent);
         self.say("\n")?;
@@ -73,35 +70,36 @@ impl Terminal {
             ];
             match poll(&mut descriptors, PollTimeout::NONE) {
                 Ok(_) | Err(Errno::EINTR) => {}
-                Err(errno) => return Err(self.broken(&errno.into())),
+                Err(errno) => return Err(self.purpose.broken(&errno.into())),
             }
             if signals.have_come() {
-                return Err(self.cancelled());
+                return Err(self.purpose.cancelled());
             }
             // In canonical mode a terminal is readable when a line is, and read(2) gives that line.
             if descriptors.first().and_then(PollFd::revents).is_some_and(|events| !events.is_empty()) {
-                break (&self.file).read(&mut *buffer).map_err(|error| self.broken(&error))?;
+                break (&self.file).read(&mut *buffer).map_err(|error| self.purpose.broken(&error))?;
             }
         };
         let line = buffer.get(..read).unwrap_or_default();
         // Without a newline it is Ctrl-D that ended it.
-        let line = line.strip_suffix(b"\n").ok_or_else(|| self.cancelled())?;
-        let unusable = || super::usage(format!("the {} is too long, or no UTF-8", self.asked.name()));
-        super::text(line).ok_or_else(unusable)
-    }
-
-    fn cancelled(&self) -> Failure {
-        let again = (self.asked == Asked::Passphrase).then(|| "run 'iam-session unlock'".to_owned());
-        Failure { error: "cancelled".into(), info: again, kind: self.asked.without() }
-    }
-
-    fn broken(&self, error: &io::Error) -> Failure {
-        Failure {
-            error: format!("cannot ask on the terminal: {error}"),
-            info: Some(format!("use {}", self.asked.option())),
-            kind: FailureKind::Failed,
+        let line = line.strip_suffix(b"\n").ok_or_else(|| self.purpose.cancelled())?;
+        match self.purpose {
+            Purpose::Passphrase | Purpose::Password => super::text(line)
+                .ok_or_else(|| super::usage(format!("the {} is too long, or no UTF-8", self.purpose.name()))),
+            Purpose::Credential => credential(line),
         }
     }
+}
+
+/// A line of a terminal that is as long as one can be has lost its end.
+fn credential(line: &[u8]) -> Result<Secret, Failure> {
+    let whole = line.len() + 1 < MAX_LINE;
+    let text = std::str::from_utf8(line).ok().filter(|_| whole);
+    text.map(|text| Secret::new(text.trim().to_owned())).ok_or_else(|| Failure {
+        error: "that is too long for a line of a terminal, or no UTF-8".into(),
+        info: Some("give it in a file".into()),
+        kind: FailureKind::Usage,
+    })
 }
 
 /// The terminal without echo, until it is dropped.

@@ -1,14 +1,13 @@
 //! `iam-session token --once`: one token of an issuer, without an agent, and nothing stored.
 //!
-//! Touches the terminal, the site's configuration, the files and descriptors that options name and, through a helper,
-//! one issuer. What is no access token of what comes back is dropped unread.
+//! Touches the terminal, the configuration, the files and descriptors that options name and, through a helper, one
+//! issuer. What is no access token of what comes back is dropped unread.
 
-mod client;
 mod issuer;
 mod plan;
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -16,22 +15,30 @@ use serde::Serialize;
 use self::issuer::Issuer;
 use self::plan::{Login, Plan};
 use super::{TokenArgs, print_token};
-use crate::cli::{Exit, Outcome, warn};
+use crate::cli::{Exit, Outcome, print_error, warn};
 use crate::clock::unix_time;
-use crate::commands::enroll::report::Report;
+use crate::commands::enroll::client::ClientArgs;
+use crate::commands::enroll::person::Person;
+use crate::commands::enroll::provider;
+use crate::commands::enroll::report::{self, Report};
+use crate::commands::known::{Membership, known_providers};
 use crate::commands::print_json;
-use crate::config::{Providers, Site};
+use crate::config::Site;
 use crate::harden::harden;
-use crate::helper::Helper;
-use crate::issuer::wire::{ClientAuth, TokenAnswer};
+use crate::helper::{Helper, HelperError};
+use crate::issuer::wire::{MAX_LINE, TokenAnswer};
+use crate::line::encode;
 use crate::paths::{HELPER, SITE_CONFIG};
 use crate::protocol::{Failure, FailureKind};
 use crate::scope::ScopeSet;
 use crate::secret::{Secret, expose_to};
 
+/// A notice of 256 KiB, each byte of it escaped, has room.
+const MAX_EVENT: usize = 8 * MAX_LINE;
+
 /// What `--once` needs to know, and no agent does.
 #[derive(Debug, Default, Args)]
-#[command(next_help_heading = "With --once")]
+#[command(next_help_heading = "With --once", mut_arg("client_id", |arg| arg.requires("once")))]
 pub(super) struct OnceArgs {
     /// Ask the issuer for one token, without an agent and an enrolment; nothing is stored
     #[arg(long, conflicts_with_all = ["account", "min_valid", "force"])]
@@ -42,15 +49,8 @@ pub(super) struct OnceArgs {
     /// How you log in: with a browser on any device, or with a password, where the site lets you
     #[arg(long, value_enum, value_name = "FLOW", requires = "once", default_value_t)]
     flow: Flow,
-    /// The client that asks
-    #[arg(long, value_name = "ID", requires = "once", required_if_eq("once", "true"))]
-    client_id: Option<String>,
-    /// A file whose first line is the client's secret
-    #[arg(long, value_name = "FILE", requires = "once")]
-    client_secret_file: Option<PathBuf>,
-    /// How the client authenticates, where the issuer's own word is not to be followed
-    #[arg(long, value_enum, value_name = "METHOD", requires = "once")]
-    client_auth: Option<Method>,
+    #[command(flatten)]
+    client: ClientArgs,
     /// Who logs in with a password; otherwise the name you have on this host
     #[arg(long, value_name = "NAME", requires = "once")]
     username: Option<String>,
@@ -67,30 +67,6 @@ pub(super) enum Flow {
     Device,
     /// RFC 6749 §4.3.
     Password,
-}
-
-/// `token_endpoint_auth_method` (RFC 7591 §2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Method {
-    /// HTTP Basic
-    #[value(name = "client_secret_basic", alias = "basic")]
-    Basic,
-    /// In the form
-    #[value(name = "client_secret_post", alias = "post")]
-    Post,
-    /// A public client
-    #[value(name = "none")]
-    Public,
-}
-
-impl From<Method> for ClientAuth {
-    fn from(method: Method) -> Self {
-        match method {
-            Method::Basic => Self::Basic,
-            Method::Post => Self::Post,
-            Method::Public => Self::Public,
-        }
-    }
 }
 
 /// The object of `--json`: as an agent's token, without an account.
@@ -111,14 +87,15 @@ pub(super) fn run(args: &TokenArgs) -> Outcome {
         info: None,
         kind: FailureKind::Failed,
     })?;
-    let configuration = Path::new(SITE_CONFIG);
-    let site = Site::load(configuration)?;
-    let providers = Providers::load(configuration)?;
-    let plan = Plan::new(args, &providers, &site, env::var_os("X509_CERT_DIR"))?;
+    let report = if args.json { Report::Json } else { Report::Text };
+    let site = Site::load(Path::new(SITE_CONFIG))?;
+    let plan = plan(args, &site, report)?;
     let login = Login::new(&args.once, &site)?;
+    if let Some(notice) = &plan.provider.notice {
+        announce(&notice.read()?, report)?;
+    }
     let mut issuer = Issuer::discover(Helper::start(Path::new(HELPER))?, plan)?;
     let asked = issuer.wanted();
-    let report = if args.json { Report::Json } else { Report::Text };
     let token = issuer.token(login, &asked, report)?;
     let granted = granted(&token, &asked, issuer.name())?;
     if !args.json {
@@ -133,6 +110,32 @@ pub(super) fn run(args: &TokenArgs) -> Outcome {
         access_token: token.access_token,
     })?;
     Ok(Exit::Done)
+}
+
+/// What the site has its users read first. On standard error: standard output is the token's alone.
+fn announce(text: &str, report: Report) -> Result<(), Failure> {
+    match report {
+        Report::Text => print_error(&format!("{text}\n")),
+        Report::Json => tell(&report::notice(text))?,
+    }
+    Ok(())
+}
+
+/// A line as of `enroll --json` for a program, on standard error.
+fn tell(event: &impl Serialize) -> Result<(), HelperError> {
+    let line = encode(event, MAX_EVENT).map_err(HelperError::Broken)?;
+    print_error(String::from_utf8_lossy(&line).trim_end());
+    Ok(())
+}
+
+/// Who is asked for what. Whoever is at the terminal is asked for what is not said, as at an enrolment.
+fn plan(args: &TokenArgs, site: &Site, report: Report) -> Result<Plan, Failure> {
+    let mut person = Person::at_the_terminal(report);
+    let membership = Membership::default();
+    let is_member = |groups: &[String]| membership.of(groups);
+    let issuer = args.once.issuer.as_deref();
+    let provider = provider::choose(issuer, &known_providers()?, site, is_member, person.as_mut())?;
+    Plan::new(args, provider, site, env::var_os("X509_CERT_DIR"), person.as_ref())
 }
 
 /// The scopes of a token, if none that was asked for is missing.

@@ -4,18 +4,18 @@ use nix::errno::Errno;
 use nix::unistd::gethostname;
 
 use super::plan::{Login, Plan};
-use crate::cli::{Stop, print_error};
+use super::tell;
+use crate::cli::Stop;
 use crate::clock::boot_time;
 use crate::commands::enroll::flow::Code;
 use crate::commands::enroll::flow::device::Pace;
 use crate::commands::enroll::report::{self, Report};
 use crate::commands::enroll::signals::Signals;
-use crate::commands::passphrase::{Asked, Terminal};
+use crate::commands::passphrase::{Purpose, Terminal};
 use crate::helper::{Helper, HelperError};
 use crate::issuer::wire::{
-    Answer, AudienceMode, Client, Endpoints, ErrorClass, MAX_LINE, Request, TokenAnswer, Transport,
+    Answer, AudienceMode, Client, Endpoints, ErrorClass, Request, TokenAnswer, Transport,
 };
-use crate::line::encode;
 use crate::protocol::{Failure, FailureKind};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
@@ -29,6 +29,8 @@ pub(super) struct Issuer {
     name: String,
     endpoints: Endpoints,
     client: Client,
+    /// What to look at where the issuer does not take it.
+    client_hint: &'static str,
     audience: String,
     audience_mode: AudienceMode,
     transport: Transport,
@@ -45,10 +47,13 @@ impl Issuer {
             issuer: plan.provider.issuer.clone(),
             transport: plan.provider.transport.clone(),
         };
-        match helper.ask(&request, Some(signals.descriptor())).map_err(refused)? {
-            Answer::Discovered { issuer, endpoints, scopes_supported, auth_methods } => Ok(Self {
+        let hint = plan.client_hint;
+        let answer = helper.ask(&request, Some(signals.descriptor()));
+        match answer.map_err(|error| refused(error, hint))? {
+            Answer::Discovered { issuer, endpoints, scopes_supported, auth_methods, .. } => Ok(Self {
                 wanted: plan.wanted(&scopes_supported),
-                client: plan.client.at(&auth_methods),
+                client: plan.client.client(&auth_methods),
+                client_hint: plan.client_hint,
                 helper,
                 signals,
                 name: issuer,
@@ -113,10 +118,7 @@ impl Issuer {
     fn show(&self, code: &Code, report: Report) -> Result<(), Stop> {
         match report {
             Report::Text => report::show(&self.instructions(code), code),
-            Report::Json => {
-                let event = encode(&report::event(code), MAX_LINE).map_err(HelperError::Broken)?;
-                print_error(String::from_utf8_lossy(&event).trim_end());
-            }
+            Report::Json => tell(&report::event(code))?,
         }
         Ok(())
     }
@@ -152,17 +154,17 @@ impl Issuer {
             };
             match self.helper.ask(&request, Some(self.signals.descriptor())) {
                 Err(HelperError::Issuer(error)) if is_about_the_client(error.class) => {
-                    return Err(refused(error.into()));
+                    return Err(refused(error.into(), self.client_hint));
                 }
                 Err(HelperError::Issuer(error)) => pace.answered(error)?,
-                answer => return token(answer.map_err(refused)?),
+                answer => return token(answer.map_err(|error| refused(error, self.client_hint))?),
             }
         }
     }
 
     fn ask_password(&self, username: &str) -> Result<Secret, Stop> {
         let prompt = format!("Password of '{}' at {}: ", printable(username), printable(&self.name));
-        let password = Terminal::open_for(Asked::Password)?.ask(&prompt)?;
+        let password = Terminal::open_for(Purpose::Password)?.ask(&prompt)?;
         if password.is_empty() {
             let hint = Some("try again");
             return Err(failure("the password is empty".to_owned(), hint, FailureKind::Usage));
@@ -185,7 +187,8 @@ impl Issuer {
     }
 
     fn ask(&mut self, request: &Request) -> Result<Answer, Stop> {
-        self.helper.ask(request, Some(self.signals.descriptor())).map_err(refused)
+        let answer = self.helper.ask(request, Some(self.signals.descriptor()));
+        answer.map_err(|error| refused(error, self.client_hint))
     }
 }
 
@@ -201,12 +204,11 @@ fn is_about_the_client(class: ErrorClass) -> bool {
 }
 
 /// What a helper's error means where nobody has enrolled.
-fn refused(error: HelperError) -> Stop {
+fn refused(error: HelperError, client_hint: &str) -> Stop {
     match error {
         HelperError::Interrupted => cancelled(),
         HelperError::Issuer(error) if is_about_the_client(error.class) => {
-            let hint = "look at --client-id, --client-secret-file and --client-auth";
-            failure(error.to_string(), Some(hint), FailureKind::Refused)
+            failure(error.to_string(), Some(client_hint), FailureKind::Refused)
         }
         error => error.into(),
     }

@@ -3,13 +3,13 @@
 use std::env;
 use std::ffi::OsString;
 
-use super::client::Given;
 use super::{Flow, OnceArgs};
+use crate::commands::enroll::client::Given;
+use crate::commands::enroll::person::Person;
 use crate::commands::enroll::plan::usable;
-use crate::commands::enroll::provider;
-use crate::commands::passphrase::{Asked, read_line_of};
+use crate::commands::passphrase::read_line_of;
 use crate::commands::token::TokenArgs;
-use crate::config::{PasswordFlow, Provider, Providers, Site};
+use crate::config::{PasswordFlow, Provider, Site};
 use crate::protocol::{Failure, FailureKind};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
@@ -19,11 +19,17 @@ const LEAST: &str = "openid";
 /// Stands for a refresh token (OpenID Connect Core §11).
 const OFFLINE: &str = "offline_access";
 
+/// Where a client comes from, for who wonders why it is not taken.
+const NAMED: &str = "look at --client-id, --client-secret-file and --client-auth";
+const SITES: &str = "it is the client_id of the provider's file; name another one with --client-id";
+
 /// One token.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) provider: Provider,
     pub(super) client: Given,
+    /// What to look at where the issuer does not take that client.
+    pub(super) client_hint: &'static str,
     pub(super) audience: String,
     named: ScopeSet,
     /// What the site lets into a token file.
@@ -42,23 +48,28 @@ pub(super) enum Login {
 impl Plan {
     pub(super) fn new(
         args: &TokenArgs,
-        providers: &Providers,
+        mut provider: Provider,
         site: &Site,
         cert_dir: Option<OsString>,
+        person: Option<&Person>,
     ) -> Result<Self, Failure> {
-        let mut provider = provider::choose(args.once.issuer.as_deref(), providers, site)?;
         if provider.transport.ca_dir.is_none() {
             provider.transport.ca_dir = cert_dir.and_then(usable);
         }
-        let request = args.request();
+        let request = args.request()?;
         if request.scope.iter().any(|scope| scope == OFFLINE) {
             return Err(usage(
                 "'offline_access' is for a refresh token, and --once keeps none",
                 "leave it out, or enrol: iam-session enroll",
             ));
         }
+        let client = Given::of(&args.once.client, &provider, person)?.ok_or_else(|| {
+            let info = format!("the site has none for {}: name one with --client-id", provider.issuer);
+            usage("which client?", &info)
+        })?;
         Ok(Self {
-            client: Given::new(&args.once)?,
+            client,
+            client_hint: if args.once.client.name_one() { NAMED } else { SITES },
             audience: request.audience,
             named: request.scope,
             usual: provider.session_scope.clone().unwrap_or_else(|| site.session_scope.clone()),
@@ -95,8 +106,10 @@ impl Login {
                 let username = args.username.clone().or_else(login_name).filter(|name| !name.is_empty());
                 let username =
                     username.ok_or_else(|| usage("who logs in?", "name the user with --username"))?;
-                let password =
-                    args.password_fd.map(|number| read_line_of(number, Asked::Password)).transpose()?;
+                let password = args
+                    .password_fd
+                    .map(|number| read_line_of(number, "password", "--password-fd"))
+                    .transpose()?;
                 if password.as_ref().is_some_and(Secret::is_empty) {
                     return Err(usage(
                         "the password is empty",
@@ -126,7 +139,7 @@ mod tests {
     use super::*;
 
     fn args(line: &str) -> TokenArgs {
-        let line = format!("token --once --client-id c {line}");
+        let line = format!("token --once {line}");
         TokenArgs::try_parse_from(line.split_whitespace()).unwrap()
     }
 
@@ -134,9 +147,12 @@ mod tests {
         format!("{}; {}", failure.error, failure.info.unwrap_or_default())
     }
 
-    fn plan(line: &str, site: &Site) -> Result<Plan, String> {
-        let providers = Providers::of(vec![Provider::unlisted("https://cms.example/", "cms")]);
-        Plan::new(&args(line), &providers, site, None).map_err(told)
+    fn plan_at(provider: Provider, line: &str) -> Result<Plan, String> {
+        Plan::new(&args(line), provider, &Site::default(), None, None).map_err(told)
+    }
+
+    fn plan(line: &str) -> Result<Plan, String> {
+        plan_at(Provider::unlisted("https://cms.example/", "cms"), &format!("--client-id c {line}"))
     }
 
     fn login(line: &str, site: &Site) -> Result<Login, String> {
@@ -149,14 +165,14 @@ mod tests {
 
     #[test]
     fn what_is_named_is_asked_for_and_no_more() {
-        let plan = plan("-s storage.read:/a -s compute.read --aud x", &Site::default()).unwrap();
+        let plan = plan("-s storage.read:/a -s compute.read --aud x").unwrap();
         assert_eq!(plan.wanted(&ScopeSet::parse("openid")), ScopeSet::parse("compute.read storage.read:/a"));
         assert_eq!(plan.audience, "x");
     }
 
     #[test]
     fn otherwise_it_is_what_a_token_file_may_hold_and_the_issuer_offers() {
-        let plan = plan("--issuer cms", &Site::default()).unwrap();
+        let plan = plan("").unwrap();
         let offered = ScopeSet::parse("openid profile storage.read:/ storage.modify:/");
         assert_eq!(plan.wanted(&offered), ScopeSet::parse("openid storage.read:/"));
         assert_eq!(plan.wanted(&ScopeSet::default()), ScopeSet::parse("openid"));
@@ -164,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_refresh_token_is_not_asked_for() {
-        assert!(plan("-s offline_access", &Site::default()).unwrap_err().contains("--once keeps none"));
+        assert!(plan("-s offline_access").unwrap_err().contains("--once keeps none"));
     }
 
     #[test]
@@ -184,9 +200,19 @@ mod tests {
     }
 
     #[test]
-    fn the_sites_choice_of_issuers_holds() {
-        let site = Site { allowed_issuers: Some(vec!["https://egi.example".into()]), ..Site::default() };
-        assert!(plan("--issuer cms", &site).unwrap_err().contains("https://cms.example/"));
+    fn the_sites_client_asks_unless_another_one_is_named() {
+        let site = |id: Option<&str>| Provider {
+            client_id: id.map(str::to_owned),
+            ..Provider::unlisted("https://cms.example/", "cms")
+        };
+        let asks = |plan: Result<Plan, String>| plan.map(|plan| plan.client.client(&[]).client_id);
+        assert_eq!(asks(plan_at(site(Some("sites")), "")), Ok("sites".into()));
+        assert_eq!(asks(plan_at(site(Some("sites")), "--client-id mine")), Ok("mine".into()));
+        assert_eq!(
+            asks(plan_at(site(None), "")),
+            Err("which client?; the site has none for https://cms.example/: name one with --client-id".into())
+        );
+        assert!(asks(plan_at(site(None), "--client-id c --client-auth post")).is_err(), "without a secret");
     }
 
     #[test]
@@ -194,7 +220,8 @@ mod tests {
         for line in [
             "token --client-id c",
             "token --password-fd 3",
-            "token --once",
+            "token --issuer wlcg",
+            "token --once --client-secret-file f",
             "token --once --client-id c --account x",
             "token --once --client-id c --force",
             "token --once --client-id c --min-valid 5",
