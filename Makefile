@@ -1,5 +1,5 @@
 # make check: what needs no privileges, quickest first.  make test: the checks' counterpart that runs things.
-.PHONY: demo check test build tools packages storage
+.PHONY: demo check test build package rpm deb tools packages storage
 
 packages:
 	@tests/setup/packages.sh
@@ -18,13 +18,25 @@ check: packages
 build: packages
 	tests/setup/build.sh
 
+# The files of a binary and a source RPM, into target/package. DIST=el9 or el8 for another name than el7's: the programs
+# are the same. RPM_SIGN_KEY=… signs.
+rpm: build
+	@packaging/rpm/build.sh
+
+deb: build
+	@packaging/deb/build.sh
+
+# All of them, and a second release to upgrade to: what the whole-system tests install.
+package: build
+	@tests/setup/package.sh
+
 tools: packages
 	@tests/setup/tools.sh
 
 # As root: a private sshd with the module, an OpenID provider, an enrolment, a login, a logout.
-demo: build tools storage
+demo: package tools storage
 	@cargo run --quiet -p iam-session-tests --bin demo
 
 # As root: the whole-system tests make namespaces.
-test: build tools storage
+test: package tools storage
 	cargo test --workspace --all-features

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Packs what tests/setup/build.sh has built into target/package: a binary and a source RPM, and the SELinux module's.
+# Packs what tests/setup/build.sh has built: a binary and a source RPM, and the SELinux module's, into target/package or
+# the directory PACKAGES.
 #     packaging/rpm/build.sh          DIST=el7 (el8, el9 …: the programs are the same), RELEASE=1
 #     packaging/rpm/build.sh binary   without the source RPM
 # RPM_SIGN_KEY: a key of gpg's to sign with; rpm 4.11 of EL 7 verifies RSA. The same sources give the same bytes.
@@ -9,7 +10,7 @@ cd "$(dirname "$0")/../.."
 dist=${DIST:-el7} release=${RELEASE:-1}
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
 target=$(realpath "${CARGO_TARGET_DIR:-target}")
-package=$target/package top=$target/rpm-$dist-$release
+packages=$(realpath -m "${PACKAGES:-$target/package}") top=$target/rpm-$dist-$release
 name=iam-session-$version
 
 if [ ! -e "$target/programs/pam_iam.so" ]; then
@@ -21,8 +22,8 @@ SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || 
 export SOURCE_DATE_EPOCH
 
 rm -rf "$top"
-mkdir -p "$package" "$top/SOURCES"
-pack() { tar -c --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" "$@" | gzip -9n; }
+mkdir -p "$packages" "$top/SOURCES"
+pack() { tar -c --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" "$@" | gzip -6n; }
 
 # The sources as they lie here, not as they were committed: what was built is what is packed.
 git ls-files -z --cached --others --exclude-standard |
@@ -49,6 +50,6 @@ fi
 if [ -n "${RPM_SIGN_KEY-}" ]; then
     rpms | xargs rpm --define "_gpg_name $RPM_SIGN_KEY" --addsign >/dev/null
 fi
-rpms | xargs install -m 0644 -t "$package"
-rpms | sed "s,.*/,$package/,"
+rpms | xargs install -m 0644 -t "$packages"
+rpms | sed "s,.*/,$packages/,"
 rm -rf "$top"

@@ -8,12 +8,12 @@ first_node_key() (
     for key in "$keys"/*.key; do
         if [ -e "$key" ] || [ -h "$key" ]; then return 0; fi
     done
-    umask 077
+    umask 0377
     new=$keys/.new.$$
     time=$(date -u -Iseconds | cut -c 1-19 | tr -d :-)
     if head -c 32 /dev/urandom >"$new" && [ "$(wc -c <"$new")" -eq 32 ] &&
         id=$({ printf iam-session/v1/key-id && cat "$new"; } | sha256sum | cut -c 1-16) && [ "${#id}" -eq 16 ] &&
-        chmod 0400 "$new" && mv "$new" "$keys/$time-$id.key"; then
+        mv "$new" "$keys/$time-$id.key"; then
         return 0
     fi
     rm -f "$new"

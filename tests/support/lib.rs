@@ -27,6 +27,7 @@ mod log;
 mod login;
 mod node_key;
 mod output;
+pub mod package;
 mod pam;
 mod plan;
 mod process;

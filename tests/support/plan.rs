@@ -1,13 +1,10 @@
 //! What a host is to be like, and its making. Writes files in a sandbox.
 
-use std::fs;
-
 use crate::account::{self, Account};
-use crate::built::built;
 use crate::host::Host;
-use crate::pam::{self, Stack};
+use crate::pam::Stack;
 use crate::sandbox::Sandbox;
-use crate::{helper, host, sshd};
+use crate::{package, sshd};
 
 /// The name of a host that has no other.
 const HOSTNAME: &str = "login1";
@@ -101,24 +98,13 @@ impl Plan {
         for (user, password) in &self.passwords {
             Account::named(&sandbox, user).set_password(&sandbox, password);
         }
-        install(&sandbox);
+        package::install(&sandbox);
         if self.stack.module.is_some() {
-            pam::install_module(&sandbox);
+            package::install_module(&sandbox);
         }
         self.stack.write(&sandbox);
         sandbox.write("/etc/iam-session/config.toml", &self.site, 0o644);
         sshd::configure(&sandbox, &self.sshd, &self.sshd_match);
         Host::bring_up(sandbox, self.stack, "127.0.0.1".to_owned())
-    }
-}
-
-/// The programs where the package puts them: those that handle secrets cannot be read by users, and so not traced.
-fn install(sandbox: &Sandbox) {
-    for (name, path, mode) in [
-        ("agent", host::AGENT, 0o711),
-        ("helper", helper::PATH, 0o711),
-        ("iam-session", "/usr/bin/iam-session", 0o755),
-    ] {
-        sandbox.write(path, fs::read(built(&format!("programs/{name}"))).unwrap(), mode);
     }
 }

@@ -12,6 +12,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::geteuid;
 
 use crate::built::{built, provider_sources, required};
+use crate::package::mount_options;
 
 /// Its text, because a sibling does not see the directory where it is.
 const SCRIPT: &str = include_str!("sandbox.sh");
@@ -38,7 +39,10 @@ impl Sandbox {
         required("/usr/sbin/ip", "iproute2");
         let mut holder = Command::new("unshare");
         holder.args(["--net", "--ipc"]);
-        Self::hold(holder, &["machine", hostname, &text(built("tools")), &text(provider_sources())])
+        Self::hold(
+            holder,
+            &["machine", hostname, &mount_options(), &text(built("tools")), &text(provider_sources())],
+        )
     }
 
     /// Another machine that has the first one's file systems and network, and its own of what a machine does not
@@ -46,7 +50,7 @@ impl Sandbox {
     pub fn beside(first: &Self, hostname: &str) -> Self {
         let mut holder = Command::new("nsenter");
         holder.args(["--mount", "--net", "--ipc", "--target", &first.pid.to_string(), "--", "unshare"]);
-        Self::hold(holder, &["sibling", hostname])
+        Self::hold(holder, &["sibling", hostname, &mount_options()])
     }
 
     /// `holder` becomes a process that keeps the namespaces, and dies with process 1 of them.
