@@ -48,7 +48,8 @@ if [ "${1-}" != binary ]; then
 fi
 
 if [ -n "${RPM_SIGN_KEY-}" ]; then
-    rpms | xargs rpm --define "_gpg_name $RPM_SIGN_KEY" --addsign >/dev/null
+    # Debian's rpm names gpg without its directory, and does not find it.
+    rpms | xargs rpm --define "_gpg_name $RPM_SIGN_KEY" --define "__gpg $(command -v gpg)" --addsign >/dev/null
 fi
 rpms | xargs install -m 0644 -t "$packages"
 rpms | sed "s,.*/,$packages/,"
