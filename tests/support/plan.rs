@@ -13,10 +13,19 @@ const HOSTNAME: &str = "login1";
 #[derive(Clone, Debug)]
 pub struct Plan {
     stack: Stack,
+    installed: Installed,
     site: String,
     sshd: String,
     sshd_match: String,
     passwords: Vec<(String, String)>,
+}
+
+/// What is there of the package.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Installed {
+    /// Its files, and the site's configuration as planned.
+    Package,
+    Nothing,
 }
 
 impl Default for Plan {
@@ -24,6 +33,7 @@ impl Default for Plan {
         let stack = Stack { module: Some(String::new()), ..Stack::default() };
         Self {
             stack,
+            installed: Installed::Package,
             site: String::new(),
             sshd: String::new(),
             sshd_match: String::new(),
@@ -42,6 +52,12 @@ impl Plan {
     /// The stack without pam_iam.so.
     pub fn without_agent(mut self) -> Self {
         self.stack.module = None;
+        self
+    }
+
+    /// Nothing of the package, although the PAM line is there.
+    pub fn uninstalled(mut self) -> Self {
+        self.installed = Installed::Nothing;
         self
     }
 
@@ -98,13 +114,19 @@ impl Plan {
         for (user, password) in &self.passwords {
             Account::named(&sandbox, user).set_password(&sandbox, password);
         }
-        package::install(&sandbox);
-        if self.stack.module.is_some() {
-            package::install_module(&sandbox);
+        if self.installed == Installed::Package {
+            self.install(&sandbox);
         }
         self.stack.write(&sandbox);
-        sandbox.write("/etc/iam-session/config.toml", &self.site, 0o644);
         sshd::configure(&sandbox, &self.sshd, &self.sshd_match);
         Host::bring_up(sandbox, self.stack, "127.0.0.1".to_owned())
+    }
+
+    fn install(&self, sandbox: &Sandbox) {
+        package::install(sandbox);
+        if self.stack.module.is_some() {
+            package::install_module(sandbox);
+        }
+        sandbox.write("/etc/iam-session/config.toml", &self.site, 0o644);
     }
 }
