@@ -1,5 +1,5 @@
 # make check: what needs no privileges, quickest first.  make test: the checks' counterpart that runs things.
-.PHONY: demo check test build package rpm deb tools packages storage
+.PHONY: demo check test old-kernel build package rpm deb tools packages storage
 
 packages:
 	@tests/setup/packages.sh
@@ -18,7 +18,7 @@ check: packages
 build: packages
 	tests/setup/build.sh
 
-# The files of a binary and a source RPM, into target/package. DIST=el9 or el8 for another name than el7's: the programs
+# A binary and a source RPM in target/package. DIST=el9 or el8 for another name than el7's: the programs
 # are the same. RPM_SIGN_KEY=… signs.
 rpm: build
 	@packaging/rpm/build.sh
@@ -40,3 +40,10 @@ demo: package tools storage
 # As root: the whole-system tests make namespaces.
 test: package tools storage
 	cargo test --workspace --all-features
+	KERNEL=3.10 cargo test -p iam-session-tests --test system -- $(OLD_KERNEL)
+
+# Families of tests that `make test` also runs on the system calls of CentOS 7's kernel; `make old-kernel` runs all.
+OLD_KERNEL = login:: file:: tokens:: linger:: endings:: passphrase:: forget:: boundaries::
+
+old-kernel: package tools storage
+	KERNEL=3.10 cargo test -p iam-session-tests --test system --test farm --test storage

@@ -48,6 +48,6 @@ pub use output::Output;
 pub use plan::Plan;
 pub use process::Process;
 pub use provider::{ISSUER, Provider, Stuck};
-pub use sandbox::Sandbox;
+pub use sandbox::{Kernel, Sandbox};
 pub use sshd::Way;
 pub use storage::Storage;

@@ -3,7 +3,7 @@
 use crate::account::{self, Account};
 use crate::host::Host;
 use crate::pam::Stack;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Kernel, Sandbox};
 use crate::{package, sshd};
 
 /// The name of a host that has no other.
@@ -14,6 +14,7 @@ const HOSTNAME: &str = "login1";
 pub struct Plan {
     stack: Stack,
     installed: Installed,
+    kernel: Kernel,
     site: String,
     sshd: String,
     sshd_match: String,
@@ -34,6 +35,7 @@ impl Default for Plan {
         Self {
             stack,
             installed: Installed::Package,
+            kernel: Kernel::from_environment(),
             site: String::new(),
             sshd: String::new(),
             sshd_match: String::new(),
@@ -52,6 +54,12 @@ impl Plan {
     /// The stack without pam_iam.so.
     pub fn without_agent(mut self) -> Self {
         self.stack.module = None;
+        self
+    }
+
+    /// Another kernel than `KERNEL` says.
+    pub fn kernel(mut self, kernel: Kernel) -> Self {
+        self.kernel = kernel;
         self
     }
 
@@ -109,7 +117,7 @@ impl Plan {
 
     /// Starts the host.
     pub fn start(self) -> Host {
-        let sandbox = Sandbox::start(HOSTNAME);
+        let sandbox = Sandbox::start(HOSTNAME, self.kernel);
         account::prepare(&sandbox);
         for (user, password) in &self.passwords {
             Account::named(&sandbox, user).set_password(&sandbox, password);

@@ -16,6 +16,7 @@ mod linger;
 mod login;
 mod measure;
 mod neighbours;
+mod old_kernel;
 mod passphrase;
 mod planted;
 mod readme;
