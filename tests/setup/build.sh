@@ -38,8 +38,7 @@ compile() {
     env "$variable=$4$flags" cargo "$how" --quiet --locked --release --target-dir "$where" --target "$triple" "${@:5}"
 }
 
-static=()
-for name in $(awk '$4 == "static" { print $1 }' packaging/programs); do static+=(--bin "$name"); done
+mapfile -t static < <(awk '$4 == "static" { print "--bin=" $1 }' packaging/programs)
 compile static build "$host" "-C target-feature=+crt-static" -p iam-session "${static[@]}"
 dynamic="-L native=$libraries -C link-arg=-Wl,-z,relro,-z,now"
 compile dynamic "$build" "$oldest" "$dynamic" -p iam-session --features helper --bin helper
@@ -47,7 +46,7 @@ compile dynamic "$build" "$oldest" "$dynamic" -p pam_iam
 
 rm -rf "$programs"
 mkdir -p "$programs"
-for name in $(awk '!/^#/ { print $1 }' packaging/programs); do
+awk '!/^#/ { print $1 }' packaging/programs | while read -r name; do
     case $name in
     pam_iam.so) built=dynamic/$host/release/libpam_iam.so ;;
     helper) built=dynamic/$host/release/helper ;;

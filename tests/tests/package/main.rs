@@ -7,6 +7,7 @@ mod contents;
 mod deb;
 mod elf;
 mod machine;
+mod readme;
 mod root;
 mod rpm;
 mod sessions;
