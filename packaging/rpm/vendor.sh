@@ -5,8 +5,15 @@ set -euo pipefail
 vendor=$1
 cd "$(dirname "$0")/../.."
 
+cargo vendor --quiet --locked "$vendor"
 mkdir -p "${vendor%/*}/.cargo"
-cargo vendor --quiet --locked "$vendor" | sed 's,^directory = .*,directory = "vendor",' >"${vendor%/*}/.cargo/config.toml"
+cat >"${vendor%/*}/.cargo/config.toml" <<'END'
+[source.crates-io]
+replace-with = "vendored-sources"
+
+[source.vendored-sources]
+directory = "vendor"
+END
 
 used=$(cargo tree --locked --workspace --all-features -e all --target "$(rustc -vV | sed -n 's/^host: //p')" \
     --prefix none --format '{p}' | awk '{ print $1 "-" substr($2, 2) }' | sort -u)

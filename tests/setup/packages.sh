@@ -29,6 +29,7 @@ needed=(
     "/usr/bin/dpkg-deb dpkg dpkg"
     "/usr/bin/gpg gpg gnupg2"
     "/usr/bin/zsh zsh zsh"
+    "/usr/bin/systemd-analyze systemd systemd"
 )
 storage=(
     "/usr/bin/xrootd xrootd-server xrootd-server"

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use support::package::{payload, programs};
 
-use crate::rpm::{binary, query};
+use crate::rpm::{binary, output, query};
 
 const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
@@ -106,6 +106,7 @@ fn the_mount_unit_is_wanted_at_boot_and_says_what_the_module_insists_on() {
     let unit = "run-iam\\x2dsession.mount";
     let wanted = fs::canonicalize(units.join("local-fs.target.wants").join(unit)).unwrap();
     assert_eq!(wanted, fs::canonicalize(units.join(unit)).unwrap());
+    assert_eq!(output("systemd-analyze", &["--man=no", "verify"], &wanted), "");
     let text = fs::read_to_string(wanted).unwrap();
     let options = text.lines().find_map(|line| line.strip_prefix("Options=")).unwrap();
     for option in ["mode=0711", "nosuid", "nodev", "noexec"] {

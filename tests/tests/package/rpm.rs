@@ -100,10 +100,11 @@ fn the_source_package_has_all_that_building_takes() {
     files.sort_unstable();
     let [vendor, sources, spec] = files[..] else { panic!("{files:?}") };
     assert!(spec == "iam-session.spec" && vendor.ends_with("-vendor.tar.gz"), "{files:?}");
-    let list = |archive: &str| {
-        let unpack = format!("rpm2cpio \"$0\" | cpio --quiet -i --to-stdout {archive} | tar -tz");
+    let tar = |archive: &str, options: &str| {
+        let unpack = format!("rpm2cpio \"$0\" | cpio --quiet -i --to-stdout {archive} | tar {options}");
         output("bash", &["-o", "pipefail", "-c", &unpack], &source())
     };
+    let list = |archive: &str| tar(archive, "-tz");
     let sources = list(sources);
     for wanted in
         ["/Cargo.lock", "/packaging/rpm/iam-session.spec", "/pam_iam/src/lib.rs", "/tests/setup/build.sh"]
@@ -114,11 +115,12 @@ fn the_source_package_has_all_that_building_takes() {
         sources.lines().all(|name| !name.contains("/target/") && !name.contains("node_modules")),
         "{sources}"
     );
+    let configuration = tar(vendor, "-xzO .cargo/config.toml");
+    assert!(configuration.contains("directory = \"vendor\""), "cargo is not told of them: {configuration}");
     let vendor = list(vendor);
     let lock = fs::read_to_string(format!("{REPOSITORY}/Cargo.lock")).unwrap();
     let of_others = lock.split("[[package]]").filter(|entry| entry.contains("\nsource = "));
     let crates =
         vendor.lines().filter(|name| name.matches('/').count() == 2 && name.ends_with("/Cargo.toml"));
     assert_eq!(crates.count(), of_others.count());
-    assert!(vendor.lines().any(|name| name == ".cargo/config.toml"), "cargo is not told of them");
 }
