@@ -26,7 +26,6 @@ mv "$tree"/usr/share/licenses/iam-session/{LGPL-2.1,THIRD-PARTY}.txt "$documents
 gzip -9n <CHANGELOG.md >"$documents/changelog.gz"
 mv "$tree/usr/share/zsh/site-functions" "$tree/usr/share/zsh/vendor-completions"
 rm -r "$documents/CHANGELOG.md" "$tree/usr/share/licenses" "$tree/usr/share/selinux" "$tree"/usr/lib/systemd/system/*.mount.d
-chmod 0711 "$tree"/usr/libexec/iam-session/*
 
 mkdir -m 0755 "$tree/DEBIAN"
 sed -e "s/@VERSION@/$version/" -e "s/@ARCHITECTURE@/$architecture/" \
@@ -39,6 +38,7 @@ script postrm packaging/scripts/removed.sh
 (cd "$tree" && find . -path ./DEBIAN -prune -o -type f -printf '%P\0' | sort -z | xargs -0 md5sum) |
     sed '/^\\/ { s/^.//; s/\\\\/\\/g }' >"$tree/DEBIAN/md5sums"
 
+find "$tree" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 mkdir -p "$packages"
 dpkg-deb --root-owner-group -Zxz --build "$tree" "$packages" >/dev/null
 printf '%s\n' "$packages/iam-session_${version}_$architecture.deb"
