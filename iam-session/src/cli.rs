@@ -8,8 +8,8 @@ mod outcome;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::{Error as ParseError, ErrorKind};
+use clap::{Command, CommandFactory as _, Parser};
 
 pub(crate) use outcome::{Exit, Outcome, Stop, print, print_error, warn};
 
@@ -53,6 +53,11 @@ enum Cli {
 const AFTER_HELP: &str = "\
 Exit status: 0 ok, 1 failed, 2 usage, 3 not enrolled, 4 no agent, 5 refused or fewer scopes than asked,
 6 locked, 7 issuer out of reach. Manual: iam-session(1).";
+
+/// The whole command line, for what describes it: shells' completions.
+pub fn command() -> Command {
+    Cli::command()
+}
 
 /// Runs the command that `arguments` (the program's name first) ask for.
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
@@ -131,8 +136,6 @@ fn joined(paragraph: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     fn error<T: Parser>(line: &str) -> String {

@@ -19,6 +19,7 @@ mod log;
 mod login;
 mod measure;
 mod neighbours;
+mod old_kernel;
 mod others;
 mod passphrase;
 mod planted;
