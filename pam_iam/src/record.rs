@@ -1,4 +1,4 @@
-//! The record of a session, for the administrator: PROTOCOL.md, section 6. Touches /run/iam-session/sessions and the
+//! The record of a session, for the administrator: PROTOCOL.md, section 7. Touches /run/iam-session/sessions and the
 //! agent's /proc/PID/stat.
 //!
 //! It is root's alone, from the directory down, so nothing in it is a user's word but the remote host, which is sshd's.
