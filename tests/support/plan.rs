@@ -118,6 +118,7 @@ fn install(sandbox: &Sandbox) {
         ("agent", host::AGENT, 0o711),
         ("helper", helper::PATH, 0o711),
         ("iam-session", "/usr/bin/iam-session", 0o755),
+        ("iam-session-admin", "/usr/sbin/iam-session-admin", 0o755),
     ] {
         sandbox.write(path, fs::read(built(&format!("programs/{name}"))).unwrap(), mode);
     }

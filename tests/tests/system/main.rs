@@ -1,6 +1,7 @@
 //! The whole system, as its users, its administrator and an attacker meet it: real sshd, libpam, agent and provider.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where it happens")]
 
+mod admin;
 mod boundaries;
 mod broken;
 mod clients;

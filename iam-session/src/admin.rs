@@ -1,0 +1,114 @@
+//! `iam-session-admin`: root's view of the sessions on this host, and what is done about them. Touches /proc, the
+//! session records, /etc/iam-session and the PAM file; no network.
+//!
+//! Below a directory that a user owns root opens nothing. What only the user can see is asked by a program that has
+//! become the user for good: this one (`ask`), for what an agent says of itself, or `agent mint`, for the store.
+
+mod account;
+mod ask;
+mod drain;
+mod kill;
+mod process;
+mod record;
+mod sessions;
+mod told;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+use nix::unistd::geteuid;
+
+use crate::cli::{Exit, Outcome, Program, Stop, help_or_mistake};
+use crate::harden::harden;
+use crate::log::{Level, Log};
+use crate::protocol::{Failure, FailureKind};
+
+/// Sessions, users and keys of iam-session on this host.
+#[derive(Parser)]
+#[command(name = "iam-session-admin", version, after_help = AFTER_HELP)]
+enum Cli {
+    /// List the agents that live
+    Sessions(sessions::SessionsArgs),
+    /// End agents
+    Kill(kill::KillArgs),
+    /// Start no new agents
+    Drain(drain::DrainArgs),
+    #[command(hide = true)]
+    Ask(ask::AskArgs),
+}
+
+const AFTER_HELP: &str = "Exit status: 0 ok, 1 failed, 2 usage. Manual: iam-session-admin(8).";
+
+/// What it is called in messages.
+const PROGRAM: Program = Program("iam-session-admin");
+
+/// Runs the command that `arguments` (the program's name first) ask for.
+pub fn run(arguments: Vec<OsString>) -> ExitCode {
+    match execute(arguments) {
+        Ok(exit) => exit.code(),
+        Err(stop) => stop.report(PROGRAM),
+    }
+}
+
+fn execute(arguments: Vec<OsString>) -> Outcome {
+    let cli = Cli::try_parse_from(arguments).map_err(|error| help_or_mistake(&error, "iam-session-admin"))?;
+    // What it derives keys from must not be in a core file, nor what it has read in one of a user's.
+    harden().map_err(|errno| failed(format!("cannot give up core files: {}", errno.desc())))?;
+    if let Cli::Ask(args) = &cli {
+        return ask::run(args);
+    }
+    if !geteuid().is_root() {
+        return Err(failed("only root may do this".to_owned()).into());
+    }
+    match &cli {
+        Cli::Sessions(args) => sessions::run(args),
+        Cli::Kill(args) => kill::run(args),
+        Cli::Drain(args) => drain::run(args),
+        Cli::Ask(_) => Ok(Exit::Done),
+    }
+}
+
+fn failed(error: String) -> Failure {
+    Failure { error, info: None, kind: FailureKind::Failed }
+}
+
+fn advised(error: String, info: &str) -> Failure {
+    Failure { error, info: Some(info.to_owned()), kind: FailureKind::Failed }
+}
+
+/// A line in the log of what an administrator has done.
+fn audit(text: &str) {
+    Log::of("root").line(Level::Info, &format!("admin: {text}"));
+}
+
+/// Prints lines of ours; foreign text in them has been made printable.
+fn say(text: &str) -> Result<(), Stop> {
+    crate::cli::print(format!("{text}\n").as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_and_option_is_in_the_manual() {
+        let page = include_str!("../../packaging/man/iam-session-admin.8").replace("\\-", "-");
+        let mut left: Vec<clap::Command> =
+            Cli::command().get_subcommands().filter(|command| !command.is_hide_set()).cloned().collect();
+        while let Some(command) = left.pop() {
+            assert!(page.contains(&format!("B {}", command.get_name())), "{}", command.get_name());
+            for name in command.get_arguments().filter_map(|argument| argument.get_long()) {
+                assert!(page.contains(&format!("--{name}")), "{}: --{name}", command.get_name());
+            }
+            left.extend(command.get_subcommands().cloned());
+        }
+    }
+}
