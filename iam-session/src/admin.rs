@@ -7,9 +7,14 @@
 mod account;
 mod ask;
 mod drain;
+mod file;
 mod kill;
+mod node_key;
 mod process;
 mod record;
+mod revoke;
+mod revoked;
+mod runtime;
 mod sessions;
 mod told;
 
@@ -34,6 +39,10 @@ enum Cli {
     Kill(kill::KillArgs),
     /// Start no new agents
     Drain(drain::DrainArgs),
+    /// Give a user no agent any more
+    Revoke(revoke::RevokeArgs),
+    /// Give a user agents again
+    Unrevoke(revoke::UnrevokeArgs),
     #[command(hide = true)]
     Ask(ask::AskArgs),
 }
@@ -65,6 +74,8 @@ fn execute(arguments: Vec<OsString>) -> Outcome {
         Cli::Sessions(args) => sessions::run(args),
         Cli::Kill(args) => kill::run(args),
         Cli::Drain(args) => drain::run(args),
+        Cli::Revoke(args) => revoke::run(args),
+        Cli::Unrevoke(args) => revoke::unrevoke(args),
         Cli::Ask(_) => Ok(Exit::Done),
     }
 }

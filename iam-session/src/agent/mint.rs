@@ -7,6 +7,7 @@
 mod account;
 mod enroll;
 mod forget;
+mod inventory;
 mod issuer;
 mod look;
 mod policy;
@@ -143,6 +144,7 @@ impl Mint {
                 return None;
             }
             Job::Unlock { passphrase } => Done::Unlocked(self.unlock(&passphrase).map(Box::new)),
+            Job::Inventory => Done::Inventory(Box::new(self.inventory())),
             Job::Look => Done::Looked(self.look()),
             Job::Token(job) => {
                 let token = self.token(&job);

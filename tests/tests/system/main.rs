@@ -20,6 +20,7 @@ mod neighbours;
 mod passphrase;
 mod planted;
 mod readme;
+mod revoke;
 mod scene;
 mod shapes;
 mod standing;
