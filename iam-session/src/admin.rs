@@ -5,17 +5,27 @@
 //! become the user for good: this one (`ask`), for what an agent says of itself, or `agent mint`, for the store.
 
 mod account;
+mod as_user;
 mod ask;
+mod check;
+mod confirm;
+mod covers;
 mod drain;
+mod enable;
 mod file;
+mod installed;
+mod key;
 mod kill;
 mod node_key;
+mod pam_file;
+mod pam_line;
 mod process;
 mod record;
 mod revoke;
 mod revoked;
 mod runtime;
 mod sessions;
+mod status;
 mod told;
 
 use std::ffi::OsString;
@@ -43,8 +53,20 @@ enum Cli {
     Revoke(revoke::RevokeArgs),
     /// Give a user agents again
     Unrevoke(revoke::UnrevokeArgs),
+    /// Put the module into sshd's PAM file
+    Enable(enable::EnableArgs),
+    /// Take it out again
+    Disable(enable::DisableArgs),
+    /// Show how this host stands
+    Status(status::StatusArgs),
+    /// Node keys
+    Key(key::KeyArgs),
+    /// Say what is wrong with the configuration
+    Check(check::CheckArgs),
     #[command(hide = true)]
     Ask(ask::AskArgs),
+    #[command(hide = true)]
+    Covers(covers::CoversArgs),
 }
 
 const AFTER_HELP: &str = "Exit status: 0 ok, 1 failed, 2 usage. Manual: iam-session-admin(8).";
@@ -64,8 +86,11 @@ fn execute(arguments: Vec<OsString>) -> Outcome {
     let cli = Cli::try_parse_from(arguments).map_err(|error| help_or_mistake(&error, "iam-session-admin"))?;
     // What it derives keys from must not be in a core file, nor what it has read in one of a user's.
     harden().map_err(|errno| failed(format!("cannot give up core files: {}", errno.desc())))?;
-    if let Cli::Ask(args) = &cli {
-        return ask::run(args);
+    // These two root starts as a user.
+    match &cli {
+        Cli::Ask(args) => return ask::run(args),
+        Cli::Covers(args) => return covers::run(args),
+        _ => {}
     }
     if !geteuid().is_root() {
         return Err(failed("only root may do this".to_owned()).into());
@@ -76,7 +101,12 @@ fn execute(arguments: Vec<OsString>) -> Outcome {
         Cli::Drain(args) => drain::run(args),
         Cli::Revoke(args) => revoke::run(args),
         Cli::Unrevoke(args) => revoke::unrevoke(args),
-        Cli::Ask(_) => Ok(Exit::Done),
+        Cli::Enable(args) => enable::enable(args),
+        Cli::Disable(args) => enable::disable(args),
+        Cli::Status(args) => status::run(args),
+        Cli::Check(args) => check::run(args),
+        Cli::Key(args) => key::run(args),
+        Cli::Ask(_) | Cli::Covers(_) => Ok(Exit::Done),
     }
 }
 

@@ -42,7 +42,6 @@ pub(super) fn run(args: &DrainArgs) -> Outcome {
 }
 
 /// Whether the module starts no agents.
-#[allow(dead_code)]
 pub(super) fn is_drained() -> bool {
     fs::symlink_metadata(DRAIN).is_ok()
 }

@@ -68,6 +68,27 @@ impl KeyFile {
         self.name.get(..NAME_FORM.len() - 1).unwrap_or_default()
     }
 
+    fn named(made: u64, id: &str) -> Self {
+        let time = text::utc(made).replace(['-', ':', 'Z'], "");
+        Self { name: format!("{time}-{id}.key") }
+    }
+
+    /// The same key by a name that is greater than all others, of `now` or a second after the greatest one.
+    pub(super) fn promoted(&self, greatest: Option<&Self>, now: u64) -> Self {
+        let after = greatest.and_then(|greatest| greatest.made_at().ok()).map_or(0, |made| made + 1);
+        Self::named(now.max(after), self.id())
+    }
+
+    /// Seconds since the epoch.
+    fn made_at(&self) -> Result<u64, Unusable> {
+        let part = |from: usize, to: usize| -> Option<u64> { self.name.get(from..to)?.parse().ok() };
+        let read =
+            || Some((part(0, 4)?, part(4, 6)?, part(6, 8)?, part(9, 11)?, part(11, 13)?, part(13, 15)?));
+        let (year, month, day, hour, minute, second) = read().ok_or(Unusable("has no time in its name"))?;
+        let date = text::days(year, month, day).ok_or(Unusable("has no time in its name"))?;
+        Ok(date * 86_400 + hour * 3600 + minute * 60 + second)
+    }
+
     pub(super) fn path(&self) -> PathBuf {
         PathBuf::from(DIRECTORY).join(&self.name)
     }
@@ -138,8 +159,8 @@ fn key_id(node: &[u8]) -> String {
     HEXLOWER.encode(hash.get(..8).unwrap_or_default())
 }
 
-/// Makes a new key at `now`, which wraps new records from the next login on.
-pub(super) fn make(now: u64) -> Result<KeyFile, Failure> {
+/// Makes a new key: just below the one that seals, so that it opens only; the first one seals.
+pub(super) fn make(sealing: Option<&KeyFile>, now: u64) -> Result<KeyFile, Failure> {
     let refused = |error: io::Error| {
         advised(format!("cannot make a key in {DIRECTORY}: {error}"), "is the package installed completely?")
     };
@@ -149,8 +170,11 @@ pub(super) fn make(now: u64) -> Result<KeyFile, Failure> {
     }
     let mut key = Zeroizing::new([0; KEY]);
     getrandom::fill(&mut key[..]).map_err(|error| refused(io::Error::other(error)))?;
-    let time = text::utc(now).replace(['-', ':'], "").replace('Z', "");
-    let file = KeyFile { name: format!("{time}-{}.key", key_id(&key[..])) };
+    let made = sealing.map_or(Ok(now), |sealing| sealing.made_at().map(|made| made.min(now) - 1));
+    let made = made.map_err(|why| {
+        failed(format!("{} {why}", sealing.map_or_else(PathBuf::new, KeyFile::path).display()))
+    })?;
+    let file = KeyFile::named(made, &key_id(&key[..]));
     // By a name that the module does not read until it is whole.
     let draft = PathBuf::from(DIRECTORY).join(format!(".{}", file.name));
     let written = (|| {
@@ -187,6 +211,21 @@ mod tests {
         ] {
             assert_eq!(KeyFile::of(name.into()), None, "{name}");
         }
+    }
+
+    #[test]
+    fn a_new_key_is_below_the_sealing_one_and_promoted_above_all() {
+        let now = 1_795_483_411; // 2026-11-24T01:23:31Z
+        let sealing = KeyFile::named(now, "aada221d6a508794");
+        assert_eq!((sealing.made(), sealing.made_at()), ("20261124T012331", Ok(now)));
+        let staged = KeyFile::named(now - 1, "ffffffffffffffff");
+        assert!(staged < sealing);
+        for at in [now - 100, now, now + 100] {
+            let promoted = staged.promoted(Some(&sealing), at);
+            assert!(promoted > sealing && promoted.id() == staged.id(), "{promoted:?}");
+        }
+        let odd = KeyFile::of("20269999T000000-aada221d6a508794.key".into()).unwrap();
+        assert!(odd.made_at().is_err());
     }
 
     #[test]

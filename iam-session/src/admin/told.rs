@@ -4,12 +4,10 @@
 //! It is shown and counted, and nothing is done because of it.
 
 use std::collections::HashMap;
-use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use super::as_user::AsUser;
 use super::process::{Agent, Session};
 use crate::clock::boot_time;
 use crate::line::{Lines, Wait};
@@ -31,7 +29,7 @@ pub(super) fn ask(agents: &[Agent]) -> Told {
     for agent in agents {
         users.entry((agent.uid, agent.gid)).or_default().extend(&agent.session);
     }
-    let users: Vec<_> = users.into_iter().filter(|((uid, _), _)| *uid != 0).collect();
+    let users: Vec<_> = users.into_iter().collect();
     let mut told = Told::new();
     for some in users.chunks(AT_ONCE) {
         thread::scope(|scope| {
@@ -45,29 +43,17 @@ pub(super) fn ask(agents: &[Agent]) -> Told {
 
 fn ask_user((uid, gid): (u32, u32), sessions: &[&Session]) -> Told {
     let sockets = sessions.iter().take(MAX_SOCKETS).map(|session| session.places.socket(&session.id));
-    let Some(mut child) = start(uid, gid, sockets) else { return Told::new() };
+    let sockets = sockets.map(|socket| socket.to_string_lossy().into_owned());
+    let Some(mut user) = AsUser::start(uid, gid, "ask", sockets) else { return Told::new() };
     let mut told = Told::new();
     let deadline = boot_time() + PATIENCE;
-    if let Some(mut answers) = child.stdout.take() {
-        let mut lines = Lines::new(MAX_LINE);
-        let mut next = || lines.next(&mut answers, Wait::at_most(deadline.saturating_sub(boot_time())));
-        while let Ok(line) = next() {
-            let Ok(status) = serde_json::from_slice::<Status>(&line) else { continue };
-            // An answer that names another session than was asked is none.
-            if sessions.iter().any(|session| session.id == status.session) {
-                told.insert(status.session.clone(), status);
-            }
+    let mut lines = Lines::new(MAX_LINE);
+    while let Ok(line) = lines.next(&mut user.answers, Wait::at_most(deadline.saturating_sub(boot_time()))) {
+        let Ok(status) = serde_json::from_slice::<Status>(&line) else { continue };
+        // An answer that names another session than was asked is none.
+        if sessions.iter().any(|session| session.id == status.session) {
+            told.insert(status.session.clone(), status);
         }
     }
-    let _ = child.kill();
-    let _ = child.wait();
     told
-}
-
-/// As the user for good, with no other group than the first one; nothing secret is in its memory.
-fn start(uid: u32, gid: u32, sockets: impl Iterator<Item = PathBuf>) -> Option<Child> {
-    let mut command = Command::new("/proc/self/exe");
-    command.arg0("iam-session-admin").arg("ask").arg("--").args(sockets);
-    command.env_clear().env("PATH", "/usr/bin:/bin").current_dir("/").uid(uid).gid(gid);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()
 }
