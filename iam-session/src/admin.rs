@@ -16,6 +16,7 @@ mod file;
 mod installed;
 mod key;
 mod kill;
+mod metrics;
 mod node_key;
 mod pam_file;
 mod pam_line;
@@ -61,6 +62,8 @@ enum Cli {
     Status(status::StatusArgs),
     /// Node keys
     Key(key::KeyArgs),
+    /// Write numbers for node_exporter
+    Metrics(metrics::MetricsArgs),
     /// Say what is wrong with the configuration
     Check(check::CheckArgs),
     #[command(hide = true)]
@@ -105,6 +108,7 @@ fn execute(arguments: Vec<OsString>) -> Outcome {
         Cli::Disable(args) => enable::disable(args),
         Cli::Status(args) => status::run(args),
         Cli::Check(args) => check::run(args),
+        Cli::Metrics(args) => metrics::run(args),
         Cli::Key(args) => key::run(args),
         Cli::Ask(_) | Cli::Covers(_) => Ok(Exit::Done),
     }
