@@ -143,17 +143,35 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// Of each command, by its whole name.
+    fn commands() -> Vec<(String, clap::Command)> {
+        let visible = |command: &clap::Command| -> Vec<clap::Command> {
+            command.get_subcommands().filter(|command| !command.is_hide_set()).cloned().collect()
+        };
+        let mut all = Vec::new();
+        for command in visible(&Cli::command()) {
+            let inner = visible(&command);
+            let name = command.get_name().to_owned();
+            all.extend(inner.iter().map(|inner| (format!("{name} {}", inner.get_name()), inner.clone())));
+            if inner.is_empty() {
+                all.push((name, command));
+            }
+        }
+        all
+    }
+
     #[test]
     fn every_command_and_option_is_in_the_manual() {
-        let page = include_str!("../../packaging/man/iam-session-admin.8").replace("\\-", "-");
-        let mut left: Vec<clap::Command> =
-            Cli::command().get_subcommands().filter(|command| !command.is_hide_set()).cloned().collect();
-        while let Some(command) = left.pop() {
-            assert!(page.contains(&format!("B {}", command.get_name())), "{}", command.get_name());
-            for name in command.get_arguments().filter_map(|argument| argument.get_long()) {
-                assert!(page.contains(&format!("--{name}")), "{}: --{name}", command.get_name());
+        let page =
+            include_str!("../../packaging/man/iam-session-admin.8").replace("\\-", "-").replace('"', "");
+        let heads: Vec<&str> =
+            page.lines().filter_map(|line| line.strip_prefix(".BR ").or(line.strip_prefix(".B "))).collect();
+        for (name, command) in commands() {
+            let head = heads.iter().find(|head| **head == name || head.starts_with(&format!("{name} ")));
+            let head = head.unwrap_or_else(|| panic!("{name} is not in the manual"));
+            for option in command.get_arguments().filter_map(|argument| argument.get_long()) {
+                assert!(head.contains(&format!("--{option}")), "{name}: --{option}: {head}");
             }
-            left.extend(command.get_subcommands().cloned());
         }
     }
 }

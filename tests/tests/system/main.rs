@@ -17,6 +17,7 @@ mod issuer;
 mod linger;
 mod login;
 mod measure;
+mod metrics;
 mod neighbours;
 mod node_keys;
 mod passphrase;
