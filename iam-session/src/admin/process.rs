@@ -6,7 +6,6 @@
 //! user's own all the same, and nothing here is done to a process of another uid than was meant.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -124,20 +123,14 @@ fn read(pid: i32) -> Option<Agent> {
     Some(Agent { process, uid, gid, stay, program, session })
 }
 
+/// By the link's text alone: to look at the file that it leads to could mean to wait for the user's file system.
 fn program(directory: &Path) -> Option<Program> {
-    let link = directory.join("exe");
-    let target = fs::read_link(&link).ok()?;
-    let target = target.to_str()?;
-    if target.strip_suffix(DELETED) == Some(paths::AGENT) {
-        return Some(Program::Replaced);
+    let target = fs::read_link(directory.join("exe")).ok()?;
+    match target.to_str()?.strip_prefix(paths::AGENT)? {
+        "" => Some(Program::Installed),
+        DELETED => Some(Program::Replaced),
+        _ => None,
     }
-    let same = || Some(same_file(&fs::metadata(&link).ok()?, &fs::metadata(paths::AGENT).ok()?));
-    (target == paths::AGENT)
-        .then(|| if same() == Some(true) { Program::Installed } else { Program::Replaced })
-}
-
-fn same_file(one: &fs::Metadata, other: &fs::Metadata) -> bool {
-    (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
 /// The real one of four: an agent's are all the same.
