@@ -23,6 +23,8 @@ use crate::text::{printable, utc};
 const LAST_LOGIN: Duration = Duration::from_millis(300);
 /// A user who logs in again and again with an agent that was started by then has no more of those.
 const ROUNDS: u32 = 5;
+/// A user has one runtime directory, and perhaps one of `iam-session start`; more could only be meant to take our time.
+const MAX_PLACES: usize = 3;
 
 /// Give a user no agent any more: list in /etc/iam-session/revoked and end the agents.
 #[derive(Debug, Parser)]
@@ -124,7 +126,7 @@ fn look(account: &Account, agents: &[Agent]) -> Vec<Inventory> {
         // Without a key: tokens lie in the cache in clear.
         Errand::start(&owner(account, runtime), Keyring::default)?.inventory()
     };
-    let looked = directories.into_iter().map(look);
+    let looked = directories.into_iter().take(MAX_PLACES).map(look);
     let told =
         |error: &ErrandError| warn(&format!("the access tokens of {} are not known: {error}", account.name));
     looked.filter_map(|inventory| inventory.inspect_err(told).ok()).collect()
