@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use clap::error::{Error as ParseError, ErrorKind};
 use clap::{Command, CommandFactory as _, Parser};
 
-pub(crate) use outcome::{Exit, Outcome, Stop, print, print_error, warn};
+pub(crate) use outcome::{Exit, Outcome, Program, Stop, print, print_error, warn};
 
 use crate::commands::doctor::DoctorArgs;
 use crate::commands::enroll::EnrollArgs;
@@ -58,12 +58,14 @@ Exit status: 0 ok, 1 failed, 2 usage, 3 not enrolled, 4 no agent, 5 refused or f
 pub fn command() -> Command {
     Cli::command()
 }
+/// What it is called in messages.
+const PROGRAM: Program = Program("iam-session");
 
 /// Runs the command that `arguments` (the program's name first) ask for.
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
     match execute(arguments) {
         Ok(exit) => exit.code(),
-        Err(stop) => stop.report(),
+        Err(stop) => stop.report(PROGRAM),
     }
 }
 
@@ -109,7 +111,7 @@ fn whole_line(arguments: Vec<OsString>) -> Outcome {
 }
 
 /// `--help` and `--version` are results; everything else is one line and what to do.
-fn help_or_mistake(error: &ParseError, command: &str) -> Stop {
+pub(crate) fn help_or_mistake(error: &ParseError, command: &str) -> Stop {
     let text = error.render().to_string();
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         return print(text.as_bytes()).map_or_else(|stop| stop, |()| Stop::Done);

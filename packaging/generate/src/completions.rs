@@ -16,7 +16,7 @@ const PLACES: [(Shell, &str); 3] = [
 ];
 
 pub(crate) fn write(root: &Path) -> Result<(), Error> {
-    for mut command in [iam_session::cli::command()] {
+    for mut command in [iam_session::cli::command(), iam_session::admin::command()] {
         for (shell, place) in PLACES {
             let path = root.join(place.replace("NAME", command.get_name()));
             if let Some(directory) = path.parent() {
