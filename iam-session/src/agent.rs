@@ -6,6 +6,7 @@
 mod answer;
 mod book;
 mod cache;
+pub(crate) mod errand;
 mod events;
 mod failure;
 mod freshness;

@@ -8,10 +8,10 @@ mod outcome;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::{Error as ParseError, ErrorKind};
+use clap::{Command, CommandFactory as _, Parser};
 
-pub(crate) use outcome::{Exit, Outcome, Stop, print, print_error, warn};
+pub(crate) use outcome::{Exit, Outcome, Program, Stop, print, print_error, warn};
 
 use crate::commands::decode::DecodeArgs;
 use crate::commands::doctor::DoctorArgs;
@@ -60,11 +60,18 @@ const AFTER_HELP: &str = "\
 Exit status: 0 ok, 1 failed, 2 usage, 3 not enrolled, 4 no agent, 5 refused or fewer scopes than asked,
 6 locked, 7 issuer out of reach; of 'run' that of the command, or 125 to 127. Manual: iam-session(1).";
 
+/// The whole command line, for what describes it: shells' completions.
+pub fn command() -> Command {
+    Cli::command()
+}
+/// What it is called in messages.
+pub(crate) const PROGRAM: Program = Program("iam-session");
+
 /// Runs the command that `arguments` (the program's name first) ask for.
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
     match execute(arguments) {
         Ok(exit) => exit.code(),
-        Err(stop) => stop.report(),
+        Err(stop) => stop.report(PROGRAM),
     }
 }
 
@@ -114,7 +121,7 @@ fn whole_line(arguments: Vec<OsString>) -> Outcome {
 }
 
 /// `--help` and `--version` are results; everything else is one line and what to do.
-fn help_or_mistake(error: &ParseError, command: &str) -> Stop {
+pub(crate) fn help_or_mistake(error: &ParseError, command: &str) -> Stop {
     let text = error.render().to_string();
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         return print(text.as_bytes()).map_or_else(|stop| stop, |()| Stop::Done);
@@ -141,8 +148,6 @@ fn joined(paragraph: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     fn error<T: Parser>(line: &str) -> String {

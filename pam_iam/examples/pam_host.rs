@@ -18,6 +18,7 @@ use nix::sys::resource::Resource;
 
 const PAM_SILENT: c_int = 0x8000;
 const PAM_USER: c_int = 2;
+const PAM_RHOST: c_int = 4;
 const PAM_CONV: c_int = 5;
 /// Where the report goes, whatever happens to the standard descriptors.
 const REPORT: c_int = 200;
@@ -155,6 +156,8 @@ impl Host {
             "chauthtok" => self.call(pam_chauthtok, 0),
             // SAFETY: the handle is libpam's, and the text a C string that it copies.
             "user" => unsafe { pam_set_item(self.0, PAM_USER, text.as_ptr().cast()) },
+            // SAFETY: as above.
+            "rhost" => unsafe { pam_set_item(self.0, PAM_RHOST, text.as_ptr().cast()) },
             // SAFETY: as above.
             "env" => unsafe { pam_putenv(self.0, text.as_ptr()) },
             "no-conversation" => {

@@ -4,6 +4,8 @@ use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use nix::unistd::Pid;
+
 use crate::clock;
 use crate::error::OpenError;
 use crate::hint::Hint;
@@ -30,6 +32,8 @@ pub(crate) struct Agent {
     status: StatusPipe,
     middle: Option<Middle>,
     started: Instant,
+    /// Its process, once it has been heard and where that could be found out.
+    pub(crate) process: Option<Pid>,
 }
 
 /// What a login makes of an agent's lines.
@@ -71,7 +75,7 @@ const REAP_AT_LEAST: Duration = Duration::from_secs(1);
 
 impl Agent {
     /// Starts it on the other ends of the two pipes.
-    pub(crate) fn start(plan: Plan<'_>, lifeline: Pipe, status: Pipe) -> nix::Result<Self> {
+    pub(crate) fn start(mut plan: Plan<'_>, lifeline: Pipe, status: Pipe) -> nix::Result<Self> {
         let middle = plan.start(Ends { lifeline: lifeline.read.as_fd(), status: status.write.as_fd() })?;
         // The agent's ends, `lifeline.read` and `status.write`, are closed here: from now on its end is end of file.
         Ok(Self {
@@ -79,6 +83,7 @@ impl Agent {
             status: StatusPipe::new(status.read),
             middle: Some(middle),
             started: clock::now(),
+            process: None,
         })
     }
 
@@ -87,7 +92,7 @@ impl Agent {
         let latest = patience.began + MAX_START_WAIT;
         let first = self.status.next(latest.min(self.started + patience.start));
         if let Some(middle) = self.middle.take() {
-            middle.reap(latest.max(clock::now() + REAP_AT_LEAST));
+            self.process = middle.reap(latest.max(clock::now() + REAP_AT_LEAST));
         }
         let no_token = Heard::Line(Line { word: Word::ReadyNoToken, hint: None });
         if first != no_token || patience.token.is_zero() {

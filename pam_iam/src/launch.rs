@@ -16,7 +16,7 @@ mod identity;
 mod sys;
 
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 use nix::errno::Errno;
@@ -24,7 +24,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::poll;
 use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{Pid, pipe2};
+use nix::unistd::{Pid, pipe2, read, write};
 
 use crate::clock;
 use crate::ffi::Account;
@@ -60,9 +60,14 @@ pub(crate) struct Ends<'a> {
     pub(crate) status: BorrowedFd<'a>,
 }
 
-/// The middle child, which ends as soon as it has forked.
+/// The middle child, which ends as soon as it has forked and has told the agent's number.
 #[derive(Debug)]
-pub(crate) struct Middle(Pid);
+pub(crate) struct Middle {
+    pid: Pid,
+    /// Nobody writes to it but the middle child, which is root. `None` where the host has no descriptor to spare: then
+    /// nobody is told, and the login goes on.
+    told: Option<OwnedFd>,
+}
 
 impl Pipe {
     pub(crate) fn new() -> nix::Result<Self> {
@@ -86,25 +91,32 @@ impl<'a> Plan<'a> {
     }
 
     /// Starts the agent: forks twice, so that it is nobody's child but init's.
-    pub(crate) fn start(&self, ends: Ends<'_>) -> nix::Result<Middle> {
+    pub(crate) fn start(&mut self, ends: Ends<'_>) -> nix::Result<Middle> {
+        let told = Pipe::new().ok();
         // No handler of the host's may run in the child, where it would act on the host's behalf.
         let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
         let forked = sys::fork();
         if matches!(forked, Ok(sys::Forked::Child)) {
-            self.run_middle(ends);
+            self.run_middle(ends, told.as_ref().map(|told| told.write.as_fd()));
         }
         let restored = mask.thread_set_mask();
         match forked? {
-            sys::Forked::Parent(pid) => restored.map(|()| Middle(pid)),
+            // The end to write to is closed here: then its end is end of file.
+            sys::Forked::Parent(pid) => restored.map(|()| Middle { pid, told: told.map(|told| told.read) }),
             sys::Forked::Child => Err(Errno::ECHILD),
         }
     }
 
-    fn run_middle(&self, ends: Ends<'_>) -> ! {
+    fn run_middle(&mut self, ends: Ends<'_>, tell: Option<BorrowedFd<'_>>) -> ! {
         // An unwinding child would go on as a second host.
         let _never_unwinds = sys::ExitOnDrop;
-        if matches!(sys::fork(), Ok(sys::Forked::Child)) {
-            child::run(self, ends);
+        match sys::fork() {
+            Ok(sys::Forked::Child) => child::run(self, ends),
+            // Less than PIPE_BUF, into an empty pipe: all of it or nothing, at once.
+            Ok(sys::Forked::Parent(agent)) => {
+                let _ = tell.map(|tell| write(tell, &agent.as_raw().to_ne_bytes()));
+            }
+            Err(_) => {}
         }
         sys::exit()
     }
@@ -112,17 +124,29 @@ impl<'a> Plan<'a> {
 
 impl Middle {
     /// Reaps it, by its pid and no other's. It has nothing to wait for, so this takes no time; should it take until
-    /// `deadline` nevertheless, the host reaps it, or init when the host ends.
-    pub(crate) fn reap(self, deadline: Instant) {
+    /// `deadline` nevertheless, the host reaps it, or init when the host ends. Gives the number of the agent's process:
+    /// of root's word, for the agent has become the user only after this was written.
+    pub(crate) fn reap(self, deadline: Instant) -> Option<Pid> {
         loop {
-            match waitpid(self.0, Some(WaitPidFlag::WNOHANG)) {
+            match waitpid(self.pid, Some(WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::StillAlive) if !clock::until(deadline).is_zero() => {
                     let _ = poll(&mut [], REAP_PAUSE);
                 }
                 Err(Errno::EINTR) => {}
                 // ECHILD: the host ignores SIGCHLD, or its handler was quicker.
-                Ok(_) | Err(_) => return,
+                Ok(_) | Err(_) => break,
             }
         }
+        self.agent()
+    }
+
+    /// Without waiting: what was not told by now is not waited for.
+    fn agent(self) -> Option<Pid> {
+        let told = self.told?;
+        fcntl(&told, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).ok()?;
+        let mut number = [0; size_of::<i32>()];
+        let length = read(&told, &mut number).ok()?;
+        let number = i32::from_ne_bytes(number);
+        (length == size_of::<i32>() && number > 0).then(|| Pid::from_raw(number))
     }
 }

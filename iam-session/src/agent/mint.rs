@@ -7,6 +7,7 @@
 mod account;
 mod enroll;
 mod forget;
+mod inventory;
 mod issuer;
 mod look;
 mod policy;
@@ -159,6 +160,7 @@ impl Mint {
                 return None;
             }
             Job::Unlock { passphrase } => Done::Unlocked(self.unlock(&passphrase).map(Box::new)),
+            Job::Inventory => Done::Inventory(Box::new(self.inventory())),
             Job::Look => Done::Looked(self.look()),
             Job::Token(job) => {
                 let token = self.token(&job);

@@ -9,7 +9,7 @@ use std::process::Command;
 use clap::Parser;
 
 use super::wanted::Wanted;
-use crate::cli::{Exit, Outcome, Stop};
+use crate::cli::{Exit, Outcome, PROGRAM, Stop};
 use crate::client::{Agent, Places};
 use crate::protocol::{Failure, FailureKind, Request, Token, TokenRequest};
 use crate::secret::Secret;
@@ -51,7 +51,7 @@ pub(crate) fn run(args: Result<RunArgs, Stop>) -> Outcome {
         Ok((token, args)) => Ok(exec(&args.command, &token)),
         Err(Stop::Failure(failure)) => {
             // It says why; the code is ours.
-            let _ = Stop::Failure(failure).report();
+            let _ = Stop::Failure(failure).report(PROGRAM);
             Ok(Exit::Code(NOT_READY))
         }
         Err(stop) => Err(stop),
@@ -74,7 +74,7 @@ fn exec(command: &[OsString], token: &Secret) -> Exit {
         info: None,
         kind: FailureKind::Failed,
     };
-    let _ = Stop::Failure(failure).report();
+    let _ = Stop::Failure(failure).report(PROGRAM);
     Exit::Code(if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { NOT_RUNNABLE })
 }
 

@@ -158,3 +158,23 @@ fn a_mistake_about_who_is_served_serves_nobody_and_the_login_goes_on() {
         );
     });
 }
+
+#[test]
+fn on_a_drained_host_nobody_is_served_and_the_log_says_so() {
+    on_a_host(|host| {
+        host.write("/etc/iam-session/drain", "");
+        assert!(!is_served(host, "alice"));
+        let log = host.log();
+        assert_eq!(log.len(), 1, "{log:?}");
+        assert!(
+            log[0].contains("user=alice reason=\"not served: /etc/iam-session/drain is there"),
+            "{log:?}"
+        );
+        fs::remove_file("/etc/iam-session/drain").unwrap();
+        // Whatever stands there: a host is not undrained by what it leads to.
+        std::os::unix::fs::symlink("/nowhere", "/etc/iam-session/drain").unwrap();
+        assert!(!is_served(host, "alice"));
+        fs::remove_file("/etc/iam-session/drain").unwrap();
+        assert!(is_served(host, "alice"));
+    });
+}

@@ -1,12 +1,14 @@
 //! The whole system, as its users, its administrator and an attacker meet it: real sshd, libpam, agent and provider.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where it happens")]
 
+mod admin;
 mod boundaries;
 mod broken;
 mod clients;
 mod coordination;
 mod cycles;
 mod doctor;
+mod enabling;
 mod endings;
 mod enroll;
 mod environment;
@@ -18,14 +20,18 @@ mod linger;
 mod log;
 mod login;
 mod measure;
+mod metrics;
 mod migration;
 mod neighbours;
+mod node_keys;
+mod old_kernel;
 mod once;
 mod others;
 mod passphrase;
 mod planted;
 mod protocol;
 mod readme;
+mod revoke;
 mod roles;
 mod run;
 mod scene;

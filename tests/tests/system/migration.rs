@@ -20,17 +20,13 @@ const FILLED_IN: [(&str, &str); 4] = [
 ];
 
 /// The beginnings of commands that are still to be built.
-const TO_BE_BUILT: [&str; 18] = [
-    "iam-session providers",
+const TO_BE_BUILT: [&str; 14] = [
     "iam-session list",
     "iam-session use ",
     "iam-session rename ",
     "iam-session reenroll ",
     "iam-session forget mine --local",
     "iam-session token --account https://",
-    "iam-session enroll wlcg --account mine --client-id ",
-    "iam-session enroll wlcg --account old --client-id ",
-    "iam-session enroll wlcg --account closed --initial-access-token-file ",
     "eval \"$(iam-session env ",
     "iam-session lock",
     "iam-session unlock --for ",
@@ -104,7 +100,7 @@ fn follow(scene: &Scene, login: &Login, text: &str) {
         ("password", PASSWORD),
         ("passphrase", PASSPHRASE),
         ("refresh-token", &refresh_token),
-        ("initial-access-token", "some token"),
+        ("initial-access-token", "open-sesame"),
     ] {
         login.run(&format!("umask 077; cat >{file} <<'EOF'\n{line}\nEOF")).successful();
     }

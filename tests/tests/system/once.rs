@@ -1,7 +1,7 @@
 //! `iam-session token --once`: a token on a host where nobody has enrolled, and nothing that stays.
 
 use serde_json::{Value, json};
-use support::{Attend, Host, Login, Provider, wait};
+use support::{Attend, Host, ISSUER, Login, Provider, wait};
 
 use crate::scene::{Scene, words};
 
@@ -120,6 +120,33 @@ fn a_code_that_is_approved_gives_one_object_and_leaves_nothing() {
     assert_eq!((&claims["sub"], &claims["aud"]), (&json!("alice"), &json!(["https://a", "https://b"])));
     let (told, true_end) = (token["expires_at"].as_u64().unwrap(), claims["exp"].as_u64().unwrap());
     assert!(told.abs_diff(true_end) <= 5, "{told} {true_end}");
+    assert_nothing_is_stored(&scene, &login);
+}
+
+#[test]
+fn where_the_site_has_a_client_nobody_needs_to_name_one() {
+    let (scene, login) =
+        scene("[roles.look]\nscope = \"storage.read:/cms\"\naudience = \"https://se.example\"");
+    let none = login.run("iam-session token --once --issuer wlcg");
+    assert_eq!((none.status, none.stdout.as_str()), (2, ""));
+    let told =
+        "iam-session: which client?; the site has none for https://iam.example/: name one with --client-id\n";
+    assert_eq!(none.stderr, told);
+    let provider = format!("issuer = \"{ISSUER}\"\nca_file = \"/etc/iam-session/iam.example.pem\"\n");
+    let site = format!("{provider}client_id = \"public-dc-client\"\nnotice = \"Use it well.\"\n");
+    scene.host.configure_provider("site", &site);
+    let notice = waiting(&scene, &login, "--issuer site --role look --json");
+    assert_eq!((&notice["event"], &notice["text"]), (&json!("notice"), &json!("Use it well.")));
+    let code = || serde_json::from_str::<Value>(login.run("cat events").stdout.lines().nth(1)?).ok();
+    scene.host.wait_until("the code", || code().is_some());
+    scene.provider.approve(code().unwrap()["user_code"].as_str().unwrap(), "alice");
+    login.run("wait $once").successful();
+    let token: Value = serde_json::from_str(&login.read("token")).unwrap();
+    let claims = scene.provider.verify(token["access_token"].as_str().unwrap());
+    assert_eq!(
+        (&claims["scope"], &claims["aud"]),
+        (&json!("storage.read:/cms"), &json!("https://se.example"))
+    );
     assert_nothing_is_stored(&scene, &login);
 }
 

@@ -39,7 +39,7 @@ impl Mint {
         published
     }
 
-    fn look_now(&self) -> Book {
+    pub(super) fn look_now(&self) -> Book {
         match Policy::load(&self.message) {
             Ok(policy) => self.look_with(&policy),
             Err(trouble) => self.troubled(trouble),
