@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::ConfigError;
 use super::document::{Document, Entry, files};
 use super::linger::{self, Linger};
+use super::password_flow::{PASSWORD_FLOW, PasswordFlow, password_flow};
 use super::roles::Roles;
 use super::value::{ACCOUNT, ISSUER, SCOPE, account, issuer_url, same_issuer, scopes};
 use crate::scope::ScopeSet;
@@ -31,17 +32,6 @@ pub(super) const KEYS: [&str; 9] = [
 const NAME: &str = "1 to 100 of A-Z a-z 0-9 . _ -";
 const TEMPLATE: &str = "an absolute path, or one beginning with %h; %u is the user's name, %U the uid, %h the home, %% a percent sign";
 const ISSUERS: &str = "an array of https:// URLs";
-const PASSWORD_FLOW: &str = "\"yes\" or \"no\"";
-
-/// Whether users may give their password at an issuer to `iam-session token --once`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum PasswordFlow {
-    /// They may.
-    Yes,
-    /// RFC 9700 §2.4: the grant must not be used, for it shows the password to more than the issuer.
-    #[default]
-    No,
-}
 
 /// The site's configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,14 +114,6 @@ impl Site {
 fn site_name(text: &str) -> Option<String> {
     let legal = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
     (legal && (1..=MAX_SITE).contains(&text.len())).then(|| text.to_owned())
-}
-
-fn password_flow(text: &str) -> Option<PasswordFlow> {
-    match text {
-        "yes" => Some(PasswordFlow::Yes),
-        "no" => Some(PasswordFlow::No),
-        _ => None,
-    }
 }
 
 fn issuers(entry: &Entry<'_>) -> Result<Vec<String>, ConfigError> {

@@ -2,11 +2,13 @@
 //! something is missing, the terminal.
 
 mod client;
+mod code;
 pub(in crate::commands) mod device;
 
 use nix::errno::Errno;
 
 use self::client::Held;
+pub(in crate::commands) use self::code::Code;
 use self::device::Pace;
 use super::client::Given;
 use super::person::Person;
@@ -25,45 +27,6 @@ use crate::secret::Secret;
 /// The agent has not said what became of what it was given.
 const UNCERTAIN: &str =
     "it is not known whether the enrolment was kept: 'iam-session status' tells; if it was not, enrol again";
-
-/// What the user must be shown (RFC 8628 §3.2).
-pub(in crate::commands) struct Code {
-    pub(in crate::commands) device_code: Secret,
-    pub(super) user_code: String,
-    pub(super) verification_uri: String,
-    pub(super) verification_uri_complete: Option<String>,
-    pub(in crate::commands) expires_in: u64,
-    pub(in crate::commands) interval: u64,
-}
-
-impl Code {
-    /// The code in the answer to a device authorization.
-    pub(in crate::commands) fn of(answer: Answer) -> Result<Self, HelperError> {
-        match answer {
-            Answer::DeviceAuthorization {
-                device_code,
-                user_code,
-                verification_uri,
-                verification_uri_complete,
-                expires_in,
-                interval,
-            } => Ok(Self {
-                device_code,
-                user_code,
-                verification_uri,
-                verification_uri_complete,
-                expires_in,
-                interval,
-            }),
-            _ => Err(HelperError::Garbage),
-        }
-    }
-
-    /// The address that needs the least typing.
-    pub(super) fn link(&self) -> &str {
-        self.verification_uri_complete.as_deref().unwrap_or(&self.verification_uri)
-    }
-}
 
 /// What came of it.
 pub(super) struct Obtained {
