@@ -21,6 +21,8 @@ mod jwt;
 #[cfg(feature = "helper")]
 mod lines;
 #[cfg(feature = "helper")]
+mod management;
+#[cfg(feature = "helper")]
 mod redact;
 #[cfg(feature = "helper")]
 mod refusal;

@@ -27,6 +27,7 @@ pub(super) enum Exchange {
     Refresh,
     Revocation,
     Deregistration,
+    Management,
 }
 
 impl fmt::Display for Exchange {
@@ -39,6 +40,7 @@ impl fmt::Display for Exchange {
             Self::Refresh => "the refresh",
             Self::Revocation => "the revocation",
             Self::Deregistration => "the deletion of the client",
+            Self::Management => "the change of the client",
         })
     }
 }
@@ -49,6 +51,7 @@ pub(super) enum Payload {
     Delete,
     Form(Zeroizing<String>),
     Json(Zeroizing<Vec<u8>>),
+    Put(Zeroizing<Vec<u8>>),
 }
 
 /// The Authorization header.
