@@ -11,6 +11,7 @@ mod failure;
 mod freshness;
 mod held;
 mod job;
+mod kept;
 mod lifetime;
 mod linger;
 mod link;
@@ -28,6 +29,7 @@ mod shells;
 mod start;
 mod token_file;
 mod unlocking;
+mod upkeep;
 mod verdict;
 
 use std::ffi::OsString;

@@ -105,10 +105,11 @@ impl Agent {
     pub fn ask<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, ClientError> {
         let wait = Wait::at_most(match request {
             Request::Status {} => PATIENCE_STATUS,
-            Request::Stop {} | Request::Stay { .. } => PATIENCE_STATUS,
+            Request::Stop {} | Request::Stay { .. } | Request::End {} => PATIENCE_STATUS,
             Request::AccessToken(_) | Request::Unlock { .. } => PATIENCE_MINT,
-            Request::Enroll(_) => PATIENCE_ENROLL,
-            Request::Forget { .. } => PATIENCE_FORGET,
+            Request::Use { .. } | Request::Keep { .. } | Request::Rename { .. } => PATIENCE_MINT,
+            Request::Enroll(_) | Request::Authorize(_) | Request::Poll(_) => PATIENCE_ENROLL,
+            Request::Forget { .. } | Request::Remove { .. } | Request::Revoke { .. } => PATIENCE_FORGET,
         });
         let line = line::encode(request, MAX_LINE).map_err(|_| ClientError::RequestTooLong)?;
         let reply = match request {

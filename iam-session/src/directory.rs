@@ -196,6 +196,15 @@ impl Directory {
         names.iter().filter(|name| name.starts_with(&prefix)).try_for_each(|name| self.remove(name))
     }
 
+    /// Gives a file another name, in which nothing must be.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Io`].
+    pub fn rename(&self, from: &str, to: &str) -> Result<(), DirectoryError> {
+        renameat(&self.descriptor, from, &self.descriptor, to)
+            .map_err(|errno| failed("rename", &self.path.join(from))(errno.into()))
+    }
+
     /// Removes a file; it need not be there.
     ///
     /// # Errors

@@ -6,9 +6,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::cache::Wanted;
-use crate::config::{Linger, LingerFor};
+use crate::config::{Linger, LingerFor, same_issuer};
 use crate::directory::{Directory, DirectoryError, Durability};
-use crate::protocol::Failure;
+use crate::protocol::{Failure, FailureKind};
 use crate::scope::ScopeSet;
 
 const NAME: &str = "accounts.json";
@@ -101,6 +101,32 @@ impl Book {
     }
 }
 
+impl Book {
+    /// The name of the account that is meant by a name or by its issuer's URL; `None` stays the default one.
+    ///
+    /// # Errors
+    /// [`Failure`]: no account of that issuer, or several.
+    pub(crate) fn resolve<'a>(&'a self, asked: Option<&'a str>) -> Result<Option<&'a str>, Failure> {
+        // No account name has a colon.
+        let Some(issuer) = asked.filter(|asked| asked.contains("://")) else { return Ok(asked) };
+        let names = self.entries.iter().filter(|entry| same_issuer(&entry.issuer, issuer));
+        let names: Vec<&str> = names.map(|entry| entry.name.as_str()).collect();
+        match names[..] {
+            [name] => Ok(Some(name)),
+            [] => Err(Failure {
+                error: format!("no account of yours is one of {issuer}"),
+                info: Some("'iam-session list' shows your accounts".into()),
+                kind: FailureKind::NotEnrolled,
+            }),
+            _ => Err(Failure {
+                error: format!("several of your accounts are of {issuer}: {}", names.join(", ")),
+                info: Some("name one of them".into()),
+                kind: FailureKind::Usage,
+            }),
+        }
+    }
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -131,5 +157,15 @@ pub(super) mod tests {
         let book = book(vec![entry("a"), entry("b")]);
         let found = |name| book.find(name).map(|entry| entry.name.as_str());
         assert_eq!((found(None), found(Some("b")), found(Some("c"))), (Some("a"), Some("b"), None));
+    }
+    #[test]
+    fn an_issuer_stands_for_its_only_account() {
+        let other = Entry { issuer: "https://other.example".into(), ..entry("c") };
+        let book = book(vec![entry("a"), entry("b"), other]);
+        let resolved = |asked| book.resolve(asked).map_err(|failure| failure.kind);
+        assert_eq!((resolved(None), resolved(Some("b"))), (Ok(None), Ok(Some("b"))));
+        assert_eq!(resolved(Some("https://other.example/")), Ok(Some("c")));
+        assert_eq!(resolved(Some("https://issuer.example")), Err(FailureKind::Usage));
+        assert_eq!(resolved(Some("https://none.example/")), Err(FailureKind::NotEnrolled));
     }
 }

@@ -1,14 +1,17 @@
 //! What the agent asks of its mint, and the answers: JSON lines over the mint's descriptors 0 and 1, after the
 //! lifeline message. Both ends are one program, so this is no contract with anybody else. Touches nothing.
 
+mod account;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::account::{AccountDone, AccountJob, Ending};
 use super::book::Entry;
 use super::cache::{CachedToken, Wanted};
 use super::freshness::Freshness;
-use crate::protocol::{Enrolled, Enrollment, Failure, Forgotten, Unlocked};
+use crate::protocol::{Enrolled, Enrollment, Failure, Unlocked};
 use crate::scope::ScopeSet;
 use crate::secret::{Secret, expose_to};
 use crate::store::PassphraseKey;
@@ -31,11 +34,8 @@ pub(super) enum Job {
         /// On CLOCK_BOOTTIME: not to be sealed later.
         by: Duration,
     },
-    /// Revoke, deregister, remove → [`Done::Forgotten`].
-    Forget {
-        /// Which account.
-        account: String,
-    },
+    /// Something about an account as a whole → [`Done::Account`].
+    Account(AccountJob),
     /// Derive keys and open what they open → [`Done::Unlocked`].
     Unlock {
         /// As it was typed.
@@ -97,7 +97,7 @@ pub(super) enum Done {
     /// Sealed.
     Enrolled(Result<Enrolled, Failure>),
     /// Done as far as it could be.
-    Forgotten(Result<Forgotten, Failure>),
+    Account(Result<Box<AccountDone>, Failure>),
     /// The agent keeps the keys.
     Unlocked(Result<Box<Unlock>, Failure>),
 }

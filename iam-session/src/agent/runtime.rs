@@ -15,6 +15,7 @@ use nix::fcntl::{Flock, FlockArg};
 
 use super::cache::Cache;
 use super::failure::{self, Setbacks};
+use super::kept;
 use crate::clock;
 use crate::directory::{Directory, DirectoryError};
 use crate::paths;
@@ -240,7 +241,8 @@ impl Runtime {
         let file = self.lock_file()?;
         let name = self.places.token_file_name();
         self.top.remove(&name)?;
-        // Of a process that was killed in the middle.
+        kept::files(self)?.iter().try_for_each(|kept| self.top.remove(kept))?;
+        // Of a process that was killed in the middle; the names of the kept ones begin with this one.
         self.top.remove_drafts(&name)?;
         drop(file);
         self.cache.clear()?;

@@ -1,7 +1,8 @@
-//! The bearer token file. Touches that one file in the runtime directory, under its lock.
+//! The bearer token files: the session's, and those that are kept for single accounts. Touches those files in the
+//! runtime directory, under their lock.
 //!
-//! Only the holder of the mint lock puts a token into it, so that the loser of a race cannot put an older one
-//! back; who holds the file's lock alone may only remove one that has ended.
+//! Only the holder of the mint lock puts a token into one, so that the loser of a race cannot put an older one
+//! back; who holds the files' lock alone may only remove one that has ended.
 
 use std::fs;
 use std::time::Duration;
@@ -14,28 +15,32 @@ use crate::secret::Secret;
 /// xrootd's ztn refuses a token file of more bytes than this, and with it the authentication.
 pub(crate) const MAX_TOKEN_FILE: usize = 4096;
 
-/// Puts `token` into the file, unless no agent lives any more or the token has ended meanwhile. The caller holds
-/// the mint lock.
+/// Puts `token` into the file of this name, unless no agent lives any more or the token has ended meanwhile. The
+/// caller holds the mint lock.
 ///
 /// # Errors
 /// [`DirectoryError`]; `TooLarge` for a token that its readers would refuse. Then there is no file: its predecessor
 /// would end unseen.
-pub(crate) fn publish(runtime: &Runtime, token: &CachedToken, now: Duration) -> Result<(), DirectoryError> {
-    let name = runtime.places.token_file_name();
+pub(crate) fn publish(
+    runtime: &Runtime,
+    name: &str,
+    token: &CachedToken,
+    now: Duration,
+) -> Result<(), DirectoryError> {
     let _lock = runtime.lock_file()?;
-    if runtime.is_deserted() || !token.life().lives_at(now) || holds(&runtime.top, &name, &token.access_token)
+    if runtime.is_deserted() || !token.life().lives_at(now) || holds(&runtime.top, name, &token.access_token)
     {
         return Ok(());
     }
-    write(&runtime.top, &name, &token.access_token).or_else(|error| {
-        runtime.top.remove(&name)?;
+    write(&runtime.top, name, &token.access_token).or_else(|error| {
+        runtime.top.remove(name)?;
         Err(error)
     })
 }
 
 /// Whether there is a file at all, whoever wrote it.
-pub(crate) fn is_there(runtime: &Runtime) -> bool {
-    fs::symlink_metadata(runtime.places.token_file()).is_ok()
+pub(crate) fn is_there(runtime: &Runtime, name: &str) -> bool {
+    fs::symlink_metadata(runtime.places.directory().join(name)).is_ok()
 }
 
 /// Removes the file, unless the cache has a token that belongs there.
@@ -44,6 +49,7 @@ pub(crate) fn is_there(runtime: &Runtime) -> bool {
 /// [`DirectoryError`].
 pub(crate) fn retract(
     runtime: &Runtime,
+    name: &str,
     belongs_there: Option<&Wanted>,
     now: Duration,
 ) -> Result<(), DirectoryError> {
@@ -51,7 +57,7 @@ pub(crate) fn retract(
     if belongs_there.is_some_and(|wanted| runtime.cache.find(wanted, now).is_some()) {
         return Ok(());
     }
-    runtime.top.remove(&runtime.places.token_file_name())
+    runtime.top.remove(name)
 }
 
 /// Whether the file holds `token`.

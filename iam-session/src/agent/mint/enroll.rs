@@ -5,6 +5,8 @@ use std::time::Duration;
 use data_encoding::HEXLOWER;
 
 use super::Mint;
+use super::accounts::usage;
+use super::client::Need;
 use super::forget::{deregistration, revocation};
 use super::policy::Policy;
 use super::token::not_allowed;
@@ -46,7 +48,9 @@ impl Mint {
         if clock::boot_time() >= by {
             return Err(too_late());
         }
-        self.seal(store, &name, enrollment)?;
+        // Which account was there first decides whose token is in the file: enrolled again it is no younger.
+        let since = former.as_ref().map_or_else(clock::unix_time, |former| former.record.enrolled_at);
+        self.seal(store, &name, enrollment, since)?;
         self.unsaved.remove(&name);
         let job = TokenJob { account: name.clone(), kind: Kind::Session, freshness: Freshness::Valid(0) };
         let trouble = self.token_under_lock(store, policy, &job).err();
@@ -56,7 +60,10 @@ impl Mint {
             former.filter(|former| former.record.refresh_token.expose() != record.refresh_token.expose());
         if let Some(former) = replaced {
             self.forget_record(&HEXLOWER.encode(&former.id()));
-            self.former.push(Former::of(former, &record.client.client_id));
+            let is_replaced = former.record.client.client_id != record.client.client_id;
+            let needless = is_replaced && matches!(self.need(store, &name, &former.record), Need::None);
+            let client = if needless { FormerClient::Needless } else { FormerClient::Needed };
+            self.former.push(Former { record: former.record, client });
         }
         Ok(Enrolled {
             session_scope: policy.session_scope(&record.issuer, &record.scope),
@@ -68,7 +75,7 @@ impl Mint {
 
     /// The record that is to be replaced. One that does not open is not ours to overwrite: another host may be
     /// able to read it.
-    fn former(&self, store: &Store, name: &str, issuer: &str) -> Result<Option<Opened>, Failure> {
+    pub(super) fn former(&self, store: &Store, name: &str, issuer: &str) -> Result<Option<Opened>, Failure> {
         match self.open(store, name) {
             Ok(former) if same_issuer(&former.record.issuer, issuer) => Ok(Some(former)),
             Ok(former) => Err(usage(
@@ -85,9 +92,9 @@ impl Mint {
         }
     }
 
-    fn seal(&self, store: &Store, name: &str, enrollment: Enrollment) -> Result<(), Failure> {
+    fn seal(&self, store: &Store, name: &str, enrollment: Enrollment, since: u64) -> Result<(), Failure> {
         let key = self.message.keys.sealing().ok_or(StoreError::NoSealingKey)?;
-        let record = Record::new(enrollment, clock::unix_time());
+        let record = Record::new(enrollment, since);
         let line = format!(
             "enrolled account={name} issuer={} subject={} scope=\"{}\"",
             record.issuer,
@@ -105,7 +112,8 @@ impl Mint {
     /// that hangs at this must not make them look failed.
     pub(super) fn retire_former(&mut self) {
         for former in std::mem::take(&mut self.former) {
-            let deregistration = deregistration(&former.record).filter(|_| former.has_own_client);
+            let is_needless = former.client == FormerClient::Needless;
+            let deregistration = deregistration(&former.record).filter(|_| is_needless);
             for request in revocation(&former.record).into_iter().chain(deregistration) {
                 let _ = self.ask(&request);
             }
@@ -116,14 +124,22 @@ impl Mint {
 /// A record that has been replaced.
 pub(super) struct Former {
     record: Record,
-    /// Its client is not that of the record in its place.
-    has_own_client: bool,
+    client: FormerClient,
+}
+
+/// Whether the client of such a record is still of use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FormerClient {
+    /// It is that of the record in its place, or of another account.
+    Needed,
+    /// It is nobody's.
+    Needless,
 }
 
 impl Former {
-    fn of(former: Opened, client_id: &str) -> Self {
-        let has_own_client = former.record.client.client_id != client_id;
-        Self { record: former.record, has_own_client }
+    /// One whose refresh token alone is to be ended.
+    pub(super) fn without_client(record: Record) -> Self {
+        Self { record, client: FormerClient::Needed }
     }
 }
 
@@ -134,8 +150,4 @@ fn too_late() -> Failure {
         info: Some("try again later".into()),
         kind: FailureKind::Failed,
     }
-}
-
-fn usage(error: String, info: &str) -> Failure {
-    Failure { error, info: Some(info.to_owned()), kind: FailureKind::Usage }
 }

@@ -71,7 +71,7 @@ impl Mint {
         let book = self.look_with(policy);
         // Its failure is told; the token is there all the same.
         let _ = self.publish_book(&book);
-        self.align_file(&book);
+        self.align_files(&book);
         outcome
     }
 

@@ -125,6 +125,8 @@ impl<'a> Flow<'a> {
             subject: token.subject,
             audience_mode: self.plan.provider.audience_mode,
             transport: self.plan.provider.transport.clone(),
+            registered_scope: Some(registered.clone()),
+            client_name: Some(self.plan.client_name.clone()),
         })?;
         let shortfall = Shortfall::new(wanted, registered, &granted);
         Ok(Obtained { issuer: issuer.issuer, granted, shortfall, enrolled })

@@ -37,7 +37,11 @@ fn record() -> Record {
         states_scope: false,
         subject: None,
         audience_mode: AudienceMode::Audience,
+        registered_scope: None,
+        client_name: None,
         transport: Transport::default(),
+        registered_scope: None,
+        client_name: None,
         enrolled_at: 1,
         rotates: false,
     }
