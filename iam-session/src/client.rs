@@ -93,6 +93,14 @@ impl Agent {
         Ok(Self { stream, path: path.to_owned(), uid, lines: Lines::new(MAX_LINE) })
     }
 
+    /// Another connection to the same agent.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn another(&self) -> Result<Self, ClientError> {
+        Self::connect(&self.path, self.uid)
+    }
+
     /// The socket that answered.
     pub fn path(&self) -> &Path {
         &self.path

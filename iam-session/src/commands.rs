@@ -1,8 +1,14 @@
 //! The commands, one file each.
 
+pub(crate) mod choose;
 pub(crate) mod enroll;
+pub(crate) mod env;
 pub(crate) mod forget;
+pub(crate) mod list;
 mod passphrase;
+pub(crate) mod reenroll;
+pub(crate) mod rename;
+pub(crate) mod revoke;
 mod shell;
 pub(crate) mod start;
 pub(crate) mod status;
@@ -12,9 +18,12 @@ pub(crate) mod unlock;
 
 use serde::Serialize;
 
+use crate::account;
 use crate::cli::{Stop, print};
+use crate::client::Agent;
+use crate::config::same_issuer;
 use crate::line::{LineError, encode};
-use crate::protocol::{Failure, FailureKind, MAX_LINE};
+use crate::protocol::{Failure, FailureKind, MAX_LINE, Request, Status};
 
 /// What `--json` may grow to on top of an agent's reply.
 const MAX_JSON: usize = 2 * MAX_LINE;
@@ -27,4 +36,36 @@ fn print_json<T: Serialize>(object: &T) -> Result<(), Stop> {
         kind: FailureKind::Failed,
     })?;
     print(&line)
+}
+
+/// The name of the account that is meant by a name or by its issuer's URL.
+fn account_name(agent: &mut Agent, text: &str) -> Result<String, Stop> {
+    let usage = |error, info: &str| Failure { error, info: Some(info.to_owned()), kind: FailureKind::Usage };
+    if !text.contains("://") {
+        let listed = "'iam-session list' shows the accounts";
+        account::validate(text).map_err(|error| usage(error.to_string(), listed))?;
+        return Ok(text.to_owned());
+    }
+    let status: Status = agent.ask(&Request::Status {})?;
+    Ok(of_issuer(&status, text)?.to_owned())
+}
+
+/// The one account of an issuer.
+fn of_issuer<'a>(status: &'a Status, issuer: &str) -> Result<&'a str, Failure> {
+    let accounts = status.accounts.iter().filter(|account| same_issuer(&account.issuer, issuer));
+    let names: Vec<&str> = accounts.map(|account| account.name.as_str()).collect();
+    let (error, info, kind) = match names[..] {
+        [name] => return Ok(name),
+        [] => (
+            format!("no account of yours is one of {issuer}"),
+            "'iam-session list' shows the accounts",
+            FailureKind::NotEnrolled,
+        ),
+        _ => (
+            format!("several of your accounts are of {issuer}: {}", names.join(", ")),
+            "name one of them",
+            FailureKind::Usage,
+        ),
+    };
+    Err(Failure { error, info: Some(info.to_owned()), kind })
 }

@@ -24,6 +24,26 @@ async function registration(ctx, next) {
   // IAM sets neither.
   delete ctx.body.client_secret_expires_at;
   delete ctx.body.client_id_issued_at;
+  if (settings.client_management) return;
+  delete ctx.body.registration_client_uri;
+  delete ctx.body.registration_access_token;
+}
+
+// RFC 7592: a client is read, and changed as a whole.
+async function client(ctx, next) {
+  if (!settings.client_management) {
+    ctx.status = 404;
+    ctx.body = '';
+    return;
+  }
+  const { scope, clear_access_tokens_on_refresh: _, created_at: __, ...metadata } = ctx.request.body ?? {};
+  if (ctx.method === 'PUT') ctx.request.body = metadata;
+  await next();
+  if (ctx.status !== 200) return;
+  if (ctx.method === 'PUT') registered.set(ctx.body.client_id, wanted(scope));
+  ctx.body.scope = registered.get(ctx.body.client_id).join(' ');
+  // IAM gives a registration token once.
+  if (!settings.rotate_registration_tokens) delete ctx.body.registration_access_token;
 }
 
 async function deviceAuthorization(ctx, next) {
@@ -75,7 +95,7 @@ async function discovery(ctx, next) {
   if (ctx.body) ctx.body.scopes_supported = settings.scopes_supported;
 }
 
-const HABITS = { registration, device_authorization: deviceAuthorization, refresh, revocation, discovery };
+const HABITS = { registration, client, device_authorization: deviceAuthorization, refresh, revocation, discovery };
 
 export async function imitate(ctx, next) {
   const habit = HABITS[ctx.state.endpoint];

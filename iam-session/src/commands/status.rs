@@ -2,7 +2,7 @@
 //! configuration for its mistakes.
 
 mod advice;
-mod layout;
+pub(super) mod layout;
 
 use std::env;
 use std::path::{Path, PathBuf};

@@ -9,6 +9,7 @@ use crate::issuer::wire::{Answer, Client, IssuerError, Request};
 use crate::log::Level;
 use crate::protocol::Failure;
 use crate::scope::ScopeSet;
+use crate::secret::Secret;
 use crate::store::{Opened, Record, Store, StoreError};
 
 /// Who else needs a client.
@@ -16,7 +17,7 @@ pub(super) enum Need {
     /// Nobody.
     None,
     /// Another account.
-    Account(String),
+    Account,
     /// It cannot be said: a record cannot be read.
     Unknown(StoreError),
 }
@@ -39,7 +40,7 @@ impl Mint {
         let mut need = Need::None;
         for other in names.into_iter().filter(|other| other != name) {
             match self.cover(store, &other) {
-                Ok(cover) if is_of(&cover.issuer, &cover.client_id, record) => return Need::Account(other),
+                Ok(cover) if is_of(&cover.issuer, &cover.client_id, record) => return Need::Account,
                 Ok(_) => {}
                 Err(error) => need = Need::Unknown(error),
             }
@@ -149,12 +150,12 @@ fn is_of(issuer: &str, client_id: &str, record: &Record) -> bool {
 }
 
 fn is_same(a: &Client, b: &Client) -> bool {
-    let text =
-        |secret: &Option<crate::secret::Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
+    fn text(secret: &Option<Secret>) -> Option<&str> {
+        secret.as_ref().map(Secret::expose)
+    }
     a.registration_client_uri == b.registration_client_uri
-        && zeroize::Zeroizing::new(text(&a.client_secret)) == zeroize::Zeroizing::new(text(&b.client_secret))
-        && zeroize::Zeroizing::new(text(&a.registration_access_token))
-            == zeroize::Zeroizing::new(text(&b.registration_access_token))
+        && text(&a.client_secret) == text(&b.client_secret)
+        && text(&a.registration_access_token) == text(&b.registration_access_token)
 }
 
 /// What the client may ask for. Of one that we registered before that was kept, what was granted and what it needed

@@ -72,7 +72,7 @@ impl Mint {
         if let Some(request) = deregistration(&opened.record) {
             // Another account goes on with it: then that is what it is for.
             match self.need(store, name, &opened.record) {
-                Need::Account(_) => {}
+                Need::Account => {}
                 Need::Unknown(error) => {
                     let unknown = format!("another account may need it: {error}");
                     steps.push(behind(ForgetAction::Deregister, unknown));

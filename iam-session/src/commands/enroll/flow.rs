@@ -1,6 +1,6 @@
 //! The conversation with the issuer, and its tidy end whatever happens. Touches one helper and the signals.
 
-mod device;
+pub(super) mod device;
 
 use std::path::Path;
 
@@ -22,12 +22,12 @@ use crate::secret::Secret;
 
 /// What the user must be shown (RFC 8628 §3.2).
 pub(super) struct Code {
-    device_code: Secret,
+    pub(super) device_code: Secret,
     pub(super) user_code: String,
     pub(super) verification_uri: String,
     pub(super) verification_uri_complete: Option<String>,
     pub(super) expires_in: u64,
-    interval: u64,
+    pub(super) interval: u64,
 }
 
 impl Code {
@@ -84,9 +84,7 @@ impl<'a> Flow<'a> {
         let obtained = self.obtain(issuer, client, &wanted, &registered, keep);
         match &obtained {
             Ok(_) => {}
-            Err(stop) if self.handed_over && is_uncertain(stop) => warn(
-                "it is not known whether the enrolment was kept: 'iam-session status' tells; if it was not, enrol again",
-            ),
+            Err(stop) if self.handed_over && is_uncertain(stop) => warn_of_uncertainty(),
             Err(_) => self.deregister(spare),
         }
         obtained
@@ -270,19 +268,25 @@ fn preferred(methods: &[ClientAuth]) -> ClientAuth {
     known.into_iter().find(|method| methods.contains(method)).unwrap_or_default()
 }
 
-fn failure(error: String, hint: Option<&str>) -> Stop {
+pub(super) fn failure(error: String, hint: Option<&str>) -> Stop {
     Stop::Failure(Failure { error, info: hint.map(str::to_owned), kind: FailureKind::Failed })
 }
 
-fn cancelled() -> Stop {
+pub(super) fn cancelled() -> Stop {
     failure("cancelled; nothing was stored".to_owned(), None)
 }
 
 /// Whether the agent may have kept the enrolment all the same: then its client must live. A failure that the agent
 /// told has left nothing, but for the one that says that its time was up.
-fn is_uncertain(stop: &Stop) -> bool {
+pub(super) fn is_uncertain(stop: &Stop) -> bool {
     let kind = if let Stop::Failure(failure) = stop { Some(failure.kind) } else { None };
     matches!(kind, Some(FailureKind::NoAgent | FailureKind::Unreachable))
+}
+
+pub(super) fn warn_of_uncertainty() {
+    warn(
+        "it is not known whether the enrolment was kept: 'iam-session status' tells; if it was not, enrol again",
+    );
 }
 
 fn no_refresh_token(issuer: &str) -> Stop {

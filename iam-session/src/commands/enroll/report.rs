@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::EnrollArgs;
 use super::flow::{Code, Obtained};
 use super::plan::Plan;
 use super::qr;
@@ -41,6 +42,10 @@ enum Event<'a> {
 }
 
 impl Report {
+    pub(super) fn of(args: &EnrollArgs) -> Self {
+        if args.json { Self::Json } else { Self::Text }
+    }
+
     /// What the user must do.
     pub(super) fn code(self, plan: &Plan, code: &Code) -> Result<(), Stop> {
         match self {

@@ -61,7 +61,7 @@ fn token(expires_at: Option<u64>, now: u64) -> String {
     }
 }
 
-fn enrolment(ends_at: Option<u64>, now: u64) -> String {
+pub(in crate::commands) fn enrolment(ends_at: Option<u64>, now: u64) -> String {
     match ends_at {
         Some(end) if end > now => format!("ends in {}, {}", duration(end - now), utc(end)),
         Some(end) => format!("ended {} ago, {}", duration(now - end), utc(end)),
