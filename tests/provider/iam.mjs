@@ -9,6 +9,11 @@ const registered = new Map();
 
 export const registerScope = (client, scope) => registered.set(client, words(scope));
 
+export function deleteClients({ Client }) {
+  Client.adapter.entries.clear();
+  registered.clear();
+}
+
 const wanted = (scope) => words(scope)
   .filter((word) => within(settings.scopes_supported, word) && !settings.restricted_scopes.includes(word));
 

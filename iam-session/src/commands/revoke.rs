@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(
             still_valid(&status(vec![account("wlcg"), later]), NOW).as_deref(),
             Some(
-                "access tokens that were handed out stay valid until they end: those of the files within 60 min, until 2026-11-24T02:23:31Z\n"
+                "access tokens that were handed out stay valid until they end: those of the files within 1 h, until 2026-11-24T02:23:31Z\n"
             )
         );
         assert_eq!(still_valid(&status(vec![]), NOW), None);

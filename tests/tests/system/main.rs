@@ -1,6 +1,8 @@
 //! The whole system, as its users, its administrator and an attacker meet it: real sshd, libpam, agent and provider.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where it happens")]
 
+mod accounts;
+mod again;
 mod boundaries;
 mod broken;
 mod clients;
@@ -12,6 +14,7 @@ mod failures;
 mod file;
 mod forget;
 mod issuer;
+mod kept;
 mod linger;
 mod login;
 mod measure;
@@ -19,6 +22,7 @@ mod neighbours;
 mod passphrase;
 mod planted;
 mod readme;
+mod revoke;
 mod scene;
 mod shapes;
 mod standing;

@@ -40,8 +40,6 @@ fn record() -> Record {
         registered_scope: None,
         client_name: None,
         transport: Transport::default(),
-        registered_scope: None,
-        client_name: None,
         enrolled_at: 1,
         rotates: false,
     }
