@@ -216,8 +216,8 @@ fn not_granted(entry: &Entry, missing: &str) -> Failure {
     Failure {
         error: format!("account '{}' was not granted '{missing}'", entry.name),
         info: Some(format!(
-            "'iam-session status' lists the scopes you have; for more: iam-session enroll {} --account {} -s …",
-            entry.issuer, entry.name
+            "'iam-session list' shows the scopes you have; for others: iam-session reenroll {} -s …",
+            entry.name
         )),
         kind: FailureKind::Refused,
     }

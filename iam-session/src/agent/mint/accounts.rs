@@ -98,6 +98,7 @@ impl Mint {
             kind: FailureKind::Failed,
         })?;
         kept.write(&self.runtime.agents).map_err(|error| no_place(&error))?;
+        self.log.line(Level::Info, &format!("kept in a file of its own account={name}"));
         let trouble = self.session_token_under_lock(policy, store, &name);
         let token_file = self.runtime.places.kept_file(&name).display().to_string();
         Ok(Used { account: name, token_file, trouble })

@@ -94,6 +94,10 @@ impl Mint {
         match self.ask(&request) {
             Ok(Answer::Client { client, scope, error }) => {
                 self.keep_client(store, &mut opened, &client, &scope);
+                if error.is_none() {
+                    let text = format!("client of account={account} may ask for scope=\"{scope}\"");
+                    self.log.line(Level::Info, &text);
+                }
                 match error {
                     None => self.fitting(store, account, wanted, &scope),
                     Some(error) => refused(error),

@@ -40,8 +40,6 @@ pub(super) fn run(
     client_of: &str,
     report: Report,
 ) -> Result<Option<Obtained>, Stop> {
-    let signals = Signals::take_over()
-        .map_err(|errno| failure(format!("cannot wait for signals: {}", errno.desc()), None))?;
     let wanted = plan.wish.wanted(&offered(plan)?);
     let mut asked = Authorization {
         account: plan.account.clone(),
@@ -63,6 +61,9 @@ pub(super) fn run(
     if let Some(name) = &code.client_name {
         plan.client_name.clone_from(name);
     }
+    // Until here Ctrl-C leaves nothing behind: what the client may ask for is the agent's to keep.
+    let signals = Signals::take_over()
+        .map_err(|errno| failure(format!("cannot wait for signals: {}", errno.desc()), None))?;
     report.code(plan, &shown(&code))?;
     let (enrolled, issuer, granted) = poll(agent, &signals, &asked, &code)?;
     let shortfall = Shortfall::new(&wanted, &code.scope, &granted);
@@ -105,8 +106,8 @@ fn poll(agent: &Agent, signals: &Signals, asked: &Authorization, code: &DeviceCo
         let request =
             Request::Poll(Poll { authorization: asked.clone(), device_code: code.device_code.duplicate() });
         // A connection of its own each time: an agent that is short of room lets go of those that ask nothing.
-        let polled = agent.another().and_then(|mut agent| agent.ask(&request)).map_err(Stop::from);
-        let error = match polled {
+        let ask = || agent.another()?.ask_unless(&request, Some(signals.descriptor()));
+        let error = match ask() {
             Ok(Polled::Enrolled { enrolled, issuer, scope }) => return Ok((enrolled, issuer, scope)),
             Ok(Polled::Pending {}) => answered(ErrorClass::AuthorizationPending, ""),
             Ok(Polled::SlowDown {}) => answered(ErrorClass::SlowDown, ""),
@@ -115,7 +116,8 @@ fn poll(agent: &Agent, signals: &Signals, asked: &Authorization, code: &DeviceCo
             Ok(Polled::Unreachable { error, retry_after }) => {
                 IssuerError { retry_after, ..answered(ErrorClass::Unreachable, &error) }
             }
-            Err(stop) => {
+            Err(error) => {
+                let stop = Stop::from(error);
                 if is_uncertain(&stop) {
                     warn_of_uncertainty();
                 }

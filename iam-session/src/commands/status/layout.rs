@@ -46,6 +46,9 @@ fn describe(lines: &mut Lines, account: &Account, now: u64) {
     }
     lines.add("granted", &account.scope.to_string());
     lines.add("in the file", &account.session_scope.to_string());
+    if let Some(file) = &account.kept_file {
+        lines.add("own file", file);
+    }
     lines.add("token", &token(account.token_expires_at, now));
     lines.add("enrolment", &enrolment(account.enrollment_ends_at, now));
     if let Some(error) = &account.last_error {
