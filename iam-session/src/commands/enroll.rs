@@ -23,7 +23,7 @@ use self::report::Report;
 use super::account_name;
 use crate::cli::{Exit, Outcome, Stop, warn};
 use crate::client::{Agent, Places};
-use crate::config::{Providers, Site};
+use crate::config::{ConfigError, Providers, Site};
 use crate::helper::Helper;
 use crate::paths::{HELPER, SITE_CONFIG};
 use crate::protocol::{Enrolled, Failure, FailureKind, Request, Sealing, Status};
@@ -49,16 +49,18 @@ pub(crate) struct EnrollArgs {
 
 pub(crate) fn run(args: EnrollArgs) -> Outcome {
     reported(Report::of(&args), |report| {
+        let configuration = Configuration::load()?;
         // The agent first: without one, nothing must be registered that nobody will keep.
         let mut agent = Agent::find(&Places::of_environment())?;
         let status: Status = agent.ask(&Request::Status {})?;
-        enroll(&args, &mut agent, &status, report)
+        enroll(&args, &configuration, &mut agent, &status, report)
     })
 }
 
 /// As [`run`], for an account that is there: with its issuer and, unless others are named, the scopes that it has.
 pub(super) fn again_for(account: String, mut args: EnrollArgs) -> Outcome {
     reported(Report::of(&args), |report| {
+        let configuration = Configuration::load()?;
         let mut agent = Agent::find(&Places::of_environment())?;
         let name = account_name(&mut agent, &account)?;
         let status: Status = agent.ask(&Request::Status {})?;
@@ -73,8 +75,21 @@ pub(super) fn again_for(account: String, mut args: EnrollArgs) -> Outcome {
             args.scopes = known.scope.iter().map(str::to_owned).collect();
         }
         (args.issuer, args.account) = (Some(known.issuer.clone()), Some(name));
-        enroll(&args, &mut agent, &status, report)
+        enroll(&args, &configuration, &mut agent, &status, report)
     })
+}
+
+/// What the site says.
+struct Configuration {
+    site: Site,
+    providers: Providers,
+}
+
+impl Configuration {
+    fn load() -> Result<Self, ConfigError> {
+        let directory = Path::new(SITE_CONFIG);
+        Ok(Self { site: Site::load(directory)?, providers: Providers::load(directory)? })
+    }
 }
 
 fn reported(report: Report, enroll: impl FnOnce(Report) -> Outcome) -> Outcome {
@@ -86,15 +101,19 @@ fn reported(report: Report, enroll: impl FnOnce(Report) -> Outcome) -> Outcome {
     outcome
 }
 
-fn enroll(args: &EnrollArgs, agent: &mut Agent, status: &Status, report: Report) -> Outcome {
-    let configuration = Path::new(SITE_CONFIG);
-    let site = Site::load(configuration)?;
-    let providers = Providers::load(configuration)?;
+fn enroll(
+    args: &EnrollArgs,
+    configuration: &Configuration,
+    agent: &mut Agent,
+    status: &Status,
+    report: Report,
+) -> Outcome {
+    let Configuration { site, providers } = configuration;
     if status.sealing == Sealing::Nothing {
         return Err(Failure::from(StoreError::NoSealingKey).into());
     }
-    let provider = provider::choose(args.issuer.as_deref(), &providers, &site)?;
-    let mut plan = Plan::new(args, provider, &site, status, env::var_os("X509_CERT_DIR"))?;
+    let provider = provider::choose(args.issuer.as_deref(), providers, site)?;
+    let mut plan = Plan::new(args, provider, site, status, env::var_os("X509_CERT_DIR"))?;
 
     let again = match again::client_of(status, &plan) {
         Some(client_of) => again::run(agent, &mut plan, client_of, report)?,

@@ -72,6 +72,8 @@ impl Agent {
                 requests.extend(converse(stream.try_clone().unwrap(), &answers));
                 open.push(stream);
             }
+            // They stay open to the end of the test's process.
+            std::mem::forget(open);
             requests
         });
         Self { thread }

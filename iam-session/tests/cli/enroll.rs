@@ -124,6 +124,7 @@ fn a_good_enrolment_is_two_events_and_goes_to_the_agent() {
             "refresh_token": "canary-refresh", "scope": "offline_access openid storage.read:/ wlcg", "states_scope": true,
             "subject": "5a1c", "audience_mode": "audience",
             "transport": {"ca_dir": "/etc/grid-security/certificates"},
+            "registered_scope": "offline_access openid storage.read:/ wlcg", "client_name": "iam-session:example:alice",
         })
     );
 }
@@ -360,4 +361,9 @@ fn ctrl_c_while_the_agent_polls_says_that_it_may_have_been_kept() {
     kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
     let ended = Ended::from(child.wait_with_output().unwrap());
     assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_eq!(
+        ended.stderr,
+        "iam-session: interrupted while the agent was at work; what was asked goes on; 'iam-session status' tells \
+         what came of it\n"
+    );
 }

@@ -14,7 +14,7 @@ use std::thread;
 use issuer::{Answer, Certificate, FakeIssuer, json, with_headers};
 use program::{
     CLIENT_SECRET, DEVICE_CODE, Helper, REFRESH_TOKEN, REGISTRATION_TOKEN, authorize_device, deregister,
-    discover, poll_device, refresh,
+    discover, poll_device, refresh, widen_client,
 };
 
 const TOKEN: &str = r#"{"access_token":"at","token_type":"Bearer","expires_in":3600,"scope":"openid"}"#;
