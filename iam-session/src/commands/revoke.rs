@@ -81,7 +81,7 @@ fn confirm(status: &Status) -> Result<(), Failure> {
 }
 
 fn question(status: &Status) -> String {
-    let names: Vec<String> = status.accounts.iter().map(|account| printable(&account.name).into()).collect();
+    let names: Vec<String> = status.accounts.iter().map(|account| printable(&account.name)).collect();
     let accounts = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     format!(
         "This ends, at the issuers and here, the accounts of {}: {accounts};\n\

@@ -52,7 +52,7 @@ impl Authorized {
 /// A device authorization.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct DeviceCode {
-    /// For the polls; of no use without the client's secret, which the agent keeps.
+    /// For the polls; of no use without the client's secret, which the agent keeps, but for a public client.
     #[serde(serialize_with = "expose_to")]
     pub device_code: Secret,
     /// For the user to type.
