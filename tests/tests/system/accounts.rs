@@ -78,13 +78,9 @@ fn the_account_in_use_is_in_the_file_at_once_and_at_the_next_login() {
 fn what_cannot_be_had_now_leaves_no_other_accounts_token_in_the_file() {
     let scene = two_accounts();
     let login = scene.host.login("alice");
-    login
-        .run("rm .local/state/iam-session/cms.token; rm -r $XDG_RUNTIME_DIR/iam-session/cache; true")
-        .successful();
-    let login = scene.host.login("alice");
     let file = token_file(&login);
     scene.provider.fail_with(json!({"fault": "status", "status": 503, "at": ["refresh"]}));
-    login.run("rm -f $(dirname $IAM_SESSION_SOCK)/cache/*").successful();
+    login.run("rm -f .local/state/iam-session/cms.token $(dirname $IAM_SESSION_SOCK)/cache/*").successful();
     let told = login.run("iam-session use cms");
     assert_eq!(told.status, 7, "{told:?}");
     assert!(told.stderr.contains("warning: there is no token in the file yet: "), "{told:?}");
@@ -92,6 +88,19 @@ fn what_cannot_be_had_now_leaves_no_other_accounts_token_in_the_file() {
     scene.provider.heal();
     scene.host.wait_until("the token", || scene.host.exists(&file));
     assert_eq!(owner(&scene, &login), "cms");
+}
+
+#[test]
+fn nor_does_an_account_whose_record_does_not_open() {
+    let scene = two_accounts();
+    let login = scene.host.login("alice");
+    let file = token_file(&login);
+    login.run("echo rubbish >.local/state/iam-session/cms.cred").successful();
+    let told = login.run("iam-session use cms");
+    assert_eq!(told.status, 1, "{told:?}");
+    assert!(!scene.host.exists(&file), "what is there would be wlcg's");
+    login.run("iam-session use wlcg").successful();
+    assert_eq!(owner(&scene, &login), "wlcg");
 }
 
 #[test]
