@@ -61,8 +61,12 @@ impl Answer {
     }
 }
 
-fn ending(account: String, ending: Ending) -> (Job, Want, Duration) {
-    (Job::Account(AccountJob::End { account, ending }), Want::Other, PATIENCE_FORGET)
+fn account(job: AccountJob, patience: Duration) -> (Job, Want, Duration) {
+    (Job::Account(job), Want::Other, patience)
+}
+
+fn ending(name: String, ending: Ending) -> (Job, Want, Duration) {
+    account(AccountJob::End { account: name, ending }, PATIENCE_FORGET)
 }
 
 /// What a client gets.
@@ -149,17 +153,15 @@ impl Requests {
                 let by = means.now.boot + PATIENCE_ENROLL - SEAL_BEFORE;
                 (Job::Enroll { enrollment, by }, Want::Other, PATIENCE_ENROLL)
             }
-            Request::Authorize(asked) => {
-                (Job::Account(AccountJob::Authorize(asked)), Want::Other, PATIENCE_ENROLL)
-            }
+            Request::Authorize(asked) => account(AccountJob::Authorize(asked), PATIENCE_ENROLL),
             Request::Poll(poll) => {
                 let by = means.now.boot + PATIENCE_ENROLL - SEAL_BEFORE;
-                (Job::Account(AccountJob::Poll { poll, by }), Want::Other, PATIENCE_ENROLL)
+                account(AccountJob::Poll { poll, by }, PATIENCE_ENROLL)
             }
-            Request::Use { account } => (Job::Account(AccountJob::Use { account }), Want::Other, PATIENCE),
-            Request::Keep { account } => (Job::Account(AccountJob::Keep { account }), Want::Other, PATIENCE),
-            Request::Rename { account, to } => {
-                (Job::Account(AccountJob::Rename { account, to }), Want::Other, PATIENCE)
+            Request::Use { account: name } => account(AccountJob::Use { account: name }, PATIENCE),
+            Request::Keep { account: name } => account(AccountJob::Keep { account: name }, PATIENCE),
+            Request::Rename { account: name, to } => {
+                account(AccountJob::Rename { account: name, to }, PATIENCE)
             }
             Request::Forget { account } => ending(account, Ending::Forget),
             Request::Revoke { account } => ending(account, Ending::Revoke),
