@@ -21,7 +21,6 @@ use serde::Serialize;
 use crate::account;
 use crate::cli::{Stop, print};
 use crate::client::Agent;
-use crate::config::same_issuer;
 use crate::line::{LineError, encode};
 use crate::protocol::{Failure, FailureKind, MAX_LINE, Request, Status};
 
@@ -47,25 +46,6 @@ fn account_name(agent: &mut Agent, text: &str) -> Result<String, Stop> {
         return Ok(text.to_owned());
     }
     let status: Status = agent.ask(&Request::Status {})?;
-    Ok(of_issuer(&status, text)?.to_owned())
-}
-
-/// The one account of an issuer.
-fn of_issuer<'a>(status: &'a Status, issuer: &str) -> Result<&'a str, Failure> {
-    let accounts = status.accounts.iter().filter(|account| same_issuer(&account.issuer, issuer));
-    let names: Vec<&str> = accounts.map(|account| account.name.as_str()).collect();
-    let (error, info, kind) = match names[..] {
-        [name] => return Ok(name),
-        [] => (
-            format!("no account of yours is one of {issuer}"),
-            "'iam-session list' shows the accounts",
-            FailureKind::NotEnrolled,
-        ),
-        _ => (
-            format!("several of your accounts are of {issuer}: {}", names.join(", ")),
-            "name one of them",
-            FailureKind::Usage,
-        ),
-    };
-    Err(Failure { error, info: Some(info.to_owned()), kind })
+    let accounts = status.accounts.iter().map(|account| (account.name.as_str(), account.issuer.as_str()));
+    Ok(account::of_issuer(accounts, text)?.to_owned())
 }

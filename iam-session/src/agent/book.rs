@@ -6,9 +6,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::cache::Wanted;
-use crate::config::{Linger, LingerFor, same_issuer};
+use crate::account;
+use crate::config::{Linger, LingerFor};
 use crate::directory::{Directory, DirectoryError, Durability};
-use crate::protocol::{Failure, FailureKind};
+use crate::protocol::Failure;
 use crate::scope::ScopeSet;
 
 const NAME: &str = "accounts.json";
@@ -109,27 +110,15 @@ impl Book {
     pub(crate) fn resolve<'a>(&'a self, asked: Option<&'a str>) -> Result<Option<&'a str>, Failure> {
         // No account name has a colon.
         let Some(issuer) = asked.filter(|asked| asked.contains("://")) else { return Ok(asked) };
-        let names = self.entries.iter().filter(|entry| same_issuer(&entry.issuer, issuer));
-        let names: Vec<&str> = names.map(|entry| entry.name.as_str()).collect();
-        match names[..] {
-            [name] => Ok(Some(name)),
-            [] => Err(Failure {
-                error: format!("no account of yours is one of {issuer}"),
-                info: Some("'iam-session list' shows your accounts".into()),
-                kind: FailureKind::NotEnrolled,
-            }),
-            _ => Err(Failure {
-                error: format!("several of your accounts are of {issuer}: {}", names.join(", ")),
-                info: Some("name one of them".into()),
-                kind: FailureKind::Usage,
-            }),
-        }
+        let accounts = self.entries.iter().map(|entry| (entry.name.as_str(), entry.issuer.as_str()));
+        account::of_issuer(accounts, issuer).map(Some)
     }
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::protocol::FailureKind;
 
     pub(in crate::agent) fn entry(name: &str) -> Entry {
         Entry {
