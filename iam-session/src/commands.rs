@@ -1,14 +1,18 @@
 //! The commands, one file each.
 
 pub(crate) mod choose;
+pub(crate) mod doctor;
 pub(crate) mod enroll;
 pub(crate) mod env;
 pub(crate) mod forget;
+mod known;
 pub(crate) mod list;
 mod passphrase;
+pub(crate) mod providers;
 pub(crate) mod reenroll;
 pub(crate) mod rename;
 pub(crate) mod revoke;
+pub(crate) mod role;
 mod shell;
 pub(crate) mod start;
 pub(crate) mod status;

@@ -17,5 +17,7 @@ pub use directory::{Lock, Store};
 pub use error::StoreError;
 pub use keys::{KeyId, Keyring, SealingKey, UserKey};
 pub use passphrase::{Derivation, PassphraseKey};
+#[cfg(feature = "fuzzing")]
+pub use record::fuzzing;
 pub use record::{Cover, Opened, Record};
 pub use session_token::SessionToken;

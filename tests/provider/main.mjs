@@ -12,7 +12,7 @@ import { fail, heal } from './faults.mjs';
 import { deleteClients } from './iam.mjs';
 import { build } from './oidc.mjs';
 import { change } from './settings.mjs';
-import { counted } from './traffic.mjs';
+import { counted, secrets } from './traffic.mjs';
 
 // Standard output carries answers and nothing else.
 for (const level of ['log', 'info', 'warn']) console[level] = console.error;
@@ -37,6 +37,7 @@ const COMMANDS = {
   delete_clients: () => deleteClients(provider),
   verify: ({ token }) => verify(token),
   counts: () => counted(),
+  secrets: () => secrets(),
   set: ({ values }) => change(values),
   fail: (command) => fail(command),
   heal: () => heal(),

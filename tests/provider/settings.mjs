@@ -21,6 +21,12 @@ export const settings = {
   client_management: true,
   // A new registration token with each change of a client, which ends the one before.
   rotate_registration_tokens: false,
+  // Seen before a client is registered, as some sites set IAM up; none is wanted if null.
+  initial_access_token: null,
+  // What the discovery document names and the registration lets a client have; all if null.
+  auth_methods: null,
+  // Whether clients can register themselves at all.
+  registration: true,
   // How failures are spelled: "iam" or "standard" (RFC 6749).
   errors: 'iam',
 };

@@ -10,14 +10,17 @@ mod again;
 mod client;
 mod enroll;
 mod forget;
+mod inventory;
 mod issuer;
 mod look;
 mod policy;
 mod publish;
+mod recover;
 mod settle;
 mod token;
 mod unlock;
 mod unsaved;
+mod vouch;
 mod wait;
 
 use std::fs::File;
@@ -26,6 +29,8 @@ use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
+
+use serde::Serialize;
 
 use self::enroll::Former;
 use self::unsaved::Unsaved;
@@ -78,7 +83,7 @@ fn run() -> io::Result<()> {
     let message = Message::read(&mut jobs)?;
     let places = paths::Runtime::new(&message.runtime, message.uid);
     let runtime = Runtime::open(places).map_err(io::Error::other)?;
-    let log = Log::of(&message.user);
+    let log = Log::of(&message.user, &message.session());
     let mut mint =
         Mint { message, runtime, helper: None, unsaved: Unsaved::default(), former: Vec::new(), log };
     let mut lines = Lines::new(MAX_LINE);
@@ -110,6 +115,11 @@ fn answer(answers: &mut File, done: &Done) -> Result<(), LineError> {
     line::send(answers, &line, Wait::at_most(ANSWER))
 }
 
+/// A variant as the protocols spell it.
+fn spelled(variant: &impl Serialize) -> String {
+    serde_json::to_string(variant).map(|text| text.trim_matches('"').to_owned()).unwrap_or_default()
+}
+
 impl Mint {
     /// Waits for a job, and meanwhile tries to write what is unsaved.
     fn next_job(&mut self, lines: &mut Lines, jobs: &mut File) -> io::Result<Option<Job>> {
@@ -124,6 +134,13 @@ impl Mint {
         }
     }
 
+    /// `class`: what the issuer's answer was, where there was one (issuer/wire.rs).
+    fn log_failure(&self, account: &str, class: &str, failure: &Failure) {
+        let kind = spelled(&failure.kind);
+        let fields = [("account", account), ("kind", &kind), ("class", class), ("error", &failure.error)];
+        self.log.event(Level::Warning, "failed", &fields);
+    }
+
     /// A session token that cannot be had, and no setback says why: without one, every agent would try without end.
     fn leave_trace(&self, job: &TokenJob, failure: &Failure) {
         let book = Book::read(&self.runtime.agents).unwrap_or_default();
@@ -133,7 +150,7 @@ impl Mint {
         if standing.is_some_and(|setback| setback.holds(Asker::Agent, clock::boot_time())) {
             return;
         }
-        self.log.line(Level::Warning, &format!("account {}: {failure}", job.account));
+        self.log_failure(&job.account, "-", failure);
         let (id, failure) = (&entry.record_id, failure.clone());
         self.note_setback_of(id, Against::Session, failure, Outlook::Passing, Pause::Doubling);
     }
@@ -146,6 +163,7 @@ impl Mint {
                 return None;
             }
             Job::Unlock { passphrase } => Done::Unlocked(self.unlock(&passphrase).map(Box::new)),
+            Job::Inventory => Done::Inventory(Box::new(self.inventory())),
             Job::Look => Done::Looked(self.look()),
             Job::Token(job) => {
                 let token = self.token(&job);

@@ -92,13 +92,15 @@ impl Agent {
     }
 
     fn run(mut self) -> ExitCode {
+        self.own.log.event(Level::Info, "agent_started", &[("version", env!("CARGO_PKG_VERSION"))]);
         self.begin(Now::read());
         while self.turn().is_continue() {}
         let left = self.own.runtime.leave(self.own.presence);
         if let Err(error) = left {
-            self.own.log.line(Level::Error, &error.to_string());
+            self.own.log.error(&error.to_string());
             return ExitCode::FAILURE;
         }
+        self.own.log.event(Level::Info, "agent_ended", &[]);
         ExitCode::SUCCESS
     }
 
@@ -120,7 +122,7 @@ impl Agent {
         self.heed(before)?;
         let policy = || View::of(&self.own.runtime, before).book.linger;
         if let Some(text) = self.lifetime.look(policy, before.boot)? {
-            self.own.log.line(Level::Info, &text);
+            self.own.log.event(Level::Info, "lingering", &[("reason", text)]);
         }
         let Ok(events) = self.watch().wait(self.time_left(Now::read().boot)) else {
             return ControlFlow::Break(());
@@ -292,7 +294,7 @@ impl Agent {
         self.link.keep(keys);
         self.own.held.unlock(keys);
         if let Err(error) = self.own.presence.tell_keys(self.own.held.ids()) {
-            self.own.log.line(Level::Error, &format!("cannot tell other agents of an unlock: {error}"));
+            self.own.log.error(&format!("cannot tell other agents of an unlock: {error}"));
         }
     }
 
@@ -345,6 +347,7 @@ impl Agent {
         let token = View::of(runtime, now).session_token(None);
         let name = runtime.places.token_file_name();
         token.is_some_and(|token| token_file::holds(&runtime.top, &name, &token.access_token))
+            || token_file::others_until(runtime, now).is_some()
     }
 
     fn reschedule(&mut self, now: Now) {

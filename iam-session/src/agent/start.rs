@@ -20,7 +20,7 @@ use super::message::{HintPolicy, Message};
 use super::report::{Code, Report};
 use super::runtime::{Presence, Runtime};
 use crate::harden::harden;
-use crate::log::{Level, Log};
+use crate::log::Log;
 use crate::paths;
 
 /// All that an agent begins with.
@@ -68,10 +68,11 @@ pub(super) fn start(mut lifeline: File, stay: Stay) -> Result<Option<Started>, C
     }
     let bytes = message.to_bytes().ok_or(Code::Message)?;
     let signals = events::ending_signals().map_err(|_| Code::Harden)?;
-    let (session, log) = (message.session(), Log::of(&message.user));
+    let session = message.session();
+    let log = Log::of(&message.user, &session);
     let places = paths::Runtime::new(&message.runtime, message.uid);
     let (runtime, presence) = Runtime::enter(places, &session).map_err(|error| {
-        log.line(Level::Error, &error.to_string());
+        log.error(&error.to_string());
         Code::Runtime
     })?;
     let held = Held::of(&message.keys);
@@ -81,7 +82,7 @@ pub(super) fn start(mut lifeline: File, stay: Stay) -> Result<Option<Started>, C
     let _ = runtime.sweep();
     let socket = runtime.places.socket(&session);
     let listener = listen(&socket).map_err(|error| {
-        log.line(Level::Error, &format!("cannot listen at {}: {error}", socket.display()));
+        log.error(&format!("cannot listen at {}: {error}", socket.display()));
         Code::Socket
     })?;
     Ok(Some(Started {

@@ -34,6 +34,8 @@ pub(super) struct Upkeep {
     next_task: Option<(Duration, Task)>,
     /// When the token in the file ends, if one is there.
     ends: Option<Duration>,
+    /// The end of another program's token there, of which the log was told.
+    others_told: Option<u64>,
 }
 
 impl Upkeep {
@@ -56,15 +58,36 @@ impl Upkeep {
 
     fn reschedule(&mut self, means: &Means<'_>) {
         let (own, now) = (means.own, means.now);
+        let others = self.others_end(means);
         let view = View::of(&own.runtime, now);
         let account = self.account.as_deref();
         let setback = view.setback(account);
-        // That somebody else wrote the file is none of our business.
         let is_filed = token_file::is_there(&own.runtime, &self.file(own));
         let standing = view.standing(account, is_filed, setback.as_ref(), &own.held);
         self.next_task = schedule::next(standing, self.attempts, means.spread, now.boot);
         // Kept when the token is found to have ended: the file is still to be seen to.
-        self.ends = view.session_token(account).map(|token| token.ends).or(self.ends);
+        let ours = view.session_token(account).map(|token| token.ends);
+        self.ends = others.or(ours).or(self.ends);
+    }
+
+    /// When another program's token in the session's file ends, if there is one. The log is told once of each.
+    fn others_end(&mut self, means: &Means<'_>) -> Option<Duration> {
+        if self.account.is_some() {
+            return None;
+        }
+        let (own, now) = (means.own, means.now);
+        let until = token_file::others_until(&own.runtime, now);
+        if until.is_none() && self.others_told.is_some_and(|end| end <= now.unix) {
+            // Ended, and still to be seen to.
+            return Some(now.boot);
+        }
+        if until.is_some() && until != self.others_told {
+            let reason = "another program has put a token into the token file; it stays until its end";
+            let end = until.unwrap_or_default().to_string();
+            own.log.event(Level::Warning, "foreign_token", &[("expires_at", &end), ("reason", reason)]);
+        }
+        self.others_told = until;
+        until.map(|end| now.boot + Duration::from_secs(end.saturating_sub(now.unix)))
     }
 
     fn do_what_is_due(&mut self, means: &mut Means<'_>) {
@@ -72,6 +95,10 @@ impl Upkeep {
         if self.ends.is_some_and(|ends| ends <= now) {
             self.ends = None;
             self.retract(means);
+            if self.others_told.take().is_some() {
+                // There is no file now, and ours may be at hand.
+                means.link.submit(Job::Look);
+            }
             self.reschedule(means);
         }
         let Some((_, task)) = self.next_task.filter(|(at, _)| *at <= now) else { return };
@@ -124,8 +151,8 @@ impl Upkeep {
         let view = View::of(runtime, means.now);
         let wanted = view.book.find(self.account.as_deref()).map(|entry| entry.session_token());
         let file = self.file(means.own);
-        if let Err(error) = token_file::retract(runtime, &file, wanted.as_ref(), means.now.boot) {
-            means.own.log.line(Level::Error, &error.to_string());
+        if let Err(error) = token_file::retract(runtime, &file, wanted.as_ref(), means.now) {
+            means.own.log.error(&error.to_string());
         }
     }
 }

@@ -4,7 +4,10 @@
 //! this process's memory until the agent has it, and nowhere else.
 
 mod again;
+mod client;
 mod flow;
+mod given;
+mod person;
 mod plan;
 mod provider;
 mod qr;
@@ -13,38 +16,65 @@ mod scopes;
 mod signals;
 
 use std::env;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Parser;
 
+use self::client::{Method, Origin};
 use self::flow::{Flow, Obtained};
+use self::person::Person;
 use self::plan::Plan;
 use self::report::Report;
 use super::account_name;
+use super::known::{Membership, known_providers};
 use crate::cli::{Exit, Outcome, Stop, warn};
 use crate::client::{Agent, Places};
-use crate::config::{ConfigError, Providers, Site};
+use crate::config::{Providers, Site};
+use crate::harden::harden;
 use crate::helper::Helper;
 use crate::paths::{HELPER, SITE_CONFIG};
-use crate::protocol::{Enrolled, Failure, FailureKind, Request, Sealing, Status};
+use crate::protocol::{Enrolled, Enrollment, Failure, FailureKind, Request, Sealing, Status};
+use crate::secret::Secret;
 use crate::store::StoreError;
 
 /// Enrol with an issuer, once, with a browser on any device.
 #[derive(Debug, Default, Parser)]
 #[command(name = "enroll", bin_name = "iam-session enroll")]
 pub(crate) struct EnrollArgs {
-    /// The issuer's URL, or the name of a provider of this site
+    /// The issuer's URL, or the name of a provider ('iam-session providers' lists them)
     #[arg(value_name = "ISSUER-URL | PROVIDER")]
-    pub(super) issuer: Option<String>,
+    issuer: Option<String>,
     /// What to call the account
     #[arg(long, value_name = "NAME")]
-    pub(super) account: Option<String>,
+    account: Option<String>,
     /// Scopes to ask for; may be repeated, or name several; 'max' for all that the issuer offers
     #[arg(short, long = "scope", value_name = "SCOPE")]
-    pub(super) scopes: Vec<String>,
+    scopes: Vec<String>,
+    /// A client that is registered already, instead of a new one
+    #[arg(long, value_name = "ID")]
+    client_id: Option<String>,
+    /// A file with that client's secret; '-' for standard input
+    #[arg(long, value_name = "FILE", requires = "client_id")]
+    client_secret_file: Option<PathBuf>,
+    /// How that client authenticates
+    #[arg(long, value_name = "METHOD", requires = "client_id")]
+    client_auth: Option<Method>,
+    /// A file with the token that some issuers want before they register a client; '-' for standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["client_id", "refresh_token_fd"])]
+    initial_access_token_file: Option<PathBuf>,
+    /// Keep a refresh token that was obtained elsewhere, the first line of this descriptor, instead of a device flow
+    #[arg(long, value_name = "N")]
+    refresh_token_fd: Option<u32>,
     /// Print one object per event on standard output
     #[arg(long)]
-    pub(super) json: bool,
+    json: bool,
+}
+
+impl EnrollArgs {
+    /// Only these scopes, and how to report.
+    pub(super) fn naming(scopes: Vec<String>, json: bool) -> Self {
+        Self { scopes, json, ..Self::default() }
+    }
 }
 
 pub(crate) fn run(args: EnrollArgs) -> Outcome {
@@ -53,11 +83,12 @@ pub(crate) fn run(args: EnrollArgs) -> Outcome {
         // The agent first: without one, nothing must be registered that nobody will keep.
         let mut agent = Agent::find(&Places::of_environment())?;
         let status: Status = agent.ask(&Request::Status {})?;
-        enroll(&args, &configuration, &mut agent, &status, report)
+        Enrolment { args, configuration, status, occasion: Occasion::First, report }.run(&mut agent)
     })
 }
 
-/// As [`run`], for an account that is there: with its issuer and, unless others are named, the scopes that it has.
+/// As [`run`], for an account that is there: with its issuer, its client and, unless others are named, the scopes that
+/// it has.
 pub(super) fn again_for(account: String, mut args: EnrollArgs) -> Outcome {
     reported(Report::of(&args), |report| {
         let configuration = Configuration::load()?;
@@ -75,20 +106,21 @@ pub(super) fn again_for(account: String, mut args: EnrollArgs) -> Outcome {
             args.scopes = known.scope.iter().map(str::to_owned).collect();
         }
         (args.issuer, args.account) = (Some(known.issuer.clone()), Some(name));
-        enroll(&args, &configuration, &mut agent, &status, report)
+        Enrolment { args, configuration, status, occasion: Occasion::Again, report }.run(&mut agent)
     })
 }
 
-/// What the site says.
+/// What the site and the user have configured.
 struct Configuration {
     site: Site,
     providers: Providers,
 }
 
 impl Configuration {
-    fn load() -> Result<Self, ConfigError> {
-        let directory = Path::new(SITE_CONFIG);
-        Ok(Self { site: Site::load(directory)?, providers: Providers::load(directory)? })
+    fn load() -> Result<Self, Stop> {
+        // Before there is a secret in this process: no other one of the user's is to read it.
+        harden().map_err(|errno| cannot("keep what is obtained from others", errno.desc()))?;
+        Ok(Self { site: Site::load(Path::new(SITE_CONFIG))?, providers: known_providers()? })
     }
 }
 
@@ -101,41 +133,76 @@ fn reported(report: Report, enroll: impl FnOnce(Report) -> Outcome) -> Outcome {
     outcome
 }
 
-fn enroll(
-    args: &EnrollArgs,
-    configuration: &Configuration,
-    agent: &mut Agent,
-    status: &Status,
+/// Whether it is the account's client that is asked for, or any that will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Occasion {
+    /// `enroll`.
+    First,
+    /// `reenroll`.
+    Again,
+}
+
+/// An enrolment that is asked for.
+struct Enrolment {
+    args: EnrollArgs,
+    configuration: Configuration,
+    status: Status,
+    occasion: Occasion,
     report: Report,
-) -> Outcome {
-    let Configuration { site, providers } = configuration;
-    if status.sealing == Sealing::Nothing {
-        return Err(Failure::from(StoreError::NoSealingKey).into());
+}
+
+impl Enrolment {
+    fn run(&self, agent: &mut Agent) -> Outcome {
+        let (args, status, report) = (&self.args, &self.status, self.report);
+        if status.sealing == Sealing::Nothing {
+            return Err(Failure::from(StoreError::NoSealingKey).into());
+        }
+        let mut person = Person::at_the_terminal(report);
+        let mut plan = self.plan(person.as_mut())?;
+        let from_elsewhere = from_elsewhere(args, &plan)?;
+        if let Some(notice) = &plan.provider.notice {
+            report.notice(&notice.read()?)?;
+        }
+        let client_of = match from_elsewhere {
+            None => again::client_of(status, &plan, self.occasion),
+            Some(_) => None,
+        };
+        if let Some(client_of) = client_of
+            && let Some(obtained) = again::run(agent, &mut plan, client_of, report, person.as_mut())?
+        {
+            return conclude(&plan, &obtained, report);
+        }
+        let mut flow = Flow::new(Helper::start(Path::new(HELPER))?, &plan, report, person)?;
+        let keep = |enrollment: Enrollment| {
+            let reply: Enrolled = agent.ask(&Request::Enroll(Box::new(enrollment)))?;
+            Ok(reply)
+        };
+        let obtained = match from_elsewhere {
+            Some(refresh_token) => flow.import(plan.origin.given()?, refresh_token, keep)?,
+            None => flow.run(keep)?,
+        };
+        conclude(&plan, &obtained, report)
     }
-    let provider = provider::choose(args.issuer.as_deref(), providers, site)?;
-    let mut plan = Plan::new(args, provider, site, status, env::var_os("X509_CERT_DIR"))?;
 
-    let again = match again::client_of(status, &plan) {
-        Some(client_of) => again::run(agent, &mut plan, client_of, report)?,
-        None => None,
-    };
-    let obtained = match again {
-        Some(obtained) => obtained,
-        None => first(agent, &plan, report)?,
-    };
-    finish(report, &plan, &obtained)
+    fn plan(&self, mut person: Option<&mut Person>) -> Result<Plan, Failure> {
+        let (args, Configuration { site, providers }) = (&self.args, &self.configuration);
+        let membership = Membership::default();
+        let is_member = |groups: &[String]| membership.of(groups);
+        let asked = person.as_deref_mut();
+        let provider = provider::choose(args.issuer.as_deref(), providers, site, is_member, asked)?;
+        let origin = Origin::of(args, &provider, person.as_deref())?;
+        Plan::new(args, provider, origin, site, &self.status, env::var_os("X509_CERT_DIR"))
+    }
 }
 
-/// With a client that is registered for it.
-fn first(agent: &mut Agent, plan: &Plan, report: Report) -> Result<Obtained, Stop> {
-    let helper = Helper::start(Path::new(HELPER))?;
-    Flow::new(helper, plan, report)?.run(|enrollment| {
-        let reply: Enrolled = agent.ask(&Request::Enroll(Box::new(enrollment)))?;
-        Ok(reply)
-    })
+/// A refresh token that was obtained elsewhere, and the client that it was issued to.
+fn from_elsewhere(args: &EnrollArgs, plan: &Plan) -> Result<Option<Secret>, Failure> {
+    let Some(number) = args.refresh_token_fd else { return Ok(None) };
+    plan.origin.given()?;
+    given::from_descriptor(number, "a refresh token", "--refresh-token-fd").map(Some)
 }
 
-fn finish(report: Report, plan: &Plan, obtained: &Obtained) -> Outcome {
+fn conclude(plan: &Plan, obtained: &Obtained, report: Report) -> Outcome {
     report.enrolled(plan, obtained)?;
     for (scope, reason) in obtained.shortfall.iter() {
         warn(&format!("scope '{scope}' was not granted: {reason}"));
@@ -144,6 +211,10 @@ fn finish(report: Report, plan: &Plan, obtained: &Obtained) -> Outcome {
         warn(&format!("the enrolment is stored, but there is no token yet: {}", trouble.error));
         return Ok(Exit::With(trouble.kind));
     }
-    let explicit = obtained.shortfall.any_of(plan.explicit());
+    let explicit = obtained.shortfall.any_of(&obtained.explicit);
     Ok(if explicit { Exit::With(FailureKind::Refused) } else { Exit::Done })
+}
+
+fn cannot(what: &str, why: &str) -> Failure {
+    Failure { error: format!("cannot {what}: {why}"), info: None, kind: FailureKind::Failed }
 }

@@ -8,7 +8,7 @@ use std::io::Read;
 
 use zeroize::Zeroizing;
 
-pub(crate) use terminal::Terminal;
+pub(crate) use terminal::{Purpose, Terminal};
 
 use crate::cli::print_error;
 use crate::client::Agent;

@@ -22,5 +22,5 @@ pub(crate) struct ReenrollArgs {
 
 pub(crate) fn run(args: ReenrollArgs) -> Outcome {
     let scopes = args.scopes;
-    enroll::again_for(args.account, EnrollArgs { scopes, json: args.json, ..EnrollArgs::default() })
+    enroll::again_for(args.account, EnrollArgs::naming(scopes, args.json))
 }

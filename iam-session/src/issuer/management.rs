@@ -137,7 +137,12 @@ mod tests {
             };
             let Authorization::Bearer(token) = &call.authorization else { panic!("no token") };
             asked.borrow_mut().push((sent, token.expose().to_owned()));
-            Ok(Response { status: *status, retry_after: None, body: Zeroizing::new(body.to_string().into()) })
+            Ok(Response {
+                status: *status,
+                retry_after: None,
+                date: None,
+                body: Zeroizing::new(body.to_string().into()),
+            })
         };
         let answer = widen(&managed(), &ScopeSet::parse("openid storage.modify:/"), send);
         (asked.into_inner(), answer)

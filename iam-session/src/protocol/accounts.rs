@@ -111,8 +111,6 @@ pub enum Polled {
         enrolled: Enrolled,
         /// The issuer as it spells itself.
         issuer: String,
-        /// What was granted.
-        scope: ScopeSet,
     },
 }
 

@@ -244,5 +244,7 @@ fn decrypt(parsed: &Parsed<'_>, data_key: &SecretKey) -> Option<Record> {
     serde_json::from_slice(&text).ok()
 }
 
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 #[cfg(test)]
 mod tests;

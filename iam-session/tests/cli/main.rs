@@ -3,9 +3,11 @@
 
 mod accounts;
 mod agent;
+mod clients;
 mod enroll;
 mod finding;
 mod forget;
 mod program;
+mod providers;
 mod status;
 mod token;

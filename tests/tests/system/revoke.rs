@@ -1,94 +1,107 @@
-//! `iam-session revoke`: everything ends, now.
+//! A user who is to have no token any more: on this host, and at the issuer.
 
-use crate::accounts::two_accounts;
-use crate::passphrase::enrolled_and_stopped;
-use crate::scene::{is_deserted, left_behind, token_file};
-use crate::standing::{scene, start};
+use support::{Host, Output};
 
-const STORE: &str = "/home/alice/.local/state/iam-session";
+use crate::scene::{Scene, is_deserted, left_behind, token_file};
 
-#[test]
-fn accounts_agents_and_files_are_gone_when_it_returns() {
-    let scene = two_accounts();
-    let (login, other) = (scene.host.login("alice"), scene.host.login("alice"));
-    let file = token_file(&login);
-    login.run("iam-session env --account cms").successful();
-    let told = login.run("iam-session revoke --yes").successful();
-    for line in [
-        "account 'cms': revoked the refresh token\naccount 'cms': removed account 'cms'\n",
-        "account 'wlcg': revoked the refresh token\naccount 'wlcg': deregistered the client\n",
-        "ended 2 agents\n",
-        "access tokens that were handed out stay valid until they end: those of the files within 5",
-    ] {
-        assert!(told.stdout.contains(line), "{line}: {told:?}");
-    }
-    assert_eq!((scene.provider.count("revocation"), scene.provider.count("deregistration")), (2, 1));
-    assert!(!scene.host.exists(&file) && !scene.host.exists(&format!("{file}.cms")));
-    assert!(
-        !scene.host.exists(&format!("{STORE}/wlcg.cred")) && !scene.host.exists(&format!("{STORE}/cms.cred"))
-    );
-    scene.host.wait_until("the end of the agents", || is_deserted(&scene.host));
-    scene.host.wait_until("the rest", || left_behind(&scene.host).is_empty());
-    assert_eq!(other.run("iam-session token").status, 4, "the login itself goes on");
+const RECORD: &str = "/home/alice/.local/state/iam-session/wlcg.cred";
+const REVOKED: &str = "/etc/iam-session/revoked";
+
+fn admin(host: &Host, arguments: &str) -> Output {
+    host.as_root().run(&format!("iam-session-admin {arguments}"))
 }
 
 #[test]
-fn what_cannot_be_revoked_now_is_kept_and_told_and_the_agents_end_all_the_same() {
-    let scene = two_accounts();
+fn a_revoked_user_loses_what_lives_and_gets_nothing_until_unrevoked() {
+    let scene = Scene::enrolled();
+    scene.host.write(REVOKED, "# gone\nbob # in March", 0o640);
+    let (one, other) = (scene.host.login("alice"), scene.host.login("alice"));
+    let jti = scene.claims(&one)["jti"].as_str().unwrap().to_owned();
+    let told = admin(&scene.host, "revoke alice").successful().stdout;
+    assert!(told.contains("ended 2 agents of alice\n"), "{told}");
+    assert!(told.contains(&format!("  jti {jti}  ")) && told.contains("stays good at the issuers"), "{told}");
+    assert!(is_deserted(&scene.host) && !scene.host.exists(&token_file(&other)));
+    assert_eq!(left_behind(&scene.host), "");
+    assert_eq!(scene.host.read(REVOKED), "# gone\nbob # in March\nalice\n");
+    assert_eq!(
+        scene
+            .host
+            .as_root()
+            .run(&format!("stat -c '%a %U' {REVOKED}; ls -A /etc/iam-session"))
+            .stdout
+            .lines()
+            .next(),
+        Some("640 root")
+    );
+    assert_eq!(scene.host.login("alice").env("BEARER_TOKEN_FILE"), None);
+    // Nothing was asked of the issuer, and nothing is lost.
+    assert_eq!((scene.provider.count("revocation"), scene.host.exists(RECORD)), (0, true));
+    assert!(admin(&scene.host, "revoke alice").successful().stdout.contains("was listed in"));
+    admin(&scene.host, "unrevoke 20001").successful();
+    assert_eq!(scene.host.read(REVOKED), "# gone\nbob # in March\n");
+    let again = scene.host.login("alice");
+    assert!(scene.provider.accepts(&again.read(&token_file(&again))));
+}
+
+#[test]
+fn at_the_issuer_the_enrolment_ends_too() {
+    let scene = Scene::enrolled();
     let login = scene.host.login("alice");
-    let file = token_file(&login);
+    let told = admin(&scene.host, "revoke alice --at-issuer").successful().stdout;
+    assert!(told.ends_with("account 'wlcg': revoked at the issuer\naccount 'wlcg': its client deleted at the issuer\naccount 'wlcg': removed from the user's store\n"), "{told}");
+    assert_eq!((scene.provider.count("revocation"), scene.provider.count("deregistration")), (1, 1));
+    assert!(is_deserted(&scene.host) && !scene.host.exists(RECORD));
+    assert_eq!(login.run("iam-session token").status, 4);
+    assert_eq!(left_behind(&scene.host), "");
+    let told = admin(&scene.host, "revoke alice --at-issuer").successful().stdout;
+    assert!(told.contains("alice has no enrolment on this host\n"), "{told}");
+}
+
+#[test]
+fn without_any_login_the_issuer_is_asked_with_keys_that_the_user_never_sees() {
+    let scene = Scene::enrolled();
+    scene.host.wait_until("an empty host", || is_deserted(&scene.host));
+    admin(&scene.host, "revoke 20001 --at-issuer").successful();
+    assert_eq!((scene.provider.count("revocation"), scene.host.exists(RECORD)), (1, false));
+    scene.host.wait_for_log("event=forgotten user=alice");
+    scene.host.wait_for_log("action=\"ended the enrolments of alice");
+}
+
+#[test]
+fn while_the_issuer_is_down_the_user_is_revoked_here_and_the_record_kept() {
+    let scene = Scene::enrolled();
+    let login = scene.host.login("alice");
     scene.provider.stop();
-    let told = login.run("iam-session revoke --yes");
+    let told = admin(&scene.host, "revoke alice --at-issuer");
     assert_eq!(told.status, 1, "{told:?}");
-    assert!(
-        told.stderr.contains("warning: account 'wlcg': the refresh token stays valid at the issuer"),
-        "{told:?}"
-    );
-    assert!(scene.host.exists(&format!("{STORE}/wlcg.cred")));
-    assert!(!scene.host.exists(&file));
+    assert!(told.stderr.contains("account 'wlcg': is still good at the issuer"), "{told:?}");
+    assert!(is_deserted(&scene.host) && scene.host.exists(RECORD));
+    assert_eq!(login.run("iam-session token").status, 4);
     scene.provider.restart();
-    scene.host.login("alice").run("iam-session revoke --yes").successful();
-    assert_eq!(scene.provider.count("revocation"), 2);
+    admin(&scene.host, "revoke alice --at-issuer").successful();
+    assert_eq!((scene.provider.count("revocation"), scene.host.exists(RECORD)), (1, false));
 }
 
 #[test]
-fn it_asks_first_and_nobody_is_no_answer() {
-    let scene = two_accounts();
-    let login = scene.host.login("alice");
-    let refused = login.run("iam-session revoke");
-    assert_eq!(refused.status, 2, "{refused:?}");
-    assert!(refused.stderr.ends_with("; say --yes\n"), "{refused:?}");
-    let on_a_terminal = |answer: &str| {
-        login.run(&format!("printf '{answer}\\n' | script -qec 'iam-session revoke' /dev/null"))
-    };
-    let no = on_a_terminal("no");
-    assert!(no.status == 1 && no.stdout.contains("the accounts of alice: cms, wlcg;"), "{no:?}");
-    assert!(no.stdout.contains("nothing was ended; type 'yes', or say --yes"), "{no:?}");
-    login.run("iam-session token").successful();
-    let yes = on_a_terminal("yes");
-    assert!(yes.status == 0 && yes.stdout.contains("ended 1 agent"), "{yes:?}");
-}
-
-#[test]
-fn what_is_locked_is_kept_for_a_later_revocation() {
-    let scene = scene();
-    let login = enrolled_and_stopped(&scene);
-    start(&login, "--no-unlock").successful();
-    let told = login.run("iam-session revoke --yes");
+fn a_record_that_no_key_of_this_host_opens_is_left_as_it_is() {
+    let scene = Scene::enrolled();
+    scene.host.as_root().run("rm /etc/iam-session/keys.d/*.key").successful();
+    scene.host.add_node_key_of("20260202T000000");
+    let told = admin(&scene.host, "revoke alice --at-issuer");
     assert_eq!(told.status, 1, "{told:?}");
-    assert!(
-        told.stderr.contains("it is kept so that it can still be revoked; run 'iam-session unlock'"),
-        "{told:?}"
-    );
-    assert!(scene.host.exists(&format!("{STORE}/wlcg.cred")));
-    assert!(is_deserted(&scene.host));
+    assert!(told.stderr.contains("account 'wlcg' stays as it is"), "{told:?}");
+    assert!(scene.host.exists(RECORD));
 }
 
 #[test]
-fn an_agent_of_a_login_ends_at_this_request_and_at_no_other() {
-    let scene = two_accounts();
-    let login = scene.host.login("alice");
-    let refused = login.run("iam-session stop");
-    assert_eq!(refused.status, 1, "{refused:?}");
-    login.run("iam-session token").successful();
+fn a_user_whom_nobody_knows_any_more_can_still_be_listed() {
+    let host = Host::start();
+    let told = admin(&host, "revoke carol");
+    assert_eq!((told.status, host.read(REVOKED).as_str()), (1, "carol\n"), "{told:?}");
+    assert!(told.stderr.contains("no such user is known"), "{told:?}");
+    assert_eq!(admin(&host, "revoke root").status, 1);
+    host.as_root().run(&format!("chmod 666 {REVOKED}")).successful();
+    let told = admin(&host, "revoke bob");
+    assert!(told.stderr.contains("is not a regular file of root's that root alone can write"), "{told:?}");
+    assert_eq!(host.read(REVOKED), "carol\n");
 }

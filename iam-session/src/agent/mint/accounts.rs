@@ -9,8 +9,8 @@ use crate::account;
 use crate::agent::freshness::Freshness;
 use crate::agent::job::{AccountDone, AccountJob, Kind, TokenJob};
 use crate::agent::kept::{Kept, MAX_KEPT};
-use crate::agent::token_file;
-use crate::clock;
+use crate::agent::token_file::{self, Others};
+use crate::clock::Now;
 use crate::log::Level;
 use crate::protocol::{Failure, FailureKind, Renamed, Used};
 use crate::store::{Store, StoreError};
@@ -70,12 +70,15 @@ impl Mint {
             });
         }
         store.choose_default(&name)?;
-        self.log.line(Level::Info, &format!("in use account={name}"));
+        self.log.event(Level::Info, "in_use", &[("account", &name)]);
         let trouble = self.session_token_under_lock(policy, store, &name);
         let file = self.runtime.places.token_file_name();
         if trouble.is_some() {
             // What is in the file is another account's.
-            self.note(token_file::retract(&self.runtime, &file, None, clock::boot_time()));
+            self.note(token_file::retract(&self.runtime, &file, None, Now::read()));
+        } else {
+            // The user wants this one there, whoever has put what into it.
+            self.align_files(&self.look_with(policy), Others::Replace);
         }
         Ok(Used {
             account: name,
@@ -98,7 +101,7 @@ impl Mint {
             kind: FailureKind::Failed,
         })?;
         kept.write(&self.runtime.agents).map_err(|error| no_place(&error))?;
-        self.log.line(Level::Info, &format!("kept in a file of its own account={name}"));
+        self.log.event(Level::Info, "kept", &[("account", &name)]);
         let trouble = self.session_token_under_lock(policy, store, &name);
         let token_file = self.runtime.places.kept_file(&name).display().to_string();
         Ok(Used { account: name, token_file, trouble })
@@ -118,7 +121,7 @@ impl Mint {
     pub(super) fn show(&self, policy: &Policy) {
         let book = self.look_with(policy);
         let _ = self.publish_book(&book);
-        self.align_files(&book);
+        self.align_files(&book, Others::Leave);
     }
 
     fn rename(&mut self, name: &str, to: String) -> Result<Renamed, Failure> {
@@ -141,10 +144,14 @@ impl Mint {
             let error = format!("there is an account '{to}' already");
             return Err(usage(error, "choose another name, or 'iam-session forget' that one first"));
         }
+        // Best effort: a record that does not open keeps what lies beside it, which goes along.
+        if let Ok(opened) = self.open(store, name) {
+            self.recover(store, name, opened);
+        }
         let was_chosen = store.default_account().as_deref() == Some(name);
         store.rename(name, &to)?;
         self.unsaved.rename(name, &to);
-        self.log.line(Level::Info, &format!("renamed account={name} to={to}"));
+        self.log.event(Level::Info, "renamed", &[("account", name), ("to", &to)]);
         let chosen = if was_chosen { store.choose_default(&to) } else { Ok(()) };
         let is_kept = Kept::read(&self.runtime.agents).contains(name);
         if is_kept {
@@ -171,7 +178,7 @@ impl Mint {
         };
         self.note(kept.write(&self.runtime.agents));
         let file = self.runtime.places.kept_file_name(name);
-        self.note(token_file::retract(&self.runtime, &file, None, clock::boot_time()));
+        self.note(token_file::retract(&self.runtime, &file, None, Now::read()));
     }
 }
 

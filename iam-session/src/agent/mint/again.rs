@@ -123,9 +123,8 @@ impl Mint {
         let (name, spare) = (asked.account.clone(), refresh_token.duplicate());
         let unwanted = duplicate(&record, spare);
         let enrollment = enrollment(asked, record, token, refresh_token);
-        let scope = enrollment.scope.clone();
         match self.enroll(enrollment, by) {
-            Ok(enrolled) => Ok(Polled::Enrolled { enrolled, issuer, scope }),
+            Ok(enrolled) => Ok(Polled::Enrolled { enrolled, issuer }),
             Err(failure) => {
                 if !self.may_be_sealed(&name, &unwanted.refresh_token) {
                     self.former.push(Former::without_client(unwanted));
@@ -189,6 +188,7 @@ fn enrollment(asked: Authorization, record: Record, token: TokenAnswer, refresh_
         audience_mode: record.audience_mode,
         transport: record.transport,
         registered_scope: record.registered_scope,
+        imported: false,
         client_name: record.client_name,
     }
 }

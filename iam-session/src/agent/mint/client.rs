@@ -72,7 +72,7 @@ impl Mint {
 
     /// Under the locks, for the answer may hold a new secret for every record of the client.
     fn widen(&mut self, store: &Store, account: &str, wanted: &ScopeSet) -> Result<Fit, Failure> {
-        let mut opened = vec![(account.to_owned(), self.open(store, account)?)];
+        let mut opened = vec![(account.to_owned(), self.newest(store, account)?)];
         let Some((_, first)) = opened.first() else { return Ok(Fit::Not(String::new())) };
         let request = Request::WidenClient {
             client: first.record.client.duplicate(),
@@ -83,7 +83,7 @@ impl Mint {
         for other in store.accounts()?.into_iter().filter(|other| other != account) {
             let Ok(cover) = self.cover(store, &other) else { continue };
             if same_issuer(&cover.issuer, &issuer) && cover.client_id == client_id {
-                match self.open(store, &other) {
+                match self.newest(store, &other) {
                     Ok(record) => opened.push((other, record)),
                     Err(error) => {
                         return Ok(Fit::Not(format!("account '{other}' has the same client, and {error}")));
@@ -95,8 +95,8 @@ impl Mint {
             Ok(Answer::Client { client, scope, error }) => {
                 self.keep_client(store, &mut opened, &client, &scope);
                 if error.is_none() {
-                    let text = format!("client of account={account} may ask for scope=\"{scope}\"");
-                    self.log.line(Level::Info, &text);
+                    let fields = [("account", account), ("issuer", &issuer), ("scope", &scope.to_string())];
+                    self.log.event(Level::Info, "client_widened", &fields);
                 }
                 match error {
                     None => self.fitting(store, account, wanted, &scope),
@@ -107,6 +107,13 @@ impl Mint {
             Err(HelperError::Issuer(error)) => refused(error),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// An account's record with what a mint before did not come to put in its place: sealing an older one would make
+    /// that look old.
+    fn newest(&mut self, store: &Store, account: &str) -> Result<Opened, StoreError> {
+        let opened = self.open(store, account)?;
+        Ok(self.recover(store, account, opened).0)
     }
 
     fn fitting(
@@ -138,9 +145,8 @@ impl Mint {
             record.registered_scope = Some(scope.clone());
             let Ok(file) = opened.seal(&store.record_path(name)) else { continue };
             if let Err(error) = store.write_record(name, &file) {
-                let text =
-                    format!("account {name}: what is new of its client could not be kept yet: {error}");
-                self.log.line(Level::Error, &text);
+                let text = format!("what is new of its client could not be kept yet: {error}");
+                self.log.event(Level::Error, "unsaved", &[("account", name), ("error", &text)]);
                 self.unsaved.add(name, file);
             } else {
                 self.unsaved.remove(name);

@@ -9,12 +9,14 @@ use super::accounts::usage;
 use super::client::Need;
 use super::forget::{deregistration, revocation};
 use super::policy::Policy;
-use super::token::not_allowed;
+use super::token::{RECORD_SIZE, not_allowed};
+use super::vouch::Rotation;
 use crate::account;
 use crate::agent::freshness::Freshness;
 use crate::agent::job::{Kind, TokenJob};
 use crate::clock;
 use crate::config::same_issuer;
+use crate::directory::Draft;
 use crate::log::Level;
 use crate::protocol::{Enrolled, Enrollment, Failure, FailureKind};
 use crate::store::{Opened, Record, Store, StoreError};
@@ -40,19 +42,31 @@ impl Mint {
         &mut self,
         store: &Store,
         policy: &Policy,
-        enrollment: Enrollment,
+        mut enrollment: Enrollment,
         by: Duration,
     ) -> Result<Enrolled, Failure> {
         let name = enrollment.account.clone();
         let former = self.former(store, &name, &enrollment.issuer)?;
+        let former = former.map(|former| self.recover(store, &name, former).0);
         if clock::boot_time() >= by {
             return Err(too_late());
         }
+        if self.message.keys.sealing().is_none() {
+            return Err(StoreError::NoSealingKey.into());
+        }
+        // Made first, for vouching may have the issuer replace a refresh token that is in use elsewhere.
+        let room = enrollment.imported.then(|| store.reserve_record(&name, RECORD_SIZE)).transpose()?;
+        let imported = enrollment.imported;
+        let rotation = self.vouch(policy, &mut enrollment).map_err(certainly)?;
         // Which account was there first decides whose token is in the file: enrolled again it is no younger.
         let since = former.as_ref().map_or_else(clock::unix_time, |former| former.record.enrolled_at);
-        self.seal(store, &name, enrollment, since)?;
+        let sealed = match clock::boot_time() >= by {
+            true => Err(too_late()),
+            false => self.seal(store, enrollment, Seal { rotation, since, room }),
+        };
+        sealed.map_err(|failure| if imported { rotation.explain(failure) } else { failure })?;
         self.unsaved.remove(&name);
-        let job = TokenJob { account: name.clone(), kind: Kind::Session, freshness: Freshness::Valid(0) };
+        let job = TokenJob { account: name.clone(), kind: Kind::Session, freshness: Freshness::New };
         let trouble = self.token_under_lock(store, policy, &job).err();
         let record = self.open(store, &name)?.record;
         // The same again changes nothing, and what it names must live.
@@ -67,6 +81,7 @@ impl Mint {
         }
         Ok(Enrolled {
             session_scope: policy.session_scope(&record.issuer, &record.scope),
+            scope: record.scope,
             account: name,
             token_file: self.runtime.places.token_file().display().to_string(),
             trouble,
@@ -92,19 +107,33 @@ impl Mint {
         }
     }
 
-    fn seal(&self, store: &Store, name: &str, enrollment: Enrollment, since: u64) -> Result<(), Failure> {
+    fn seal(&self, store: &Store, enrollment: Enrollment, seal: Seal<'_>) -> Result<(), Failure> {
+        let name = enrollment.account.clone();
+        let name = name.as_str();
         let key = self.message.keys.sealing().ok_or(StoreError::NoSealingKey)?;
-        let record = Record::new(enrollment, since);
-        let line = format!(
-            "enrolled account={name} issuer={} subject={} scope=\"{}\"",
-            record.issuer,
-            record.subject.as_deref().unwrap_or("-"),
-            record.scope
-        );
+        let mut record = Record::new(enrollment, seal.since);
+        record.rotates = seal.rotation == Rotation::Replaced;
+        let (issuer, subject) = (record.issuer.clone(), record.subject.clone().unwrap_or_default());
+        let scope = record.scope.to_string();
         let mut opened = Opened::create(record, self.message.uid, key)?;
         let file = opened.seal(&store.record_path(name))?;
-        store.write_record(name, &file)?;
-        self.log.line(Level::Info, &line);
+        let written = match seal.room {
+            Some(room) => room.commit(&file).map_err(StoreError::from),
+            None => store.write_record(name, &file),
+        };
+        if let Err(error) = written {
+            // Where it is in its place all the same, who asked must not undo at the issuer what is sealed here: a
+            // directory that cannot be synced is renamed in all the same, and so may be one on a file server whose
+            // answer was lost.
+            if store.read_record(name).ok().as_ref() != Some(&file) {
+                return Err(error.into());
+            }
+            self.log.event(Level::Warning, "error", &[("account", name), ("error", &error.to_string())]);
+        }
+        // What was begun for the record before is of no use to this one.
+        let _ = store.remove_unfinished(name);
+        let fields = [("account", name), ("issuer", &issuer), ("subject", &subject), ("scope", &scope)];
+        self.log.event(Level::Info, "enrolled", &fields);
         Ok(())
     }
 
@@ -119,6 +148,15 @@ impl Mint {
             }
         }
     }
+}
+
+/// What a record needs besides the enrolment.
+struct Seal<'a> {
+    rotation: Rotation,
+    /// When the account was first enrolled.
+    since: u64,
+    /// What was made for it before.
+    room: Option<Draft<'a>>,
 }
 
 /// A record that has been replaced.
@@ -141,6 +179,13 @@ impl Former {
     pub(super) fn without_client(record: Record) -> Self {
         Self { record, client: FormerClient::Needed }
     }
+}
+
+/// That an issuer was out of reach leaves nothing sealed. `Unreachable` would say that nobody knows, and have whoever
+/// asked leave the client at the issuer.
+fn certainly(failure: Failure) -> Failure {
+    let kind = if failure.kind == FailureKind::Unreachable { FailureKind::Failed } else { failure.kind };
+    Failure { kind, ..failure }
 }
 
 fn too_late() -> Failure {

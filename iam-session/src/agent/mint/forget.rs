@@ -8,6 +8,7 @@ use super::accounts::Site;
 use super::client::Need;
 use crate::agent::failure::Against;
 use crate::agent::job::Ending;
+use crate::agent::token_file::Others;
 use crate::helper::HelperError;
 use crate::issuer::wire::{ErrorClass, Request};
 use crate::log::Level;
@@ -22,7 +23,7 @@ impl Mint {
         let steps = self.end_under_lock(&store, name, ending);
         let book = self.look_with(&policy);
         let published = self.publish_book(&book);
-        self.align_files(&book);
+        self.align_files(&book, Others::Leave);
         self.release(locks);
         published.map(|()| Forgotten { account: name.to_owned(), steps })
     }
@@ -31,7 +32,11 @@ impl Mint {
         let cover = self.cover(store, name).ok();
         let steps = match (ending, self.open(store, name)) {
             (Ending::Remove, opened) => here_alone(store, name, cover.as_ref(), opened.ok().as_ref()),
-            (_, Ok(opened)) => self.end(store, name, &opened),
+            (_, Ok(opened)) => {
+                // Of two refresh tokens it is the newer one that the issuer knows.
+                let (opened, _) = self.recover(store, name, opened);
+                self.end(store, name, &opened)
+            }
             // Nothing opens it here. Removing it is what the user asked for; the rest cannot be done.
             (Ending::Forget, Err(error)) => {
                 vec![behind(ForgetAction::Revoke, error.to_string()), remove(store, name)]
@@ -58,7 +63,7 @@ impl Mint {
         if let Some(cover) = cover {
             self.forget_record(&HEXLOWER.encode(&cover.id));
         }
-        self.log.line(Level::Info, &format!("forgot account={name}"));
+        self.log.event(Level::Info, "forgotten", &[("account", name)]);
     }
 
     fn end(&mut self, store: &Store, name: &str, opened: &Opened) -> Vec<ForgetStep> {

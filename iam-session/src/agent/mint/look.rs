@@ -9,6 +9,7 @@ use super::policy::Policy;
 use super::token::not_allowed;
 use crate::agent::book::{Book, Entry};
 use crate::agent::cache::CachedToken;
+use crate::agent::token_file::Others;
 use crate::clock::Now;
 use crate::directory::DirectoryError;
 use crate::protocol::{Failure, FailureKind};
@@ -34,11 +35,11 @@ impl Mint {
     fn look_under_lock(&self) -> Result<(), Failure> {
         let book = self.look_now();
         let published = self.publish_book(&book);
-        self.align_files(&book);
+        self.align_files(&book, Others::Leave);
         published
     }
 
-    fn look_now(&self) -> Book {
+    pub(super) fn look_now(&self) -> Book {
         match Policy::load(&self.message) {
             Ok(policy) => self.look_with(&policy),
             Err(trouble) => self.troubled(trouble),
@@ -51,7 +52,9 @@ impl Mint {
             Ok(None) => self.without_store(policy),
             Err(error) => self.troubled(Failure::from(error)),
         };
-        Book { invites: policy.invites(), linger: policy.linger(), ..book }
+        // Who has enrolled needs no invitation, and name services are not asked for one.
+        let invites = book.entries.is_empty() && policy.invites();
+        Book { invites, linger: policy.linger(), ..book }
     }
 
     /// What was known before stays known: that the store cannot be read ends no token.

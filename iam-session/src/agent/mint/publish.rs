@@ -5,17 +5,16 @@ use super::look::no_place;
 use crate::agent::book::{Book, Entry};
 use crate::agent::failure::{Against, Outlook, Pause};
 use crate::agent::kept::Kept;
-use crate::agent::token_file;
-use crate::clock;
+use crate::agent::token_file::{self, Others};
+use crate::clock::Now;
 use crate::directory::DirectoryError;
-use crate::log::Level;
 use crate::protocol::{Failure, FailureKind};
 
 impl Mint {
     /// A runtime directory that is full or gone ends no job; the administrator is told.
     pub(super) fn note(&self, result: Result<(), DirectoryError>) {
         if let Err(error) = result {
-            self.log.line(Level::Error, &error.to_string());
+            self.log.error(&error.to_string());
         }
     }
 
@@ -25,34 +24,34 @@ impl Mint {
             return Ok(());
         }
         book.write(&self.runtime.agents).map_err(|error| {
-            self.log.line(Level::Error, &error.to_string());
+            self.log.error(&error.to_string());
             no_place(&error)
         })
     }
 
     /// Puts each account's session token into its file, or removes a file whose token is no good: the default
     /// account's into the session's, and each kept one's into its own. The caller holds the mint lock.
-    pub(super) fn align_files(&self, book: &Book) {
+    pub(super) fn align_files(&self, book: &Book, others: Others) {
         let places = &self.runtime.places;
-        self.align(book, book.find(None), &places.token_file_name());
+        self.align(book, book.find(None), &places.token_file_name(), others);
         for account in Kept::read(&self.runtime.agents).iter() {
-            self.align(book, book.find(Some(account)), &places.kept_file_name(account));
+            self.align(book, book.find(Some(account)), &places.kept_file_name(account), others);
         }
     }
 
-    fn align(&self, book: &Book, entry: Option<&Entry>, file: &str) {
+    fn align(&self, book: &Book, entry: Option<&Entry>, file: &str, others: Others) {
         if is_unknown(book, entry) {
             // Not to know is no reason to take a good token away; the agents remove one that ends.
             return;
         }
-        let now = clock::boot_time();
+        let now = Now::read();
         let wanted = entry.filter(|entry| entry.trouble.is_none()).map(Entry::session_token);
-        let token = wanted.as_ref().and_then(|wanted| self.runtime.cache.find(wanted, now));
+        let token = wanted.as_ref().and_then(|wanted| self.runtime.cache.find(wanted, now.boot));
         let Some(token) = token else {
             return self.note(token_file::retract(&self.runtime, file, wanted.as_ref(), now));
         };
-        if let Err(error) = token_file::publish(&self.runtime, file, &token, now) {
-            self.log.line(Level::Error, &error.to_string());
+        if let Err(error) = token_file::publish(&self.runtime, file, &token, others, now) {
+            self.log.error(&error.to_string());
             let (failure, id) = (no_place(&error), &token.wanted.record_id);
             self.note_setback_of(id, Against::Session, failure, Outlook::Passing, Pause::Doubling);
         }

@@ -4,11 +4,14 @@
 
 use std::path::Path;
 
+use super::Occasion;
+use super::client::Origin;
 use super::flow::device::Pace;
 use super::flow::{Code, Obtained, cancelled, failure, is_uncertain, warn_of_uncertainty};
+use super::person::Person;
 use super::plan::Plan;
 use super::report::Report;
-use super::scopes::Shortfall;
+use super::scopes::{Grantor, Shortfall};
 use super::signals::Signals;
 use crate::cli::{Stop, print_error};
 use crate::client::Agent;
@@ -17,16 +20,22 @@ use crate::config::same_issuer;
 use crate::helper::{Helper, HelperError};
 use crate::issuer::wire::{Answer, ErrorClass, IssuerError, Request as Question};
 use crate::paths::HELPER;
-use crate::protocol::{Authorization, Authorized, DeviceCode, Poll, Polled, Request, Status};
+use crate::protocol::{Authorization, Authorized, DeviceCode, Enrolled, Poll, Polled, Request, Status};
 use crate::scope::ScopeSet;
 use crate::text::printable;
 
-/// The account whose client an enrolment can use: the one it replaces, or another one of the same issuer.
-pub(super) fn client_of<'a>(status: &'a Status, plan: &Plan) -> Option<&'a str> {
+/// The account whose client an enrolment can use: the one it replaces, or another one of the same issuer. A client that
+/// somebody names, the user or the site, counts more; but not where it is the account's own that is asked for.
+pub(super) fn client_of<'a>(status: &'a Status, plan: &Plan, occasion: Occasion) -> Option<&'a str> {
+    let is_named = !matches!(plan.origin, Origin::Registered { initial_access_token: None });
+    if is_named && occasion == Occasion::First {
+        return None;
+    }
     let is_of_issuer = |issuer: &str| same_issuer(issuer, &plan.provider.issuer);
     let names = status.accounts.iter().filter(|account| is_of_issuer(&account.issuer));
     let mut names = names.map(|account| account.name.as_str()).filter(|name| !is_locked(status, name));
-    names.clone().find(|name| *name == plan.account).or_else(|| names.next())
+    let own = names.clone().find(|name| *name == plan.account);
+    own.or_else(|| names.next().filter(|_| !is_named))
 }
 
 fn is_locked(status: &Status, name: &str) -> bool {
@@ -39,8 +48,9 @@ pub(super) fn run(
     plan: &mut Plan,
     client_of: &str,
     report: Report,
+    person: Option<&mut Person>,
 ) -> Result<Option<Obtained>, Stop> {
-    let wanted = plan.wish.wanted(&offered(plan)?);
+    let wanted = wanted(plan, person)?;
     let mut asked = Authorization {
         account: plan.account.clone(),
         client_of: client_of.to_owned(),
@@ -50,9 +60,13 @@ pub(super) fn run(
         Authorized::Code(code) => code,
         Authorized::NoClient { error } => {
             print_error(&format!(
-                "The client of account '{}' cannot be used: {}. A new one is registered.",
+                "The client of account '{}' cannot be used: {}. {}",
                 printable(client_of),
-                printable(&error)
+                printable(&error),
+                match plan.origin {
+                    Origin::Registered { .. } => "A new one is registered.",
+                    Origin::Given(_) => "The site's own is used.",
+                }
             ));
             return Ok(None);
         }
@@ -65,9 +79,20 @@ pub(super) fn run(
     let signals = Signals::take_over()
         .map_err(|errno| failure(format!("cannot wait for signals: {}", errno.desc()), None))?;
     report.code(plan, &shown(&code))?;
-    let (enrolled, issuer, granted) = poll(agent, &signals, &asked, &code)?;
-    let shortfall = Shortfall::new(&wanted, &code.scope, &granted);
-    Ok(Some(Obtained { issuer, granted, shortfall, enrolled }))
+    let (enrolled, issuer) = poll(agent, &signals, &asked, &code)?;
+    let granted = enrolled.scope.clone();
+    let shortfall = Shortfall::new(&wanted, &code.scope, &granted, Grantor::PolicyOrClient);
+    Ok(Some(Obtained { issuer, granted, shortfall, explicit: plan.wish.explicit().clone(), enrolled }))
+}
+
+/// What is wanted. Where nobody has said, whoever is there is asked, once: the answer is the plan's from then on.
+fn wanted(plan: &mut Plan, person: Option<&mut Person>) -> Result<ScopeSet, Stop> {
+    let offered = offered(plan)?;
+    if let Some(person) = person.filter(|_| plan.wish.is_open()) {
+        let question = plan.wish.question(&plan.provider.issuer, &offered);
+        plan.wish = plan.wish.answered(&person.ask(&question, None)?)?;
+    }
+    Ok(plan.wish.wanted(&offered))
 }
 
 /// What the issuer lists, where the wish depends on it.
@@ -96,19 +121,19 @@ fn shown(code: &DeviceCode) -> Code {
     }
 }
 
-type Granted = (crate::protocol::Enrolled, String, ScopeSet);
+type Granted = (Enrolled, String);
 
 fn poll(agent: &Agent, signals: &Signals, asked: &Authorization, code: &DeviceCode) -> Result<Granted, Stop> {
     let mut pace = Pace::new(code.interval, code.expires_in, boot_time());
     loop {
         let pause = pace.next(boot_time()).map_err(Stop::from)?;
-        signals.wait(pause).map_err(|_| cancelled())?;
+        signals.wait(pause).map_err(|_| Stop::from(cancelled()))?;
         let request =
             Request::Poll(Poll { authorization: asked.clone(), device_code: code.device_code.duplicate() });
         // A connection of its own each time: an agent that is short of room lets go of those that ask nothing.
         let ask = || agent.another()?.ask_unless(&request, Some(signals.descriptor()));
         let error = match ask() {
-            Ok(Polled::Enrolled { enrolled, issuer, scope }) => return Ok((enrolled, issuer, scope)),
+            Ok(Polled::Enrolled { enrolled, issuer }) => return Ok((enrolled, issuer)),
             Ok(Polled::Pending {}) => answered(ErrorClass::AuthorizationPending, ""),
             Ok(Polled::SlowDown {}) => answered(ErrorClass::SlowDown, ""),
             Ok(Polled::Denied {}) => answered(ErrorClass::AccessDenied, ""),
@@ -140,13 +165,26 @@ mod tests {
     use crate::config::{Provider, Site};
 
     fn chosen(locked: &[&str], name: &str) -> Option<String> {
+        chosen_with(None, locked, name, Occasion::First)
+    }
+
+    fn chosen_with(sites: Option<&str>, locked: &[&str], name: &str, occasion: Occasion) -> Option<String> {
         let mut status = status(vec![account("other"), account("a"), account("b")]);
         status.accounts[0].issuer = "https://other.example/".into();
         status.locked = locked.iter().map(|&name| name.to_owned()).collect();
-        let provider = Provider::unlisted("https://wlcg.example", "wlcg");
+        let client_id = sites.map(str::to_owned);
+        let provider = Provider { client_id, ..Provider::unlisted("https://wlcg.example", "wlcg") };
         let args = EnrollArgs { account: Some(name.into()), ..EnrollArgs::default() };
-        let plan = Plan::new(&args, provider, &Site::default(), &status, None).unwrap();
-        client_of(&status, &plan).map(str::to_owned)
+        let origin = Origin::of(&args, &provider, None).unwrap();
+        let plan = Plan::new(&args, provider, origin, &Site::default(), &status, None).unwrap();
+        client_of(&status, &plan, occasion).map(str::to_owned)
+    }
+
+    #[test]
+    fn the_sites_client_counts_more_unless_it_is_the_accounts_own_that_is_asked_for() {
+        assert_eq!(chosen_with(Some("sites"), &[], "b", Occasion::First), None);
+        assert_eq!(chosen_with(Some("sites"), &[], "b", Occasion::Again).as_deref(), Some("b"));
+        assert_eq!(chosen_with(Some("sites"), &["b"], "b", Occasion::Again), None);
     }
 
     #[test]
