@@ -14,6 +14,7 @@ mod freshness;
 pub mod fuzzing;
 mod held;
 mod job;
+mod kept;
 mod lifetime;
 mod linger;
 mod link;
@@ -31,6 +32,7 @@ mod shells;
 mod start;
 mod token_file;
 mod unlocking;
+mod upkeep;
 mod verdict;
 
 use std::ffi::OsString;

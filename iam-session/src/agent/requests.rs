@@ -7,7 +7,7 @@ use serde_json::error::Category;
 
 use super::answer::{Decision, View};
 use super::held::Held;
-use super::job::{Done, Job, TokenJob};
+use super::job::{AccountDone, AccountJob, Done, Ending, Job, TokenJob};
 use super::link::{Link, Outcome, Ticket};
 use super::peer::PeerId;
 use super::refusals::Refusals;
@@ -16,7 +16,8 @@ use super::token_file;
 use super::unlocking::Unlocking;
 use crate::clock::Now;
 use crate::protocol::{
-    End, Enrolled, Failure, FailureKind, Forgotten, Heeded, Request, Status, Token, TokenRequest, Unlocked,
+    Authorized, End, Enrolled, Failure, FailureKind, Forgotten, Heeded, Polled, Renamed, Request, Status,
+    Token, TokenRequest, Unlocked, Used,
 };
 
 /// What waits for the mint: its wait for another one, and a busy issuer. The command line waits 5 s longer.
@@ -43,9 +44,33 @@ pub(super) enum Answer {
     Token(Token),
     Status(Box<Status>),
     Enrolled(Enrolled),
+    Authorized(Authorized),
+    Polled(Polled),
+    Used(Used),
+    Renamed(Renamed),
     Forgotten(Forgotten),
     Unlocked(Unlocked),
     Heeded(Heeded),
+}
+
+impl Answer {
+    fn of(done: &AccountDone) -> Self {
+        match done {
+            AccountDone::Authorized(authorized) => Self::Authorized(authorized.duplicate()),
+            AccountDone::Polled(polled) => Self::Polled(polled.clone()),
+            AccountDone::Used(used) => Self::Used(used.clone()),
+            AccountDone::Renamed(renamed) => Self::Renamed(renamed.clone()),
+            AccountDone::Ended(forgotten) => Self::Forgotten(forgotten.clone()),
+        }
+    }
+}
+
+fn account(job: AccountJob, patience: Duration) -> (Job, Want, Duration) {
+    (Job::Account(job), Want::Other, patience)
+}
+
+fn ending(name: String, ending: Ending) -> (Job, Want, Duration) {
+    account(AccountJob::End { account: name, ending }, PATIENCE_FORGET)
 }
 
 /// What a client gets.
@@ -64,7 +89,7 @@ pub(super) enum Wish {
     /// To stay for this process too.
     Stay(u32),
     /// To end.
-    Stop,
+    End,
 }
 
 /// Where a request for a token stands.
@@ -132,13 +157,29 @@ impl Requests {
                 let by = means.now.boot + PATIENCE_ENROLL - SEAL_BEFORE;
                 (Job::Enroll { enrollment, by }, Want::Other, PATIENCE_ENROLL)
             }
-            Request::Forget { account } => (Job::Forget { account }, Want::Other, PATIENCE_FORGET),
+            Request::Authorize(asked) => account(AccountJob::Authorize(asked), PATIENCE_ENROLL),
+            Request::Poll(poll) => {
+                let by = means.now.boot + PATIENCE_ENROLL - SEAL_BEFORE;
+                account(AccountJob::Poll { poll, by }, PATIENCE_ENROLL)
+            }
+            Request::Use { account: name } => account(AccountJob::Use { account: name }, PATIENCE),
+            Request::Keep { account: name } => account(AccountJob::Keep { account: name }, PATIENCE),
+            Request::Rename { account: name, to } => {
+                account(AccountJob::Rename { account: name, to }, PATIENCE)
+            }
+            Request::Forget { account } => ending(account, Ending::Forget),
+            Request::Revoke { account } => ending(account, Ending::Revoke),
+            Request::Remove { account } => ending(account, Ending::Remove),
+            Request::End {} => {
+                self.wishes.push((peer, Wish::End));
+                return None;
+            }
             Request::Unlock { passphrase } => {
                 let refusal = self.unlocking.receive(peer, passphrase, means.now.boot)?;
                 return Some(refusal.map(Answer::Unlocked));
             }
             Request::Stay { pid } => return self.wish(peer, Wish::Stay(pid)),
-            Request::Stop {} => return self.wish(peer, Wish::Stop),
+            Request::Stop {} => return self.wish(peer, Wish::End),
         };
         if means.link.backlog() >= MAX_WAITING {
             return Some(Err(busy()));
@@ -259,8 +300,8 @@ impl Requests {
             (Want::Other, Ok(Done::Enrolled(enrolled))) => Some(
                 enrolled.as_ref().map(|enrolled| Answer::Enrolled(enrolled.clone())).map_err(Clone::clone),
             ),
-            (Want::Other, Ok(Done::Forgotten(forgotten))) => {
-                Some(forgotten.as_ref().map(|done| Answer::Forgotten(done.clone())).map_err(Clone::clone))
+            (Want::Other, Ok(Done::Account(done))) => {
+                Some(done.as_ref().map(|done| Answer::of(done)).map_err(Clone::clone))
             }
             (_, Err(failure)) => Some(Err(failure.clone())),
             (_, Ok(_)) => Some(Err(failed("the agent's mint answered something else than was asked"))),
