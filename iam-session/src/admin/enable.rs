@@ -67,7 +67,7 @@ pub(super) fn enable(args: &EnableArgs) -> Outcome {
 pub(super) fn disable(args: &DisableArgs) -> Outcome {
     let path = &args.edit.pam_file;
     let (text, look) = read(path)?;
-    let changed = parse(path, &text)?.without();
+    let changed = parse(path, &text)?.without().map_err(|why| refused(path, &why))?;
     if changed == text {
         say(&format!("{}: not enabled", shown(path)))?;
         return Ok(Exit::Done);
@@ -131,6 +131,11 @@ fn apply(args: &EditArgs, before: &str, after: &str, look: Look, told: &str) -> 
     let path = &args.pam_file;
     say(&printed(path, before, after))?;
     confirm::ask(&format!("change {}?", shown(path)), args.consent)?;
+    // Whoever was asked may have taken long to answer, and a package or another administrator not have waited.
+    if read(path)?.0 != before {
+        let error = format!("{} has been changed meanwhile, and was left alone", path.display());
+        return Err(advised(error, "run it again").into());
+    }
     let backup = keep(path, before)?;
     file::replace(path, after.as_bytes(), look)?;
     audit(&format!("changed {}, the former one is {}", path.display(), backup.display()));

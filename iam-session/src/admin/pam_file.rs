@@ -60,6 +60,8 @@ pub(super) enum Refusal {
     Ours(usize),
     /// A line that may leave out what stands behind it.
     Skips(usize),
+    /// A line that counts ours among those it skips.
+    Counts(usize),
 }
 
 impl fmt::Display for Refusal {
@@ -70,6 +72,7 @@ impl fmt::Display for Refusal {
             Self::NoSessions => write!(f, "it has no session line"),
             Self::Ours(line) => write!(f, "line {line} names {MODULE} once too often, or not for 'session'"),
             Self::Skips(line) => write!(f, "line {line} may end or skip the session lines behind it"),
+            Self::Counts(line) => write!(f, "line {line} counts {MODULE} among those that it skips"),
         }
     }
 }
@@ -84,7 +87,7 @@ impl<'t> PamFile<'t> {
         let mut from = 0;
         while from < text.len() {
             let rest = text.get(from..).unwrap_or_default();
-            let length = logical(rest);
+            let length = logical(rest).ok_or(Refusal::Unclear(line))?;
             let logical = rest.get(..length).unwrap_or_default();
             if let Some(kind) = kind(logical, line)? {
                 rules.push(Rule { line, from, to: from + length, kind });
@@ -123,12 +126,30 @@ impl<'t> PamFile<'t> {
     }
 
     /// The text without our line.
-    pub(super) fn without(&self) -> String {
+    pub(super) fn without(&self) -> Result<String, Refusal> {
+        let counts = self.rules.iter().enumerate().find(|(at, rule)| self.counts_ours(*at, rule));
+        if let Some((_, rule)) = counts {
+            return Err(Refusal::Counts(rule.line));
+        }
         let mut text = self.text.to_owned();
         for rule in self.rules.iter().rev().filter(|rule| rule.is_ours()) {
             text.replace_range(rule.from..rule.to, "");
         }
-        text
+        Ok(text)
+    }
+
+    /// Whether this line jumps over ours. Without it the jump would skip another line, or end behind the last one: then
+    /// libpam fails the session.
+    fn counts_ours(&self, at: usize, rule: &Rule<'_>) -> bool {
+        let Kind::Module { control, .. } = &rule.kind else { return false };
+        let behind = self.rules.get(at + 1..).unwrap_or_default();
+        let Some(ours) = behind.iter().position(Rule::is_ours) else { return false };
+        // How many modules an included file has is not known here, so that one in front of ours makes it no farther.
+        let modules = behind.iter().take(ours).filter(|rule| rule.kind != Kind::Included).count();
+        actions(control)
+            .into_iter()
+            .filter_map(|action| action.parse::<usize>().ok())
+            .any(|jump| jump > modules)
     }
 
     /// Whether what follows the last line may not be reached because of this one.
@@ -169,18 +190,23 @@ fn actions(control: &str) -> Vec<&str> {
     }
 }
 
-/// The length of the first line, with those that it goes on in.
-fn logical(text: &str) -> usize {
+/// The length of the first line, with those that it goes on in, as Linux-PAM's _pam_assemble_line has it: white space
+/// behind the backslash counts for nothing, and a comment ends the line. `None` for one that goes on in nothing, which
+/// libpam does not read, or in an empty line or a comment, which it passes over.
+fn logical(text: &str) -> Option<usize> {
     let mut length = 0;
     for line in text.split_inclusive('\n') {
+        let said = line.trim_matches([' ', '\t', '\n']);
+        let is_empty = said.is_empty() || said.starts_with('#');
+        if is_empty && length > 0 {
+            return None;
+        }
         length += line.len();
-        // A comment does not go on (Linux-PAM's _pam_assemble_line cuts it off first).
-        let goes_on = line.trim_end_matches('\n').ends_with('\\') && !line.trim_start().starts_with('#');
-        if !goes_on {
-            break;
+        if is_empty || said.contains('#') || !said.ends_with('\\') {
+            return Some(length);
         }
     }
-    length
+    None
 }
 
 /// What a line says of sessions, if it does.

@@ -35,7 +35,7 @@ fn on_every_system_it_comes_last_among_the_sessions_and_goes_again() {
         let with = PamFile::parse(&with).unwrap();
         let options = vec!["token_wait=2s".to_owned()];
         assert_eq!(with.ours(), Ok(Some(Ours { line: at + 1, options })), "{system}");
-        assert_eq!(with.without(), text, "{system}");
+        assert_eq!(with.without().unwrap(), text, "{system}");
     }
 }
 
@@ -59,14 +59,41 @@ fn a_line_that_goes_on_is_one_line() {
         "session required pam_unix.so\nsession optional \\\n /lib/security/pam_iam.so \\\n min_uid=500 # x\n";
     let file = PamFile::parse(ours).unwrap();
     assert_eq!(file.ours().unwrap().unwrap(), Ours { line: 2, options: vec!["min_uid=500".into()] });
-    assert_eq!(file.without(), "session required pam_unix.so\n");
+    assert_eq!(file.without().unwrap(), "session required pam_unix.so\n");
 }
 
 #[test]
 fn what_is_commented_out_is_not_there() {
     let text = "# session optional pam_iam.so\\\nsession required pam_unix.so # pam_iam.so\n";
     let file = PamFile::parse(text).unwrap();
-    assert_eq!((file.ours(), file.without().as_str()), (Ok(None), text));
+    assert_eq!((file.ours(), file.without().as_deref()), (Ok(None), Ok(text)));
+}
+
+#[test]
+fn a_line_goes_on_where_libpam_says_so() {
+    let long = "session required pam_unix.so \\ \t\n  debug\n";
+    assert_eq!(with(long).unwrap(), format!("{long}{LINE}\n"));
+    let commented = "session required pam_unix.so # not \\\nsession sufficient pam_x.so\n";
+    assert_eq!(with(commented), Err(Refusal::Skips(2)));
+    // Ours behind it would be an argument of it.
+    for open in ["session required pam_unix.so \\\n", "session required pam_unix.so \\\n# more\n debug\n"] {
+        assert_eq!(with(open), Err(Refusal::Unclear(1)), "{open:?}");
+    }
+}
+
+#[test]
+fn a_line_that_others_count_is_not_taken_out() {
+    let unix = "session required pam_unix.so\n";
+    let without = |text: &str| PamFile::parse(text).unwrap().without();
+    let jump = "session [success=1 default=ignore] pam_succeed_if.so user ingroup local\n";
+    // libpam fails every session whose jump ends behind the last line ("bad jump in stack").
+    assert_eq!(without(&format!("{unix}{jump}{LINE}\n")), Err(Refusal::Counts(2)));
+    assert_eq!(without(&format!("{jump}{LINE}\n{unix}")), Err(Refusal::Counts(1)));
+    let included = jump.replace("success=1", "success=2");
+    assert_eq!(without(&format!("{included}@include common-session\n{LINE}\n")), Err(Refusal::Counts(1)));
+    for text in [format!("{jump}{unix}{LINE}\n"), format!("{unix}{LINE}\n{jump}{unix}")] {
+        assert_eq!(without(&text).unwrap(), text.replace(&format!("{LINE}\n"), ""));
+    }
 }
 
 #[test]
