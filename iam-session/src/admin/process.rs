@@ -16,6 +16,8 @@ use crate::paths::{self, Runtime};
 
 /// proc(5): what a link to a program says once the file is unlinked.
 const DELETED: &str = " (deleted)";
+/// An agent opens its lock among its first files; a process of a user's may have half a million.
+const MAX_LINKS: usize = 256;
 /// Of /proc/PID/stat behind the name: the state, and `starttime`, the 22nd field of all (proc(5)).
 const START_TIME: usize = 19;
 
@@ -67,7 +69,7 @@ pub(super) struct Session {
 impl Identity {
     /// The process that has this number now; `None` if none has, or one that has ended.
     pub(super) fn of(pid: i32) -> Option<Self> {
-        let start = parse_start(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
+        let start = parse_start(&text_of(format!("/proc/{pid}/stat").as_ref())?)?;
         Some(Self { pid, start })
     }
 
@@ -117,10 +119,15 @@ fn read(pid: i32) -> Option<Agent> {
         b"standing" => Stay::Shell,
         _ => Stay::Login,
     };
-    let status = fs::read_to_string(directory.join("status")).ok()?;
+    let status = text_of(&directory.join("status"))?;
     let (uid, gid) = (id(&status, "Uid:")?, id(&status, "Gid:")?);
     let session = session(&directory, uid);
     Some(Agent { process, uid, gid, stay, program, session })
+}
+
+/// The name of a program in it is any bytes: a user who starts the agent by a link of such a name hides no agent so.
+fn text_of(path: &Path) -> Option<String> {
+    Some(String::from_utf8_lossy(&fs::read(path).ok()?).into_owned())
 }
 
 /// By the link's text alone: to look at the file that it leads to could mean to wait for the user's file system.
@@ -142,7 +149,10 @@ fn id(status: &str, field: &str) -> Option<u32> {
 /// By the name of the lock that every agent holds open: the link says it, and nothing is opened.
 fn session(directory: &Path, uid: u32) -> Option<Session> {
     let links = fs::read_dir(directory.join("fd")).ok()?.flatten();
-    links.filter_map(|link| fs::read_link(link.path()).ok()).find_map(|target| named(&target, uid))
+    links
+        .take(MAX_LINKS)
+        .filter_map(|link| fs::read_link(link.path()).ok())
+        .find_map(|target| named(&target, uid))
 }
 
 fn named(lock: &Path, uid: u32) -> Option<Session> {
@@ -169,6 +179,8 @@ fn boot_time() -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStrExt as _;
+
     use super::*;
 
     #[test]
@@ -179,6 +191,22 @@ mod tests {
         assert!(!Identity { pid: i32::MAX, ..me }.lives());
         let now = crate::clock::unix_time();
         assert!((now - 86_400..=now + 2).contains(&me.started_at()), "{} {now}", me.started_at());
+    }
+
+    #[test]
+    fn a_name_of_any_bytes_hides_no_process() {
+        let link = std::env::temp_dir().join(std::ffi::OsStr::from_bytes(b"iam-session-\xff"));
+        let _ = fs::remove_file(&link);
+        std::os::unix::fs::symlink("/bin/cat", &link).unwrap();
+        let mut child =
+            std::process::Command::new(&link).stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let pid = child.id().try_into().unwrap();
+        let found = Identity::of(pid);
+        let status = text_of(format!("/proc/{pid}/status").as_ref());
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        fs::remove_file(&link).unwrap();
+        assert!(found.is_some() && id(&status.unwrap(), "Uid:").is_some());
     }
 
     #[test]
