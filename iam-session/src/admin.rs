@@ -97,7 +97,7 @@ fn execute(arguments: Vec<OsString>) -> Outcome {
     let cli = Cli::try_parse_from(arguments).map_err(|error| help_or_mistake(&error, "iam-session-admin"))?;
     // What it derives keys from must not be in a core file, nor what it has read in one of a user's.
     harden().map_err(|errno| failed(format!("cannot give up core files: {}", errno.desc())))?;
-    // These two root starts as a user.
+    // These two root starts to become a user.
     match &cli {
         Cli::Ask(args) => return ask::run(args),
         Cli::Covers(args) => return covers::run(args),

@@ -1,4 +1,4 @@
-//! Which keys open the records of users. Root's side starts this program as each user; the user's side reads what
+//! Which keys open the records of users. Root's side starts this program to become each user; the user's side reads what
 //! records say of themselves in clear, in the store that the site's configuration names.
 //!
 //! It is the user's word, and about the user's own enrolments alone.
@@ -9,11 +9,10 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Parser;
-use nix::unistd::geteuid;
 use serde::{Deserialize, Serialize};
 
 use super::account::Account;
-use super::as_user::AsUser;
+use super::as_user::{AsUser, Ids};
 use super::failed;
 use crate::cli::{Exit, Outcome, print};
 use crate::config::Site;
@@ -28,6 +27,8 @@ const MAX_LINE: usize = 64 * 1024;
 
 #[derive(Debug, Parser)]
 pub(super) struct CoversArgs {
+    #[command(flatten)]
+    whose: Ids,
     user: String,
     home: PathBuf,
 }
@@ -50,10 +51,7 @@ pub(super) struct Covered {
 
 /// As the user.
 pub(super) fn run(args: &CoversArgs) -> Outcome {
-    let uid = geteuid();
-    if uid.is_root() {
-        return Err(failed("this is for users: root follows no path of theirs".to_owned()).into());
-    }
+    let uid = args.whose.become_user()?;
     let covers = read(args, uid.as_raw());
     let line = line::encode(&covers, MAX_LINE).map_err(|error| failed(error.to_string()))?;
     print(&line)?;

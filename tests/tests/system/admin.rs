@@ -52,8 +52,40 @@ fn only_root_may_look() {
     let host = Host::start();
     let told = host.as_user("alice").run("/usr/sbin/iam-session-admin sessions");
     assert_eq!((told.status, told.stderr.as_str()), (1, "iam-session-admin: only root may do this\n"));
-    let told = host.as_root().run("iam-session-admin ask /run/iam-session/x.sock");
+    let told = host.as_root().run("iam-session-admin ask --uid=0 --gid=0 /run/iam-session/x.sock");
     assert_eq!(told.status, 1, "{told:?}");
+}
+
+/// A process of the user's that had root's terminal or descriptors would be a way to root.
+#[test]
+fn what_asks_an_agent_as_its_user_has_nothing_of_roots() {
+    let scene = Scene::enrolled();
+    let _login = scene.host.login("alice");
+    // It waits for this one, and so can be looked at.
+    scene.host.kill("STOP", &scene.host.agents_of("alice")[0]);
+    let look = r#"exec 9</etc/iam-session/config.toml
+iam-session-admin sessions --json >/dev/null &
+uid=$(id -u alice)
+for try in $(seq 250); do
+    for ask in $(pgrep -u "$uid" -f 'iam-session-admin [a]sk'); do break 2; done
+    sleep 0.01
+done
+echo "session $(ps -o sid= -p $ask | tr -d ' ') of $ask"
+ls /proc/$ask/fd | tr '\n' ' '
+grep -E '^(Uid|Gid|Groups|CapPrm):' /proc/$ask/status | tr '\t' ' '
+su -s /bin/sh alice -c "ls /proc/$ask/fd" 2>/dev/null || echo closed to its user
+wait"#;
+    let seen = scene.host.as_root().run(look).stdout;
+    let mut lines = seen.lines();
+    let first = lines.next().unwrap_or_default();
+    let (session, process) = first.strip_prefix("session ").and_then(|ids| ids.split_once(" of ")).unwrap();
+    assert!(!process.is_empty() && session == process, "a session of its own: {seen}");
+    let uid = scene.host.uid("alice");
+    assert!(seen.contains(&format!("Uid: {uid} {uid} {uid} {uid}\n")), "{seen}");
+    assert!(seen.contains("Groups: \n") && seen.contains("CapPrm: 0000000000000000\n"), "{seen}");
+    // The standard streams and the socket.
+    assert!(lines.next().is_some_and(|line| line.starts_with("0 1 2 3 Uid")), "{seen}");
+    assert!(seen.ends_with("closed to its user\n"), "{seen}");
 }
 
 #[test]
