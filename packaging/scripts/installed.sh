@@ -2,10 +2,10 @@
 # fail an installation, and all of it may run again. No percent sign: rpmbuild would take it for a macro of its own.
 
 # A node key where there is none: PROTOCOL.md, section 5. One that is there is never touched, so a farm that shares its
-# homes lays the farm's key down first and installs then.
+# homes lays the farm's key down first and installs then. Where keys were retired and none is left, somebody wants none.
 first_node_key() (
     keys=/etc/iam-session/keys.d
-    for key in "$keys"/*.key; do
+    for key in "$keys"/*.key "$keys"/retired/*.key; do
         if [ -e "$key" ] || [ -h "$key" ]; then return 0; fi
     done
     umask 0377

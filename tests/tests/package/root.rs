@@ -108,6 +108,12 @@ fn it_installs_and_goes_in_a_directory_without_systemd() {
     rpm("--verify iam-session");
     rpm("--upgrade /mnt/packages/2.rpm");
     rpm("--upgrade --oldpackage /mnt/packages/1.rpm");
+    // A key that was put aside is not made up for.
+    let aside = "/mnt/image/etc/iam-session/keys.d/retired";
+    root.run(&format!("mkdir {aside} && mv {aside}/../*.key {aside}")).successful();
+    rpm("--upgrade /mnt/packages/2.rpm");
+    assert_eq!(root.run(&format!("ls {aside}/..")).stdout, "retired\n");
+    root.run(&format!("mv {aside}/*.key {aside}/.. && rmdir {aside}")).successful();
     rpm("--erase iam-session");
     assert_eq!(keys(), first);
     let left =
