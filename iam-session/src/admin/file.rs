@@ -6,7 +6,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::OFlag;
+use nix::fcntl::{Flock, FlockArg, OFlag};
 
 use super::{advised, failed};
 use crate::protocol::Failure;
@@ -51,6 +51,18 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<Option<(Vec<u8>, Look)>, F
     }
     let look = Look { uid: metadata.uid(), gid: metadata.gid(), mode: metadata.mode() & 0o7777 };
     Ok(Some((bytes, look)))
+}
+
+/// Waits until nobody else of root's changes `path`. The lock is a file of its own that only root can open: a user could
+/// hold one on a file that everybody may read.
+pub(super) fn lock(path: &Path) -> Result<Flock<File>, Failure> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let beside = path.with_file_name(format!(".{name}.lock"));
+    let refused = |error: io::Error| failed(format!("cannot lock {}: {error}", beside.display()));
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600).custom_flags(OFlag::O_NOFOLLOW.bits());
+    let file = options.open(&beside).map_err(refused)?;
+    Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| refused(errno.into()))
 }
 
 /// Puts a whole new file in the place of `path`; until it is complete the old one stays.

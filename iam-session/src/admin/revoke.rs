@@ -11,7 +11,7 @@ use super::account::{self, Account};
 use super::kill::{count, end};
 use super::process::Agent;
 use super::revoked::{self, Listed};
-use super::sessions::agents_of;
+use super::sessions::agents_with;
 use super::{advised, audit, failed, node_key, runtime, say};
 use crate::agent::errand::{Errand, ErrandError, Inventory, LiveToken, Owner};
 use crate::cli::{Exit, Outcome, Stop, warn};
@@ -50,9 +50,10 @@ pub(super) fn run(args: &RevokeArgs) -> Outcome {
     }
     let name = list(&args.user, account.as_ref())?;
     // Before they end: the last one takes the cache with it.
-    let (_, agents) = agents_of(&args.user).unwrap_or_default();
+    let uid = listed(&args.user, account.as_ref()).uid;
+    let agents = uid.map_or_else(|| Ok(Vec::new()), agents_with)?;
     let before = account.as_ref().map(|account| look(account, &agents)).unwrap_or_default();
-    end_all(&args.user, &name)?;
+    end_all(uid, &name)?;
     let account = account.ok_or_else(|| {
         let error = format!("{name} is listed, but no such user is known, so nothing else can be looked at");
         advised(error, "if the home is still there, the issuer's administrators can end the enrolments")
@@ -105,10 +106,10 @@ fn list(user: &str, account: Option<&Account>) -> Result<String, Stop> {
 }
 
 /// Ends the agents, and those of logins that were on their way when the user was listed.
-fn end_all(user: &str, name: &str) -> Result<(), Stop> {
+fn end_all(uid: Option<u32>, name: &str) -> Result<(), Stop> {
     let (mut ended, mut remarks) = (0, String::new());
     for round in 0..ROUNDS {
-        let Ok((_, agents)) = agents_of(user) else { break };
+        let agents = uid.map_or_else(|| Ok(Vec::new()), agents_with)?;
         if agents.is_empty() && round > 0 {
             break;
         }

@@ -35,6 +35,8 @@ pub(super) fn count() -> Result<usize, Failure> {
 
 fn change(edit: impl FnOnce(&[u8]) -> Option<Vec<u8>>) -> Result<bool, Failure> {
     let path = Path::new(REVOKED);
+    // Of two who change it at once neither may put back what the other has read.
+    let _held = file::lock(path)?;
     let (text, look) = file::read(path, MAX_SIZE)?.unwrap_or_else(|| (Vec::new(), Look::PUBLIC));
     match edit(&text) {
         None => Ok(false),

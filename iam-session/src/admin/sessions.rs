@@ -97,9 +97,14 @@ pub(super) fn agents_of(user: &str) -> Result<(String, Vec<Agent>), Failure> {
     let uid = account.as_ref().map(|account| account.uid).or_else(|| user.parse().ok());
     let uid =
         uid.ok_or_else(|| advised(format!("there is no user '{user}'"), "give a user name or a uid"))?;
-    let agents = process::agents().map_err(|error| failed(format!("cannot read /proc: {error}")))?;
     let name = account.map_or_else(|| user.to_owned(), |account| account.name);
-    Ok((name, agents.into_iter().filter(|agent| agent.uid == uid).collect()))
+    Ok((name, agents_with(uid)?))
+}
+
+/// The same by uid alone, whatever the name service says meanwhile.
+pub(super) fn agents_with(uid: u32) -> Result<Vec<Agent>, Failure> {
+    let agents = process::agents().map_err(|error| failed(format!("cannot read /proc: {error}")))?;
+    Ok(agents.into_iter().filter(|agent| agent.uid == uid).collect())
 }
 
 impl Seen {

@@ -105,3 +105,27 @@ fn a_user_whom_nobody_knows_any_more_can_still_be_listed() {
     assert!(told.stderr.contains("is not a regular file of root's that root alone can write"), "{told:?}");
     assert_eq!(host.read(REVOKED), "carol\n");
 }
+
+/// A name service that answers once and fails then is no reason to say that there was no agent.
+#[test]
+fn a_name_service_that_goes_away_meanwhile_saves_no_agent() {
+    let scene = Scene::enrolled();
+    let _login = scene.host.login("alice");
+    let once = "#!/bin/sh\n[ ! -e /run/asked ] && : >/run/asked && exec /run/getent \"$@\"\nexit 2\n";
+    scene.host.write("/run/once", once, 0o755);
+    let root = scene.host.as_root();
+    root.run("cp /usr/bin/getent /run/getent && mount --bind /run/once /usr/bin/getent").successful();
+    let told = admin(&scene.host, "revoke alice");
+    root.run("umount /usr/bin/getent").successful();
+    assert!(told.stdout.contains("ended 1 agent of alice"), "{told:?}");
+    assert!(scene.host.agents_of("alice").is_empty());
+}
+
+#[test]
+fn of_those_who_are_revoked_at_once_nobody_is_forgotten() {
+    let host = Host::start();
+    let root = host.as_root();
+    root.run("for uid in $(seq 70001 70024); do iam-session-admin revoke $uid & done; wait");
+    let listed = root.run("sort -u /etc/iam-session/revoked | grep -c '^700'").stdout;
+    assert_eq!(listed, "24\n");
+}
