@@ -29,7 +29,7 @@ fn the_first_installation_makes_a_node_key_and_a_later_one_keeps_it() {
     assert!(name.ends_with(&format!("-{}.key", id.trim_end())), "{name} {id}");
     assert_eq!(machine.host.ssh("alice", "true").status, 0);
     let lines = machine.host.log_lines();
-    assert!(lines.iter().any(|line| line.contains("opened: not enrolled")), "{lines:?}");
+    assert!(lines.iter().any(|line| line.contains("state=not-enrolled")), "{lines:?}");
     assert!(!lines.iter().any(|line| line.contains("keys.d")), "{lines:?}");
     machine.rpm("--upgrade", Release::Second);
     machine.rpm("--reinstall", Release::Second);
@@ -152,7 +152,7 @@ fn the_debian_package_installs_makes_a_key_and_goes_without_it() {
     assert!(module_path().to_str().is_some_and(|path| machine.host.exists(path)));
     assert_eq!(root.run("dpkg --admindir=/mnt/dpkg --verify iam-session").successful().stdout, "");
     machine.host.ssh("alice", "true").successful();
-    machine.host.wait_for_log("opened: not enrolled");
+    machine.host.wait_for_log("state=not-enrolled");
     dpkg("--purge iam-session");
     assert_eq!(machine.keys(), keys);
     machine.host.ssh("alice", "true").successful();
