@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod choose;
+pub(crate) mod decode;
 pub(crate) mod doctor;
 pub(crate) mod enroll;
 pub(crate) mod env;
@@ -12,13 +13,15 @@ pub(crate) mod providers;
 pub(crate) mod reenroll;
 pub(crate) mod rename;
 pub(crate) mod revoke;
-pub(crate) mod role;
+mod role;
+pub(crate) mod run;
 mod shell;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod token;
 pub(crate) mod unlock;
+mod wanted;
 
 use serde::Serialize;
 

@@ -26,6 +26,8 @@ mod jwt;
 mod lines;
 #[cfg(feature = "answers")]
 mod management;
+#[cfg(feature = "helper")]
+mod password;
 #[cfg(feature = "answers")]
 mod redact;
 #[cfg(feature = "answers")]

@@ -1,6 +1,7 @@
 //! A passphrase from whoever has it: typed at the terminal, or a line of a descriptor. Never from an argument or the
 //! environment, which other processes can read. Touches the terminal and that descriptor.
 
+mod purpose;
 mod terminal;
 
 use std::fs::File;
@@ -8,7 +9,8 @@ use std::io::Read;
 
 use zeroize::Zeroizing;
 
-pub(crate) use terminal::{Purpose, Terminal};
+pub(crate) use purpose::Purpose;
+pub(crate) use terminal::Terminal;
 
 use crate::cli::print_error;
 use crate::client::Agent;
@@ -111,12 +113,17 @@ fn check(passphrase: &Secret, least: usize) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The passphrase on the first line of descriptor `number`.
+pub(crate) fn read_from(number: u32) -> Result<Secret, Failure> {
+    read_line_of(number, Purpose::Passphrase.name(), "--passphrase-fd")
+}
+
 /// The first line of descriptor `number`, without its end. It is opened anew by its name in /proc: a pipe, a file or
 /// a here-document can be, a socket cannot.
-pub(crate) fn read_from(number: u32) -> Result<Secret, Failure> {
+pub(crate) fn read_line_of(number: u32, what: &str, option: &str) -> Result<Secret, Failure> {
     let failed = |why: String| Failure {
-        error: format!("cannot read a passphrase from descriptor {number}: {why}"),
-        info: Some(format!("in bash: --passphrase-fd {number} {number}<file")),
+        error: format!("cannot read a {what} from descriptor {number}: {why}"),
+        info: Some(format!("in bash: {option} {number} {number}<file")),
         kind: FailureKind::Usage,
     };
     let mut file =

@@ -4,10 +4,12 @@
 mod accounts;
 mod agent;
 mod clients;
+mod decode;
 mod enroll;
 mod finding;
 mod forget;
 mod program;
 mod providers;
+mod run;
 mod status;
 mod token;

@@ -88,6 +88,8 @@ impl Mint {
             endpoint: record.endpoints.token.clone(),
             client: record.client.duplicate(),
             device_code,
+            audience: String::new(),
+            audience_mode: record.audience_mode,
             transport: record.transport.clone(),
         };
         match self.ask(&request) {
