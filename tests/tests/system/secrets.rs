@@ -13,8 +13,11 @@ const PROTOCOL: &str = include_str!("../../../iam-session/src/protocol.rs");
 /// What was given to an agent, and must not come back.
 const CANARY: &str = "canary-5f0c2e";
 
+/// After it there is nobody to ask: it is tried last.
+const END: &str = "end";
+
 /// Each request of the protocol, in as many forms as there are to try. A new one is to be added here.
-const REQUESTS: [(&str, &[&str]); 7] = [
+const REQUESTS: [(&str, &[&str]); 15] = [
     (
         "access_token",
         &[
@@ -31,9 +34,28 @@ const REQUESTS: [(&str, &[&str]); 7] = [
             r#"{"request":"enroll","account":"other","issuer":"https://iam.example/","endpoints":{"token":"https://iam.example/token"},"client":{"client_id":"c","client_secret":"canary-5f0c2e-client","auth":"client_secret_basic","registration_client_uri":"https://iam.example/r","registration_access_token":"canary-5f0c2e-registration"},"refresh_token":"canary-5f0c2e-refresh","scope":"openid"}"#,
         ],
     ),
+    (
+        "authorize",
+        &[
+            r#"{"request":"authorize","account":"wlcg","client_of":"wlcg","scope":"openid offline_access","client_secret":true}"#,
+            r#"{"request":"authorize","account":"../wlcg","client_of":"wlcg","scope":"openid"}"#,
+        ],
+    ),
+    (
+        "poll",
+        &[
+            r#"{"request":"poll","account":"wlcg","client_of":"wlcg","scope":"openid","device_code":"canary-5f0c2e-device"}"#,
+        ],
+    ),
+    ("use", &[r#"{"request":"use","account":"wlcg"}"#, r#"{"request":"use","account":"../wlcg"}"#]),
+    ("keep", &[r#"{"request":"keep","account":"wlcg"}"#, r#"{"request":"keep","account":"../wlcg"}"#]),
+    ("rename", &[r#"{"request":"rename","account":"wlcg","to":"../x"}"#]),
+    ("remove", &[r#"{"request":"remove","account":"../wlcg"}"#]),
+    ("revoke", &[r#"{"request":"revoke","account":"../wlcg"}"#]),
     ("unlock", &[r#"{"request":"unlock","passphrase":"canary-5f0c2e-passphrase"}"#]),
     ("stay", &[r#"{"request":"stay","pid":1}"#]),
     ("stop", &[r#"{"request":"stop"}"#]),
+    (END, &[r#"{"request":"end"}"#]),
     ("forget", &[r#"{"request":"forget","account":"../wlcg"}"#, r#"{"request":"forget","account":"other"}"#]),
 ];
 /// What no agent knows.
@@ -112,7 +134,8 @@ fn no_request_file_or_process_gives_a_secret_away() {
     let login = scene.host.login("alice");
     login.run("iam-session token -s storage.read:/x").successful();
     let socket = login.env("IAM_SESSION_SOCK").unwrap();
-    let tried = REQUESTS.iter().flat_map(|(_, lines)| lines.iter()).chain(&GUESSES);
+    let before = REQUESTS.iter().filter(|(name, _)| *name != END);
+    let tried = before.flat_map(|(_, lines)| lines.iter()).chain(&GUESSES);
     let lines = tried.map(|line| (*line).to_owned()).collect::<Vec<_>>();
     let ask = format!("/mnt/tools/python/bin/python -c \"{ASK}\" {socket}");
     let alice = scene.host.as_user("alice");
@@ -151,6 +174,11 @@ fn no_request_file_or_process_gives_a_secret_away() {
             assert_ne!(open.status, 0, "{file} of {process:?}");
         }
     }
+
+    let end = REQUESTS.iter().filter(|(name, _)| *name == END).flat_map(|(_, lines)| lines.iter());
+    let end = end.map(|line| (*line).to_owned()).collect::<Vec<_>>().join("\n");
+    let ended = alice.run_with_input(&ask, end.as_bytes()).successful().stdout;
+    assert_eq!(ended.trim(), r#"{"status":"success"}"#);
 }
 
 fn node_key(scene: &Scene) -> Vec<u8> {
