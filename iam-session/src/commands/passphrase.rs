@@ -1,13 +1,9 @@
-//! A passphrase from whoever has it: typed at the terminal, or a line of a descriptor. Never from an argument or the
-//! environment, which other processes can read. Touches the terminal and that descriptor.
+//! A passphrase from whoever has it: typed at the terminal, or given in another way. Touches the terminal.
 
+mod given;
 mod terminal;
 
-use std::fs::File;
-use std::io::Read;
-
-use zeroize::Zeroizing;
-
+pub(crate) use given::PassphraseArgs;
 pub(crate) use terminal::Terminal;
 
 use crate::cli::print_error;
@@ -16,8 +12,6 @@ use crate::harden::harden;
 use crate::protocol::{Failure, FailureKind, MIN_PASSPHRASE, Request, Sealing, Status, Unlocked};
 use crate::secret::Secret;
 
-/// Far beyond what anybody types, and what a descriptor may hold of it.
-const MAX: usize = 1024;
 /// As many as ssh and sudo give.
 const TRIES: u32 = 3;
 
@@ -26,7 +20,7 @@ const TRIES: u32 = 3;
 pub(crate) enum Source<'a> {
     /// The terminal; it may be asked again.
     Terminal,
-    /// What was read from a descriptor; there is no other.
+    /// It was given in another way; there is no other.
     Given(&'a Secret),
 }
 
@@ -111,78 +105,13 @@ fn check(passphrase: &Secret, least: usize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The first line of descriptor `number`, without its end. It is opened anew by its name in /proc: a pipe, a file or
-/// a here-document can be, a socket cannot.
-pub(crate) fn read_from(number: u32) -> Result<Secret, Failure> {
-    let failed = |why: String| Failure {
-        error: format!("cannot read a passphrase from descriptor {number}: {why}"),
-        info: Some(format!("in bash: --passphrase-fd {number} {number}<file")),
-        kind: FailureKind::Usage,
-    };
-    let mut file =
-        File::open(format!("/proc/self/fd/{number}")).map_err(|error| failed(error.to_string()))?;
-    let mut line = Zeroizing::new(Vec::with_capacity(MAX + 1));
-    while line.len() <= MAX {
-        let mut byte = [0];
-        match file.read(&mut byte) {
-            Ok(0) => break,
-            Ok(_) if byte == *b"\n" => break,
-            Ok(_) => line.extend(byte),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(failed(error.to_string())),
-        }
-    }
-    text(&line).ok_or_else(|| failed("it is too long, or no UTF-8".into()))
-}
-
-/// A line as it was given, without a carriage return at its end.
-fn text(line: &[u8]) -> Option<Secret> {
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let text = std::str::from_utf8(line).ok().filter(|text| text.len() <= MAX)?;
-    Some(Secret::new(text.to_owned()))
-}
-
 fn usage(error: String) -> Failure {
     Failure { error, info: Some("try again".into()), kind: FailureKind::Usage }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-    use std::os::fd::AsRawFd;
-
     use super::*;
-
-    fn read(input: &[u8]) -> Result<String, String> {
-        let (reader, mut writer) = std::io::pipe().unwrap();
-        writer.write_all(input).unwrap();
-        drop(writer);
-        let number = u32::try_from(reader.as_raw_fd()).unwrap();
-        read_from(number).map(|secret| secret.expose().to_owned()).map_err(|failure| failure.error)
-    }
-
-    #[test]
-    fn a_passphrase_is_the_first_line_of_a_descriptor() {
-        for (input, passphrase) in [
-            ("one two\nmore\n", "one two"),
-            ("no end", "no end"),
-            ("\n", ""),
-            ("", ""),
-            ("dos\r\n", "dos"),
-            (" é ", " é "),
-        ] {
-            assert_eq!(read(input.as_bytes()).as_deref(), Ok(passphrase), "{input:?}");
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_one_is_refused_without_a_word_of_it() {
-        for input in [&[0xff, 0xfe, b'\n'][..], &[b'x'; MAX + 1]] {
-            let error = read(input).unwrap_err();
-            assert!(error.ends_with("it is too long, or no UTF-8"), "{error}");
-        }
-        assert!(read_from(1_000_000).is_err());
-    }
 
     #[test]
     fn a_new_one_must_have_some_length() {

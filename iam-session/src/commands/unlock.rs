@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-use super::passphrase::{self, Need, Source};
+use super::passphrase::{self, Need, PassphraseArgs, Source};
 use crate::cli::{Exit, Outcome, print, warn};
 use crate::client::{Agent, Places};
 use crate::protocol::{Request, Status};
@@ -12,14 +12,13 @@ use crate::text::printable;
 #[derive(Debug, Default, Parser)]
 #[command(name = "unlock", bin_name = "iam-session unlock")]
 pub(crate) struct UnlockArgs {
-    /// Read the passphrase from the first line of this descriptor
-    #[arg(long, value_name = "N")]
-    passphrase_fd: Option<u32>,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
 }
 
 pub(crate) fn run(args: &UnlockArgs) -> Outcome {
     passphrase::prepare()?;
-    let given = args.passphrase_fd.map(passphrase::read_from).transpose()?;
+    let given = args.passphrase.read()?;
     let mut agent = Agent::find(&Places::of_environment())?;
     let status: Status = agent.ask(&Request::Status {})?;
     let need = Need::of(&status);
@@ -51,9 +50,8 @@ mod tests {
     #[test]
     fn a_passphrase_is_never_an_argument() {
         assert!(UnlockArgs::try_parse_from(["unlock", "secret"]).is_err());
-        assert_eq!(
-            UnlockArgs::try_parse_from(["unlock", "--passphrase-fd", "3"]).unwrap().passphrase_fd,
-            Some(3)
-        );
+        assert!(UnlockArgs::try_parse_from(["unlock", "--passphrase-fd", "3"]).is_ok());
+        let two = ["unlock", "--passphrase-fd", "3", "--passphrase-file", "x"];
+        assert!(UnlockArgs::try_parse_from(two).is_err());
     }
 }

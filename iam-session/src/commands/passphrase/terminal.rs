@@ -30,7 +30,7 @@ impl Terminal {
     pub(crate) fn open() -> Result<Self, Failure> {
         let file = OpenOptions::new().read(true).write(true).open("/dev/tty").map_err(|_| Failure {
             error: "there is no terminal to ask for the passphrase on".into(),
-            info: Some("use --passphrase-fd, or run 'iam-session unlock' on a terminal".into()),
+            info: Some("use --passphrase-fd, --passphrase-file or --passphrase-command".into()),
             kind: FailureKind::Locked,
         })?;
         Ok(Self { file })
@@ -79,7 +79,7 @@ impl Terminal {
         let line = buffer.get(..read).unwrap_or_default();
         // Without a newline it is Ctrl-D that ended it.
         let line = line.strip_suffix(b"\n").ok_or_else(cancelled)?;
-        super::text(line).ok_or_else(|| super::usage("the passphrase is too long, or no UTF-8".into()))
+        super::given::text(line).ok_or_else(|| super::usage("the passphrase is too long, or no UTF-8".into()))
     }
 }
 
