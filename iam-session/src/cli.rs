@@ -15,12 +15,14 @@ pub(crate) use outcome::{Exit, Outcome, Stop, print, print_error, warn};
 
 use crate::commands::enroll::EnrollArgs;
 use crate::commands::forget::ForgetArgs;
+use crate::commands::lock::LockArgs;
+use crate::commands::seal::SealArgs;
 use crate::commands::start::StartArgs;
 use crate::commands::status::StatusArgs;
 use crate::commands::stop::StopArgs;
 use crate::commands::token::TokenArgs;
 use crate::commands::unlock::UnlockArgs;
-use crate::commands::{enroll, forget, start, status, stop, token, unlock};
+use crate::commands::{enroll, forget, lock, seal, start, status, stop, token, unlock};
 use crate::protocol::{Failure, FailureKind};
 
 /// A fresh access token for every login session.
@@ -40,8 +42,12 @@ enum Cli {
     Start(StartArgs),
     /// End the agent that 'start' started: eval "$(iam-session stop)"
     Stop(StopArgs),
+    /// Lock this host until a passphrase is given
+    Lock(LockArgs),
     /// Give the passphrase of what is locked
     Unlock(UnlockArgs),
+    /// Show and change what opens your enrolments
+    Seal(SealArgs),
 }
 
 const AFTER_HELP: &str = "\
@@ -66,7 +72,9 @@ fn execute(arguments: Vec<OsString>) -> Outcome {
         Some("forget") => forget::run(parse(arguments)?),
         Some("start") => start::run(&parse(arguments)?),
         Some("stop") => stop::run(&parse(arguments)?),
+        Some("lock") => lock::run(&parse(arguments)?),
         Some("unlock") => unlock::run(&parse(arguments)?),
+        Some("seal") => seal::run(parse(arguments)?),
         Some(_) => whole_line(arguments),
     }
 }
@@ -88,7 +96,9 @@ fn whole_line(arguments: Vec<OsString>) -> Outcome {
         Ok(Cli::Forget(args)) => forget::run(args),
         Ok(Cli::Start(args)) => start::run(&args),
         Ok(Cli::Stop(args)) => stop::run(&args),
+        Ok(Cli::Lock(args)) => lock::run(&args),
         Ok(Cli::Unlock(args)) => unlock::run(&args),
+        Ok(Cli::Seal(args)) => seal::run(args),
         Err(error) => Err(help_or_mistake(&error, "iam-session")),
     }
 }
@@ -143,7 +153,9 @@ mod tests {
         ForgetArgs::command().debug_assert();
         StartArgs::command().debug_assert();
         StopArgs::command().debug_assert();
+        LockArgs::command().debug_assert();
         UnlockArgs::command().debug_assert();
+        SealArgs::command().debug_assert();
     }
 
     #[test]
@@ -155,10 +167,13 @@ mod tests {
             (ForgetArgs::command(), include_str!("../../packaging/man/iam-session-forget.1")),
             (StartArgs::command(), include_str!("../../packaging/man/iam-session-start.1")),
             (StopArgs::command(), include_str!("../../packaging/man/iam-session-stop.1")),
+            (LockArgs::command(), include_str!("../../packaging/man/iam-session-lock.1")),
             (UnlockArgs::command(), include_str!("../../packaging/man/iam-session-unlock.1")),
+            (SealArgs::command(), include_str!("../../packaging/man/iam-session-seal.1")),
         ] {
             let page = page.replace("\\-", "-");
-            for name in command.get_arguments().filter_map(|argument| argument.get_long()) {
+            let below = command.get_subcommands().flat_map(|below| below.get_arguments());
+            for name in command.get_arguments().chain(below).filter_map(|argument| argument.get_long()) {
                 assert!(page.contains(&format!("--{name}")), "{}: --{name}", command.get_name());
             }
         }

@@ -107,6 +107,7 @@ impl Agent {
             Request::Status {} => PATIENCE_STATUS,
             Request::Stop {} | Request::Stay { .. } => PATIENCE_STATUS,
             Request::AccessToken(_) | Request::Unlock { .. } => PATIENCE_MINT,
+            Request::Lock { .. } | Request::Lift { .. } | Request::Seal(_) => PATIENCE_MINT,
             Request::Enroll(_) => PATIENCE_ENROLL,
             Request::Forget { .. } => PATIENCE_FORGET,
         });

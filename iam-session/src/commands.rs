@@ -1,8 +1,11 @@
 //! The commands, one file each.
 
 pub(crate) mod enroll;
+mod everywhere;
 pub(crate) mod forget;
+pub(crate) mod lock;
 mod passphrase;
+pub(crate) mod seal;
 mod shell;
 pub(crate) mod start;
 pub(crate) mod status;

@@ -5,12 +5,15 @@
 //! consumed the refresh token, so neither a logout nor the agent's death ends it (promise 6).
 
 mod account;
+mod derive;
 mod enroll;
 mod forget;
 mod issuer;
+mod lock;
 mod look;
 mod policy;
 mod publish;
+mod seal;
 mod settle;
 mod token;
 mod unlock;
@@ -28,7 +31,7 @@ use self::enroll::Former;
 use self::unsaved::Unsaved;
 use super::book::Book;
 use super::failure::{Against, Asker, Outlook, Pause};
-use super::job::{Done, Job, Kind, MAX_LINE, TokenJob};
+use super::job::{Done, Job, Kind, MAX_LINE, Opening, TokenJob};
 use super::message::Message;
 use super::runtime::{Left, Runtime};
 use crate::clock;
@@ -38,7 +41,7 @@ use crate::helper::Helper;
 use crate::line::{self, LineError, Lines, Wait};
 use crate::log::{Level, Log};
 use crate::paths;
-use crate::protocol::Failure;
+use crate::protocol::{Failure, FailureKind};
 
 /// Between two looks whether the agent is still there; its end wakes the mint at once.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -51,6 +54,8 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// The mint of one agent.
 pub(super) struct Mint {
     message: Message,
+    /// What some of the keys are owed to.
+    opening: Opening,
     runtime: Runtime,
     helper: Option<Helper>,
     unsaved: Unsaved,
@@ -76,8 +81,15 @@ fn run() -> io::Result<()> {
     let places = paths::Runtime::new(&message.runtime, message.uid);
     let runtime = Runtime::open(places).map_err(io::Error::other)?;
     let log = Log::of(&message.user);
-    let mut mint =
-        Mint { message, runtime, helper: None, unsaved: Unsaved::default(), former: Vec::new(), log };
+    let mut mint = Mint {
+        message,
+        opening: Opening::default(),
+        runtime,
+        helper: None,
+        unsaved: Unsaved::default(),
+        former: Vec::new(),
+        log,
+    };
     let mut lines = Lines::new(MAX_LINE);
     while let Some(job) = mint.next_job(&mut lines, &mut jobs)? {
         if let Some(done) = mint.work(job) {
@@ -126,6 +138,10 @@ impl Mint {
         let book = Book::read(&self.runtime.agents).unwrap_or_default();
         let entry = book.find(Some(&job.account)).filter(|_| job.kind == Kind::Session);
         let Some(entry) = entry.filter(|entry| !entry.record_id.is_empty()) else { return };
+        // Nothing is tried until the user has unlocked it, and then at once.
+        if failure.kind == FailureKind::Locked {
+            return;
+        }
         let standing = self.setbacks(&entry.record_id).of_session();
         if standing.is_some_and(|setback| setback.holds(Asker::Agent, clock::boot_time())) {
             return;
@@ -138,11 +154,17 @@ impl Mint {
     fn work(&mut self, job: Job) -> Option<Done> {
         self.save();
         Some(match job {
-            Job::Keys { keys } => {
-                self.message.keys.unlock(keys);
+            Job::Keys { keys, opening } => {
+                self.message.keys = keys;
+                self.opening = opening;
                 return None;
             }
-            Job::Unlock { passphrase } => Done::Unlocked(self.unlock(&passphrase).map(Box::new)),
+            Job::Unlock { passphrase, until } => {
+                Done::Unlocked(self.unlock(&passphrase, until).map(Box::new))
+            }
+            Job::Lock { passphrase } => Done::Locked(self.lock_host(passphrase.as_ref())),
+            Job::Lift { lock } => Done::Lifted(self.lift(&lock)),
+            Job::Seal(request) => Done::Sealed(self.seal_accounts(&request).map(Box::new)),
             Job::Look => Done::Looked(self.look()),
             Job::Token(job) => {
                 let token = self.token(&job);

@@ -6,17 +6,22 @@ use std::time::Duration;
 use serde_json::error::Category;
 
 use super::answer::{Decision, View};
+use super::guesses::Guesses;
 use super::held::Held;
+use super::host_lock::HostLock;
 use super::job::{Done, Job, TokenJob};
 use super::link::{Link, Outcome, Ticket};
 use super::peer::PeerId;
 use super::refusals::Refusals;
 use super::runtime::Runtime;
-use super::unlocking::Unlocking;
+use super::unlocking::{Given, Unlocking};
 use crate::clock::Now;
 use crate::protocol::{
-    End, Enrolled, Failure, FailureKind, Forgotten, Heeded, Request, Status, Token, TokenRequest, Unlocked,
+    End, Enrolled, Failure, FailureKind, Forgotten, Heeded, LockState, Request, SealReport, Status, Token,
+    TokenRequest, Unlocked,
 };
+use crate::secret::Secret;
+use crate::store::StoreError;
 
 /// What waits for the mint: its wait for another one, and a busy issuer. The command line waits 5 s longer.
 const PATIENCE: Duration = Duration::from_secs(70);
@@ -29,6 +34,8 @@ const PATIENCE_ENROLL: Duration = Duration::from_secs(150);
 const SEAL_BEFORE: Duration = Duration::from_secs(70);
 /// More than these wait for the mint already: the next one is told so.
 const MAX_WAITING: usize = 256;
+/// The longest that an unlock may be for. Who wants more unlocks again, or for good.
+const LONGEST_UNLOCK: Duration = Duration::from_secs(24 * 60 * 60);
 /// A home that hangs must not hang `status`.
 const PATIENCE_STATUS: Duration = Duration::from_secs(2);
 
@@ -41,6 +48,7 @@ pub(super) enum Answer {
     Enrolled(Enrolled),
     Forgotten(Forgotten),
     Unlocked(Unlocked),
+    Sealed(SealReport),
     Heeded(Heeded),
 }
 
@@ -101,6 +109,16 @@ pub(super) struct Means<'a> {
     pub(super) now: Now,
 }
 
+impl Means<'_> {
+    fn is_shut(&self) -> bool {
+        self.held.is_shut_by(HostLock::read(&self.runtime.agents).as_ref(), self.now.boot)
+    }
+
+    fn guesses(&self) -> Guesses {
+        Guesses::read(&self.runtime.agents, self.runtime.cache.boot_id())
+    }
+}
+
 impl Requests {
     pub(super) fn new(identity: Identity) -> Self {
         Self {
@@ -118,6 +136,9 @@ impl Requests {
             Ok(request) => request,
             Err(error) => return Some(Err(not_a_request(&error))),
         };
+        if !is_for_all(&request) && means.is_shut() {
+            return Some(Err(host_locked()));
+        }
         let (job, want, patience) = match request {
             Request::AccessToken(request) => {
                 let by = means.now.boot + PATIENCE;
@@ -129,10 +150,16 @@ impl Requests {
                 (Job::Enroll { enrollment, by }, Want::Other, PATIENCE_ENROLL)
             }
             Request::Forget { account } => (Job::Forget { account }, Want::Other, PATIENCE_FORGET),
-            Request::Unlock { passphrase } => {
-                let refusal = self.unlocking.receive(peer, passphrase, means.now.boot)?;
-                return Some(refusal.map(Answer::Unlocked));
+            Request::Unlock { passphrase, seconds } => {
+                return self.unlock(peer, passphrase, seconds.map(Duration::from_secs), means.now.boot);
             }
+            // It has nothing left to give up.
+            Request::Lock { .. } if means.held.is_empty() && means.is_shut() => {
+                return Some(Ok(Answer::Heeded(Heeded {})));
+            }
+            Request::Lock { passphrase } => (Job::Lock { passphrase }, Want::Other, PATIENCE),
+            Request::Lift { lock } => (Job::Lift { lock }, Want::Other, PATIENCE),
+            Request::Seal(request) => (Job::Seal(request), Want::Other, PATIENCE),
             Request::Stay { pid } => return self.wish(peer, Wish::Stay(pid)),
             Request::Stop {} => return self.wish(peer, Wish::Stop),
         };
@@ -142,6 +169,24 @@ impl Requests {
         let by = means.now.boot + patience;
         self.wait(peer, job, want, by, means);
         None
+    }
+
+    fn unlock(
+        &mut self,
+        peer: PeerId,
+        passphrase: Secret,
+        span: Option<Duration>,
+        now: Duration,
+    ) -> Option<Reply> {
+        if span.is_some_and(|span| span.is_zero() || span > LONGEST_UNLOCK) {
+            return Some(Err(Failure {
+                error: "that is no time to unlock for".into(),
+                info: Some("from a second to 24 hours are accepted".into()),
+                kind: FailureKind::Usage,
+            }));
+        }
+        let refusal = self.unlocking.receive(peer, Given { passphrase, span }, now)?;
+        Some(refusal.map(Answer::Unlocked))
     }
 
     fn wish(&mut self, peer: PeerId, wish: Wish) -> Option<Reply> {
@@ -163,7 +208,10 @@ impl Requests {
 
     /// Hands over what has waited for its time.
     pub(super) fn advance(&mut self, means: &mut Means<'_>) {
-        self.unlocking.advance(means.link, means.now.boot);
+        if self.unlocking.is_waiting() {
+            let now = means.now.boot;
+            self.unlocking.advance(means.link, means.guesses().not_before(now), now);
+        }
     }
 
     fn wait(&mut self, peer: PeerId, job: Job, want: Want, deadline: Duration, means: &mut Means<'_>) {
@@ -179,6 +227,9 @@ impl Requests {
         by: Duration,
         means: &mut Means<'_>,
     ) -> Option<Reply> {
+        if means.is_shut() {
+            return Some(Err(host_locked()));
+        }
         match View::of(means.runtime, means.now).decide(&request) {
             Decision::Token(token) => Some(Ok(Answer::Token(token))),
             Decision::Refuse(failure) => Some(Err(failure)),
@@ -250,6 +301,12 @@ impl Requests {
             (Want::Other, Ok(Done::Forgotten(forgotten))) => {
                 Some(forgotten.as_ref().map(|done| Answer::Forgotten(done.clone())).map_err(Clone::clone))
             }
+            (Want::Other, Ok(Done::Locked(done) | Done::Lifted(done))) => {
+                Some(done.clone().map(|()| Answer::Heeded(Heeded {})))
+            }
+            (Want::Other, Ok(Done::Sealed(sealed))) => {
+                Some(sealed.as_ref().map(|seal| Answer::Sealed(seal.answer.clone())).map_err(Clone::clone))
+            }
             (_, Err(failure)) => Some(Err(failure.clone())),
             (_, Ok(_)) => Some(Err(failed("the agent's mint answered something else than was asked"))),
         }
@@ -297,20 +354,43 @@ impl Requests {
     fn status(&self, unwritten: Option<&Failure>, means: &Means<'_>) -> Answer {
         let view = View::of(means.runtime, means.now);
         let (accounts, trouble) = view.accounts();
+        let host_locked = means.is_shut().then(host_locked);
+        let until = means.held.opening.until.map(|until| until.saturating_sub(means.now.boot).as_secs());
+        let lock = LockState {
+            host_locked: host_locked.is_some(),
+            lock_kept: host_locked.is_none() && HostLock::read(&means.runtime.agents).is_some(),
+            unlocked_until: until.map(|seconds| means.now.unix + seconds),
+            wrong_passphrases: means.guesses().wrong,
+        };
         Answer::Status(Box::new(Status {
             session: self.identity.session.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             user: self.identity.user.clone(),
             token_file: means.runtime.places.token_file().display().to_string(),
-            trouble: trouble.or(unwritten.cloned()),
+            trouble: host_locked.or(trouble).or(unwritten.cloned()),
             default_account: view.book.default_account.clone(),
             accounts,
             locked: means.held.locked(&view.book),
             sealing: means.held.sealing(),
             ends: self.identity.ends,
+            lock,
         }))
     }
+}
+
+/// What is answered whether or not the user has locked this host.
+fn is_for_all(request: &Request) -> bool {
+    use Request as R;
+    matches!(
+        request,
+        R::Status {} | R::Unlock { .. } | R::Lock { .. } | R::Lift { .. } | R::Stay { .. } | R::Stop {}
+    )
+}
+
+/// As the mint puts it, which the store tells.
+pub(super) fn host_locked() -> Failure {
+    StoreError::HostLocked.into()
 }
 
 /// serde's own message may quote what it could not read, so only the place is told.

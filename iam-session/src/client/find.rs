@@ -42,6 +42,11 @@ impl Places {
         named.into_iter().chain(others.filter(move |path| Some(path) != known.as_ref()))
     }
 
+    /// Every socket that may be one of this user's agents on this host, each once.
+    pub(crate) fn all(&self) -> Vec<PathBuf> {
+        self.candidates().collect()
+    }
+
     fn directories(&self) -> impl Iterator<Item = PathBuf> {
         let siblings = self.socket.as_deref().and_then(Path::parent).map(Path::to_owned);
         // Any other value would be somebody's idea of where we should look.

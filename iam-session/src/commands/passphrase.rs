@@ -6,6 +6,7 @@ mod terminal;
 pub(crate) use given::PassphraseArgs;
 pub(crate) use terminal::Terminal;
 
+use super::everywhere::Span;
 use crate::cli::print_error;
 use crate::client::Agent;
 use crate::harden::harden;
@@ -35,8 +36,36 @@ pub(crate) enum Need {
     Nothing,
 }
 
+/// What a new one is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// What will be enrolled.
+    Enrol,
+    /// What is enrolled.
+    Seal,
+    /// This host.
+    Lock,
+}
+
+impl Purpose {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Enrol => "Enrolments will be sealed under a passphrase. Nobody can recover it.\n",
+            Self::Seal => {
+                "A passphrase that opens your enrolments wherever they lie. Nobody can recover it.\n"
+            }
+            Self::Lock => "This host is locked until the passphrase is given again. Nobody can recover it.\n",
+        }
+    }
+}
+
 impl Need {
     pub(crate) fn of(status: &Status) -> Self {
+        // Given once more, it makes the time of an unlock longer, or ends that.
+        let is_open_for_a_while = status.lock.unlocked_until.is_some();
+        if status.lock.host_locked || is_open_for_a_while {
+            return Self::Open;
+        }
         match (status.locked.is_empty(), status.sealing) {
             (false, _) => Self::Open,
             (true, Sealing::Nothing) => Self::Choose,
@@ -54,37 +83,43 @@ pub(crate) fn prepare() -> Result<(), Failure> {
     })
 }
 
-/// Gives the agent the passphrase it needs.
-pub(crate) fn unlock(agent: &mut Agent, need: Need, source: Source<'_>) -> Result<Unlocked, Failure> {
+/// Gives the agent the passphrase it needs; gives back the one that was right, for the others.
+pub(crate) fn unlock(
+    agent: &mut Agent,
+    need: Need,
+    source: Source<'_>,
+    span: Span,
+) -> Result<(Unlocked, Secret), Failure> {
     match source {
-        Source::Given(passphrase) => send(agent, passphrase.duplicate()),
+        Source::Given(passphrase) => send(agent, passphrase.duplicate(), span),
         Source::Terminal if need == Need::Choose => {
-            let passphrase = choose(&mut Terminal::open()?)?;
-            send(agent, passphrase)
+            let passphrase = choose(&mut Terminal::open()?, Purpose::Enrol)?;
+            send(agent, passphrase, span)
         }
         Source::Terminal => {
             let mut terminal = Terminal::open()?;
             for _ in 1..TRIES {
-                match send(agent, terminal.ask("iam-session passphrase: ")?) {
+                match send(agent, terminal.ask("iam-session passphrase: ")?, span) {
                     Err(failure) if failure.kind == FailureKind::Locked => {
                         print_error("iam-session: that is not it")
                     }
                     done => return done,
                 }
             }
-            send(agent, terminal.ask("iam-session passphrase: ")?)
+            send(agent, terminal.ask("iam-session passphrase: ")?, span)
         }
     }
 }
 
-fn send(agent: &mut Agent, passphrase: Secret) -> Result<Unlocked, Failure> {
+fn send(agent: &mut Agent, passphrase: Secret, span: Span) -> Result<(Unlocked, Secret), Failure> {
     check(&passphrase, 1)?;
-    agent.ask(&Request::Unlock { passphrase }).map_err(Failure::from)
+    let request = Request::Unlock { passphrase: passphrase.duplicate(), seconds: span.seconds() };
+    Ok((agent.ask(&request)?, passphrase))
 }
 
 /// Asks for a new one, twice.
-fn choose(terminal: &mut Terminal) -> Result<Secret, Failure> {
-    terminal.say("Enrolments will be sealed under a passphrase. Nobody can recover it.\n")?;
+pub(crate) fn choose(terminal: &mut Terminal, purpose: Purpose) -> Result<Secret, Failure> {
+    terminal.say(purpose.text())?;
     let first = terminal.ask("New iam-session passphrase: ")?;
     check(&first, MIN_PASSPHRASE)?;
     let second = terminal.ask("The same again: ")?;
@@ -92,6 +127,12 @@ fn choose(terminal: &mut Terminal) -> Result<Secret, Failure> {
         return Ok(first);
     }
     Err(usage("the two passphrases differ".into()))
+}
+
+/// A new one that was given in another way.
+pub(crate) fn checked(passphrase: Secret) -> Result<Secret, Failure> {
+    check(&passphrase, MIN_PASSPHRASE)?;
+    Ok(passphrase)
 }
 
 /// Checked before anything is sent, so that a new one is not asked for twice in vain.

@@ -85,7 +85,7 @@ fn default_account(status: &Status) -> Option<&Account> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::protocol::{End, Failure, LastError, Sealing};
+    use crate::protocol::{End, Failure, LastError, LockState, Sealing};
     use crate::scope::ScopeSet;
 
     /// 2026-11-24T01:23:31Z.
@@ -117,6 +117,7 @@ pub(super) mod tests {
             locked: Vec::new(),
             sealing: Sealing::Node,
             ends: End::Login,
+            lock: LockState::default(),
         }
     }
 

@@ -37,7 +37,7 @@ impl Mint {
     fn forget_under_lock(&mut self, store: &Store, name: &str) -> Result<Vec<ForgetStep>, Failure> {
         let steps = match self.open(store, name) {
             Ok(opened) => self.end(store, name, &opened),
-            Err(error @ StoreError::NoAccount { .. }) => return Err(error.into()),
+            Err(error @ (StoreError::NoAccount { .. } | StoreError::HostLocked)) => return Err(error.into()),
             // Nothing opens it here. Removing it is what the user asked for; the rest cannot be done.
             Err(error) => vec![
                 ForgetStep { step: ForgetAction::Revoke, error: Some(error.to_string()) },

@@ -32,7 +32,11 @@ impl Mint {
     }
 
     fn look_under_lock(&self) -> Result<(), Failure> {
-        let book = self.look_now();
+        let policy = Policy::load(&self.message);
+        if let Ok(policy) = &policy {
+            self.mirror_lock(policy);
+        }
+        let book = policy.map_or_else(|trouble| self.troubled(trouble), |policy| self.look_with(&policy));
         let published = self.publish_book(&book);
         self.align_file(&book);
         published
