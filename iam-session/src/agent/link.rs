@@ -63,6 +63,7 @@ struct Running {
 struct Busy {
     ticket: Ticket,
     token: Option<TokenJob>,
+    is_lock: bool,
 }
 
 impl Link {
@@ -86,6 +87,11 @@ impl Link {
     pub(super) fn keep(&mut self, keys: Keyring, opening: Opening) {
         self.keys = keys;
         self.opening = opening;
+    }
+
+    /// Whether the mint is putting the keys into a lock: it is needed until it has answered.
+    pub(super) fn is_locking(&self) -> bool {
+        self.running.as_ref().and_then(|running| running.busy.as_ref()).is_some_and(|busy| busy.is_lock)
     }
 
     /// The keys that a mint is given.
@@ -212,7 +218,7 @@ impl Link {
             running.out.extend_from_slice(&line);
             running.since = now;
             let token = if let Job::Token(token) = job { Some(token.clone()) } else { None };
-            running.busy = Some(Busy { ticket, token });
+            running.busy = Some(Busy { ticket, token, is_lock: matches!(job, Job::Lock { .. }) });
             // What does not fit into the pipe now goes when it is writable.
             let _ = running.flush();
         }

@@ -2,13 +2,13 @@
 //! their sockets.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::cli::warn;
 use crate::client::{Agent, ClientError, Places};
 use crate::clock::boot_time;
 use crate::protocol::{Failure, Heeded, Request, Status, Unlocked};
 use crate::secret::Secret;
-use std::time::Duration;
 
 /// The time that an unlock is for, counted from when it was asked for: the last agent is told later than the first, and
 /// is to close no later.
@@ -74,12 +74,18 @@ fn unlock_one(places: &Places, path: &Path, passphrase: &Secret, span: Span) -> 
 /// Tells the other agents of a lock that `own` has made.
 pub(crate) fn lock_others(places: &Places, own: &Path, passphrase: Option<&Secret>) {
     for path in others(places, &[own.to_owned()]) {
-        let lock = Request::Lock { passphrase: passphrase.map(Secret::duplicate) };
-        let told = Agent::connect(&path, places.uid()).and_then(|mut agent| agent.ask::<Heeded>(&lock));
-        if let Err(error) = told {
+        if let Err(error) = lock_one(places, &path, passphrase) {
             missed(&path, error, "it locks itself when it notices");
         }
     }
+}
+
+fn lock_one(places: &Places, path: &Path, passphrase: Option<&Secret>) -> Result<(), ClientError> {
+    let mut agent = Agent::connect(path, places.uid())?;
+    // One that hangs answers neither, and this is not waited for as long.
+    let _: Status = agent.ask(&Request::Status {})?;
+    let lock = Request::Lock { passphrase: passphrase.map(Secret::duplicate) };
+    agent.ask::<Heeded>(&lock).map(|_| ())
 }
 
 fn others(places: &Places, told: &[PathBuf]) -> Vec<PathBuf> {

@@ -5,6 +5,7 @@ mod agent;
 mod enroll;
 mod finding;
 mod forget;
+mod locking;
 mod program;
 mod status;
 mod token;

@@ -49,7 +49,9 @@ impl Agent {
             return;
         };
         let wipe_at = *self.wipe_at.get_or_insert(now.boot + GRACE);
-        if self.own.held.is_covered_by(&lock) || wipe_at <= now.boot {
+        // The mint's own news come before its answer.
+        let is_covered = self.own.held.is_covered_by(&lock) && !self.link.is_locking();
+        if is_covered || wipe_at <= now.boot {
             self.restrict(Keyring::default(), &host_locked(), now);
         }
     }
