@@ -66,8 +66,11 @@ fn mistakes() -> Vec<ConfigError> {
         .collect()
 }
 
-/// Good as long as a token is in the file, whatever else is wrong.
+/// Good as long as a token is in the file, whatever else is wrong; but who has locked this host is served none.
 fn exit(status: &Status, now: u64) -> Exit {
+    if status.lock.host_locked {
+        return Exit::With(FailureKind::Locked);
+    }
     match (default_account(status), &status.trouble) {
         (Some(account), _) if account.token_expires_at.is_some_and(|end| end > now) => Exit::Done,
         (_, Some(trouble)) => Exit::With(trouble.kind),
@@ -139,6 +142,8 @@ pub(super) mod tests {
         assert_eq!(exit(&status, NOW), Exit::Done);
         status.trouble = Some(unreachable());
         assert_eq!(exit(&status, NOW), Exit::Done);
+        status.lock.host_locked = true;
+        assert_eq!(exit(&status, NOW), Exit::With(FailureKind::Locked));
     }
 
     #[test]

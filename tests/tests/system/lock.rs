@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::{Host, Login};
+use support::{Host, Login, wait};
 
 use crate::passphrase::on_a_terminal;
 use crate::scene::{Scene, token_file};
@@ -154,25 +154,36 @@ fn a_mint_in_flight_comes_to_its_end_before_the_lock() {
 }
 
 #[test]
+fn who_forgets_the_passphrase_removes_the_lock_and_logs_in_again() {
+    let scene = Scene::enrolled();
+    let login = scene.host.login("alice");
+    lock(&login);
+    login.run(&format!("rm {MARKER}")).successful();
+    let next = scene.host.login("alice");
+    next.run("iam-session token -s storage.read:/new").successful();
+    // The session that was there has no key, and says so.
+    let keyless = login.run("iam-session token -s storage.read:/other --force");
+    assert_ne!(keyless.status, 0, "{keyless:?}");
+}
+
+#[test]
 fn a_lock_that_nobody_was_told_of_is_found() {
     let scene = Scene::enrolled();
+    let first = scene.host.login("alice");
+    lock(&first);
+    first.run(&format!("mv {MARKER} marker")).successful();
     let (one, other) = (scene.host.login("alice"), scene.host.login("alice"));
-    lock(&one);
-    one.run(&format!("cp {MARKER} marker")).successful();
-    unlock(&one, "");
-    // As who is killed after the marker and before anything else leaves it.
-    one.run("install -m 600 marker .local/state/iam-session/login1.locked").successful();
-    let agents = scene.host.agents_of("alice");
-    scene.host.kill("KILL", &agents[0]);
-    scene.host.wait_until("the end of that agent", || scene.host.agents_of("alice").len() == 1);
-    let late = scene.host.login("alice");
-    assert_eq!(late.run("iam-session status").status, 6, "whoever looks at the store finds it");
+    one.run("iam-session token -s storage.read:/open").successful();
+    // As a mint that is killed after the marker and before anything else leaves it.
+    one.run(&format!("mv marker {MARKER}")).successful();
+    assert_eq!(other.run("iam-session status").status, 6, "whoever looks at the store finds it");
     scene.host.wait_until("every agent closes", || keys_held(&scene).is_empty());
-    for login in [&one, &other, &late] {
+    for login in [&one, &other] {
         assert_shut(login);
     }
+    assert!(!scene.host.exists(&token_file(&one)));
     unlock(&other, "");
-    late.run("iam-session token -s storage.read:/after").successful();
+    one.run("iam-session token -s storage.read:/after").successful();
 }
 
 #[test]
@@ -241,18 +252,22 @@ fn a_lock_is_typed_on_a_terminal() {
 }
 
 #[test]
-fn sixty_sessions_are_locked_and_unlocked_with_one_command_each() {
-    let scene = Scene::of(Host::plan().sshd_line("MaxStartups 500").sshd_line("MaxSessions 500"));
+fn twenty_sessions_are_locked_and_unlocked_with_one_command_each() {
+    let scene = Scene::of(Host::plan().sshd_line("MaxStartups 100").sshd_line("MaxSessions 100"));
     scene.host.enroll(&scene.provider, "alice");
-    let logins: Vec<Login> = (0..60).map(|_| scene.host.login("alice")).collect();
+    let logins: Vec<Login> = (0..20).map(|_| scene.host.login("alice")).collect();
     let refreshes = scene.provider.count("refresh");
     lock(&logins[0]);
     assert_eq!(keys_held(&scene), "");
-    let unlocked = logins[59].run(&format!("iam-session unlock {}", given(LOCK))).successful();
-    assert_eq!(unlocked.stderr, "", "none was missed");
-    eprintln!("MEASURED {:?}", unlocked.elapsed);
-    // A second an agent, on two cores that do other things besides.
-    assert!(unlocked.elapsed < Duration::from_secs(90), "{:?}", unlocked.elapsed);
+    let last = &logins[19];
+    last.run(&format!("(iam-session unlock {} >unlocked 2>&1; echo $? >code) &", given(LOCK))).successful();
+    // This session does not wait for the others.
+    scene.host.wait_until("the token file", || scene.host.exists(&token_file(last)));
+    // Nothing but derivations, one after the other: a ceiling for two cores that do other things besides.
+    wait::within(Duration::from_secs(150), "the unlock of every session", || {
+        last.run("cat code 2>/dev/null").stdout == "0\n"
+    });
+    assert_eq!(last.run("cat unlocked").stdout, "unlocked 'wlcg'\n", "none was missed");
     for login in &logins {
         login.run("iam-session token").successful();
     }
