@@ -1,27 +1,28 @@
 //! The requests of clients: answered at once where that can be, else when the mint is done or the time is up.
 //! Touches what `answer` touches.
 
+mod locking;
+
 use std::time::Duration;
 
 use serde_json::error::Category;
 
 use super::answer::{Decision, View};
-use super::guesses::Guesses;
 use super::held::Held;
-use super::host_lock::HostLock;
 use super::job::{Done, Job, TokenJob};
 use super::link::{Link, Outcome, Ticket};
 use super::peer::PeerId;
 use super::refusals::Refusals;
 use super::runtime::Runtime;
-use super::unlocking::{Given, Unlocking};
+use super::unlocking::Unlocking;
 use crate::clock::Now;
 use crate::protocol::{
-    End, Enrolled, Failure, FailureKind, Forgotten, Heeded, LockState, Request, SealReport, Status, Token,
-    TokenRequest, Unlocked,
+    End, Enrolled, Failure, FailureKind, Forgotten, Heeded, Request, SealReport, Status, Token, TokenRequest,
+    Unlocked,
 };
-use crate::secret::Secret;
-use crate::store::StoreError;
+
+pub(super) use locking::host_locked;
+use locking::is_for_all;
 
 /// What waits for the mint: its wait for another one, and a busy issuer. The command line waits 5 s longer.
 const PATIENCE: Duration = Duration::from_secs(70);
@@ -34,8 +35,6 @@ const PATIENCE_ENROLL: Duration = Duration::from_secs(150);
 const SEAL_BEFORE: Duration = Duration::from_secs(70);
 /// More than these wait for the mint already: the next one is told so.
 const MAX_WAITING: usize = 256;
-/// The longest that an unlock may be for. Who wants more unlocks again, or for good.
-const LONGEST_UNLOCK: Duration = Duration::from_secs(24 * 60 * 60);
 /// A home that hangs must not hang `status`.
 const PATIENCE_STATUS: Duration = Duration::from_secs(2);
 
@@ -109,16 +108,6 @@ pub(super) struct Means<'a> {
     pub(super) now: Now,
 }
 
-impl Means<'_> {
-    fn is_shut(&self) -> bool {
-        self.held.is_shut_by(HostLock::read(&self.runtime.agents).as_ref(), self.now.boot)
-    }
-
-    fn guesses(&self) -> Guesses {
-        Guesses::read(&self.runtime.agents, self.runtime.cache.boot_id())
-    }
-}
-
 impl Requests {
     pub(super) fn new(identity: Identity) -> Self {
         Self {
@@ -169,24 +158,6 @@ impl Requests {
         let by = means.now.boot + patience;
         self.wait(peer, job, want, by, means);
         None
-    }
-
-    fn unlock(
-        &mut self,
-        peer: PeerId,
-        passphrase: Secret,
-        span: Option<Duration>,
-        now: Duration,
-    ) -> Option<Reply> {
-        if span.is_some_and(|span| span.is_zero() || span > LONGEST_UNLOCK) {
-            return Some(Err(Failure {
-                error: "that is no time to unlock for".into(),
-                info: Some("from a second to 24 hours are accepted".into()),
-                kind: FailureKind::Usage,
-            }));
-        }
-        let refusal = self.unlocking.receive(peer, Given { passphrase, span }, now)?;
-        Some(refusal.map(Answer::Unlocked))
     }
 
     fn wish(&mut self, peer: PeerId, wish: Wish) -> Option<Reply> {
@@ -355,13 +326,7 @@ impl Requests {
         let view = View::of(means.runtime, means.now);
         let (accounts, trouble) = view.accounts();
         let host_locked = means.is_shut().then(host_locked);
-        let until = means.held.opening.until.map(|until| until.saturating_sub(means.now.boot).as_secs());
-        let lock = LockState {
-            host_locked: host_locked.is_some(),
-            lock_kept: host_locked.is_none() && HostLock::read(&means.runtime.agents).is_some(),
-            unlocked_until: until.map(|seconds| means.now.unix + seconds),
-            wrong_passphrases: means.guesses().wrong,
-        };
+        let lock = means.lock_state();
         Answer::Status(Box::new(Status {
             session: self.identity.session.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -377,20 +342,6 @@ impl Requests {
             lock,
         }))
     }
-}
-
-/// What is answered whether or not the user has locked this host.
-fn is_for_all(request: &Request) -> bool {
-    use Request as R;
-    matches!(
-        request,
-        R::Status {} | R::Unlock { .. } | R::Lock { .. } | R::Lift { .. } | R::Stay { .. } | R::Stop {}
-    )
-}
-
-/// As the mint puts it, which the store tells.
-pub(super) fn host_locked() -> Failure {
-    StoreError::HostLocked.into()
 }
 
 /// serde's own message may quote what it could not read, so only the place is told.

@@ -54,7 +54,8 @@ pub(crate) fn unlock_others(
     }
     match &unlocked.lock {
         Some(lock) if span.until.is_none() => {
-            own.ask::<Heeded>(&Request::Lift { lock: lock.clone() })?;
+            let lifted = own.ask::<Heeded>(&Request::Lift { lock: lock.clone() });
+            lifted.map(|_| ()).map_err(|error| still_there(error.into()))?;
         }
         _ => {}
     }
@@ -90,6 +91,14 @@ fn lock_one(places: &Places, path: &Path, passphrase: Option<&Secret>) -> Result
 
 fn others(places: &Places, told: &[PathBuf]) -> Vec<PathBuf> {
     places.all().into_iter().filter(|path| !told.contains(path)).collect()
+}
+
+fn still_there(failure: Failure) -> Failure {
+    Failure {
+        error: format!("unlocked, but the lock itself could not be removed: {failure}"),
+        info: Some("new logins start locked until 'iam-session unlock' can remove it".into()),
+        ..failure
+    }
 }
 
 /// Of an agent that was killed only the socket is left.

@@ -61,8 +61,8 @@ impl Purpose {
 
 impl Need {
     pub(crate) fn of(status: &Status) -> Self {
-        // Given once more, it makes the time of an unlock longer, or ends that.
-        let is_open_for_a_while = status.lock.unlocked_until.is_some();
+        // Given once more, it makes the time of an unlock longer or ends that, or removes a lock that could not be.
+        let is_open_for_a_while = status.lock.unlocked_until.is_some() || status.lock.lock_kept;
         if status.lock.host_locked || is_open_for_a_while {
             return Self::Open;
         }

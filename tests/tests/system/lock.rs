@@ -132,6 +132,22 @@ fn where_the_lock_cannot_be_kept_nothing_is_given_up() {
 }
 
 #[test]
+fn a_lock_that_cannot_be_removed_is_told_and_removed_later() {
+    let scene = Scene::enrolled();
+    let login = scene.host.login("alice");
+    lock(&login);
+    scene.host.as_root().run("mount -o remount,ro /home").successful();
+    let unlocked = login.run(&format!("iam-session unlock {}", given(LOCK)));
+    assert_eq!(unlocked.status, 1, "{unlocked:?}");
+    assert!(unlocked.stderr.contains("unlocked, but the lock itself could not be removed"), "{unlocked:?}");
+    assert!(scene.provider.accepts(&login.read(&token_file(&login))));
+    assert_shut(&scene.host.login("alice"));
+    scene.host.as_root().run("mount -o remount,rw /home").successful();
+    unlock(&login, "");
+    assert!(!scene.host.exists(MARKER));
+}
+
+#[test]
 fn a_mint_in_flight_comes_to_its_end_before_the_lock() {
     let scene = Scene::new();
     scene.provider.set(json!({"rotate": true}));
