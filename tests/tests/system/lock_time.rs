@@ -1,6 +1,6 @@
 //! An unlock that is for a time only.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::Login;
 
 use crate::lock::{LOCK, assert_shut, lock, status, unlock};
@@ -39,6 +39,33 @@ fn after_its_time_the_lock_is_in_force_again() {
     for login in [&one, &other, &late] {
         login.run("iam-session token -s storage.read:/again").successful();
     }
+}
+
+#[test]
+fn what_is_minted_when_the_time_is_over_is_kept_from_everybody_and_not_lost() {
+    let scene = Scene::new();
+    scene.provider.set(json!({"rotate": true}));
+    scene.host.enroll(&scene.provider, "alice");
+    let login = scene.host.login("alice");
+    lock(&login);
+    unlock(&login, "--for 4s");
+    let refreshes = scene.provider.count("refresh");
+    scene.provider.fail_with(json!({"fault": "slow", "milliseconds": 6000, "at": ["refresh"], "times": 1}));
+    login.run("iam-session token -s storage.read:/slow >slow 2>&1 &").successful();
+    scene.host.wait_until("the request", || scene.provider.count("refresh") > refreshes);
+    wait_until_shut(&scene, &login);
+    login.run("wait").successful();
+    assert!(login.run("cat slow").stdout.contains("you have locked this host"));
+    let busy = || {
+        scene.host.processes_of("alice").iter().any(|process| process.runs("/usr/libexec/iam-session/helper"))
+    };
+    scene.host.wait_until("the end of the mint", || !busy());
+    let cached = scene.host.as_root().run("find /run/iam-session/20001/iam-session/cache -type f").stdout;
+    assert_eq!(cached, "");
+    assert!(!scene.host.exists(&token_file(&login)));
+    unlock(&login, "");
+    login.run("iam-session token -s storage.read:/after").successful();
+    assert_eq!(scene.provider.count("reuse"), 0, "what was rotated then was kept");
 }
 
 #[test]
