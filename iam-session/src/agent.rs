@@ -6,9 +6,12 @@
 mod answer;
 mod book;
 mod cache;
+pub(crate) mod errand;
 mod events;
 mod failure;
 mod freshness;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod guesses;
 mod held;
 mod host_lock;

@@ -8,21 +8,23 @@ mod outcome;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::{Error as ParseError, ErrorKind};
+use clap::{Command, CommandFactory as _, Parser};
 
-pub(crate) use outcome::{Exit, Outcome, Stop, print, print_error, warn};
+pub(crate) use outcome::{Exit, Outcome, Program, Stop, print, print_error, warn};
 
+use crate::commands::doctor::DoctorArgs;
 use crate::commands::enroll::EnrollArgs;
 use crate::commands::forget::ForgetArgs;
 use crate::commands::lock::LockArgs;
+use crate::commands::providers::ProvidersArgs;
 use crate::commands::seal::SealArgs;
 use crate::commands::start::StartArgs;
 use crate::commands::status::StatusArgs;
 use crate::commands::stop::StopArgs;
 use crate::commands::token::TokenArgs;
 use crate::commands::unlock::UnlockArgs;
-use crate::commands::{enroll, forget, lock, seal, start, status, stop, token, unlock};
+use crate::commands::{doctor, enroll, forget, lock, providers, seal, start, status, stop, token, unlock};
 use crate::protocol::{Failure, FailureKind};
 
 /// A fresh access token for every login session.
@@ -36,6 +38,8 @@ enum Cli {
     /// Enrol with an issuer, once, with a browser on any device
     #[command(visible_alias = "login")]
     Enroll(EnrollArgs),
+    /// List the providers that can be enrolled with by name
+    Providers(ProvidersArgs),
     /// Revoke, deregister and remove an account
     Forget(ForgetArgs),
     /// Start an agent where no login has: eval "$(iam-session start)"
@@ -48,17 +52,26 @@ enum Cli {
     Unlock(UnlockArgs),
     /// Show and change what opens your enrolments
     Seal(SealArgs),
+    /// Find out why there is no token, or why a storage element refuses it
+    Doctor(DoctorArgs),
 }
 
 const AFTER_HELP: &str = "\
 Exit status: 0 ok, 1 failed, 2 usage, 3 not enrolled, 4 no agent, 5 refused or fewer scopes than asked,
 6 locked, 7 issuer out of reach. Manual: iam-session(1).";
 
+/// The whole command line, for what describes it: shells' completions.
+pub fn command() -> Command {
+    Cli::command()
+}
+/// What it is called in messages.
+const PROGRAM: Program = Program("iam-session");
+
 /// Runs the command that `arguments` (the program's name first) ask for.
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
     match execute(arguments) {
         Ok(exit) => exit.code(),
-        Err(stop) => stop.report(),
+        Err(stop) => stop.report(PROGRAM),
     }
 }
 
@@ -69,12 +82,14 @@ fn execute(arguments: Vec<OsString>) -> Outcome {
         Some("token") => token::run(parse(arguments)?),
         Some("status") => status::run(&parse(arguments)?),
         Some("enroll" | "login") => enroll::run(parse(arguments)?),
+        Some("providers") => providers::run(&parse(arguments)?),
         Some("forget") => forget::run(parse(arguments)?),
         Some("start") => start::run(&parse(arguments)?),
         Some("stop") => stop::run(&parse(arguments)?),
         Some("lock") => lock::run(&parse(arguments)?),
         Some("unlock") => unlock::run(&parse(arguments)?),
         Some("seal") => seal::run(parse(arguments)?),
+        Some("doctor") => doctor::run(parse(arguments)?),
         Some(_) => whole_line(arguments),
     }
 }
@@ -93,18 +108,20 @@ fn whole_line(arguments: Vec<OsString>) -> Outcome {
         Ok(Cli::Token(args)) => token::run(args),
         Ok(Cli::Status(args)) => status::run(&args),
         Ok(Cli::Enroll(args)) => enroll::run(args),
+        Ok(Cli::Providers(args)) => providers::run(&args),
         Ok(Cli::Forget(args)) => forget::run(args),
         Ok(Cli::Start(args)) => start::run(&args),
         Ok(Cli::Stop(args)) => stop::run(&args),
         Ok(Cli::Lock(args)) => lock::run(&args),
         Ok(Cli::Unlock(args)) => unlock::run(&args),
         Ok(Cli::Seal(args)) => seal::run(args),
+        Ok(Cli::Doctor(args)) => doctor::run(args),
         Err(error) => Err(help_or_mistake(&error, "iam-session")),
     }
 }
 
 /// `--help` and `--version` are results; everything else is one line and what to do.
-fn help_or_mistake(error: &ParseError, command: &str) -> Stop {
+pub(crate) fn help_or_mistake(error: &ParseError, command: &str) -> Stop {
     let text = error.render().to_string();
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         return print(text.as_bytes()).map_or_else(|stop| stop, |()| Stop::Done);
@@ -131,8 +148,6 @@ fn joined(paragraph: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     fn error<T: Parser>(line: &str) -> String {
@@ -150,12 +165,14 @@ mod tests {
         TokenArgs::command().debug_assert();
         EnrollArgs::command().debug_assert();
         StatusArgs::command().debug_assert();
+        ProvidersArgs::command().debug_assert();
         ForgetArgs::command().debug_assert();
         StartArgs::command().debug_assert();
         StopArgs::command().debug_assert();
         LockArgs::command().debug_assert();
         UnlockArgs::command().debug_assert();
         SealArgs::command().debug_assert();
+        DoctorArgs::command().debug_assert();
     }
 
     #[test]
@@ -164,16 +181,20 @@ mod tests {
             (TokenArgs::command(), include_str!("../../packaging/man/iam-session-token.1")),
             (EnrollArgs::command(), include_str!("../../packaging/man/iam-session-enroll.1")),
             (StatusArgs::command(), include_str!("../../packaging/man/iam-session-status.1")),
+            (ProvidersArgs::command(), include_str!("../../packaging/man/iam-session-providers.1")),
             (ForgetArgs::command(), include_str!("../../packaging/man/iam-session-forget.1")),
             (StartArgs::command(), include_str!("../../packaging/man/iam-session-start.1")),
             (StopArgs::command(), include_str!("../../packaging/man/iam-session-stop.1")),
             (LockArgs::command(), include_str!("../../packaging/man/iam-session-lock.1")),
             (UnlockArgs::command(), include_str!("../../packaging/man/iam-session-unlock.1")),
             (SealArgs::command(), include_str!("../../packaging/man/iam-session-seal.1")),
+            (DoctorArgs::command(), include_str!("../../packaging/man/iam-session-doctor.1")),
         ] {
             let page = page.replace("\\-", "-");
+            let shown = |argument: &&clap::Arg| !argument.is_hide_set();
             let below = command.get_subcommands().flat_map(|below| below.get_arguments());
-            for name in command.get_arguments().chain(below).filter_map(|argument| argument.get_long()) {
+            let all = command.get_arguments().chain(below).filter(shown);
+            for name in all.filter_map(|argument| argument.get_long()) {
                 assert!(page.contains(&format!("--{name}")), "{}: --{name}", command.get_name());
             }
         }
@@ -183,6 +204,27 @@ mod tests {
                 page.contains(&format!("B {}", command.get_name()))
                     || page.contains(&format!("BR {} ", command.get_name()))
             );
+        }
+    }
+
+    #[test]
+    fn no_command_is_without_its_page() {
+        let pages = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/man");
+        for command in Cli::command().get_subcommands() {
+            let page = pages.join(format!("iam-session-{}.1", command.get_name()));
+            let text = std::fs::read_to_string(&page).unwrap_or_else(|error| panic!("{page:?}: {error}"));
+            let text = text.replace("\\-", "-");
+            let shown = command.get_arguments().filter(|argument| !argument.is_hide_set());
+            for argument in shown {
+                let long = argument.get_long().map(|name| format!("--{name}"));
+                let short = argument.get_short().map(|name| format!("-{name}"));
+                for option in long.into_iter().chain(short) {
+                    assert!(text.contains(&option), "{page:?}: {option}");
+                }
+            }
+            let named = format!("iam-session-{} (1)", command.get_name());
+            let main = std::fs::read_to_string(pages.join("iam-session.1")).unwrap().replace("\\-", "-");
+            assert!(main.contains(&named), "iam-session.1: {named}");
         }
     }
 

@@ -1,10 +1,14 @@
 //! The commands, one file each.
 
+pub(crate) mod doctor;
 pub(crate) mod enroll;
 mod everywhere;
 pub(crate) mod forget;
+mod known;
 pub(crate) mod lock;
 mod passphrase;
+pub(crate) mod providers;
+pub(crate) mod role;
 pub(crate) mod seal;
 mod shell;
 pub(crate) mod start;

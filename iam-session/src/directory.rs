@@ -171,7 +171,7 @@ impl Directory {
         self.draft(name, durability)?.commit(bytes)
     }
 
-    /// Begins a new file that is to take the place of `name`. Dropped, it is gone.
+    /// Begins a new file that is to take the place of `name`. Dropped, it is gone, unless it is [left](Draft::leave).
     ///
     /// # Errors
     /// [`DirectoryError::Io`].
@@ -182,18 +182,28 @@ impl Directory {
         let temporary = format!("{}{}", draft_prefix(name), HEXLOWER.encode(&random));
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
         let file = self.open_file(&temporary, flags).map_err(|errno| failed("write", &path)(errno.into()))?;
-        Ok(Draft { directory: self, name: name.to_owned(), temporary, file, durability })
+        let (name, fate) = (name.to_owned(), Fate::Removed);
+        Ok(Draft { directory: self, name, temporary, file, durability, fate })
     }
 
-    /// Removes what a process that was killed had begun to put in the place of `name`. The caller holds the lock
-    /// under which `name` is written.
+    /// The names of what a process that was killed had begun to put in the place of `name`, or left there. The caller
+    /// holds the lock under which `name` is written.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Io`].
+    pub fn drafts(&self, name: &str) -> Result<Vec<String>, DirectoryError> {
+        let prefix = draft_prefix(name);
+        let mut names = self.names()?;
+        names.retain(|name| name.starts_with(&prefix));
+        Ok(names)
+    }
+
+    /// Removes all of that.
     ///
     /// # Errors
     /// [`DirectoryError::Io`].
     pub fn remove_drafts(&self, name: &str) -> Result<(), DirectoryError> {
-        let prefix = draft_prefix(name);
-        let names = self.names()?;
-        names.iter().filter(|name| name.starts_with(&prefix)).try_for_each(|name| self.remove(name))
+        self.drafts(name)?.iter().try_for_each(|name| self.remove(name))
     }
 
     /// Removes a file; it need not be there.
@@ -272,15 +282,30 @@ pub struct Draft<'d> {
     temporary: String,
     file: File,
     durability: Durability,
+    fate: Fate,
+}
+
+/// What becomes of a draft that is not put in its place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Removed,
+    Left,
 }
 
 impl Draft<'_> {
-    /// Takes up as much room as so many bytes need, so that writing them later cannot fail for want of it.
+    /// Takes up as much room as so many bytes need, so that writing them later cannot fail for want of it. That it is
+    /// there survives the machine's end, where the draft's durability says so.
     ///
     /// # Errors
     /// [`DirectoryError::Io`].
     pub fn reserve(&mut self, size: usize) -> Result<(), DirectoryError> {
-        self.write(&vec![0; size])
+        self.write(&vec![0; size])?;
+        self.sync_directory()
+    }
+
+    /// Leaves it where it is, as a sign for who comes later: [`Directory::drafts`] finds it.
+    pub fn leave(mut self) {
+        self.fate = Fate::Left;
     }
 
     /// Puts the file in its place.
@@ -292,19 +317,24 @@ impl Draft<'_> {
         let (from, to) = (&self.directory.descriptor, &self.directory.descriptor);
         renameat(from, self.temporary.as_str(), to, self.name.as_str())
             .map_err(|errno| self.failed(errno.into()))?;
+        self.sync_directory()
+    }
+
+    fn sync_directory(&self) -> Result<(), DirectoryError> {
         match self.durability {
             Durability::Synced => self.directory.sync(),
             Durability::Volatile => Ok(()),
         }
     }
 
-    /// From the start, over what was there: nothing that is reserved is given up.
+    /// From the start, over what was there: nothing that is reserved for it is given up. Its length first: once the
+    /// bytes are there it is whole, also for who finds it after we have been killed.
     fn write(&mut self, bytes: &[u8]) -> Result<(), DirectoryError> {
         let written = self
             .file
             .rewind()
-            .and_then(|()| self.file.write_all(bytes))
-            .and_then(|()| self.file.set_len(bytes.len() as u64));
+            .and_then(|()| self.file.set_len(bytes.len() as u64))
+            .and_then(|()| self.file.write_all(bytes));
         let written = written.and_then(|()| match self.durability {
             Durability::Synced => self.file.sync_all(),
             Durability::Volatile => Ok(()),
@@ -319,6 +349,9 @@ impl Draft<'_> {
 
 impl Drop for Draft<'_> {
     fn drop(&mut self) {
+        if self.fate == Fate::Left {
+            return;
+        }
         // After a commit there is no file of that name any more.
         let _ = unlinkat(&self.directory.descriptor, self.temporary.as_str(), UnlinkatFlags::NoRemoveDir);
     }

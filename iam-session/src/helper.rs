@@ -66,9 +66,12 @@ fn classified(class: ErrorClass) -> (FailureKind, Option<&'static str>) {
     match class {
         E::Unreachable | E::Busy => (FailureKind::Unreachable, Some("try again later")),
         E::AupUnsigned => (FailureKind::Refused, Some("sign the acceptable use policy on the issuer's page")),
-        E::RegistrationClosed => {
-            (FailureKind::Refused, Some("this issuer registers no clients by itself: ask its administrators"))
-        }
+        E::RegistrationClosed => (
+            FailureKind::Refused,
+            Some(
+                "give an initial access token with --initial-access-token-file, or a client with --client-id",
+            ),
+        ),
         E::ScopeRefused => (FailureKind::Refused, Some("ask for fewer scopes with -s")),
         E::UserSuspended | E::ClientSuspended => {
             (FailureKind::Refused, Some("ask the issuer's administrators"))

@@ -4,41 +4,47 @@
 //! There, each kind of request is a pure function to a `call::Call` and a pure function from the answer's
 //! bytes; `transport` is the only file that touches the network, `roots` the only one that reads CA files.
 
+#![cfg_attr(not(feature = "helper"), allow(dead_code, reason = "the fuzzers read answers and send nothing"))]
+
 pub mod wire;
 
-#[cfg(feature = "helper")]
+#[cfg(feature = "answers")]
 mod body;
-#[cfg(feature = "helper")]
+#[cfg(feature = "answers")]
 mod call;
-#[cfg(feature = "helper")]
+#[cfg(feature = "answers")]
 mod device;
-#[cfg(feature = "helper")]
+#[cfg(feature = "answers")]
 mod discovery;
 #[cfg(feature = "helper")]
 mod dispatch;
-#[cfg(feature = "helper")]
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
+#[cfg(feature = "answers")]
 mod jwt;
 #[cfg(feature = "helper")]
 mod lines;
-#[cfg(feature = "helper")]
+#[cfg(feature = "answers")]
 mod redact;
-#[cfg(feature = "helper")]
+#[cfg(feature = "answers")]
 mod refusal;
-#[cfg(feature = "helper")]
+#[cfg(feature = "answers")]
 mod registration;
-#[cfg(feature = "helper")]
+#[cfg(feature = "answers")]
 mod retry_after;
-#[cfg(feature = "helper")]
+#[cfg(feature = "answers")]
 mod revocation;
 #[cfg(feature = "helper")]
 mod roots;
 #[cfg(feature = "helper")]
 pub mod serve;
-#[cfg(feature = "helper")]
+#[cfg(feature = "answers")]
 mod token;
 #[cfg(feature = "helper")]
 mod transport;
 #[cfg(feature = "helper")]
 mod unreachable;
-#[cfg(feature = "helper")]
+#[cfg(feature = "answers")]
 mod url;
+#[cfg(feature = "helper")]
+mod userinfo;

@@ -5,8 +5,10 @@
 #![forbid(unsafe_code)]
 
 pub mod account;
+pub mod admin;
 pub mod agent;
 mod bytes;
+mod claims;
 pub mod cli;
 pub mod client;
 pub mod clock;
@@ -18,6 +20,7 @@ pub mod helper;
 pub mod issuer;
 pub mod line;
 pub mod log;
+mod names;
 pub mod paths;
 pub mod protocol;
 pub mod scope;

@@ -1,14 +1,21 @@
-//! Lines for syslog, sent without ever waiting. Touches /dev/log.
+//! Lines for syslog, `event=… key=value …`, sent without ever waiting. Touches /dev/log.
 //!
 //! They are written under the user's uid, so a reader must know that the user can forge them (SECURITY.md);
-//! the module's and the issuer's cannot be.
+//! the module's and the issuer's cannot be. Not the journal's own socket: it would be a second way to the same place,
+//! with its own limits, and CentOS 7's rsyslog reads the datagrams of this one as well.
+
+mod budget;
+mod fields;
 
 use std::os::unix::net::UnixDatagram;
 use std::process;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use syslog::{Facility, Formatter3164, LogFormat, Severity};
 
-use crate::text::printable;
+use self::budget::Budget;
+use self::fields::line;
+use crate::clock;
 
 const SOCKET: &str = "/dev/log";
 
@@ -23,40 +30,60 @@ pub enum Level {
     Info,
 }
 
-/// One user's lines.
+/// The lines of one session.
 #[derive(Clone, Debug)]
 pub struct Log {
     user: String,
+    session: String,
+    budget: Arc<Mutex<Budget>>,
 }
 
 impl Log {
-    /// Lines that begin with `(user NAME)`.
-    pub fn of(user: &str) -> Self {
-        Self { user: user.to_owned() }
+    /// Lines of `user` in `session`: the module's line of the session has the same id, and the remote host.
+    pub fn of(user: &str, session: &str) -> Self {
+        let budget = Arc::new(Mutex::new(Budget::new(clock::boot_time())));
+        Self { user: user.to_owned(), session: session.to_owned(), budget }
     }
 
-    /// Sends one line, or drops it: a syslog daemon that is gone or stalled must hold nobody up.
-    pub fn line(&self, level: Level, text: &str) {
-        let _ = self.send(level, text);
+    /// Something went wrong that is nobody's request.
+    pub fn error(&self, text: &str) {
+        self.event(Level::Error, "error", &[("error", text)]);
     }
 
-    fn send(&self, level: Level, text: &str) -> Option<()> {
-        let formatter = Formatter3164 {
-            facility: Facility::LOG_AUTHPRIV,
-            hostname: None,
-            process: "iam-session".into(),
-            pid: process::id(),
-        };
-        let severity = match level {
-            Level::Error => Severity::LOG_ERR,
-            Level::Warning => Severity::LOG_WARNING,
-            Level::Info => Severity::LOG_INFO,
-        };
-        let mut datagram = Vec::new();
-        let line = format!("(user {}) {}", printable(&self.user), printable(text));
-        formatter.format(&mut datagram, severity, line).ok()?;
-        let socket = UnixDatagram::unbound().ok()?;
-        socket.set_nonblocking(true).ok()?;
-        socket.send_to(&datagram, SOCKET).ok().map(|_| ())
+    /// Sends one line, or drops it: a syslog daemon that is gone or stalled must hold nobody up, and a client that asks
+    /// without end must not fill the log. What was dropped is counted in the next line.
+    pub fn event(&self, level: Level, event: &str, fields: &[(&str, &str)]) {
+        let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(dropped) = budget.admit(clock::boot_time()) else { return };
+        let count = dropped.to_string();
+        let mut all =
+            vec![("event", event), ("user", self.user.as_str()), ("session", self.session.as_str())];
+        all.extend_from_slice(fields);
+        if dropped > 0 {
+            all.push(("dropped", &count));
+        }
+        match send(level, line(&all)) {
+            Some(()) => budget.told(dropped),
+            None => budget.drop_one(),
+        }
     }
+}
+
+fn send(level: Level, line: String) -> Option<()> {
+    let formatter = Formatter3164 {
+        facility: Facility::LOG_AUTHPRIV,
+        hostname: None,
+        process: "iam-session".into(),
+        pid: process::id(),
+    };
+    let severity = match level {
+        Level::Error => Severity::LOG_ERR,
+        Level::Warning => Severity::LOG_WARNING,
+        Level::Info => Severity::LOG_INFO,
+    };
+    let mut datagram = Vec::new();
+    formatter.format(&mut datagram, severity, line).ok()?;
+    let socket = UnixDatagram::unbound().ok()?;
+    socket.set_nonblocking(true).ok()?;
+    socket.send_to(&datagram, SOCKET).ok().map(|_| ())
 }

@@ -103,6 +103,10 @@ pub struct Enrollment {
     /// Whether the issuer said so, and so will say so again: then a response without a scope grants none.
     #[serde(default)]
     pub states_scope: bool,
+    /// Whether the refresh token was obtained elsewhere: then `scope` is what is wanted of it, all if empty, and what
+    /// was granted is asked of the issuer before anything is sealed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub imported: bool,
     /// `sub`, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
@@ -214,6 +218,9 @@ pub struct Status {
     /// Those that wait for a passphrase to be given to this agent.
     #[serde(default)]
     pub locked: Vec<String>,
+    /// Until when the token file holds what another program has put there, in seconds since the epoch, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub others_token_until: Option<u64>,
     /// What a new enrolment would be sealed with.
     #[serde(default)]
     pub sealing: Sealing,
@@ -268,6 +275,9 @@ pub struct LastError {
 pub struct Enrolled {
     /// The account's name.
     pub account: String,
+    /// What was granted, as far as it is kept.
+    #[serde(default)]
+    pub scope: ScopeSet,
     /// What the session token carries.
     pub session_scope: ScopeSet,
     /// Absolute path of the token file.

@@ -20,6 +20,8 @@ pub use error::StoreError;
 pub use keys::{KeyId, Keyring, SealingKey, UserKey};
 pub use marker::{Marker, this_host};
 pub use passphrase::{Derivation, PassphraseKey};
+#[cfg(feature = "fuzzing")]
+pub use record::fuzzing;
 pub use record::{Cover, Opened, Record};
 pub use session_token::SessionToken;
 pub use slots::{Change, KeepSlot, Kind, SlotView};

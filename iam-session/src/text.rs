@@ -67,6 +67,14 @@ fn civil(days: u64) -> (u64, u64, u64) {
     (400 * era + year_of_era + u64::from(month <= 2), month, day)
 }
 
+/// The day of a date, counted from 1970-01-01; `None` for what is no date since then. The other way round of `civil`.
+pub fn days(year: u64, month: u64, day: u64) -> Option<u64> {
+    // Every year has at most 366 days, so the day is not far from this one.
+    let year_before = year.checked_sub(1970)? * 365;
+    let is_it = |days: &u64| civil(*days) == (year, month, day);
+    (year_before..=year_before.checked_add(year / 4 + 366)?).find(is_it)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,5 +116,12 @@ mod tests {
             assert_eq!(utc(unix), text);
         }
         assert!(utc(u64::MAX).ends_with('Z'));
+        for day in [0, 58, 59, 11_016, 20_781, 47_541] {
+            let (year, month, of_month) = civil(day);
+            assert_eq!(days(year, month, of_month), Some(day));
+        }
+        for (year, month, day) in [(1969, 12, 31), (2026, 13, 1), (2026, 2, 29), (2026, 0, 1), (2026, 1, 0)] {
+            assert_eq!(days(year, month, day), None);
+        }
     }
 }

@@ -18,6 +18,7 @@ use nix::sys::resource::Resource;
 
 const PAM_SILENT: c_int = 0x8000;
 const PAM_USER: c_int = 2;
+const PAM_RHOST: c_int = 4;
 const PAM_CONV: c_int = 5;
 /// Where the report goes, whatever happens to the standard descriptors.
 const REPORT: c_int = 200;
@@ -156,6 +157,8 @@ impl Host {
             // SAFETY: the handle is libpam's, and the text a C string that it copies.
             "user" => unsafe { pam_set_item(self.0, PAM_USER, text.as_ptr().cast()) },
             // SAFETY: as above.
+            "rhost" => unsafe { pam_set_item(self.0, PAM_RHOST, text.as_ptr().cast()) },
+            // SAFETY: as above.
             "env" => unsafe { pam_putenv(self.0, text.as_ptr()) },
             "no-conversation" => {
                 let none = Conversation { converse: None, data: ptr::null_mut() };
@@ -216,6 +219,7 @@ fn prepare(name: &str, number: c_int) -> c_int {
             0
         }
         "processes" => nix::sys::resource::setrlimit(Resource::RLIMIT_NPROC, 0, 0).map_or(-1, |()| 0),
+        "memory" => limit_memory(number.try_into().unwrap()),
         "thread" => {
             std::thread::spawn(std::thread::park);
             0
@@ -290,4 +294,13 @@ fn main() {
 
 fn report(step: &str, code: impl Debug) {
     say(&format!("{step} {code:?}"));
+}
+
+/// So many bytes more than the process has now.
+fn limit_memory(more: u64) -> i32 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")).unwrap();
+    let size: u64 = size.trim().trim_end_matches(" kB").parse().unwrap();
+    let limit = size * 1024 + more;
+    nix::sys::resource::setrlimit(Resource::RLIMIT_AS, limit, limit).map_or(-1, |()| 0)
 }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use nix::unistd::Pid;
+
 use crate::clock;
 use crate::error::OpenError;
 use crate::hint::Hint;
@@ -30,6 +32,8 @@ pub(crate) struct Agent {
     status: StatusPipe,
     middle: Option<Middle>,
     started: Instant,
+    /// Its process, once it has been heard and where that could be found out.
+    pub(crate) process: Option<Pid>,
 }
 
 /// What a login makes of an agent's lines.
@@ -57,10 +61,10 @@ impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Token => "ready",
-            Self::NoToken => "ready, no token yet",
-            Self::NotEnrolled => "not enrolled",
+            Self::NoToken => "ready-no-token",
+            Self::NotEnrolled => "not-enrolled",
             Self::Locked => "locked",
-            Self::StoreUnavailable => "the store is unavailable",
+            Self::StoreUnavailable => "store-unavailable",
         })
     }
 }
@@ -79,6 +83,7 @@ impl Agent {
             status: StatusPipe::new(status.read),
             middle: Some(middle),
             started: clock::now(),
+            process: None,
         })
     }
 
@@ -87,7 +92,7 @@ impl Agent {
         let latest = patience.began + MAX_START_WAIT;
         let first = self.status.next(latest.min(self.started + patience.start));
         if let Some(middle) = self.middle.take() {
-            middle.reap(latest.max(clock::now() + REAP_AT_LEAST));
+            self.process = middle.reap(latest.max(clock::now() + REAP_AT_LEAST));
         }
         let no_token = Heard::Line(Line { word: Word::ReadyNoToken, hint: None });
         if first != no_token || patience.token.is_zero() {

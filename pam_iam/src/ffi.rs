@@ -70,7 +70,10 @@ pub(crate) fn keep_session(pamh: &mut PamHandle, session: Session) -> Result<(),
 /// The passwd entry of `name`: one look-up.
 pub(crate) fn account(name: &CStr) -> Result<Option<Account>, Errno> {
     let mut entry = MaybeUninit::<libc::passwd>::uninit();
-    let mut buffer = vec![0_u8; PASSWD_BUFFER];
+    // Where the host may have no more memory, an allocation that cannot fail would end it.
+    let mut buffer = Vec::<u8>::new();
+    buffer.try_reserve_exact(PASSWD_BUFFER).map_err(|_| Errno::ENOMEM)?;
+    buffer.resize(PASSWD_BUFFER, 0);
     let mut found = ptr::null_mut();
     // SAFETY: every pointer is to memory that is ours for the whole call, and the length is the buffer's.
     let code = unsafe {

@@ -17,6 +17,7 @@ mod log;
 mod message;
 mod node_key;
 mod options;
+mod record;
 mod revoked;
 mod runtime_dir;
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! What is left with the PAM handle while a login lives. Holds one descriptor, and looks nothing up.
+//! What is left with the PAM handle while a login lives. Holds one descriptor, looks nothing up, and removes the
+//! session's record.
 //!
 //! The kernel closes the lifeline with the last process that holds it; this closes it sooner, and only from the
 //! process that opened it. A forked child of the host has a copy of the handle, and may have closed our descriptor
@@ -13,6 +14,7 @@ use nix::sys::stat::{FileStat, fstat};
 use nix::unistd::{Pid, getpid};
 
 use crate::log::Log;
+use crate::record;
 
 /// One login with an agent.
 pub(crate) struct Session {
@@ -53,7 +55,8 @@ impl Session {
         let is_ours = lifeline.is_ours();
         if is_ours {
             drop(lifeline.end);
-            self.log.info(format_args!("session {} closed", self.id));
+            record::remove(&self.id);
+            self.log.audit("session_closed", &[("session", &self.id)]);
         } else {
             // Not closed: in this process the number may stand for something else.
             let _ = lifeline.end.into_raw_fd();

@@ -1,4 +1,4 @@
-//! Lines for syslog, sent without ever waiting. Touches /dev/log.
+//! Lines for syslog, `event=… user=… key=value …`, sent without ever waiting. Touches /dev/log.
 //!
 //! Not syslog(3): that shares its socket and its identity with the host, and blocks when the daemon stalls.
 
@@ -12,6 +12,9 @@ const SOCKET: &str = "/dev/log";
 const IDENT: &str = "pam_iam";
 /// What rsyslog and journald take in one line; a hostile option or name must not make a huge datagram.
 const MAX_TEXT: usize = 900;
+
+/// A key of ours, and whatever value.
+pub(crate) type Field<'a> = (&'static str, &'a dyn Display);
 
 /// One login's lines.
 #[derive(Clone, Debug)]
@@ -30,39 +33,50 @@ pub(crate) enum Detail {
 }
 
 impl Log {
-    /// Lines that begin with `(user NAME)`.
+    /// Lines about a login of `user`.
     pub(crate) fn of(user: &str, detail: Detail) -> Self {
         Self { user: user.to_owned(), detail }
     }
 
     /// Somebody should look.
     pub(crate) fn error(&self, text: impl Display) {
-        self.line(Severity::LOG_ERR, &text);
+        self.line(Severity::LOG_ERR, "error", &[("error", &text)]);
     }
 
     /// Something was passed over.
     pub(crate) fn warning(&self, text: impl Display) {
-        self.line(Severity::LOG_WARNING, &text);
-    }
-
-    /// What the site's audit wants to know.
-    pub(crate) fn info(&self, text: impl Display) {
-        self.line(Severity::LOG_INFO, &text);
+        self.line(Severity::LOG_WARNING, "warning", &[("reason", &text)]);
     }
 
     /// Why nothing was done; only where the PAM line says `debug`.
     pub(crate) fn debug(&self, text: impl Display) {
         if self.detail == Detail::Debug {
-            self.line(Severity::LOG_DEBUG, &text);
+            self.line(Severity::LOG_DEBUG, "debug", &[("reason", &text)]);
         }
     }
 
-    /// Sends one line, or drops it: a daemon that is gone or stalled must hold no login up.
-    fn line(&self, severity: Severity, text: &dyn Display) {
-        let _ = self.send(severity, text);
+    /// What the site's audit wants to know of a session; the agent's lines have the same `session`.
+    pub(crate) fn audit(&self, event: &str, fields: &[Field<'_>]) {
+        self.line(Severity::LOG_INFO, event, fields);
     }
 
-    fn send(&self, severity: Severity, text: &dyn Display) -> Option<()> {
+    /// The same, where somebody should look.
+    pub(crate) fn alarm(&self, event: &str, fields: &[Field<'_>]) {
+        self.line(Severity::LOG_WARNING, event, fields);
+    }
+
+    /// Sends one line, or drops it: a daemon that is gone or stalled must hold no login up.
+    fn line(&self, severity: Severity, event: &str, fields: &[Field<'_>]) {
+        let mut text = String::with_capacity(MAX_TEXT);
+        for (key, value) in [("event", &event as &dyn Display), ("user", &self.user)].iter().chain(fields) {
+            let gap = if text.is_empty() { "" } else { " " };
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{gap}{key}={}", quoted(&value.to_string()));
+        }
+        let _ = Self::send(severity, text);
+    }
+
+    fn send(severity: Severity, text: String) -> Option<()> {
         // The daemon on this host knows its name; the crate's time is UTC, and rsyslog and journald take their own.
         let formatter = Formatter3164 {
             facility: Facility::LOG_AUTHPRIV,
@@ -71,12 +85,22 @@ impl Log {
             pid: getpid().as_raw().cast_unsigned(),
         };
         let mut datagram = Vec::with_capacity(MAX_TEXT);
-        let text = printable(&format!("(user {}) {text}", self.user));
         formatter.format(&mut datagram, severity, text).ok()?;
         let socket = UnixDatagram::unbound().ok()?;
         socket.set_nonblocking(true).ok()?;
         socket.send_to(&datagram, SOCKET).ok().map(|_| ())
     }
+}
+
+/// A value of anything but letters, digits and a few signs is in double quotes, with a backslash before a quote and a
+/// backslash: a name makes no second field.
+fn quoted(value: &str) -> String {
+    let bare = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/@%+,~".contains(&byte);
+    let value = printable(value);
+    if !value.is_empty() && value.bytes().all(bare) {
+        return value;
+    }
+    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// `text` on one line that moves no cursor and reorders nothing, cut where it is too long. A name comes from the
@@ -108,6 +132,14 @@ mod tests {
     fn a_name_cannot_forge_a_second_line() {
         assert_eq!(printable("a\n<0>b\u{1b}[2J\u{202e}"), "a\\u{a}<0>b\\u{1b}[2J\\u{202e}");
         assert_eq!(printable("sœur …"), "sœur …");
+    }
+
+    #[test]
+    fn a_name_makes_no_second_field() {
+        assert_eq!(quoted("alice@x.example"), "alice@x.example");
+        assert_eq!(quoted(""), "\"\"");
+        assert_eq!(quoted("a\" user=root"), "\"a\\\" user=root\"");
+        assert_eq!(quoted(r"a\b"), r#""a\\b""#);
     }
 
     #[test]

@@ -15,6 +15,8 @@ use crate::options::Options;
 use crate::revoked;
 use crate::site::{Distrust, ROOT, SITE, TrustedDir};
 
+/// While it is there, whatever it is, nobody gets an agent.
+const DRAIN: &str = "drain";
 /// The uid that stands for those of nobody; files of unmapped users have it, too.
 const NOBODY: u32 = 65_534;
 
@@ -33,6 +35,7 @@ pub(crate) enum NotServed {
     Service,
     Uid,
     Revoked,
+    Drained,
 }
 
 /// Why it could not be found out.
@@ -53,6 +56,9 @@ impl fmt::Display for NotServed {
             Self::Service => "not served: the PAM service is not among services=",
             Self::Uid => "not served: the uid is below min_uid=, or nobody's",
             Self::Revoked => "not served: listed in /etc/iam-session/revoked",
+            Self::Drained => {
+                "not served: /etc/iam-session/drain is there ('iam-session-admin drain --off' ends it)"
+            }
         })
     }
 }
@@ -99,6 +105,9 @@ pub(crate) fn find(user: &CStr, options: &Options) -> Result<Result<Login, NotSe
     let names = [user.to_bytes(), account.name.to_bytes()];
     if revoked::is_revoked(site.as_ref(), &names, account.uid).map_err(Unknown::Revoked)? {
         return Ok(Err(NotServed::Revoked));
+    }
+    if site.as_ref().is_some_and(|site| site.has(DRAIN)) {
+        return Ok(Err(NotServed::Drained));
     }
     Ok(Ok(Login { account, site }))
 }

@@ -7,9 +7,10 @@ use std::os::fd::AsFd;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::unistd::write;
+use nix::unistd::{Pid, write};
 use pam::constants::PAM_TEXT_INFO;
 use pam::conv::Conv;
+use pam::items::{RHost, Service};
 use pam::module::PamHandle;
 
 use crate::agent::{Agent, Answer};
@@ -18,12 +19,13 @@ use crate::ffi;
 use crate::hint::Hint;
 use crate::launch::{Pipe, Plan};
 use crate::lifeline::Session;
-use crate::log::Log;
+use crate::log::{Field, Log};
 use crate::message::Message;
 use crate::node_key;
 use crate::options::{HintPolicy, Options};
+use crate::record::{self, Record};
 use crate::runtime_dir;
-use crate::served::{self, Login};
+use crate::served::{self, Login, NotServed};
 use crate::{agent, clock};
 
 /// Whether the host lets us talk to the user.
@@ -65,7 +67,11 @@ pub(crate) fn open(pamh: &mut PamHandle, options: &Options, log: &Log, talk: Tal
     let login = match served::find(&user, options)? {
         Ok(login) => login,
         Err(why) => {
-            log.debug(why);
+            match why {
+                // Of a host that was drained and forgotten, the log should say why nobody has a token.
+                NotServed::Drained => log.warning(why),
+                _ => log.debug(why),
+            }
             return Ok(());
         }
     };
@@ -79,7 +85,9 @@ pub(crate) fn open(pamh: &mut PamHandle, options: &Options, log: &Log, talk: Tal
         log.debug("not served: in none of the groups of groups=");
         return Ok(());
     }
-    let session = Session::new(user, &names.id_text, log.clone(), agent.lifeline)?;
+    note(pamh, &login, &names, agent.process, log);
+    let session = Session::new(user, &names.id_text, log.clone(), agent.lifeline)
+        .inspect_err(|_| record::remove(&names.id_text))?;
     ffi::keep_session(pamh, session).map_err(OpenError::Keep)?;
     if let Err(error) = names.export(pamh) {
         close(pamh);
@@ -125,21 +133,56 @@ fn send(lifeline: &Pipe, message: &[u8]) -> nix::Result<()> {
     if write(lifeline.write.as_fd(), message)? == message.len() { Ok(()) } else { Err(Errno::EIO) }
 }
 
+/// Writes the session down for the administrator; the login does not depend on it.
+fn note(pamh: &PamHandle, login: &Login, names: &Names, agent: Option<Pid>, log: &Log) {
+    let Some(agent) = agent else {
+        log.warning(format_args!(
+            "session {} has no record: its agent's process is not known",
+            names.id_text
+        ));
+        return;
+    };
+    let service = pamh.get_item::<Service<'_>>().ok().flatten();
+    let remote = pamh.get_item::<RHost<'_>>().ok().flatten();
+    let record = Record {
+        session: &names.id_text,
+        user: login.account.name.to_bytes(),
+        uid: names.uid,
+        service: service.map(|service| service.0.to_bytes()).unwrap_or_default(),
+        remote: remote.map(|remote| remote.0.to_bytes()),
+        agent,
+    };
+    if let Err(errno) = record::write(&record) {
+        log.warning(format_args!("session {} has no record: {}", names.id_text, errno.desc()));
+    }
+}
+
 fn report(pamh: &PamHandle, answer: Answer, names: &Names, options: &Options, log: &Log, talk: Talk) {
+    const EVENT: &str = "session_opened";
+    // sshd's word, not the user's: the agent's lines, which are the user's, join by the session.
+    let service = text_of(pamh.get_item::<Service<'_>>().ok().flatten().map(|service| service.0));
+    let rhost = text_of(pamh.get_item::<RHost<'_>>().ok().flatten().map(|rhost| rhost.0));
+    let about: [Field<'_>; 3] = [("session", &names.id_text), ("service", &service), ("rhost", &rhost)];
     match answer {
         Answer::NotServed => {}
-        Answer::Late => log.warning(format_args!(
-            "session {} opened, but its agent has said nothing within {} ms",
-            names.id_text,
-            options.start_wait.as_millis()
-        )),
+        Answer::Late => {
+            let waited = options.start_wait.as_millis();
+            let [session, service, rhost] = about;
+            log.alarm(EVENT, &[session, service, rhost, ("waited_ms", &waited), ("state", &"late")]);
+        }
         Answer::Said { state, hint } => {
-            log.info(format_args!("session {} opened: {state}", names.id_text));
+            let [session, service, rhost] = about;
+            log.audit(EVENT, &[session, service, rhost, ("state", &state)]);
             if let Some(hint) = hint.filter(|_| talk == Talk::Allowed && options.hint != HintPolicy::Never) {
                 print(pamh, hint);
             }
         }
     }
+}
+
+/// What the host has set, for the log.
+fn text_of(item: Option<&CStr>) -> String {
+    item.map(|text| text.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// A host without a conversation, or whose conversation fails, shows nothing: no reason to fail a login.

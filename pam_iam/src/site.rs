@@ -10,8 +10,8 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open, openat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
+use nix::fcntl::{AtFlags, OFlag, open, openat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 
 /// Where the site's files are.
 pub(crate) const SITE: &str = "/etc/iam-session";
@@ -72,6 +72,11 @@ impl TrustedDir {
         let mut dir = own.and_then(Dir::from_fd).map_err(|errno| Distrust::Io("listed", errno))?;
         let names = dir.iter().map_while(Result::ok).filter_map(|entry| name(entry.file_name()));
         Ok(names.take(limit).collect())
+    }
+
+    /// Whether there is anything called `name`; where that cannot be told, there is.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        fstatat(&self.descriptor, name, AtFlags::AT_SYMLINK_NOFOLLOW) != Err(Errno::ENOENT)
     }
 
     /// The regular file `name`; `None` where there is none.

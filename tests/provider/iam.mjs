@@ -1,18 +1,33 @@
 // What INDIGO IAM does otherwise than oidc-provider: scopes of clients, the shape of answers, the spelling of errors.
 
+import { CLIENTS } from './clients.mjs';
 import { undress } from './refresh_tokens.mjs';
 import { settings } from './settings.mjs';
 import { within, words } from './scopes.mjs';
 
 // By client_id. oidc-provider would refuse every scope with a path, so it never sees them.
-const registered = new Map();
-
-export const registerScope = (client, scope) => registered.set(client, words(scope));
+const registered = new Map(CLIENTS.map(({ client_id: client, scope }) => [client, words(scope)]));
 
 const wanted = (scope) => words(scope)
   .filter((word) => within(settings.scopes_supported, word) && !settings.restricted_scopes.includes(word));
 
+// Why a client is not registered, as IAM says it, which is free text.
+function objection(ctx) {
+  const { initial_access_token: token, auth_methods: methods } = settings;
+  if (token && ctx.get('authorization') !== `Bearer ${token}`) {
+    return ctx.get('authorization') ? [401, 'invalid_token'] : [403, 'Client registration is not open'];
+  }
+  const { token_endpoint_auth_method: method } = ctx.request.body ?? {};
+  return methods && !methods.includes(method) ? [400, `Authentication method not allowed: ${method}`] : null;
+}
+
 async function registration(ctx, next) {
+  const refused = objection(ctx);
+  if (refused) {
+    const [status, error] = refused;
+    Object.assign(ctx, { status, body: { error } });
+    return;
+  }
   const { scope, clear_access_tokens_on_refresh: _, ...metadata } = ctx.request.body ?? {};
   ctx.request.body = metadata;
   await next();
@@ -72,7 +87,10 @@ async function refresh(ctx, next) {
 
 async function discovery(ctx, next) {
   await next();
-  if (ctx.body) ctx.body.scopes_supported = settings.scopes_supported;
+  if (!ctx.body) return;
+  ctx.body.scopes_supported = settings.scopes_supported;
+  if (settings.auth_methods) ctx.body.token_endpoint_auth_methods_supported = settings.auth_methods;
+  if (!settings.registration) delete ctx.body.registration_endpoint;
 }
 
 const HABITS = { registration, device_authorization: deviceAuthorization, refresh, revocation, discovery };

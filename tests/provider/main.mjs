@@ -11,7 +11,7 @@ import { approve, deny, revokeUser } from './approval.mjs';
 import { fail, heal } from './faults.mjs';
 import { build } from './oidc.mjs';
 import { change } from './settings.mjs';
-import { counted } from './traffic.mjs';
+import { counted, secrets } from './traffic.mjs';
 
 // Standard output carries answers and nothing else.
 for (const level of ['log', 'info', 'warn']) console[level] = console.error;
@@ -35,6 +35,7 @@ const COMMANDS = {
   revoke_user: (command) => revokeUser(provider, command),
   verify: ({ token }) => verify(token),
   counts: () => counted(),
+  secrets: () => secrets(),
   set: ({ values }) => change(values),
   fail: (command) => fail(command),
   heal: () => heal(),

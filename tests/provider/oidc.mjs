@@ -6,12 +6,14 @@ import { createLocalJWKSet, jwtVerify } from 'jose';
 import Provider from 'oidc-provider';
 
 import { Adapter } from './adapter.mjs';
+import { CLIENTS } from './clients.mjs';
 import { misbehave } from './faults.mjs';
 import { imitate } from './iam.mjs';
 import { dressRefreshTokens } from './refresh_tokens.mjs';
 import { allowNarrowing, within, words } from './scopes.mjs';
 import { settings } from './settings.mjs';
 import { count, observe } from './traffic.mjs';
+import { userinfo } from './userinfo.mjs';
 
 // The audience of a token that nobody asked another audience for.
 export const ANY_AUDIENCE = 'https://wlcg.cern.ch/jwt/v1/any';
@@ -63,6 +65,7 @@ async function wlcgProfile(ctx, token, jwt) {
 const configuration = (key) => ({
   jwks: { keys: [key] },
   adapter: Adapter,
+  clients: CLIENTS.map(({ scope: _, ...metadata }) => metadata),
   cookies: { keys: [crypto.randomUUID()] },
   scopes: OIDC_SCOPES,
   claims: { openid: ['sub'], profile: ['name', 'preferred_username', 'groups'], email: ['email'] },
@@ -104,13 +107,14 @@ export function build(issuer) {
   const provider = new Provider(issuer, configuration(key));
   allowNarrowing(provider);
   dressRefreshTokens(provider);
-  for (const layer of [observe, misbehave, imitate]) provider.use(layer);
+  const keys = createLocalJWKSet({ keys: [{ kty: key.kty, n: key.n, e: key.e, alg: key.alg, kid: key.kid }] });
+  const verify = async (token) => (await jwtVerify(token, keys, { issuer })).payload;
+  const claimsOf = async (sub) => (await account(null, sub)).claims();
+  for (const layer of [observe, misbehave, imitate, userinfo(verify, claimsOf)]) provider.use(layer);
   provider.on('grant.error', (ctx, error) => {
     if (error.error_detail === 'refresh token already used') count('reuse');
   });
   provider.on('server_error', (ctx, error) => console.error(error));
 
-  const keys = createLocalJWKSet({ keys: [{ kty: key.kty, n: key.n, e: key.e, alg: key.alg, kid: key.kid }] });
-  const verify = async (token) => (await jwtVerify(token, keys, { issuer })).payload;
   return { provider, verify };
 }

@@ -17,6 +17,12 @@ export const settings = {
   device_interval: null,
   // A new refresh token at each refresh; the use of an old one then ends the whole grant.
   rotate: false,
+  // Seen before a client is registered, as some sites set IAM up; none is wanted if null.
+  initial_access_token: null,
+  // What the discovery document names and the registration lets a client have; all if null.
+  auth_methods: null,
+  // Whether clients can register themselves at all.
+  registration: true,
   // How failures are spelled: "iam" or "standard" (RFC 6749).
   errors: 'iam',
 };

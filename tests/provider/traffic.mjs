@@ -20,6 +20,12 @@ const counts = {};
 export const count = (name) => { counts[name] = (counts[name] ?? 0) + 1; };
 export const counted = () => counts;
 
+// What was given to clients and nobody else may learn, as a test looks for it.
+const GIVEN = ['refresh_token', 'client_secret', 'registration_access_token', 'device_code'];
+const given = new Set();
+
+export const secrets = () => [...given];
+
 // The name that counts and faults know a request by.
 function endpoint(ctx) {
   if (ctx.path === '/token') return GRANTS[ctx.request.body?.grant_type] ?? 'token';
@@ -47,4 +53,5 @@ export async function observe(ctx, next) {
   ctx.state.endpoint = endpoint(ctx);
   count(ctx.state.endpoint);
   await next();
+  for (const name of GIVEN) if (ctx.body?.[name]) given.add(ctx.body[name]);
 }

@@ -1,21 +1,56 @@
 #!/usr/bin/env bash
-# Builds the programs as they are shipped and puts them into target/programs: agent and iam-session static, so that
-# they start fast and LD_* means nothing to them; helper and pam_iam.so dynamic, for name services and libpam.
+# Builds the programs as they are shipped and puts them into target/programs (packaging/programs says how each is linked).
+#     build.sh           what is dynamic needs glibc 2.17, whatever this system has: zig links it
+#     build.sh native    with this system's own compiler and glibc, for a package that is rebuilt where it is to run
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 target=${CARGO_TARGET_DIR:-target}
 programs=$target/programs
 host=$(rustc -vV | sed -n 's/^host: //p')
+glibc=2.17
 
-# Flags for a named target reach the programs only, not build scripts and procedural macros.
-variable=CARGO_TARGET_$(tr 'a-z-' 'A-Z_' <<<"$host")_RUSTFLAGS
-env "$variable=-C target-feature=+crt-static" \
-    cargo build --quiet --release --target "$host" -p iam-session --bin agent --bin iam-session
-cargo build --quiet --release -p iam-session --features helper --bin helper
-cargo build --quiet --release -p pam_iam
+if [ "${1-}" = native ]; then
+    build=build oldest=$host
+else
+    tests/setup/zig.sh
+    PATH=$(realpath "$target/zig/bin"):$PATH
+    build=zigbuild oldest=$host.$glibc
+fi
 
+# The same bytes wherever they are built: the paths of crates are in what a panic says.
+cargo fetch --quiet --locked
+flags=
+for crates in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/ "$PWD/vendor/"; do
+    [ ! -d "$crates" ] || flags+=" --remap-path-prefix=$crates=/crates/"
+done
+
+# zig looks for libraries where it is told to and nowhere else; of this system's it is to see libpam alone.
+libraries=$(realpath -m "$target/libpam")
+mkdir -p "$libraries"
+ln -sf "$(find /usr/lib /usr/lib64 -maxdepth 2 -name libpam.so | head -n 1)" "$libraries/"
+
+# compile WHERE HOW TRIPLE FLAGS ARGUMENTS…: flags for a named target reach the programs only, not build scripts and
+# procedural macros; a directory of its own for each set of them, or each build would undo the other's.
+compile() {
+    local where=$target/$1 how=$2 triple=$3 variable
+    variable=CARGO_TARGET_$(tr 'a-z-' 'A-Z_' <<<"$host")_RUSTFLAGS
+    env "$variable=$4$flags" cargo "$how" --quiet --locked --release --target-dir "$where" --target "$triple" "${@:5}"
+}
+
+mapfile -t static < <(awk '$4 == "static" { print "--bin=" $1 }' packaging/programs)
+compile static build "$host" "-C target-feature=+crt-static" -p iam-session "${static[@]}"
+dynamic="-L native=$libraries -C link-arg=-Wl,-z,relro,-z,now"
+compile dynamic "$build" "$oldest" "$dynamic" -p iam-session --features helper --bin helper
+compile dynamic "$build" "$oldest" "$dynamic" -p pam_iam
+
+rm -rf "$programs"
 mkdir -p "$programs"
-install -m 0755 "$target/$host/release/agent" "$target/$host/release/iam-session" \
-    "$target/release/helper" "$programs/"
-install -m 0755 "$target/release/libpam_iam.so" "$programs/pam_iam.so"
+awk '!/^#/ { print $1 }' packaging/programs | while read -r name; do
+    case $name in
+    pam_iam.so) built=dynamic/$host/release/libpam_iam.so ;;
+    helper) built=dynamic/$host/release/helper ;;
+    *) built=static/$host/release/$name ;;
+    esac
+    install -m 0755 "$target/$built" "$programs/$name"
+done

@@ -11,6 +11,7 @@ needed=(
     "/usr/bin/unshare util-linux util-linux"
     "/usr/bin/man man-db man-db"
     "/usr/bin/cc gcc gcc"
+    "/usr/bin/c++ g++ gcc-c++"
     "/usr/sbin/sshd openssh-server openssh-server"
     "/usr/bin/ssh openssh-client openssh-clients"
     "/usr/bin/tmux tmux tmux"
@@ -21,6 +22,15 @@ needed=(
     "/usr/sbin/ip iproute2 iproute"
     "/usr/lib*/python3*/ensurepip/__init__.py python3-venv python3"
     "/usr/bin/readelf binutils binutils"
+    "/usr/lib/*/libc.a|/usr/lib64/libc.a libc6-dev glibc-static"
+    "/usr/bin/rpmbuild rpm rpm-build"
+    "/usr/bin/rpmsign rpm rpm-sign"
+    "/usr/bin/rpmlint rpmlint rpmlint"
+    "/usr/bin/cpio cpio cpio"
+    "/usr/bin/dpkg-deb dpkg dpkg"
+    "/usr/bin/gpg gpg gnupg2"
+    "/usr/bin/zsh zsh zsh"
+    "/usr/bin/systemd-analyze systemd systemd"
 )
 storage=(
     "/usr/bin/xrootd xrootd-server xrootd-server"

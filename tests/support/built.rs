@@ -7,7 +7,7 @@ pub(crate) fn provider_sources() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("provider")
 }
 
-/// A file or directory that `make build` or `make tools` put into the target directory.
+/// A file or directory that `make package` or `make tools` put into the target directory.
 ///
 /// # Panics
 /// It is not there.
@@ -16,7 +16,7 @@ pub(crate) fn built(name: &str) -> PathBuf {
     let program = std::env::current_exe().unwrap();
     let found = program.ancestors().map(|directory| directory.join(name)).find(|path| path.exists());
     found.unwrap_or_else(|| {
-        panic!("no {name} above {}: the whole-system tests need 'make build tools'", program.display())
+        panic!("no {name} above {}: the whole-system tests need 'make package tools'", program.display())
     })
 }
 

@@ -9,7 +9,7 @@ use crate::host::Host;
 use crate::stream::Stream;
 
 /// Where it is installed.
-pub(crate) const PATH: &str = "/usr/libexec/iam-session/helper";
+const PATH: &str = "/usr/libexec/iam-session/helper";
 
 /// A helper that a user runs (PROTOCOL.md, section 4).
 pub struct Helper {

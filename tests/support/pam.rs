@@ -1,7 +1,6 @@
-//! The PAM stack of the service `sshd`, and the module in it. Writes /etc/pam.d and /etc/security.
+//! The PAM stack of the service `sshd`, and the line of the module in it. Writes /etc/pam.d and /etc/security.
 
 use crate::account::Account;
-use crate::built::{built, library};
 use crate::sandbox::Sandbox;
 
 /// What a plan says about sessions.
@@ -47,11 +46,4 @@ fn logind(sandbox: &Sandbox, user: &str) -> [String; 2] {
         format!("session [success=1 default=ignore] pam_succeed_if.so quiet user != {user}"),
         format!("session required pam_env.so readenv=0 conffile={file}"),
     ]
-}
-
-/// Puts the module where libpam looks for it: beside the one that all have.
-pub(crate) fn install_module(sandbox: &Sandbox) {
-    let module = std::fs::read(built("programs/pam_iam.so")).unwrap();
-    let path = library("security/pam_permit.so", "libpam-modules").with_file_name("pam_iam.so");
-    sandbox.write(path.to_str().unwrap(), module, 0o755);
 }

@@ -1,13 +1,10 @@
 //! What a host is to be like, and its making. Writes files in a sandbox.
 
-use std::fs;
-
 use crate::account::{self, Account};
-use crate::built::built;
 use crate::host::Host;
-use crate::pam::{self, Stack};
-use crate::sandbox::Sandbox;
-use crate::{helper, host, sshd};
+use crate::pam::Stack;
+use crate::sandbox::{Kernel, Sandbox};
+use crate::{package, sshd};
 
 /// The name of a host that has no other.
 const HOSTNAME: &str = "login1";
@@ -16,10 +13,20 @@ const HOSTNAME: &str = "login1";
 #[derive(Clone, Debug)]
 pub struct Plan {
     stack: Stack,
+    installed: Installed,
+    kernel: Kernel,
     site: String,
     sshd: String,
     sshd_match: String,
     passwords: Vec<(String, String)>,
+}
+
+/// What is there of the package.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Installed {
+    /// Its files, and the site's configuration as planned.
+    Package,
+    Nothing,
 }
 
 impl Default for Plan {
@@ -27,6 +34,8 @@ impl Default for Plan {
         let stack = Stack { module: Some(String::new()), ..Stack::default() };
         Self {
             stack,
+            installed: Installed::Package,
+            kernel: Kernel::from_environment(),
             site: String::new(),
             sshd: String::new(),
             sshd_match: String::new(),
@@ -45,6 +54,18 @@ impl Plan {
     /// The stack without pam_iam.so.
     pub fn without_agent(mut self) -> Self {
         self.stack.module = None;
+        self
+    }
+
+    /// Another kernel than `KERNEL` says.
+    pub fn kernel(mut self, kernel: Kernel) -> Self {
+        self.kernel = kernel;
+        self
+    }
+
+    /// Nothing of the package, although the PAM line is there.
+    pub fn uninstalled(mut self) -> Self {
+        self.installed = Installed::Nothing;
         self
     }
 
@@ -96,29 +117,24 @@ impl Plan {
 
     /// Starts the host.
     pub fn start(self) -> Host {
-        let sandbox = Sandbox::start(HOSTNAME);
+        let sandbox = Sandbox::start(HOSTNAME, self.kernel);
         account::prepare(&sandbox);
         for (user, password) in &self.passwords {
             Account::named(&sandbox, user).set_password(&sandbox, password);
         }
-        install(&sandbox);
-        if self.stack.module.is_some() {
-            pam::install_module(&sandbox);
+        if self.installed == Installed::Package {
+            self.install(&sandbox);
         }
         self.stack.write(&sandbox);
-        sandbox.write("/etc/iam-session/config.toml", &self.site, 0o644);
         sshd::configure(&sandbox, &self.sshd, &self.sshd_match);
         Host::bring_up(sandbox, self.stack, "127.0.0.1".to_owned())
     }
-}
 
-/// The programs where the package puts them: those that handle secrets cannot be read by users, and so not traced.
-fn install(sandbox: &Sandbox) {
-    for (name, path, mode) in [
-        ("agent", host::AGENT, 0o711),
-        ("helper", helper::PATH, 0o711),
-        ("iam-session", "/usr/bin/iam-session", 0o755),
-    ] {
-        sandbox.write(path, fs::read(built(&format!("programs/{name}"))).unwrap(), mode);
+    fn install(&self, sandbox: &Sandbox) {
+        package::install(sandbox);
+        if self.stack.module.is_some() {
+            package::install_module(sandbox);
+        }
+        sandbox.write("/etc/iam-session/config.toml", &self.site, 0o644);
     }
 }

@@ -22,7 +22,7 @@ const PORT: &str = "443";
 const TLS: &str = "/mnt/tls";
 const QUIET: &str = "/mnt/quiet.py";
 const BROWSER: &str = "/mnt/browser.py";
-const PYTHON: &str = "/mnt/tools/python/bin/python";
+pub(crate) const PYTHON: &str = "/mnt/tools/python/bin/python";
 const ERRORS: &str = "/mnt/provider.log";
 
 /// A provider that answers as INDIGO IAM does (tests/provider). Dropping it ends it.
@@ -120,6 +120,13 @@ impl Provider {
     /// `poll` `refresh` `revocation` …; and `reuse`, refreshes with a token that had been replaced.
     pub fn count(&self, kind: &str) -> u64 {
         self.command("counts", json!({}))[kind].as_u64().unwrap_or(0)
+    }
+
+    /// What it has given to clients and nobody else may learn: refresh tokens, client secrets, registration access
+    /// tokens, device codes.
+    pub fn secrets(&self) -> Vec<String> {
+        let secrets = self.command("secrets", json!({}));
+        secrets.as_array().unwrap().iter().map(|secret| secret.as_str().unwrap().to_owned()).collect()
     }
 
     /// Changes settings (tests/provider/settings.mjs), as in `json!({"rotate": true})`.

@@ -12,6 +12,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::geteuid;
 
 use crate::built::{built, provider_sources, required};
+use crate::package::mount_options;
 
 /// Its text, because a sibling does not see the directory where it is.
 const SCRIPT: &str = include_str!("sandbox.sh");
@@ -19,12 +20,36 @@ const SCRIPT: &str = include_str!("sandbox.sh");
 const ENVIRONMENT: [(&str, &str); 3] =
     [("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", "/root"), ("LANG", "C.UTF-8")];
 
+/// The launcher of programs for an old kernel, inside.
+const OLD_KERNEL: &str = "/mnt/old-kernel";
+
+/// Which system calls there are inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kernel {
+    /// Those of the kernel that runs.
+    Running,
+    /// Those of CentOS 7's (tests/old-kernel).
+    CentOs7,
+}
+
+impl Kernel {
+    /// What `KERNEL` says, so that all tests can be run on the old one; else that which runs.
+    pub fn from_environment() -> Self {
+        match std::env::var("KERNEL").as_deref() {
+            Err(_) => Self::Running,
+            Ok("3.10") => Self::CentOs7,
+            Ok(other) => panic!("KERNEL={other}: only 3.10 is known"),
+        }
+    }
+}
+
 /// Mount, pid, network, UTS and IPC namespaces of their own, over the host's root directory (sandbox.sh).
 ///
 /// Dropping it kills every process inside, and with them go the mounts.
 pub struct Sandbox {
     holder: Child,
     pid: i32,
+    kernel: Kernel,
 }
 
 impl Sandbox {
@@ -32,13 +57,16 @@ impl Sandbox {
     ///
     /// # Panics
     /// Without root, or where a tool is missing.
-    pub fn start(hostname: &str) -> Self {
+    pub fn start(hostname: &str, kernel: Kernel) -> Self {
         assert!(geteuid().is_root(), "the whole-system tests make namespaces and need root");
         required("/usr/bin/unshare", "util-linux");
         required("/usr/sbin/ip", "iproute2");
         let mut holder = Command::new("unshare");
         holder.args(["--net", "--ipc"]);
-        Self::hold(holder, &["machine", hostname, &text(built("tools")), &text(provider_sources())])
+        let (tools, provider) = (text(built("tools")), text(provider_sources()));
+        let sandbox = Self::hold(holder, &["machine", hostname, &mount_options(), &tools, &provider], kernel);
+        sandbox.write(OLD_KERNEL, fs::read(built("old-kernel")).unwrap(), 0o755);
+        sandbox
     }
 
     /// Another machine that has the first one's file systems and network, and its own of what a machine does not
@@ -46,11 +74,11 @@ impl Sandbox {
     pub fn beside(first: &Self, hostname: &str) -> Self {
         let mut holder = Command::new("nsenter");
         holder.args(["--mount", "--net", "--ipc", "--target", &first.pid.to_string(), "--", "unshare"]);
-        Self::hold(holder, &["sibling", hostname])
+        Self::hold(holder, &["sibling", hostname, &mount_options()], first.kernel)
     }
 
     /// `holder` becomes a process that keeps the namespaces, and dies with process 1 of them.
-    fn hold(mut holder: Command, arguments: &[&str]) -> Self {
+    fn hold(mut holder: Command, arguments: &[&str], kernel: Kernel) -> Self {
         holder
             .args(["--mount", "--pid", "--uts", "--fork", "--kill-child", "--", "/bin/bash", "-c", SCRIPT])
             .arg("sandbox.sh")
@@ -61,7 +89,7 @@ impl Sandbox {
         let mut namespace = String::new();
         BufReader::new(holder.stdout.take().unwrap()).read_line(&mut namespace).unwrap();
         assert!(!namespace.is_empty(), "sandbox.sh failed; its messages are above");
-        Self { holder, pid: first_process(namespace.trim()) }
+        Self { holder, pid: first_process(namespace.trim()), kernel }
     }
 
     /// A command that will run inside, as root and without the test's environment.
@@ -69,6 +97,7 @@ impl Sandbox {
         let mut command = Command::new("nsenter");
         command
             .args(["--mount", "--pid", "--net", "--uts", "--ipc", "--target", &self.pid.to_string(), "--"])
+            .args((self.kernel == Kernel::CentOs7).then_some(OLD_KERNEL))
             .arg(program)
             .env_clear()
             .envs(ENVIRONMENT)

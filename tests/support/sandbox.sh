@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Process 1 of a sandbox (see sandbox.rs), in namespaces of its own:
-#     sandbox.sh machine HOSTNAME TOOLS PROVIDER
-#     sandbox.sh sibling HOSTNAME
+#     sandbox.sh machine HOSTNAME OPTIONS TOOLS PROVIDER
+#     sandbox.sh sibling HOSTNAME OPTIONS
+# OPTIONS are those of the mount on /run/iam-session.
 #
 # Makes a machine out of the host's root directory of which nothing that is written reaches the host: /usr and /etc
 # are overlays, the rest of what a login writes to is tmpfs, and the root itself is read-only. A sibling starts in
 # the mounts of a machine and covers only what two machines do not share. Then it prints the name of its pid
 # namespace, and lives until its standard input ends, which is when the test does.
 set -euo pipefail
-kind=$1 name=$2
+kind=$1 name=$2 options=$3
 
 tmpfs() { mount -t tmpfs -o "mode=$1" tmpfs "$2"; }
 
@@ -53,14 +54,13 @@ own() {
     local directory
     for directory in run var/log; do tmpfs 0755 "/$directory"; done
     for directory in tmp var/tmp; do tmpfs 1777 "/$directory"; done
-    # A mount of its own, as the package has it: what users write there must not fill /run.
     mkdir /run/iam-session /run/sshd /run/user
-    tmpfs 0711 /run/iam-session
+    mount -t tmpfs -o "$options" tmpfs /run/iam-session
     echo "$name" >/proc/sys/kernel/hostname
 }
 
 mount -t proc -o nosuid,nodev,noexec proc /proc
-[ "$kind" = sibling ] || shared "$3" "$4"
+[ "$kind" = sibling ] || shared "$4" "$5"
 devices
 own
 mount -o remount,bind,ro /

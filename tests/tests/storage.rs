@@ -211,3 +211,63 @@ fn the_scitokens_library_discovers_it() {
     login.run("export SSL_CERT_FILE=/etc/iam-session/iam.example.pem").successful();
     assert_eq!(login.run(DISCOVER).successful().stdout, "alice\n");
 }
+
+/// `iam-session doctor` about a file of the storage element.
+fn doctor(scene: &Scene, path: &str) -> String {
+    format!("iam-session doctor {}", scene.storage.url(path))
+}
+
+#[test]
+fn the_doctor_is_let_in_where_the_token_is() {
+    let scene = Scene::new();
+    let login = scene.host.login("alice");
+    let told = login.run(&doctor(&scene, "/cms/x")).successful().stdout;
+    for line in [
+        "ok       storage: the token's audience is https://wlcg.cern.ch/jwt/v1/any",
+        "ok       storage: the token's scopes 'openid storage.read:/ wlcg' include storage.read:/cms/x",
+        "ok       storage: roots://storage.example lets you see /cms/x",
+        "nothing is wrong",
+    ] {
+        assert!(told.contains(line), "{line:?} is not in:\n{told}");
+    }
+}
+
+#[test]
+fn the_doctor_repeats_what_the_server_says_and_what_to_try() {
+    let scene = Scene::new();
+    let login = scene.host.login("alice");
+    let by = |arguments: &str, path: &str| {
+        let token = format!("BEARER_TOKEN=$(iam-session token {arguments})");
+        let output = login.run(&format!("{token} {}", doctor(&scene, path)));
+        assert_eq!(output.status, 1, "{output:?}");
+        output.stdout
+    };
+    let elsewhere = by("-s storage.read:/atlas", "/cms/x");
+    assert!(
+        elsewhere.contains(
+            "note     storage: the token's scopes 'storage.read:/atlas' do not include storage.read:/cms/x"
+        ),
+        "{elsewhere}"
+    );
+    assert!(
+        elsewhere.contains("WRONG    storage: roots://storage.example says: ")
+            && elsewhere.contains("-s storage.read:/cms/x"),
+        "{elsewhere}"
+    );
+    let another = by("--aud https://other.example", "/cms/x");
+    assert!(another.contains("note     storage: the token is for https://other.example"), "{another}");
+    assert!(another.contains("says: ") && another.contains("--aud https://storage.example"), "{another}");
+    let missing = by("-s storage.read:/", "/cms/nothing");
+    assert!(missing.contains("it let you in; the path is another"), "{missing}");
+}
+
+#[test]
+fn the_doctor_says_when_no_storage_element_is_there() {
+    let scene = Scene::new();
+    let login = scene.host.login("alice");
+    let output = login.run("iam-session doctor roots://storage.example:1095//cms/x");
+    assert_eq!(output.status, 1);
+    assert!(output.stdout.contains("WRONG    storage: roots://storage.example:1095 "), "{}", output.stdout);
+    let usage = login.run("iam-session doctor davs://storage.example/cms/x");
+    assert!(usage.status == 2 && usage.stderr.contains("only roots:// and root://"), "{usage:?}");
+}

@@ -65,7 +65,7 @@ impl Lifetime {
         &mut self,
         policy: impl FnOnce() -> Linger,
         now: Duration,
-    ) -> ControlFlow<(), Option<String>> {
+    ) -> ControlFlow<(), Option<&'static str>> {
         let look = match &mut self.state {
             State::Login => None,
             State::Shells(shells) => {
@@ -80,8 +80,8 @@ impl Lifetime {
         if look.is_some() && !self.is_needed() {
             return ControlFlow::Break(());
         }
-        let text = format!("session {} has ended; what it left running keeps its token", self.session);
-        ControlFlow::Continue((look == Some(Look::First)).then_some(text))
+        const REASON: &str = "what it left running keeps its token";
+        ControlFlow::Continue((look == Some(Look::First)).then_some(REASON))
     }
 
     /// Stays for one more shell, if that lives.

@@ -8,16 +8,19 @@ mod account;
 mod derive;
 mod enroll;
 mod forget;
+mod inventory;
 mod issuer;
 mod lock;
 mod look;
 mod policy;
 mod publish;
+mod recover;
 mod seal;
 mod settle;
 mod token;
 mod unlock;
 mod unsaved;
+mod vouch;
 mod wait;
 
 use std::fs::File;
@@ -26,6 +29,8 @@ use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
+
+use serde::Serialize;
 
 use self::enroll::Former;
 use self::unsaved::Unsaved;
@@ -56,12 +61,22 @@ pub(super) struct Mint {
     message: Message,
     /// What some of the keys are owed to.
     opening: Opening,
+    behalf: Behalf,
     runtime: Runtime,
     helper: Option<Helper>,
     unsaved: Unsaved,
     /// What enrolments have replaced, to be ended at its issuer once they have been answered.
     former: Vec<Former>,
     log: Log,
+}
+
+/// Whom it works for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Behalf {
+    /// The user, by way of an agent.
+    User,
+    /// Root, who ends what the user has.
+    Root,
 }
 
 /// Serves jobs until the agent has no more or is gone.
@@ -80,10 +95,11 @@ fn run() -> io::Result<()> {
     let message = Message::read(&mut jobs)?;
     let places = paths::Runtime::new(&message.runtime, message.uid);
     let runtime = Runtime::open(places).map_err(io::Error::other)?;
-    let log = Log::of(&message.user);
+    let log = Log::of(&message.user, &message.session());
     let mut mint = Mint {
         message,
         opening: Opening::default(),
+        behalf: Behalf::User,
         runtime,
         helper: None,
         unsaved: Unsaved::default(),
@@ -119,6 +135,11 @@ fn answer(answers: &mut File, done: &Done) -> Result<(), LineError> {
     line::send(answers, &line, Wait::at_most(ANSWER))
 }
 
+/// A variant as the protocols spell it.
+fn spelled(variant: &impl Serialize) -> String {
+    serde_json::to_string(variant).map(|text| text.trim_matches('"').to_owned()).unwrap_or_default()
+}
+
 impl Mint {
     /// Waits for a job, and meanwhile tries to write what is unsaved.
     fn next_job(&mut self, lines: &mut Lines, jobs: &mut File) -> io::Result<Option<Job>> {
@@ -131,6 +152,13 @@ impl Mint {
                 Err(error) => return Err(io::Error::other(error)),
             }
         }
+    }
+
+    /// `class`: what the issuer's answer was, where there was one (issuer/wire.rs).
+    fn log_failure(&self, account: &str, class: &str, failure: &Failure) {
+        let kind = spelled(&failure.kind);
+        let fields = [("account", account), ("kind", &kind), ("class", class), ("error", &failure.error)];
+        self.log.event(Level::Warning, "failed", &fields);
     }
 
     /// A session token that cannot be had, and no setback says why: without one, every agent would try without end.
@@ -146,7 +174,7 @@ impl Mint {
         if standing.is_some_and(|setback| setback.holds(Asker::Agent, clock::boot_time())) {
             return;
         }
-        self.log.line(Level::Warning, &format!("account {}: {failure}", job.account));
+        self.log_failure(&job.account, "-", failure);
         let (id, failure) = (&entry.record_id, failure.clone());
         self.note_setback_of(id, Against::Session, failure, Outlook::Passing, Pause::Doubling);
     }
@@ -159,12 +187,17 @@ impl Mint {
                 self.opening = opening;
                 return None;
             }
+            Job::Overrule => {
+                self.behalf = Behalf::Root;
+                return None;
+            }
             Job::Unlock { passphrase, until } => {
                 Done::Unlocked(self.unlock(&passphrase, until).map(Box::new))
             }
             Job::Lock { passphrase } => Done::Locked(self.lock_host(passphrase.as_ref())),
             Job::Lift { lock } => Done::Lifted(self.lift(&lock)),
             Job::Seal(request) => Done::Sealed(self.seal_accounts(&request).map(Box::new)),
+            Job::Inventory => Done::Inventory(Box::new(self.inventory())),
             Job::Look => Done::Looked(self.look()),
             Job::Token(job) => {
                 let token = self.token(&job);

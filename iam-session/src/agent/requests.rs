@@ -14,6 +14,7 @@ use super::link::{Link, Outcome, Ticket};
 use super::peer::PeerId;
 use super::refusals::Refusals;
 use super::runtime::Runtime;
+use super::token_file;
 use super::unlocking::Unlocking;
 use crate::clock::Now;
 use crate::protocol::{
@@ -33,8 +34,11 @@ const PATIENCE_FORGET: Duration = Duration::from_secs(100);
 const PATIENCE_ENROLL: Duration = Duration::from_secs(150);
 /// Kept back of it for the first token.
 const SEAL_BEFORE: Duration = Duration::from_secs(70);
-/// More than these wait for the mint already: the next one is told so.
+/// More jobs than these wait for the mint already: the next one is told so.
 const MAX_WAITING: usize = 256;
+/// And more clients with a token to be had of an issuer, so that a hanging one leaves room for those who want what can
+/// be answered at once: of the 128 for whom there is room (peers.rs), a quarter.
+const MAX_WAITING_FOR_TOKENS: usize = 96;
 /// A home that hangs must not hang `status`.
 const PATIENCE_STATUS: Duration = Duration::from_secs(2);
 
@@ -206,6 +210,9 @@ impl Requests {
             Decision::Refuse(failure) => Some(Err(failure)),
             // Enrolled elsewhere since, perhaps, or the home has come back.
             Decision::Unknown(_) if step == Step::First => {
+                if self.waiting_for_tokens() >= MAX_WAITING_FOR_TOKENS {
+                    return Some(Err(busy()));
+                }
                 self.wait(peer, Job::Look, Want::Token { request, job: None }, by, means);
                 None
             }
@@ -214,7 +221,8 @@ impl Requests {
                 if let Some(failure) = self.refusals.find(&job, means.now.boot) {
                     return Some(Err(failure));
                 }
-                if means.link.backlog() >= MAX_WAITING {
+                let crowd = self.waiting_for_tokens() >= MAX_WAITING_FOR_TOKENS;
+                if crowd || means.link.backlog() >= MAX_WAITING {
                     return Some(Err(busy()));
                 }
                 let want = Want::Token { request, job: Some(job.clone()) };
@@ -222,6 +230,10 @@ impl Requests {
                 None
             }
         }
+    }
+
+    fn waiting_for_tokens(&self) -> usize {
+        self.waiting.iter().filter(|waiting| matches!(waiting.want, Want::Token { .. })).count()
     }
 
     /// The replies that an outcome makes possible.
@@ -337,6 +349,7 @@ impl Requests {
             default_account: view.book.default_account.clone(),
             accounts,
             locked: means.held.locked(&view.book),
+            others_token_until: token_file::others_until(means.runtime, means.now),
             sealing: means.held.sealing(),
             ends: self.identity.ends,
             lock,
@@ -345,7 +358,7 @@ impl Requests {
 }
 
 /// serde's own message may quote what it could not read, so only the place is told.
-fn not_a_request(error: &serde_json::Error) -> Failure {
+pub(super) fn not_a_request(error: &serde_json::Error) -> Failure {
     let error = match error.classify() {
         Category::Data => {
             format!("this version of the agent has no such request (column {})", error.column())

@@ -76,6 +76,8 @@ struct Agent {
     file_ends: Option<Duration>,
     /// When keys are let go of that a lock does not have yet.
     wipe_at: Option<Duration>,
+    /// The end of another program's token there, of which the log was told.
+    others_told: Option<u64>,
 }
 
 impl Agent {
@@ -101,17 +103,20 @@ impl Agent {
             lifetime,
             file_ends: None,
             wipe_at: None,
+            others_told: None,
         }
     }
 
     fn run(mut self) -> ExitCode {
+        self.own.log.event(Level::Info, "agent_started", &[("version", env!("CARGO_PKG_VERSION"))]);
         self.begin(Now::read());
         while self.turn().is_continue() {}
         let left = self.own.runtime.leave(self.own.presence);
         if let Err(error) = left {
-            self.own.log.line(Level::Error, &error.to_string());
+            self.own.log.error(&error.to_string());
             return ExitCode::FAILURE;
         }
+        self.own.log.event(Level::Info, "agent_ended", &[]);
         ExitCode::SUCCESS
     }
 
@@ -134,7 +139,7 @@ impl Agent {
         self.heed(before)?;
         let policy = || View::of(&self.own.runtime, before).book.linger;
         if let Some(text) = self.lifetime.look(policy, before.boot)? {
-            self.own.log.line(Level::Info, &text);
+            self.own.log.event(Level::Info, "lingering", &[("reason", text)]);
         }
         let Ok(events) = self.watch().wait(self.time_left(Now::read().boot)) else {
             return ControlFlow::Break(());
@@ -381,9 +386,11 @@ impl Agent {
         let token = View::of(runtime, now).session_token();
         let name = runtime.places.token_file_name();
         token.is_some_and(|token| token_file::holds(&runtime.top, &name, &token.access_token))
+            || token_file::others_until(runtime, now).is_some()
     }
 
     fn reschedule(&mut self, now: Now) {
+        let others = self.others_end(now);
         let view = View::of(&self.own.runtime, now);
         let setback = view.setback();
         let standing = match self.is_shut(now) {
@@ -392,7 +399,24 @@ impl Agent {
         };
         self.next_task = schedule::next(standing, self.attempts, self.spread, now.boot);
         // Kept when the token is found to have ended: the file is still to be seen to.
-        self.file_ends = view.session_token().map(|token| token.ends).or(self.file_ends);
+        let ours = view.session_token().map(|token| token.ends);
+        self.file_ends = others.or(ours).or(self.file_ends);
+    }
+
+    /// When another program's token in the file ends, if there is one. The log is told once of each.
+    fn others_end(&mut self, now: Now) -> Option<Duration> {
+        let until = token_file::others_until(&self.own.runtime, now);
+        if until.is_none() && self.others_told.is_some_and(|end| end <= now.unix) {
+            // Ended, and still to be seen to.
+            return Some(now.boot);
+        }
+        if until.is_some() && until != self.others_told {
+            let reason = "another program has put a token into the token file; it stays until its end";
+            let end = until.unwrap_or_default().to_string();
+            self.own.log.event(Level::Warning, "foreign_token", &[("expires_at", &end), ("reason", reason)]);
+        }
+        self.others_told = until;
+        until.map(|end| now.boot + Duration::from_secs(end.saturating_sub(now.unix)))
     }
 
     fn do_what_is_due(&mut self, now: Now) {
@@ -403,6 +427,10 @@ impl Agent {
         if self.file_ends.is_some_and(|ends| ends <= now.boot) {
             self.file_ends = None;
             self.retract(now);
+            if self.others_told.take().is_some() {
+                // There is no file now, and ours may be at hand.
+                self.link.submit(Job::Look);
+            }
             self.reschedule(now);
         }
         let Some((_, task)) = self.next_task.filter(|(at, _)| *at <= now.boot) else { return };
@@ -426,8 +454,8 @@ impl Agent {
     fn retract(&self, now: Now) {
         let runtime = &self.own.runtime;
         let wanted = View::of(runtime, now).book.find(None).map(|entry| entry.session_token());
-        if let Err(error) = token_file::retract(runtime, wanted.as_ref(), now.boot) {
-            self.own.log.line(Level::Error, &error.to_string());
+        if let Err(error) = token_file::retract(runtime, wanted.as_ref(), now) {
+            self.own.log.error(&error.to_string());
         }
     }
 }

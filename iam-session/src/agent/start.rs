@@ -20,7 +20,7 @@ use super::message::{HintPolicy, Message};
 use super::report::{Code, Report};
 use super::runtime::{Presence, Runtime};
 use crate::harden::harden;
-use crate::log::{Level, Log};
+use crate::log::Log;
 use crate::paths;
 use crate::store::Keyring;
 
@@ -72,10 +72,11 @@ pub(super) fn start(mut lifeline: File, stay: Stay) -> Result<Option<Started>, C
     let keys = std::mem::take(&mut message.keys);
     let bytes = message.to_bytes().ok_or(Code::Message)?;
     let signals = events::ending_signals().map_err(|_| Code::Harden)?;
-    let (session, log) = (message.session(), Log::of(&message.user));
+    let session = message.session();
+    let log = Log::of(&message.user, &session);
     let places = paths::Runtime::new(&message.runtime, message.uid);
     let (runtime, presence) = Runtime::enter(places, &session).map_err(|error| {
-        log.line(Level::Error, &error.to_string());
+        log.error(&error.to_string());
         Code::Runtime
     })?;
     let held = Held::of(&keys, Opening::default());
@@ -85,7 +86,7 @@ pub(super) fn start(mut lifeline: File, stay: Stay) -> Result<Option<Started>, C
     let _ = runtime.sweep();
     let socket = runtime.places.socket(&session);
     let listener = listen(&socket).map_err(|error| {
-        log.line(Level::Error, &format!("cannot listen at {}: {error}", socket.display()));
+        log.error(&format!("cannot listen at {}: {error}", socket.display()));
         Code::Socket
     })?;
     Ok(Some(Started {

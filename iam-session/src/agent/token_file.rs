@@ -4,15 +4,73 @@
 //! back; who holds the file's lock alone may only remove one that has ended.
 
 use std::fs;
-use std::time::Duration;
+
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use super::cache::{CachedToken, Wanted};
 use super::runtime::Runtime;
+use crate::claims::Claims;
+use crate::clock::Now;
 use crate::directory::{Directory, DirectoryError, Durability};
 use crate::secret::Secret;
 
 /// xrootd's ztn refuses a token file of more bytes than this, and with it the authentication.
 pub(crate) const MAX_TOKEN_FILE: usize = 4096;
+
+/// Digests of what was put into the file last and before that: what has neither is another program's.
+const FILED: &str = "filed";
+/// Two of SHA-256 in hexadecimal, and their line ends.
+const MAX_FILED: usize = 2 * 65;
+
+/// What becomes of another program's token in the file, as htgettoken puts one there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Others {
+    /// It stays while it lives: the user had it put there.
+    Leave,
+    /// The user has asked for ours.
+    Replace,
+}
+
+/// Who has written what is in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Writer {
+    /// We, or there is nothing.
+    Us,
+    /// Another program, and it is a JWT that lives until then, in seconds since the epoch.
+    AnotherUntil(u64),
+    /// Another program, and it is no good.
+    Another,
+}
+
+/// Until when the file holds another program's token, if it does and that lives.
+pub(crate) fn others_until(runtime: &Runtime, now: Now) -> Option<u64> {
+    match writer(runtime, now) {
+        Writer::AnotherUntil(end) => Some(end),
+        Writer::Us | Writer::Another => None,
+    }
+}
+
+fn writer(runtime: &Runtime, now: Now) -> Writer {
+    let there = runtime.top.read(&runtime.places.token_file_name(), MAX_TOKEN_FILE);
+    // What cannot be read, or is too long, nobody reads who looks for a token.
+    let Some(there) = there.ok().flatten().map(Zeroizing::new) else { return Writer::Us };
+    if filed(runtime).lines().any(|line| line == digest(&there)) {
+        return Writer::Us;
+    }
+    let end = Claims::of(&there).and_then(|claims| claims.exp).filter(|end| *end > now.unix);
+    end.map_or(Writer::Another, Writer::AnotherUntil)
+}
+
+fn filed(runtime: &Runtime) -> String {
+    let filed = runtime.agents.read(FILED, MAX_FILED).ok().flatten();
+    filed.and_then(|filed| String::from_utf8(filed).ok()).unwrap_or_default()
+}
+
+fn digest(text: &[u8]) -> String {
+    HEXLOWER.encode(&Sha256::digest(text.trim_ascii()))
+}
 
 /// Puts `token` into the file, unless no agent lives any more or the token has ended meanwhile. The caller holds
 /// the mint lock.
@@ -20,13 +78,25 @@ pub(crate) const MAX_TOKEN_FILE: usize = 4096;
 /// # Errors
 /// [`DirectoryError`]; `TooLarge` for a token that its readers would refuse. Then there is no file: its predecessor
 /// would end unseen.
-pub(crate) fn publish(runtime: &Runtime, token: &CachedToken, now: Duration) -> Result<(), DirectoryError> {
+pub(crate) fn publish(
+    runtime: &Runtime,
+    token: &CachedToken,
+    others: Others,
+    now: Now,
+) -> Result<(), DirectoryError> {
     let name = runtime.places.token_file_name();
     let _lock = runtime.lock_file()?;
-    if runtime.is_deserted() || !token.life().lives_at(now) || holds(&runtime.top, &name, &token.access_token)
+    if runtime.is_deserted()
+        || !token.life().lives_at(now.boot)
+        || holds(&runtime.top, &name, &token.access_token)
+        || others == Others::Leave && others_until(runtime, now).is_some()
     {
         return Ok(());
     }
+    // Both, and before the file: whoever is killed in between leaves what we know as ours.
+    let last = filed(runtime).lines().next().unwrap_or_default().to_owned();
+    let ours = digest(token.access_token.expose().as_bytes());
+    runtime.agents.replace(FILED, format!("{ours}\n{last}\n").as_bytes(), Durability::Volatile)?;
     write(&runtime.top, &name, &token.access_token).or_else(|error| {
         runtime.top.remove(&name)?;
         Err(error)
@@ -38,18 +108,21 @@ pub(crate) fn is_there(runtime: &Runtime) -> bool {
     fs::symlink_metadata(runtime.places.token_file()).is_ok()
 }
 
-/// Removes the file, unless the cache has a token that belongs there.
+/// Removes the file, unless the cache has a token that belongs there, or another program has put one there that lives.
 ///
 /// # Errors
 /// [`DirectoryError`].
 pub(crate) fn retract(
     runtime: &Runtime,
     belongs_there: Option<&Wanted>,
-    now: Duration,
+    now: Now,
 ) -> Result<(), DirectoryError> {
     let _lock = runtime.lock_file()?;
-    if belongs_there.is_some_and(|wanted| runtime.cache.find(wanted, now).is_some()) {
-        return Ok(());
+    let is_wanted = || belongs_there.is_some_and(|wanted| runtime.cache.find(wanted, now.boot).is_some());
+    match writer(runtime, now) {
+        Writer::AnotherUntil(_) => return Ok(()),
+        Writer::Us if is_wanted() => return Ok(()),
+        Writer::Us | Writer::Another => {}
     }
     runtime.top.remove(&runtime.places.token_file_name())
 }

@@ -31,6 +31,10 @@ impl Exit {
     }
 }
 
+/// The name of a program as its messages begin with it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Program(pub(crate) &'static str);
+
 /// What ends a command early.
 #[derive(Debug)]
 pub(crate) enum Stop {
@@ -47,12 +51,12 @@ pub(crate) type Outcome = Result<Exit, Stop>;
 
 impl Stop {
     /// Says why, and the exit code.
-    pub(crate) fn report(self) -> ExitCode {
+    pub(crate) fn report(self, program: Program) -> ExitCode {
         match self {
             Self::Done => ExitCode::SUCCESS,
             Self::NobodyReads => FailureKind::Failed.exit_code().into(),
             Self::Failure(failure) => {
-                print_error(&line(&failure));
+                print_error(&line(program, &failure));
                 failure.kind.exit_code().into()
             }
         }
@@ -84,10 +88,11 @@ impl From<HelperError> for Stop {
 }
 
 /// What failed, then what to do, in one line.
-fn line(failure: &Failure) -> String {
+fn line(program: Program, failure: &Failure) -> String {
+    let Program(name) = program;
     match &failure.info {
-        Some(info) => format!("iam-session: {}; {}", printable(&failure.error), printable(info)),
-        None => format!("iam-session: {}", printable(&failure.error)),
+        Some(info) => format!("{name}: {}; {}", printable(&failure.error), printable(info)),
+        None => format!("{name}: {}", printable(&failure.error)),
     }
 }
 

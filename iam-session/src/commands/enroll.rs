@@ -3,7 +3,10 @@
 //! Touches the agent's socket, the terminal and, through a helper, one issuer. What an enrolment obtains is in
 //! this process's memory until the agent has it, and nowhere else.
 
+mod client;
 mod flow;
+mod given;
+mod person;
 mod plan;
 mod provider;
 mod qr;
@@ -12,26 +15,31 @@ mod scopes;
 mod signals;
 
 use std::env;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Parser;
 
-use self::flow::Flow;
+use self::client::{Given, Method, Origin};
+use self::flow::{Flow, Obtained};
+use self::person::Person;
 use self::plan::Plan;
 use self::report::Report;
+use super::known::{Membership, known_providers};
 use crate::cli::{Exit, Outcome, Stop, warn};
 use crate::client::{Agent, Places};
-use crate::config::{Providers, Site};
+use crate::config::{Provider, Site};
+use crate::harden::harden;
 use crate::helper::Helper;
 use crate::paths::{HELPER, SITE_CONFIG};
-use crate::protocol::{Enrolled, Failure, FailureKind, Request, Sealing, Status};
+use crate::protocol::{Enrolled, Enrollment, Failure, FailureKind, Request, Sealing, Status};
+use crate::secret::Secret;
 use crate::store::StoreError;
 
 /// Enrol with an issuer, once, with a browser on any device.
 #[derive(Debug, Default, Parser)]
 #[command(name = "enroll", bin_name = "iam-session enroll")]
 pub(crate) struct EnrollArgs {
-    /// The issuer's URL, or the name of a provider of this site
+    /// The issuer's URL, or the name of a provider ('iam-session providers' lists them)
     #[arg(value_name = "ISSUER-URL | PROVIDER")]
     issuer: Option<String>,
     /// What to call the account
@@ -40,6 +48,21 @@ pub(crate) struct EnrollArgs {
     /// Scopes to ask for; may be repeated, or name several; 'max' for all that the issuer offers
     #[arg(short, long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
+    /// A client that is registered already, instead of a new one
+    #[arg(long, value_name = "ID")]
+    client_id: Option<String>,
+    /// A file with that client's secret; '-' for standard input
+    #[arg(long, value_name = "FILE", requires = "client_id")]
+    client_secret_file: Option<PathBuf>,
+    /// How that client authenticates
+    #[arg(long, value_name = "METHOD", requires = "client_id")]
+    client_auth: Option<Method>,
+    /// A file with the token that some issuers want before they register a client; '-' for standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["client_id", "refresh_token_fd"])]
+    initial_access_token_file: Option<PathBuf>,
+    /// Keep a refresh token that was obtained elsewhere, the first line of this descriptor, instead of a device flow
+    #[arg(long, value_name = "N")]
+    refresh_token_fd: Option<u32>,
     /// Print one object per event on standard output
     #[arg(long)]
     json: bool,
@@ -56,25 +79,58 @@ pub(crate) fn run(args: EnrollArgs) -> Outcome {
 }
 
 fn enroll(args: &EnrollArgs, report: Report) -> Outcome {
-    let configuration = Path::new(SITE_CONFIG);
-    let site = Site::load(configuration)?;
-    let providers = Providers::load(configuration)?;
+    // Before there is a secret in this process: no other one of the user's is to read it.
+    harden().map_err(|errno| cannot("keep what is obtained from others", errno.desc()))?;
+    let (site, providers) = (Site::load(Path::new(SITE_CONFIG))?, known_providers()?);
     // The agent first: without one, nothing must be registered that nobody will keep.
     let mut agent = Agent::find(&Places::of_environment())?;
     let status: Status = agent.ask(&Request::Status {})?;
     if status.sealing == Sealing::Nothing {
         return Err(Failure::from(StoreError::NoSealingKey).into());
     }
-    let provider = provider::choose(args.issuer.as_deref(), &providers, &site)?;
-    let plan = Plan::new(args, provider, &site, &status, env::var_os("X509_CERT_DIR"))?;
+    let mut person = Person::at_the_terminal(report);
+    let membership = Membership::default();
+    let is_member = |groups: &[String]| membership.of(groups);
+    let provider = provider::choose(args.issuer.as_deref(), &providers, &site, is_member, person.as_mut())?;
+    let plan = plan(args, provider, &site, &status, person.as_ref())?;
+    let from_elsewhere = from_elsewhere(args, &plan)?;
+    if let Some(notice) = &plan.provider.notice {
+        report.notice(&notice.read()?)?;
+    }
 
-    let helper = Helper::start(Path::new(HELPER))?;
-    let mut flow = Flow::new(helper, &plan, report)?;
-    let obtained = flow.run(|enrollment| {
+    let mut flow = Flow::new(Helper::start(Path::new(HELPER))?, &plan, report, person)?;
+    let keep = |enrollment: Enrollment| {
         let reply: Enrolled = agent.ask(&Request::Enroll(Box::new(enrollment)))?;
         Ok(reply)
-    })?;
-    report.enrolled(&plan, &obtained)?;
+    };
+    let obtained = match from_elsewhere {
+        Some((given, refresh_token)) => flow.import(given, refresh_token, keep)?,
+        None => flow.run(keep)?,
+    };
+    conclude(&plan, &obtained, report)
+}
+
+fn plan(
+    args: &EnrollArgs,
+    provider: Provider,
+    site: &Site,
+    status: &Status,
+    person: Option<&Person>,
+) -> Result<Plan, Failure> {
+    let origin = Origin::of(args, &provider, person)?;
+    Plan::new(args, provider, origin, site, status, env::var_os("X509_CERT_DIR"))
+}
+
+/// A refresh token that was obtained elsewhere, and the client that it was issued to.
+fn from_elsewhere<'a>(args: &EnrollArgs, plan: &'a Plan) -> Result<Option<(&'a Given, Secret)>, Failure> {
+    let Some(number) = args.refresh_token_fd else { return Ok(None) };
+    let client = plan.origin.given()?;
+    let token = given::from_descriptor(number, "a refresh token", "--refresh-token-fd")?;
+    Ok(Some((client, token)))
+}
+
+fn conclude(plan: &Plan, obtained: &Obtained, report: Report) -> Outcome {
+    report.enrolled(plan, obtained)?;
     for (scope, reason) in obtained.shortfall.iter() {
         warn(&format!("scope '{scope}' was not granted: {reason}"));
     }
@@ -82,6 +138,10 @@ fn enroll(args: &EnrollArgs, report: Report) -> Outcome {
         warn(&format!("the enrolment is stored, but there is no token yet: {}", trouble.error));
         return Ok(Exit::With(trouble.kind));
     }
-    let explicit = obtained.shortfall.any_of(plan.explicit());
+    let explicit = obtained.shortfall.any_of(&obtained.explicit);
     Ok(if explicit { Exit::With(FailureKind::Refused) } else { Exit::Done })
+}
+
+fn cannot(what: &str, why: &str) -> Failure {
+    Failure { error: format!("cannot {what}: {why}"), info: None, kind: FailureKind::Failed }
 }

@@ -4,7 +4,7 @@
 use clap::Parser;
 
 use super::everywhere;
-use super::passphrase::{self, PassphraseArgs, Purpose, Terminal};
+use super::passphrase::{self, PassphraseArgs, Terminal, Use};
 use crate::cli::{Exit, Outcome, print};
 use crate::client::{Agent, Places};
 use crate::protocol::{Heeded, Request, Status};
@@ -29,7 +29,7 @@ pub(crate) fn run(args: &LockArgs) -> Outcome {
         true => None,
         false => Some(match given {
             Some(passphrase) => passphrase::checked(passphrase)?,
-            None => passphrase::choose(&mut Terminal::open()?, Purpose::Lock)?,
+            None => passphrase::choose(&mut Terminal::open()?, Use::Lock)?,
         }),
     };
     agent.ask::<Heeded>(&Request::Lock { passphrase: passphrase.as_ref().map(Secret::duplicate) })?;

@@ -4,7 +4,7 @@ mod given;
 mod terminal;
 
 pub(crate) use given::PassphraseArgs;
-pub(crate) use terminal::Terminal;
+pub(crate) use terminal::{Purpose, Terminal};
 
 use super::everywhere::Span;
 use crate::cli::print_error;
@@ -38,7 +38,7 @@ pub(crate) enum Need {
 
 /// What a new one is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
+pub(crate) enum Use {
     /// What will be enrolled.
     Enrol,
     /// What is enrolled.
@@ -47,7 +47,7 @@ pub(crate) enum Purpose {
     Lock,
 }
 
-impl Purpose {
+impl Use {
     fn text(self) -> &'static str {
         match self {
             Self::Enrol => "Enrolments will be sealed under a passphrase. Nobody can recover it.\n",
@@ -93,7 +93,7 @@ pub(crate) fn unlock(
     match source {
         Source::Given(passphrase) => send(agent, passphrase.duplicate(), span),
         Source::Terminal if need == Need::Choose => {
-            let passphrase = choose(&mut Terminal::open()?, Purpose::Enrol)?;
+            let passphrase = choose(&mut Terminal::open()?, Use::Enrol)?;
             send(agent, passphrase, span)
         }
         Source::Terminal => {
@@ -118,7 +118,7 @@ fn send(agent: &mut Agent, passphrase: Secret, span: Span) -> Result<(Unlocked, 
 }
 
 /// Asks for a new one, twice.
-pub(crate) fn choose(terminal: &mut Terminal, purpose: Purpose) -> Result<Secret, Failure> {
+pub(crate) fn choose(terminal: &mut Terminal, purpose: Use) -> Result<Secret, Failure> {
     terminal.say(purpose.text())?;
     let first = terminal.ask("New iam-session passphrase: ")?;
     check(&first, MIN_PASSPHRASE)?;

@@ -4,7 +4,7 @@ mod list;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use super::passphrase::{self, PassphraseArgs, Purpose, Terminal};
+use super::passphrase::{self, PassphraseArgs, Terminal, Use};
 use super::print_json;
 use crate::cli::{Exit, Outcome, print, warn};
 use crate::client::{Agent, Places};
@@ -91,7 +91,7 @@ fn new_passphrase(given: &PassphraseArgs) -> Result<Secret, Failure> {
     passphrase::prepare()?;
     match given.read()? {
         Some(passphrase) => passphrase::checked(passphrase),
-        None => passphrase::choose(&mut Terminal::open()?, Purpose::Seal),
+        None => passphrase::choose(&mut Terminal::open()?, Use::Seal),
     }
 }
 

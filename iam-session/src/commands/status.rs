@@ -1,7 +1,7 @@
 //! `iam-session status`: how the session stands, and what to do next. Touches the agent's socket and reads the
 //! configuration for its mistakes.
 
-mod advice;
+pub(in crate::commands) mod advice;
 mod layout;
 
 use std::env;
@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use serde::Serialize;
 
-use self::advice::Environment;
+use self::advice::{Environment, default_account};
 use super::print_json;
 use crate::cli::{Exit, Outcome, print, warn};
 use crate::client::{Agent, Places};
 use crate::clock::unix_time;
 use crate::config::{ConfigError, Providers, Site, User};
 use crate::paths::SITE_CONFIG;
-use crate::protocol::{Account, FailureKind, Request, Status};
+use crate::protocol::{FailureKind, Request, Status};
 
 /// Show the session, its agent, the accounts and what to do next.
 #[derive(Debug, Default, Parser)]
@@ -44,6 +44,7 @@ pub(crate) fn run(args: &StatusArgs) -> Outcome {
     let status: Status = agent.ask(&Request::Status {})?;
     let now = unix_time();
     let mut warnings = Environment::read(&places).warnings(&status, agent.path(), now);
+    warnings.extend(advice::others_token(&status, now));
     warnings.extend(mistakes().iter().map(ConfigError::to_string));
     let next = advice::next(&status, now);
     if args.json {
@@ -56,7 +57,7 @@ pub(crate) fn run(args: &StatusArgs) -> Outcome {
 }
 
 /// What is wrong with the configuration. The agent goes on with what it has; here is where it is read.
-fn mistakes() -> Vec<ConfigError> {
+pub(super) fn mistakes() -> Vec<ConfigError> {
     let site = Path::new(SITE_CONFIG);
     let home = env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
     let user = home.map(|home| User::load(&home));
@@ -80,15 +81,10 @@ fn exit(status: &Status, now: u64) -> Exit {
 }
 
 /// The account whose token is in the file.
-fn default_account(status: &Status) -> Option<&Account> {
-    let name = status.default_account.as_deref()?;
-    status.accounts.iter().find(|account| account.name == name)
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::protocol::{End, Failure, LastError, LockState, Sealing};
+    use crate::protocol::{Account, End, Failure, LastError, LockState, Sealing};
     use crate::scope::ScopeSet;
 
     /// 2026-11-24T01:23:31Z.
@@ -118,6 +114,7 @@ pub(super) mod tests {
             default_account: accounts.first().map(|account| account.name.clone()),
             accounts,
             locked: Vec::new(),
+            others_token_until: None,
             sealing: Sealing::Node,
             ends: End::Login,
             lock: LockState::default(),

@@ -3,8 +3,8 @@
 use clap::Parser;
 use zeroize::Zeroizing;
 
-use super::print_json;
-use crate::cli::{Exit, Outcome, print};
+use super::{print_json, role};
+use crate::cli::{Exit, Outcome, Stop, print};
 use crate::client::{Agent, Places};
 use crate::protocol::{Request, Token, TokenRequest};
 
@@ -20,6 +20,9 @@ pub(crate) struct TokenArgs {
     /// Scopes the token should carry; may be repeated, or name several
     #[arg(short, long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
+    /// A name for scopes and an audience, from the configuration
+    #[arg(long, value_name = "NAME", conflicts_with = "scopes")]
+    role: Option<String>,
     /// Who the token is for; may be repeated
     #[arg(long = "aud", alias = "audience", value_name = "AUD")]
     audiences: Vec<String>,
@@ -38,6 +41,17 @@ pub(crate) struct TokenArgs {
 }
 
 impl TokenArgs {
+    /// Puts what the role stands for in its place; an audience that was named stays.
+    fn resolve_role(&mut self) -> Result<(), Stop> {
+        let Some(name) = self.role.take() else { return Ok(()) };
+        let role = role::named(&name)?;
+        self.scopes = vec![role.scope.to_string()];
+        if self.audiences.is_empty() {
+            self.audiences.push(role.audience);
+        }
+        Ok(())
+    }
+
     fn request(&self) -> TokenRequest {
         let audiences: Vec<&str> = self.audiences.iter().flat_map(|one| one.split_whitespace()).collect();
         TokenRequest {
@@ -49,7 +63,8 @@ impl TokenArgs {
     }
 }
 
-pub(crate) fn run(args: TokenArgs) -> Outcome {
+pub(crate) fn run(mut args: TokenArgs) -> Outcome {
+    args.resolve_role()?;
     let mut agent = Agent::find(&Places::of_environment())?;
     let token: Token = agent.ask(&Request::AccessToken(args.request()))?;
     if args.json {

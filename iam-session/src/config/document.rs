@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeString, DeTable, DeValue};
 
 use super::ConfigError;
 
@@ -31,14 +31,7 @@ pub(super) struct Entry<'a> {
 impl Document {
     /// Reads `path`; `None` if there is no such file.
     pub(super) fn read(path: &Path) -> Result<Option<Self>, ConfigError> {
-        let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
-        let mut text = String::new();
-        match open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_string(&mut text)) {
-            Ok(read) if read as u64 > MAX_FILE => Err(unreadable(io::Error::from(ErrorKind::FileTooLarge))),
-            Ok(_) => Ok(Some(Self { path: path.to_owned(), text })),
-            Err(error) if is_absent(&error) => Ok(None),
-            Err(error) => Err(unreadable(error)),
-        }
+        Ok(text_of(path)?.map(|text| Self { path: path.to_owned(), text }))
     }
 
     #[cfg(test)]
@@ -103,6 +96,22 @@ impl Entry<'_> {
         items.iter().map(item).collect()
     }
 
+    /// The entries of a table, in the order of the file.
+    pub(super) fn entries(&self, accepted: &str) -> Result<Vec<Entry<'_>>, ConfigError> {
+        let DeValue::Table(table) = self.value.get_ref() else {
+            return Err(self.wrong_type(self.value.get_ref(), accepted));
+        };
+        let mut entries: Vec<_> = table.iter().collect();
+        entries.sort_by_key(|(key, _)| key.span().start);
+        let entry = |(key, value)| Entry { document: self.document, key: name(key), value };
+        Ok(entries.into_iter().map(entry).collect())
+    }
+
+    /// The key itself, which somebody has made up, is not what may stand here.
+    pub(super) fn wrong_name(&self, accepted: &str) -> ConfigError {
+        self.mistake(format!("'{}' is wrong", self.key), accepted)
+    }
+
     /// The string, if `parse` takes it.
     pub(super) fn parsed<T>(
         &self,
@@ -123,6 +132,11 @@ impl Entry<'_> {
         self.mistake(format!("unknown key '{}'", self.key), &accepted.join(", "))
     }
 
+    /// The key is right, and another one speaks against it.
+    pub(super) fn surplus(&self, what: &str, accepted: &str) -> ConfigError {
+        self.mistake(what.to_owned(), accepted)
+    }
+
     /// The key exists, and not here.
     pub(super) fn misplaced(&self, owner: &str, accepted: &[&str]) -> ConfigError {
         self.mistake(format!("'{}' is for {owner} to set", self.key), &accepted.join(", "))
@@ -135,6 +149,22 @@ impl Entry<'_> {
     fn mistake(&self, what: String, accepted: &str) -> ConfigError {
         self.document.mistake(self.value.span(), what, accepted)
     }
+}
+
+/// What a file holds; `None` if there is none.
+pub(super) fn text_of(path: &Path) -> Result<Option<String>, ConfigError> {
+    let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+    let mut text = String::new();
+    match open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_string(&mut text)) {
+        Ok(read) if read as u64 > MAX_FILE => Err(unreadable(io::Error::from(ErrorKind::FileTooLarge))),
+        Ok(_) => Ok(Some(text)),
+        Err(error) if is_absent(&error) => Ok(None),
+        Err(error) => Err(unreadable(error)),
+    }
+}
+
+fn name<'a>(key: &'a Spanned<DeString<'_>>) -> &'a str {
+    key.get_ref()
 }
 
 /// Opens a regular file, and nothing that could make us wait: the agent's mint reads the user's file too.

@@ -1,20 +1,46 @@
-//! `issuers.d/*.toml`: the issuers that a site knows, one file each. Reads files.
+//! One file of `issuers.d`: an issuer as the site, or the user, knows it. Touches nothing.
 
-use std::path::Path;
-
-use super::ConfigError;
-use super::document::{Document, files};
+use super::document::{Document, Entry};
+use super::subject::{ExpectedSubject, SUBJECT};
 use super::value::{
-    ABSOLUTE, ACCOUNT, ISSUER, SCOPE, absolute_path, account, issuer_url, proxy, same_issuer, scopes,
+    ABSOLUTE, ACCOUNT, CLIENT_ID, ISSUER, SCOPE, absolute_path, account, client_id, group, issuer_url, proxy,
+    scopes,
 };
+use super::{ConfigError, Notice};
 use crate::issuer::wire::{AudienceMode, Transport};
 use crate::scope::ScopeSet;
 
 /// The keys, for who misspells one.
-const KEYS: [&str; 9] =
-    ["alias", "issuer", "name", "scope", "session_scope", "audience", "ca_file", "ca_dir", "proxy"];
+const KEYS: [&str; 14] = [
+    "alias",
+    "issuer",
+    "name",
+    "scope",
+    "session_scope",
+    "audience",
+    "client_id",
+    "groups",
+    "expect_subject",
+    "notice",
+    "notice_file",
+    "ca_file",
+    "ca_dir",
+    "proxy",
+];
+/// Those of them that a user's own file may not have: they say what the site's users are let do, and are told.
+const SITE_KEYS: [&str; 5] = ["session_scope", "groups", "expect_subject", "notice", "notice_file"];
+const GROUPS: &str = "an array of names or numbers of Unix groups, each a string";
 
-/// One issuer as the site knows it.
+/// Who has written a provider's file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// The site; all keys hold.
+    Site,
+    /// The user, or nobody.
+    User,
+}
+
+/// One issuer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provider {
     /// What users call it, and the default name of their account.
@@ -23,12 +49,22 @@ pub struct Provider {
     pub issuer: String,
     /// Its name for people.
     pub name: Option<String>,
+    /// Who says all this.
+    pub whose: Whose,
     /// What to ask for at enrolment.
     pub scope: Option<ScopeSet>,
     /// What may go into the token file, instead of the site's default.
     pub session_scope: Option<ScopeSet>,
     /// How it takes an audience.
     pub audience_mode: AudienceMode,
+    /// A public client that is there already: none is registered.
+    pub client_id: Option<String>,
+    /// Unix groups whose members mean this one where they name none.
+    pub groups: Vec<String>,
+    /// What the issuer must say of whoever enrols.
+    pub expect_subject: Option<ExpectedSubject>,
+    /// What the site has its users read first.
+    pub notice: Option<Notice>,
     /// How it is reached.
     pub transport: Transport,
 }
@@ -40,44 +76,80 @@ impl Provider {
             alias: alias.to_owned(),
             issuer: issuer.to_owned(),
             name: None,
+            whose: Whose::User,
             scope: None,
             session_scope: None,
             audience_mode: AudienceMode::default(),
+            client_id: None,
+            groups: Vec::new(),
+            expect_subject: None,
+            notice: None,
             transport: Transport::default(),
         }
     }
 
-    fn parse(document: &Document) -> Result<Self, ConfigError> {
-        let stem = document.path().file_stem().map(|stem| stem.to_string_lossy().into_owned());
-        let mut provider = Self::unlisted("", "");
+    /// Reads one file.
+    pub(super) fn parse(document: &Document, whose: Whose) -> Result<Self, ConfigError> {
+        let mut provider = Self { whose, ..Self::unlisted("", "") };
         document.each(|entry| {
-            match entry.key() {
-                "alias" => provider.alias = entry.parsed(ACCOUNT, account)?,
-                "issuer" => provider.issuer = entry.parsed(ISSUER, issuer_url)?,
-                "name" => provider.name = Some(entry.string("a string")?),
-                "scope" => provider.scope = Some(entry.parsed(SCOPE, scopes)?),
-                "session_scope" => provider.session_scope = Some(entry.parsed(SCOPE, scopes)?),
-                "audience" => {
-                    provider.audience_mode =
-                        entry.parsed("\"audience\", \"resource\" or \"none\"", audience_mode)?;
-                }
-                "ca_file" => provider.transport.ca_file = Some(entry.parsed(ABSOLUTE, absolute_path)?),
-                "ca_dir" => provider.transport.ca_dir = Some(entry.parsed(ABSOLUTE, absolute_path)?),
-                "proxy" => provider.transport.proxy = Some(entry.parsed("http://HOST:PORT", proxy)?),
-                _ => return Err(entry.unknown(&KEYS)),
+            if whose == Whose::User && SITE_KEYS.contains(&entry.key()) {
+                let accepted: Vec<_> = KEYS.into_iter().filter(|key| !SITE_KEYS.contains(key)).collect();
+                return Err(entry.misplaced("the site", &accepted));
             }
-            Ok(())
+            provider.set(entry)
         })?;
         if provider.issuer.is_empty() {
             return Err(document.lacks("'issuer' is missing", ISSUER));
         }
         if provider.alias.is_empty() {
+            let stem = document.path().file_stem().map(|stem| stem.to_string_lossy());
             let alias = stem.and_then(|stem| account(&stem));
             provider.alias = alias.ok_or_else(|| {
                 document.lacks("the file's name is no alias, and no 'alias' is set", ACCOUNT)
             })?;
         }
         Ok(provider)
+    }
+
+    fn set(&mut self, entry: &Entry<'_>) -> Result<(), ConfigError> {
+        match entry.key() {
+            "alias" => self.alias = entry.parsed(ACCOUNT, account)?,
+            "issuer" => self.issuer = entry.parsed(ISSUER, issuer_url)?,
+            "name" => self.name = Some(entry.string("a string")?),
+            "scope" => self.scope = Some(entry.parsed(SCOPE, scopes)?),
+            "session_scope" => self.session_scope = Some(entry.parsed(SCOPE, scopes)?),
+            "audience" => {
+                self.audience_mode = entry.parsed("\"audience\", \"resource\" or \"none\"", audience_mode)?;
+            }
+            "client_id" => self.client_id = Some(entry.parsed(CLIENT_ID, client_id)?),
+            "groups" => self.groups = groups(entry)?,
+            "expect_subject" => self.expect_subject = Some(entry.parsed(SUBJECT, ExpectedSubject::parse)?),
+            "notice" => self.announce(entry, Notice::Text(entry.string("a string")?))?,
+            "notice_file" => {
+                let path = entry.parsed(ABSOLUTE, absolute_path)?;
+                self.announce(entry, Notice::File(path.into()))?;
+            }
+            "ca_file" => self.transport.ca_file = Some(entry.parsed(ABSOLUTE, absolute_path)?),
+            "ca_dir" => self.transport.ca_dir = Some(entry.parsed(ABSOLUTE, absolute_path)?),
+            "proxy" => self.transport.proxy = Some(entry.parsed("http://HOST:PORT", proxy)?),
+            _ => return Err(entry.unknown(&KEYS)),
+        }
+        Ok(())
+    }
+
+    fn announce(&mut self, entry: &Entry<'_>, notice: Notice) -> Result<(), ConfigError> {
+        match self.notice.replace(notice) {
+            None => Ok(()),
+            Some(_) => Err(entry.surplus("there is a notice already", "'notice' or 'notice_file', not both")),
+        }
+    }
+}
+
+fn groups(entry: &Entry<'_>) -> Result<Vec<String>, ConfigError> {
+    let groups = entry.strings(GROUPS)?;
+    match groups.iter().find(|name| !group(name)) {
+        Some(wrong) => Err(entry.wrong(wrong, GROUPS)),
+        None => Ok(groups),
     }
 }
 
@@ -90,68 +162,21 @@ fn audience_mode(text: &str) -> Option<AudienceMode> {
     }
 }
 
-/// The site's providers, in the order of their files' names.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Providers(Vec<Provider>);
-
-impl Providers {
-    /// Reads `issuers.d/*.toml` below `directory`.
-    ///
-    /// # Errors
-    /// The first [`ConfigError`]; two files with one alias are one.
-    pub fn load(directory: &Path) -> Result<Self, ConfigError> {
-        let mut providers = Self::default();
-        for path in files(&directory.join("issuers.d"))? {
-            if let Some(document) = Document::read(&path)? {
-                providers.add(&document)?;
-            }
-        }
-        Ok(providers)
-    }
-
-    fn add(&mut self, document: &Document) -> Result<(), ConfigError> {
-        let provider = Provider::parse(document)?;
-        if self.by_alias(&provider.alias).is_some() {
-            let what = format!("alias '{}' is already that of another file", provider.alias);
-            return Err(document.lacks(&what, "an alias of its own"));
-        }
-        self.0.push(provider);
-        Ok(())
-    }
-
-    /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &Provider> {
-        self.0.iter()
-    }
-
-    /// The one with that alias.
-    pub fn by_alias(&self, alias: &str) -> Option<&Provider> {
-        self.0.iter().find(|provider| provider.alias == alias)
-    }
-
-    /// The first one with that issuer.
-    pub fn by_issuer(&self, issuer: &str) -> Option<&Provider> {
-        self.0.iter().find(|provider| same_issuer(&provider.issuer, issuer))
-    }
-
-    #[cfg(test)]
-    pub(crate) fn of(providers: Vec<Provider>) -> Self {
-        Self(providers)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn parse(path: &str, text: &str) -> Result<Provider, String> {
-        Provider::parse(&Document::of(path, text)).map_err(|error| error.to_string())
+        Provider::parse(&Document::of(path, text), Whose::Site).map_err(|error| error.to_string())
     }
 
     #[test]
     fn a_file_of_one_line_is_enough() {
         let provider = parse("/etc/x/wlcg.toml", "issuer = \"https://wlcg.example/\"").unwrap();
-        assert_eq!(provider, Provider::unlisted("https://wlcg.example/", "wlcg"));
+        assert_eq!(
+            provider,
+            Provider { whose: Whose::Site, ..Provider::unlisted("https://wlcg.example/", "wlcg") }
+        );
     }
 
     #[test]
@@ -160,7 +185,8 @@ mod tests {
             "p.toml",
             "alias = \"cms\"\nissuer = \"https://cms.example/\"\nname = \"CMS\"\nscope = \"openid offline_access\"\n\
              session_scope = \"openid\"\naudience = \"resource\"\nca_file = \"/a.pem\"\nca_dir = \"/certs\"\n\
-             proxy = \"http://p:3128\"\n",
+             proxy = \"http://p:3128\"\nclient_id = \"cms-login\"\ngroups = [\"zh\", \"1399\"]\n\
+             expect_subject = \"preferred_username=%u\"\nnotice_file = \"/etc/motd\"\n",
         )
         .unwrap();
         let transport = Transport {
@@ -172,16 +198,38 @@ mod tests {
         assert_eq!((provider.name.as_deref(), provider.transport), (Some("CMS"), transport));
         assert_eq!(provider.scope, Some(ScopeSet::parse("offline_access openid")));
         assert_eq!(provider.session_scope, Some(ScopeSet::parse("openid")));
+        assert_eq!(
+            (provider.client_id.as_deref(), provider.groups.join(" ").as_str()),
+            (Some("cms-login"), "zh 1399")
+        );
+        assert_eq!(provider.expect_subject, ExpectedSubject::parse("preferred_username=%u"));
+        assert_eq!(provider.notice, Some(Notice::File("/etc/motd".into())));
+    }
+
+    #[test]
+    fn what_the_site_decides_is_not_in_a_users_file() {
+        let user = |line: &str| {
+            let text = format!("issuer = \"https://a/\"\n{line}");
+            Provider::parse(&Document::of("u.toml", &text), Whose::User).map_err(|error| error.to_string())
+        };
+        assert_eq!(user("client_id = \"mine\"").unwrap().client_id.as_deref(), Some("mine"));
+        for key in SITE_KEYS {
+            let error = user(&format!("{key} = \"sub=%u\"")).unwrap_err();
+            assert_eq!(
+                error,
+                format!(
+                    "u.toml:2: '{key}' is for the site to set; accepted: alias, issuer, name, scope, audience, \
+                     client_id, ca_file, ca_dir, proxy"
+                )
+            );
+        }
     }
 
     #[test]
     fn the_shipped_files_and_the_manual_agree_with_us() {
-        for (file, text) in [
-            ("wlcg.toml", include_str!("../../../packaging/config/issuers.d/wlcg.toml")),
-            ("egi.toml", include_str!("../../../packaging/config/issuers.d/egi.toml")),
-        ] {
-            assert!(parse(file, text).is_ok(), "{file}");
-        }
+        let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/config");
+        let shipped = super::super::Providers::load(&directory).unwrap();
+        assert!(shipped.by_alias("wlcg").is_some() && shipped.by_alias("egi").is_some());
         let page = include_str!("../../../packaging/man/iam-session-issuers.5");
         for key in KEYS {
             assert!(page.contains(&format!(".B {key}\n")), "{key}");
@@ -219,20 +267,28 @@ mod tests {
                 "client = \"x\"",
                 format!("p.toml:1: unknown key 'client'; accepted: {}", KEYS.join(", ")),
             ),
+            (
+                "p.toml",
+                "groups = [\"a\", \"b c\"]",
+                format!("p.toml:1: groups = 'b c' is wrong; accepted: {GROUPS}"),
+            ),
+            (
+                "p.toml",
+                "client_id = \"a b\"",
+                format!("p.toml:1: client_id = 'a b' is wrong; accepted: {CLIENT_ID}"),
+            ),
+            (
+                "p.toml",
+                "expect_subject = \"%u\"",
+                format!("p.toml:1: expect_subject = '%u' is wrong; accepted: {SUBJECT}"),
+            ),
+            (
+                "p.toml",
+                "notice = \"a\"\nnotice_file = \"/b\"",
+                "p.toml:2: there is a notice already; accepted: 'notice' or 'notice_file', not both".into(),
+            ),
         ] {
             assert_eq!(parse(path, text), Err(expected));
         }
-    }
-
-    #[test]
-    fn one_alias_names_one_provider() {
-        let mut providers = Providers::default();
-        providers.add(&Document::of("d/a.toml", "issuer = \"https://a/\"")).unwrap();
-        let again = providers.add(&Document::of("d/b.toml", "alias = \"a\"\nissuer = \"https://b/\""));
-        assert_eq!(
-            again.map_err(|error| error.to_string()),
-            Err("d/b.toml:1: alias 'a' is already that of another file; accepted: an alias of its own"
-                .to_owned())
-        );
     }
 }

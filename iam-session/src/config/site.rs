@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::ConfigError;
 use super::document::{Document, Entry, files};
 use super::linger::{self, Linger};
+use super::roles::Roles;
 use super::value::{ACCOUNT, ISSUER, SCOPE, account, issuer_url, same_issuer, scopes};
 use crate::scope::ScopeSet;
 
@@ -15,8 +16,16 @@ const STORE_DIR: &str = "%h/.local/state/iam-session";
 /// `iam-session:<site>:<user>` must stay within the 256 characters that INDIGO IAM takes.
 const MAX_SITE: usize = 100;
 /// The keys, for who misspells one.
-pub(super) const KEYS: [&str; 7] =
-    ["site", "session_scope", "store_dir", "default_provider", "allowed_issuers", "linger", "linger_max"];
+pub(super) const KEYS: [&str; 8] = [
+    "site",
+    "session_scope",
+    "store_dir",
+    "default_provider",
+    "allowed_issuers",
+    "linger",
+    "linger_max",
+    "roles",
+];
 
 const NAME: &str = "1 to 100 of A-Z a-z 0-9 . _ -";
 const TEMPLATE: &str = "an absolute path, or one beginning with %h; %u is the user's name, %U the uid, %h the home, %% a percent sign";
@@ -37,6 +46,8 @@ pub struct Site {
     pub allowed_issuers: Option<Vec<String>>,
     /// Whether agents stay for what a login left running.
     pub linger: Linger,
+    /// Names for scopes and audiences.
+    pub roles: Roles,
 }
 
 impl Default for Site {
@@ -48,6 +59,7 @@ impl Default for Site {
             default_provider: None,
             allowed_issuers: None,
             linger: Linger::default(),
+            roles: Roles::default(),
         }
     }
 }
@@ -85,6 +97,7 @@ impl Site {
                 "allowed_issuers" => self.allowed_issuers = Some(issuers(entry)?),
                 "linger" => self.linger.what = entry.parsed(linger::KIND, linger::kind)?,
                 "linger_max" => self.linger.max = entry.parsed(linger::SPAN, linger::span)?,
+                "roles" => self.roles.read(entry)?,
                 _ => return Err(entry.unknown(&KEYS)),
             }
             Ok(())
@@ -152,7 +165,8 @@ mod tests {
     fn every_key_is_read() {
         let site = parse(
             "# comment\nsite = \"cern.ch\"\nsession_scope = \"openid\"\nstore_dir = \"/var/lib/x/%U\"\n\
-             default_provider = \"wlcg\"\nallowed_issuers = [\"https://a.example/\"]\nlinger = \"no\"\nlinger_max = \"8h\"\n",
+             default_provider = \"wlcg\"\nallowed_issuers = [\"https://a.example/\"]\nlinger = \"no\"\nlinger_max = \"8h\"\n\
+             [roles.write]\nscope = \"storage.modify:/x\"\n",
         )
         .unwrap();
         assert_eq!(site.site.as_deref(), Some("cern.ch"));
@@ -163,6 +177,7 @@ mod tests {
         );
         assert_eq!(site.default_provider.as_deref(), Some("wlcg"));
         assert_eq!((site.linger.what, site.linger.max.as_secs()), (linger::LingerFor::No, 8 * 3600));
+        assert_eq!(site.roles.names().collect::<Vec<_>>(), ["write"]);
         assert!(site.allows("https://a.example") && !site.allows("https://b.example/"));
     }
 
@@ -226,6 +241,7 @@ mod tests {
         let default = Site::default();
         assert_eq!((site.session_scope, site.store_dir), (default.session_scope, default.store_dir));
         assert_eq!(site.linger, default.linger);
+        assert!(site.roles.names().next().is_some());
         assert!(site.site.is_some() && site.default_provider.is_some() && site.allowed_issuers.is_some());
     }
 

@@ -4,12 +4,13 @@ use std::path::Path;
 
 use super::document::Document;
 use super::linger::{self, Linger};
+use super::roles::Roles;
 use super::value::{ACCOUNT, SCOPE, account, scopes};
 use super::{ConfigError, site};
 use crate::scope::ScopeSet;
 
 /// The keys, for who misspells one.
-const KEYS: [&str; 4] = ["session_scope", "default_account", "linger", "linger_max"];
+const KEYS: [&str; 5] = ["session_scope", "default_account", "linger", "linger_max", "roles"];
 
 /// The user's configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct User {
     pub default_account: Option<String>,
     /// What of the site's policy the user wants to make use of.
     pub linger: Linger,
+    /// The user's own names for scopes and audiences, beside the site's.
+    pub roles: Roles,
 }
 
 impl User {
@@ -42,6 +45,7 @@ impl User {
                 "default_account" => self.default_account = Some(entry.parsed(ACCOUNT, account)?),
                 "linger" => self.linger.what = entry.parsed(linger::KIND, linger::kind)?,
                 "linger_max" => self.linger.max = entry.parsed(linger::SPAN, linger::span)?,
+                "roles" => self.roles.read(entry)?,
                 key if site::KEYS.contains(&key) => return Err(entry.misplaced("the site", &KEYS)),
                 _ => return Err(entry.unknown(&KEYS)),
             }
@@ -68,8 +72,17 @@ mod tests {
     }
 
     #[test]
+    fn every_key_is_in_the_manual() {
+        let page = include_str!("../../../packaging/man/iam-session.toml.5");
+        let (_, own) = page.split_once(".SH USER KEYS\n").unwrap();
+        for key in KEYS {
+            assert!(own.contains(&format!(".B {key}\n")), "{key}");
+        }
+    }
+
+    #[test]
     fn what_is_the_sites_is_not_the_users_to_set() {
-        let accepted = "accepted: session_scope, default_account, linger, linger_max";
+        let accepted = "accepted: session_scope, default_account, linger, linger_max, roles";
         assert_eq!(
             parse("\nstore_dir = \"/tmp\""),
             Err(format!("c.toml:2: 'store_dir' is for the site to set; {accepted}"))

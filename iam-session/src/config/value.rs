@@ -2,11 +2,15 @@
 
 use crate::scope::ScopeSet;
 
+/// Longer ones than any issuer makes.
+const MAX_CLIENT_ID: usize = 1024;
+
 pub(super) const ISSUER: &str = "an https:// URL without user, query or fragment";
 pub(super) const SCOPE: &str = "scopes in one string, space-separated, e.g. \"openid storage.read:/\"";
 pub(super) const ACCOUNT: &str =
     "a name of 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or a digit, not ending in a dot";
 pub(super) const ABSOLUTE: &str = "an absolute path";
+pub(super) const CLIENT_ID: &str = "a client_id: one word of visible ASCII";
 
 /// Accepts an issuer's URL (OpenID Connect Discovery §3: https, no query, no fragment).
 pub fn issuer_url(text: &str) -> Option<String> {
@@ -24,9 +28,19 @@ fn is_authority(text: &str) -> bool {
     !host.is_empty() && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
 }
 
-/// Whether two spellings name one issuer: they may differ by one trailing slash, as IAM's documents do.
+/// Whether two spellings name one issuer: they may differ by one trailing slash, as IAM's documents do, and by what
+/// means nothing in a URL (RFC 3986 §6.2): the case of scheme and host, the default port.
 pub fn same_issuer(a: &str, b: &str) -> bool {
-    a.strip_suffix('/').unwrap_or(a) == b.strip_suffix('/').unwrap_or(b)
+    canonical(a) == canonical(b)
+}
+
+fn canonical(issuer: &str) -> (String, &str) {
+    let issuer = issuer.strip_suffix('/').unwrap_or(issuer);
+    let host = issuer.find("://").map_or(0, |at| at + "://".len());
+    let end = issuer.get(host..).and_then(|rest| rest.find('/')).map_or(issuer.len(), |at| host + at);
+    let (origin, path) = issuer.split_at(end);
+    let origin = origin.to_ascii_lowercase();
+    (origin.strip_suffix(":443").map(str::to_owned).unwrap_or(origin), path)
 }
 
 /// Accepts at least one scope, each a scope-token (RFC 6749 §3.3).
@@ -42,6 +56,19 @@ pub(super) fn account(text: &str) -> Option<String> {
 
 pub(super) fn absolute_path(text: &str) -> Option<String> {
     (text.starts_with('/') && !text.contains('\0')).then(|| text.to_owned())
+}
+
+/// Accepts what may stand in a header and a form (RFC 6749 §2.2 and appendix A.1, without the space).
+pub fn client_id(text: &str) -> Option<String> {
+    let clean = text.bytes().all(|byte| byte.is_ascii_graphic());
+    (clean && (1..=MAX_CLIENT_ID).contains(&text.len())).then(|| text.to_owned())
+}
+
+/// Whether it may be a group's name, or its number: getent(1) must not take it for anything else.
+pub(super) fn group(text: &str) -> bool {
+    !text.is_empty()
+        && !text.starts_with('-')
+        && !text.contains(|c: char| c.is_whitespace() || ":,/".contains(c))
 }
 
 /// A proxy is asked by plain HTTP (CONNECT); a password in its URL would be in a file that all can read.
@@ -90,6 +117,9 @@ mod tests {
         assert!(same_issuer("https://a/", "https://a"));
         assert!(!same_issuer("https://a//", "https://a"));
         assert!(!same_issuer("https://a/b", "https://a"));
+        assert!(same_issuer("https://A.Example:443/Realm", "HTTPS://a.example/Realm/"));
+        assert!(!same_issuer("https://a/Realm", "https://a/realm"));
+        assert!(!same_issuer("https://a:8443", "https://a"));
     }
 
     #[test]

@@ -100,3 +100,23 @@ fn a_lock_file_that_was_replaced_is_noticed() {
     directory.lock_file("lock").unwrap();
     assert!(!directory.is_current("lock", &file));
 }
+
+#[test]
+fn what_is_left_of_a_draft_is_found_and_is_whole_from_its_last_byte_on() {
+    let scratch = Scratch::new();
+    let directory = scratch.directory();
+    directory.replace("file", b"old", Durability::Synced).unwrap();
+    let mut draft = directory.draft("file", Durability::Synced).unwrap();
+    draft.reserve(4096).unwrap();
+    // As far as a commit comes that is killed before its rename.
+    draft.write(b"new").unwrap();
+    draft.leave();
+    let drafts = directory.drafts("file").unwrap();
+    assert_eq!(drafts.len(), 1);
+    assert_eq!(directory.read(&drafts[0], 9).unwrap().unwrap(), b"new");
+    assert_eq!(directory.read("file", 9).unwrap().unwrap(), b"old");
+    drop(directory.draft("file", Durability::Synced).unwrap());
+    assert_eq!(directory.drafts("file").unwrap(), drafts, "one that is dropped is gone");
+    directory.remove_drafts("file").unwrap();
+    assert_eq!(directory.names().unwrap(), ["file"]);
+}

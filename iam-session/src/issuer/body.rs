@@ -77,6 +77,20 @@ impl Object {
         }
     }
 
+    /// What a claim says: one value or a list of them, as texts. What is neither text, number nor truth is left out.
+    pub(super) fn values(&self, field: &str) -> Vec<String> {
+        let text = |value: &Value| match value {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+            _ => None,
+        };
+        match self.0.get(field) {
+            Some(Value::Array(values)) => values.iter().filter_map(text).collect(),
+            Some(value) => text(value).into_iter().collect(),
+            None => Vec::new(),
+        }
+    }
+
     /// The texts of a list.
     pub(super) fn texts(&self, field: &str) -> impl Iterator<Item = &str> {
         let list = self.0.get(field).and_then(Value::as_array);

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use ::url::Url;
 use form_urlencoded::{Serializer, byte_serialize};
-use reqwest::Url;
 use zeroize::Zeroizing;
 
 use super::body::BodyError;
@@ -25,6 +25,7 @@ pub(super) enum Exchange {
     DeviceAuthorization,
     DevicePoll,
     Refresh,
+    Userinfo,
     Revocation,
     Deregistration,
 }
@@ -37,6 +38,7 @@ impl fmt::Display for Exchange {
             Self::DeviceAuthorization => "the device authorization",
             Self::DevicePoll => "the poll for a token",
             Self::Refresh => "the refresh",
+            Self::Userinfo => "the question who it is",
             Self::Revocation => "the revocation",
             Self::Deregistration => "the deletion of the client",
         })
@@ -72,6 +74,8 @@ pub(super) struct Call<'r> {
 pub(super) struct Response {
     pub(super) status: u16,
     pub(super) retry_after: Option<u64>,
+    /// Seconds since the epoch, where it came.
+    pub(super) date: Option<u64>,
     pub(super) body: Zeroizing<Vec<u8>>,
 }
 

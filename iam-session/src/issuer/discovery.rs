@@ -30,8 +30,10 @@ pub(super) fn answer(asked: &str, body: &[u8]) -> Result<Answer, BodyError> {
         registration: endpoint(&mut document, "registration_endpoint")?,
         revocation: endpoint(&mut document, "revocation_endpoint")?,
     };
+    let userinfo = endpoint(&mut document, "userinfo_endpoint")?;
     let scopes_supported = document.scope("scopes_supported").unwrap_or_default();
-    Ok(Answer::Discovered { issuer, endpoints, scopes_supported, auth_methods: auth_methods(&document) })
+    let auth_methods = auth_methods(&document);
+    Ok(Answer::Discovered { issuer, endpoints, scopes_supported, auth_methods, userinfo })
 }
 
 /// Equal modulo one trailing slash: IAM's own name ends in one, its tokens' `iss` and people's habits may not.
@@ -87,7 +89,7 @@ mod tests {
     const IAM: &str = r#"{"issuer":"https://iam.example.org/","token_endpoint":"https://iam.example.org/token",
         "device_authorization_endpoint":"https://login.example.org/devicecode",
         "registration_endpoint":"https://iam.example.org/iam/api/client-registration",
-        "revocation_endpoint":"https://iam.example.org/revoke","scopes_supported":["openid","offline_access"],
+        "revocation_endpoint":"https://iam.example.org/revoke","userinfo_endpoint":"https://iam.example.org/userinfo","scopes_supported":["openid","offline_access"],
         "token_endpoint_auth_methods_supported":["client_secret_basic","private_key_jwt","none"],"extra":{"a":[1]}}"#;
 
     #[test]
@@ -113,10 +115,11 @@ mod tests {
     #[test]
     fn a_document_of_iam_is_read() {
         let found = answer("https://iam.example.org", IAM.as_bytes()).unwrap();
-        let Answer::Discovered { issuer, endpoints, scopes_supported, auth_methods } = found else {
+        let Answer::Discovered { issuer, endpoints, scopes_supported, auth_methods, userinfo } = found else {
             panic!()
         };
         assert_eq!(issuer, "https://iam.example.org/");
+        assert_eq!(userinfo.as_deref(), Some("https://iam.example.org/userinfo"));
         assert_eq!(endpoints.device_authorization.as_deref(), Some("https://login.example.org/devicecode"));
         assert_eq!(scopes_supported, ScopeSet::parse("openid offline_access"));
         assert_eq!(auth_methods, [ClientAuth::Basic, ClientAuth::Public]);

@@ -7,7 +7,7 @@ use super::refusal::refusal;
 use super::token::Wanted;
 use super::transport::{Connections, Deadline};
 use super::wire::{Answer, ErrorClass, IssuerError, Request, Transport};
-use super::{device, discovery, registration, revocation, token};
+use super::{device, discovery, registration, revocation, token, userinfo};
 
 /// Asks the issuer once.
 pub(super) fn perform(
@@ -22,7 +22,9 @@ pub(super) fn perform(
 
 fn call_for(request: &Request) -> Result<(Call<'_>, &Transport), IssuerError> {
     Ok(match request {
-        Request::Discover { issuer, transport } => (discovery::call(issuer)?, transport),
+        Request::Discover { issuer, transport } | Request::Probe { issuer, transport } => {
+            (discovery::call(issuer)?, transport)
+        }
         Request::Register { endpoint, client_name, scope, auth, initial_access_token, transport } => {
             let token = initial_access_token.as_ref();
             (registration::call(endpoint, client_name, scope, *auth, token)?, transport)
@@ -37,6 +39,12 @@ fn call_for(request: &Request) -> Result<(Call<'_>, &Transport), IssuerError> {
             let wanted = Wanted { refresh_token, scope, audience, audience_mode: *audience_mode };
             (token::refresh(endpoint, client, &wanted)?, transport)
         }
+        Request::Adopt { endpoint, client, refresh_token, transport } => {
+            (token::adopt(endpoint, client, refresh_token)?, transport)
+        }
+        Request::Userinfo { endpoint, access_token, transport, .. } => {
+            (userinfo::call(endpoint, access_token)?, transport)
+        }
         Request::Revoke { endpoint, client, refresh_token, transport } => {
             (revocation::call(endpoint, client, refresh_token)?, transport)
         }
@@ -49,7 +57,7 @@ fn call_for(request: &Request) -> Result<(Call<'_>, &Transport), IssuerError> {
 /// Reads an answer; pure.
 fn interpret(request: &Request, call: &Call<'_>, response: &Response) -> Result<Answer, IssuerError> {
     if (200..=299).contains(&response.status) {
-        let answer = read(request, &response.body).map_err(|error| call.malformed(response.status, &error));
+        let answer = read(request, response).map_err(|error| call.malformed(response.status, &error));
         return answer.or_else(|error| salvage(request, &response.body, error));
     }
     let error = refusal(call, response);
@@ -58,17 +66,24 @@ fn interpret(request: &Request, call: &Call<'_>, response: &Response) -> Result<
 
 /// What of a useless answer to a refresh must not be lost.
 fn salvage(request: &Request, body: &[u8], error: IssuerError) -> Result<Answer, IssuerError> {
-    let saved = matches!(request, Request::Refresh { .. }).then(|| token::salvage(body)).flatten();
+    let refresh = matches!(request, Request::Refresh { .. } | Request::Adopt { .. });
+    let saved = refresh.then(|| token::salvage(body)).flatten();
     let Some((refresh_token, refresh_token_expires_at)) = saved else { return Err(error) };
     Ok(Answer::Unusable { refresh_token, refresh_token_expires_at, error })
 }
 
-fn read(request: &Request, body: &[u8]) -> Result<Answer, BodyError> {
+fn read(request: &Request, response: &Response) -> Result<Answer, BodyError> {
+    let body = &response.body;
     match request {
+        // Who answers in somebody's place, as the page of a hotel's network does, has not been reached.
+        Request::Probe { issuer, .. } => {
+            discovery::answer(issuer, body).map(|_| Answer::Reached { date: response.date })
+        }
         Request::Discover { issuer, .. } => discovery::answer(issuer, body),
         Request::Register { scope, auth, .. } => registration::answer(scope, *auth, body),
         Request::AuthorizeDevice { .. } => device::answer(body),
-        Request::PollDevice { .. } | Request::Refresh { .. } => token::answer(body),
+        Request::PollDevice { .. } | Request::Refresh { .. } | Request::Adopt { .. } => token::answer(body),
+        Request::Userinfo { claim, .. } => userinfo::answer(claim, body),
         Request::Revoke { .. } | Request::Deregister { .. } => Ok(Answer::Done),
     }
 }
@@ -94,7 +109,12 @@ mod tests {
 
     fn interpreted(request: &Request, status: u16, body: &str) -> Result<Answer, IssuerError> {
         let (call, _) = call_for(request).unwrap();
-        let response = Response { status, retry_after: None, body: Zeroizing::new(body.as_bytes().to_vec()) };
+        let response = Response {
+            status,
+            retry_after: None,
+            date: None,
+            body: Zeroizing::new(body.as_bytes().to_vec()),
+        };
         interpret(request, &call, &response)
     }
 

@@ -1,4 +1,4 @@
-//! Reads Retry-After (RFC 9110 §10.2.3). Pure; touches nothing.
+//! Reads Retry-After (RFC 9110 §10.2.3) and Date (§6.6.1). Pure; touches nothing.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -14,6 +14,12 @@ pub(super) fn seconds(value: &str, now: u64) -> Option<u64> {
     let date = httpdate::parse_http_date(value).ok()?;
     let wait = date.duration_since(UNIX_EPOCH + Duration::from_secs(now)).unwrap_or_default();
     Some(wait.as_secs().min(MAX_SECONDS))
+}
+
+/// A Date header, in seconds since the epoch.
+pub(super) fn date(value: &str) -> Option<u64> {
+    let date = httpdate::parse_http_date(value.trim()).ok()?;
+    date.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())
 }
 
 #[cfg(test)]

@@ -158,6 +158,7 @@ mod tests {
         let scope = ScopeSet::parse(&"x".repeat(MAX_LINE));
         let (_, output) = served(DISCOVER.as_bytes(), |_| {
             Ok(Answer::Discovered {
+                userinfo: None,
                 issuer: String::new(),
                 endpoints: super::super::wire::Endpoints {
                     token: String::new(),

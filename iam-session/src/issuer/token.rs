@@ -44,6 +44,16 @@ pub(super) fn refresh<'r>(
     Ok(Call::form(Exchange::Refresh, endpoint, client, &fields)?.hiding(wanted.refresh_token))
 }
 
+/// The same without a scope: the answer tells all that was granted (RFC 6749 §6).
+pub(super) fn adopt<'r>(
+    endpoint: &str,
+    client: &'r Client,
+    refresh_token: &'r Secret,
+) -> Result<Call<'r>, IssuerError> {
+    let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose())];
+    Ok(Call::form(Exchange::Refresh, endpoint, client, &fields)?.hiding(refresh_token))
+}
+
 fn add_audience<'f>(fields: &mut Vec<(&'f str, &'f str)>, wanted: &Wanted<'f>) -> Result<(), IssuerError> {
     match wanted.audience_mode {
         _ if wanted.audience.trim().is_empty() => (),

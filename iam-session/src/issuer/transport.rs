@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::blocking::{self, Client, ClientBuilder, RequestBuilder};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderName, LOCATION, RETRY_AFTER};
 use reqwest::{Method, Proxy, Url, redirect, retry};
 use rustls::{ClientConfig, RootCertStore};
 use zeroize::Zeroizing;
@@ -182,14 +182,15 @@ fn place(url: &Url) -> String {
 
 fn receive(call: &Call<'_>, mut answer: blocking::Response) -> Result<Response, IssuerError> {
     let status = answer.status().as_u16();
-    let header = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-    let retry_after = header.and_then(|value| retry_after::seconds(value, clock::unix_time()));
+    let header = |name: HeaderName| answer.headers().get(name).and_then(|value| value.to_str().ok());
+    let retry_after = header(RETRY_AFTER).and_then(|value| retry_after::seconds(value, clock::unix_time()));
+    let date = header(DATE).and_then(retry_after::date);
     // An overloaded server's page is of no interest, and may take as long as its answers do.
     let body = match status {
         429 | 500.. => Zeroizing::default(),
         _ => read_body(call, status, &mut answer)?,
     };
-    Ok(Response { status, retry_after, body })
+    Ok(Response { status, retry_after, date, body })
 }
 
 fn read_body(

@@ -1,6 +1,6 @@
 //! Which URLs we send requests to, and which we show to people. Pure; touches nothing.
 
-use reqwest::Url;
+use url::Url;
 
 /// Longest URL we take from anybody; it has to fit a QR code and a line.
 const MAX_URL: usize = 2048;

@@ -119,6 +119,14 @@ pub enum Request {
         #[serde(default)]
         transport: Transport,
     },
+    /// The same, to see whether the issuer can be reached and what time it is there → [`Answer::Reached`].
+    Probe {
+        /// The issuer's URL.
+        issuer: String,
+        /// How to reach it.
+        #[serde(default)]
+        transport: Transport,
+    },
     /// Dynamic registration (RFC 7591) → [`Answer::Registered`].
     Register {
         /// The registration endpoint.
@@ -183,6 +191,33 @@ pub enum Request {
         #[serde(default)]
         transport: Transport,
     },
+    /// A refresh of a token that was obtained elsewhere, which names no scope and so tells all that was granted
+    /// (RFC 6749 §6) → [`Answer::Token`]. What is wide about the access token is for nobody to keep.
+    Adopt {
+        /// The token endpoint.
+        endpoint: String,
+        /// Whose refresh token it is.
+        client: Client,
+        /// The refresh token.
+        #[serde(serialize_with = "expose_to")]
+        refresh_token: Secret,
+        /// How to reach it.
+        #[serde(default)]
+        transport: Transport,
+    },
+    /// One claim of the userinfo endpoint (OpenID Connect Core §5.3) → [`Answer::Claim`].
+    Userinfo {
+        /// The userinfo endpoint.
+        endpoint: String,
+        /// Of whoever is asked about.
+        #[serde(serialize_with = "expose_to")]
+        access_token: Secret,
+        /// The claim's name.
+        claim: String,
+        /// How to reach it.
+        #[serde(default)]
+        transport: Transport,
+    },
     /// Revocation of a refresh token (RFC 7009) → [`Answer::Done`].
     Revoke {
         /// The revocation endpoint.
@@ -233,6 +268,15 @@ pub enum Answer {
         scopes_supported: ScopeSet,
         /// `token_endpoint_auth_methods_supported`, those that we know.
         auth_methods: Vec<ClientAuth>,
+        /// `userinfo_endpoint`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        userinfo: Option<String>,
+    },
+    /// The issuer answered, and is the one that was asked.
+    Reached {
+        /// `Date` of its answer (RFC 9110 §6.6.1), in seconds since the epoch.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        date: Option<u64>,
     },
     /// The registered client.
     Registered {
@@ -271,6 +315,11 @@ pub enum Answer {
         refresh_token_expires_at: Option<u64>,
         /// What is wrong with the rest.
         error: IssuerError,
+    },
+    /// What the issuer says in a claim: one text, several, or none.
+    Claim {
+        /// As they are; numbers in decimal.
+        values: Vec<String>,
     },
     /// Nothing more to say.
     Done,

@@ -85,8 +85,40 @@ impl Store {
         Ok(self.0.replace(&format!("{account}{RECORD}"), bytes, Durability::Synced)?)
     }
 
+    /// What a mint had begun to write as an account's next record, or made room for, and did not finish: by name, and
+    /// its bytes. The caller holds the lock.
+    ///
+    /// # Errors
+    /// [`StoreError::Directory`].
+    pub fn unfinished(&self, account: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        let mut found = Vec::new();
+        for name in self.0.drafts(&format!("{account}{RECORD}"))? {
+            if let Some(bytes) = self.0.read(&name, MAX_FILE)? {
+                found.push((name, bytes));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Removes one of what [`unfinished`](Self::unfinished) found.
+    ///
+    /// # Errors
+    /// [`StoreError::Directory`].
+    pub fn remove_named(&self, name: &str) -> Result<(), StoreError> {
+        Ok(self.0.remove(name)?)
+    }
+
+    /// Removes what [`unfinished`](Self::unfinished) found: all of it, as a new record has taken its place.
+    ///
+    /// # Errors
+    /// [`StoreError::Directory`].
+    pub fn remove_unfinished(&self, account: &str) -> Result<(), StoreError> {
+        Ok(self.0.remove_drafts(&format!("{account}{RECORD}"))?)
+    }
+
     /// Makes room for an account's next record before it is known: an issuer that rotates is not asked where its answer
-    /// could not be kept. What a mint that was killed had begun is removed first; the caller holds the lock.
+    /// could not be kept. That it is there tells who comes later that the refresh token may have been used up. What
+    /// was unfinished before is removed; the caller holds the lock.
     ///
     /// # Errors
     /// [`StoreError::Directory`].
@@ -106,12 +138,14 @@ impl Store {
         Ok(self.0.replace(&format!("{account}{TOKEN}"), bytes, Durability::Volatile)?)
     }
 
-    /// Removes an account's files, the token first: without its record it opens for nobody.
+    /// Removes an account's files, the token first: without its record it opens for nobody. What was to become a
+    /// record goes, too: it may hold a refresh token.
     ///
     /// # Errors
     /// [`StoreError::Directory`].
     pub fn remove(&self, account: &str) -> Result<(), StoreError> {
         self.0.remove(&format!("{account}{TOKEN}"))?;
+        self.remove_unfinished(account)?;
         self.0.remove(&format!("{account}{RECORD}"))?;
         Ok(self.0.sync()?)
     }

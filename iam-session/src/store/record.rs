@@ -261,6 +261,8 @@ fn decrypt(parsed: &Parsed<'_>, data_key: &SecretKey) -> Option<Record> {
     serde_json::from_slice(&text).ok()
 }
 
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 #[cfg(test)]
 impl Opened {
     pub(super) fn add_slot_of_later_version(&mut self) {

@@ -15,7 +15,7 @@ use crate::program::{Ended, PROGRAM, run, shown};
 /// Lays `$1/etc` and `$1/helper` over the installed places, then becomes the program.
 const STAGE: &str = r#"set -e
 mount -t tmpfs tmpfs /usr/libexec; mkdir /usr/libexec/iam-session; cp "$1/helper" /usr/libexec/iam-session/helper
-mount -t tmpfs tmpfs /etc; cp -r "$1/etc" /etc/iam-session
+mount -t tmpfs tmpfs /etc; cp -r "$1/etc" /etc/iam-session; [ ! -e "$1/group" ] || cp "$1/group" /etc/group
 shift; exec "$@""#;
 
 /// Answers as an issuer would, and writes down what it was asked. `@poll@` stands for the answers to polls.
@@ -27,30 +27,43 @@ while read -r line; do
     *'"request":"register"'*) echo '{"ok":{"answer":"registered","client":{"client_id":"c","client_secret":"canary-secret","registration_client_uri":"https://i.example/register/c","registration_access_token":"canary-registration"},"scope":"openid offline_access wlcg storage.read:/"}}' ;;
     *'"request":"authorize_device"'*) echo '{"ok":{"answer":"device_authorization","device_code":"canary-device","user_code":"ABCD","verification_uri":"https://i.example/device","verification_uri_complete":"https://i.example/device?user_code=ABCD","expires_in":600,"interval":1}}' ;;
     *'"request":"poll_device"'*) echo '@poll@' ;;
-    *'"request":"deregister"'*) echo '{"ok":{"answer":"done"}}' ;;
+    *'"request":"deregister"'* | *'"request":"revoke"'*) echo '{"ok":{"answer":"done"}}' ;;
     esac
 done
 "#;
 
-const GRANTED: &str = r#"{"ok":{"answer":"token","access_token":"canary-access","expires_in":3600,"scope":"openid offline_access storage.read:/ wlcg","refresh_token":"canary-refresh","subject":"5a1c"}}"#;
+pub(crate) const GRANTED: &str = r#"{"ok":{"answer":"token","access_token":"canary-access","expires_in":3600,"scope":"openid offline_access storage.read:/ wlcg","refresh_token":"canary-refresh","subject":"5a1c"}}"#;
 const PENDING: &str = r#"{"error":{"class":"authorization_pending","message":"pending","status":400}}"#;
-const DENIED: &str = r#"{"error":{"class":"access_denied","message":"denied","status":400}}"#;
+pub(crate) const DENIED: &str = r#"{"error":{"class":"access_denied","message":"denied","status":400}}"#;
 const PROVIDER: &str = "issuer = \"https://i.example/\"\nname = \"Test\"\nsession_scope = \"openid\"\n";
 
-const STATUS: &str = "{\"status\":\"success\",\"session\":\"s\",\"version\":\"0.1.0\",\"pid\":1,\"user\":\"alice\",\"token_file\":\"/run/t\",\"accounts\":[]}\n";
-const SEALED: &str =
+pub(crate) const STATUS: &str = "{\"status\":\"success\",\"session\":\"s\",\"version\":\"0.1.0\",\"pid\":1,\"user\":\"alice\",\"token_file\":\"/run/t\",\"accounts\":[]}\n";
+pub(crate) const SEALED: &str =
     "{\"status\":\"success\",\"account\":\"wlcg\",\"session_scope\":\"openid\",\"token_file\":\"/run/t\"}\n";
-const NOT_SEALED: &str = "{\"status\":\"failure\",\"error\":\"the store cannot be written\",\"info\":\"make room\",\"kind\":\"failed\"}\n";
+pub(crate) const NOT_SEALED: &str = "{\"status\":\"failure\",\"error\":\"the store cannot be written\",\"info\":\"make room\",\"kind\":\"failed\"}\n";
 
 /// A host with a provider `wlcg`, a helper that answers polls with `poll`, and an agent.
-struct Stage {
-    directory: Directory,
+pub(crate) struct Stage {
+    pub(crate) directory: Directory,
 }
 
 impl Stage {
-    fn new(poll: &str) -> Self {
+    pub(crate) fn new(poll: &str) -> Self {
+        Self::with_helper(&HELPER.replace("@poll@", poll))
+    }
+
+    /// One whose issuer answers otherwise: each text of the helper's that is replaced by another.
+    pub(crate) fn where_it_answers(poll: &str, instead: &[(&str, &str)]) -> Self {
+        let helper = instead.iter().fold(HELPER.replace("@poll@", poll), |helper, (usual, other)| {
+            assert!(helper.contains(usual), "{usual}");
+            helper.replace(usual, other)
+        });
+        Self::with_helper(&helper)
+    }
+
+    fn with_helper(helper: &str) -> Self {
         let directory = Directory::new();
-        let helper = HELPER.replace("@log@", shown(&directory.join("log"))).replace("@poll@", poll);
+        let helper = helper.replace("@log@", shown(&directory.join("log")));
         fs::create_dir_all(directory.join("etc/issuers.d")).unwrap();
         fs::write(directory.join("etc/issuers.d/wlcg.toml"), PROVIDER).unwrap();
         fs::write(directory.join("etc/config.toml"), "site = \"example\"\n").unwrap();
@@ -61,32 +74,52 @@ impl Stage {
         Self { directory }
     }
 
-    fn agent(&self, answers: &[&str]) -> Agent {
+    pub(crate) fn agent(&self, answers: &[&str]) -> Agent {
         Agent::answering(&self.directory.join(FIRST), answers)
     }
 
-    fn enroll(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn enroll(&self, arguments: &[&str]) -> Command {
+        self.command(&[&["enroll"], arguments].concat())
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         // Root needs no user namespace, and a container's root may have none.
         let namespaces: &[&str] =
             if nix::unistd::geteuid().is_root() { &["--mount"] } else { &["--mount", "--map-root-user"] };
         let mut command = Command::new("unshare");
         command.args(namespaces).args(["sh", "-c", STAGE, "sh", shown(&self.directory.join(""))]);
-        command.args([PROGRAM, "enroll"]).args(arguments).stdin(Stdio::null());
+        command.arg(PROGRAM).args(arguments).stdin(Stdio::null());
         command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         command.env("IAM_SESSION_SOCK", self.directory.join(FIRST));
         command
     }
 
-    /// What the issuer was asked, in order.
-    fn asked(&self) -> Vec<String> {
+    /// Lines for the file of the provider `wlcg`.
+    pub(crate) fn add_to_provider(&self, lines: &str) {
+        fs::write(self.directory.join("etc/issuers.d/wlcg.toml"), format!("{PROVIDER}{lines}\n")).unwrap();
+    }
+
+    /// A file beside it all; gives its path.
+    pub(crate) fn write(&self, name: &str, text: &str) -> String {
+        let path = self.directory.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        shown(&path).to_owned()
+    }
+
+    /// The requests to the helper, in order.
+    pub(crate) fn requests(&self) -> Vec<Value> {
         let log = fs::read_to_string(self.directory.join("log")).unwrap_or_default();
-        let request =
-            |line: &str| serde_json::from_str::<Value>(line).unwrap()["request"].as_str().map(str::to_owned);
-        log.lines().filter_map(request).collect()
+        log.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// What the issuer was asked, in order.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.requests().iter().filter_map(|request| request["request"].as_str().map(str::to_owned)).collect()
     }
 }
 
-fn assert_no_canary(ended: &Ended) {
+pub(crate) fn assert_no_canary(ended: &Ended) {
     assert!(!ended.stdout.contains("canary") && !ended.stderr.contains("canary"), "{ended:?}");
 }
 
@@ -158,6 +191,20 @@ fn a_scope_that_was_named_and_not_granted_is_told_and_exit_5() {
         "iam-session: warning: scope 'compute.create' was not granted: the issuer does not give it to a new \
          client (a restricted scope: ask its administrators)\n"
     ));
+}
+
+#[test]
+fn a_program_is_told_what_is_missing_in_the_same_object() {
+    let stage = Stage::new(GRANTED);
+    let agent = stage.agent(&[STATUS, SEALED]);
+    let ended = run(stage.enroll(&["wlcg", "--json", "-s", "compute.create"]));
+    assert_eq!((ended.code, agent.requests().len()), (Some(5), 2));
+    let enrolled: Value = serde_json::from_str(ended.stdout.lines().last().unwrap()).unwrap();
+    assert_eq!(enrolled["not_granted"][0]["scope"], "compute.create");
+    assert!(
+        enrolled["not_granted"][0]["reason"].as_str().unwrap().contains("restricted scope"),
+        "{enrolled}"
+    );
 }
 
 #[test]

@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod agent;
+mod clients;
 mod enroll;
 mod finding;
 mod forget;
 mod locking;
 mod program;
+mod providers;
 mod status;
 mod token;

@@ -45,6 +45,27 @@ fn a_document_is_found_and_the_connection_is_kept() {
 }
 
 #[test]
+fn a_probe_tells_what_time_it_is_at_the_issuer_and_only_of_the_issuer() {
+    let issuer = FakeIssuer::start(|url, _| {
+        let document = format!(r#"{{"issuer":"{url}/","token_endpoint":"{url}/token"}}"#);
+        with_headers(200, "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n", &document)
+    });
+    let mut helper = Helper::start();
+    let mut request = discover(&issuer);
+    request["request"] = "probe".into();
+    assert_eq!(helper.ask(&request)["ok"]["date"], 784_111_777);
+    helper.finish();
+    // A page in its place, as a network with a login page of its own gives one.
+    let another =
+        FakeIssuer::start(|_, _| with_headers(200, "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n", "<html>"));
+    let mut helper = Helper::start();
+    let mut request = discover(&another);
+    request["request"] = "probe".into();
+    assert_eq!(helper.ask(&request)["error"]["class"], "malformed");
+    helper.finish();
+}
+
+#[test]
 fn a_refresh_is_one_form_with_basic_authentication() {
     let issuer = FakeIssuer::start(|_, _| json(200, TOKEN));
     let mut helper = Helper::start();

@@ -1,8 +1,8 @@
 //! What the child does between fork and exec, in order. Never returns, allocates nothing itself.
 
-use std::ffi::CString;
-use std::io;
+use std::ffi::{CStr, CString};
 
+use nix::errno::Errno;
 use nix::sys::signal::SigSet;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{alarm, chdir, setsid, write};
@@ -15,6 +15,10 @@ use crate::ffi;
 const GROUPS_PATIENCE: u32 = 60;
 /// Signals are 1 to 64 on every architecture that we build for.
 const LAST_SIGNAL: i32 = 64;
+/// As many as the kernel lets a process have (NGROUPS_MAX since Linux 2.6.4).
+const MAX_GROUPS: usize = 65_536;
+/// Room for a group's entry with all its members, the first that is tried and the last: some two million members.
+const GROUP_ROOM: (usize, usize) = (1 << 16, 1 << 25);
 
 /// A status line in the agent's place.
 #[derive(Clone, Copy, Debug)]
@@ -39,12 +43,12 @@ impl Instead {
 }
 
 /// Becomes the agent, or says why not.
-pub(super) fn run(plan: &mut Plan<'_>, ends: Ends<'_>) -> ! {
+pub(super) fn run(plan: &Plan<'_>, ends: Ends<'_>) -> ! {
     detach();
     // Without a standard output there is nothing to say it on: end of file says it.
     if descriptors::take_standard(ends).is_ok() {
         let instead = become_agent(plan);
-        let _ = write(io::stdout(), instead.line());
+        let _ = write(sys::standard_output(), instead.line());
     }
     sys::exit()
 }
@@ -59,7 +63,7 @@ fn detach() {
     let _ = SigSet::empty().thread_set_mask();
 }
 
-fn become_agent(plan: &mut Plan<'_>) -> Instead {
+fn become_agent(plan: &Plan<'_>) -> Instead {
     // The lifeline's write end is among them: a child that hangs below must not keep the login alive.
     if descriptors::close_others().is_err() {
         return Instead::Descriptors;
@@ -67,17 +71,18 @@ fn become_agent(plan: &mut Plan<'_>) -> Instead {
     let account = plan.account;
     // Its signal kills: the host's handler is gone.
     alarm::set(GROUPS_PATIENCE);
-    let Ok(count) = ffi::group_list(&account.name, account.gid, &mut plan.groups) else {
+    let (Ok(room), Ok(read_back)) = (sys::room_for_gids(MAX_GROUPS), sys::room_for_gids(MAX_GROUPS)) else {
         return Instead::Groups;
     };
-    let Some(groups) = plan.groups.get_mut(..count) else { return Instead::Groups };
-    match is_member(groups, plan.served_groups, &mut plan.group_buffer) {
+    let Ok(count) = ffi::group_list(&account.name, account.gid, room) else { return Instead::Groups };
+    let Some(groups) = room.get_mut(..count) else { return Instead::Groups };
+    match is_member(groups, plan.served_groups) {
         Some(true) => {}
         Some(false) => return Instead::NotServed,
         None => return Instead::Groups,
     }
     alarm::cancel(); // exec would keep it
-    if take_groups(groups, &mut plan.read_back).is_err() {
+    if take_groups(groups, read_back).is_err() {
         return Instead::Groups;
     }
     // Again, for what the name service has left open; the user could not open /proc/self/fd of such a process.
@@ -93,14 +98,26 @@ fn become_agent(plan: &mut Plan<'_>) -> Instead {
 }
 
 /// Whether one of `groups` is served; `None` if that could not be found out.
-fn is_member(groups: &[u32], served: &[CString], buffer: &mut [u8]) -> Option<bool> {
+fn is_member(groups: &[u32], served: &[CString]) -> Option<bool> {
     let mut unknown = false;
     for name in served.iter().map(CString::as_c_str) {
-        match ffi::group_id(name, buffer) {
+        match group_id(name) {
             Ok(Some(gid)) if groups.contains(&gid) => return Some(true),
             Ok(_) => {}
             Err(_) => unknown = true,
         }
     }
     if unknown { None } else { Some(served.is_empty()) }
+}
+
+/// The gid of a group, however many members its entry names: with more room each time. What was too small stays
+/// mapped, for exec takes it all away.
+fn group_id(name: &CStr) -> Result<Option<u32>, Errno> {
+    let (mut size, last) = GROUP_ROOM;
+    loop {
+        match ffi::group_id(name, sys::room(size)?) {
+            Err(Errno::ERANGE) if size < last => size *= 4,
+            done => return done,
+        }
+    }
 }

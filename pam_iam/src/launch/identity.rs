@@ -27,6 +27,10 @@ pub(super) fn become_user(uid: u32, gid: u32) -> Result<(), NotDropped> {
     }
     // This process still has the host's memory, with its keys: nobody may attach, whatever fs.suid_dumpable says.
     prctl::set_dumpable(false)?;
+    // Where fs.suid_dumpable is 1 a change of ids makes a process dumpable again. Until the next call undoes that, what
+    // keeps the user from attaching is that this process has capabilities which the user has not (ptrace(2)); they go
+    // after it. Where it is forbidden to keep them, the moment stays.
+    let _ = prctl::set_keepcaps(true);
     setresgid(gid, gid, gid)?;
     setresuid(uid, uid, uid)?;
     prctl::set_dumpable(false)?;

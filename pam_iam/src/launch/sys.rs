@@ -2,8 +2,8 @@
 //! operation a block.
 
 use std::ffi::{CStr, c_int, c_void};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::ptr;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::{ptr, slice};
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
@@ -64,6 +64,34 @@ pub(super) fn own(descriptor: RawFd) -> nix::Result<OwnedFd> {
     let descriptor = Errno::result(descriptor)?;
     // SAFETY: the caller has it from fcntl(F_DUPFD_CLOEXEC), so it is open and nobody else's.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+/// Descriptor 1. Not by std's handle, which allocates.
+pub(super) fn standard_output() -> BorrowedFd<'static> {
+    // SAFETY: the child has put the status pipe there, and ends or execs with it open.
+    unsafe { BorrowedFd::borrow_raw(1) }
+}
+
+/// Zeroed memory that is never given back: for the child, which execs or ends. Not from malloc, where a failure would
+/// be an abort, and whose lock another thread of the host may have held at the fork.
+pub(super) fn room(bytes: usize) -> nix::Result<&'static mut [u8]> {
+    let start = map(bytes)?;
+    // SAFETY: so many bytes have just been mapped, zeroed, for nobody else and for good.
+    Ok(unsafe { slice::from_raw_parts_mut(start.cast(), bytes) })
+}
+
+/// The same for gids.
+pub(super) fn room_for_gids(count: usize) -> nix::Result<&'static mut [u32]> {
+    let start = map(count.checked_mul(size_of::<u32>()).ok_or(Errno::ENOMEM)?)?;
+    // SAFETY: as in `room`; a page is aligned for everything, and zeros are gids.
+    Ok(unsafe { slice::from_raw_parts_mut(start.cast(), count) })
+}
+
+fn map(bytes: usize) -> nix::Result<*mut c_void> {
+    let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    // SAFETY: a new mapping, at an address that is the kernel's to choose, touches none that is there.
+    let start = unsafe { libc::mmap64(ptr::null_mut(), bytes, protection, flags, -1, 0) };
+    if start == libc::MAP_FAILED { Err(Errno::last()) } else { Ok(start) }
 }
 
 /// Sets a signal to its default, by the kernel's own call: glibc's sigaction(3) refuses the two real-time signals

@@ -8,5 +8,6 @@ mod lifecycle;
 mod outcome;
 mod pamtester;
 mod places;
+mod record;
 mod served;
 mod status_table;

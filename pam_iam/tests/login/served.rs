@@ -50,6 +50,26 @@ fn groups_are_checked_by_the_child() {
 }
 
 #[test]
+fn a_group_may_have_any_number_of_members() {
+    on_a_host(|host| {
+        let members: Vec<String> = (0..150_000).map(|number| format!("member{number}")).collect();
+        host.write("/etc/group", &format!("alice:x:1000:\nbig:x:3000:{},alice\n", members.join(",")));
+        host.line("groups=big");
+        assert!(is_served(host, "alice") && !is_served(host, "bob"));
+    });
+}
+
+#[test]
+fn a_host_that_may_have_no_more_memory_gets_an_error_and_goes_on() {
+    on_a_host(|host| {
+        host.agent("say ready");
+        let said = host.run("alice", &["memory=200000", "open", "end"]);
+        assert_eq!(said.codes("open"), [PAM_SESSION_ERR]);
+        assert_eq!(host.log(), ["(user alice) no session: the agent failed (groups)"]);
+    });
+}
+
+#[test]
 fn a_host_that_is_not_root_is_left_alone() {
     on_a_host(|host| {
         host.line("debug");
@@ -136,5 +156,25 @@ fn a_mistake_about_who_is_served_serves_nobody_and_the_login_goes_on() {
                 "(user alice) option 'groups=' is wrong and nobody is served; accepted: groups=NAME,NAME\u{2026}"
             ]
         );
+    });
+}
+
+#[test]
+fn on_a_drained_host_nobody_is_served_and_the_log_says_so() {
+    on_a_host(|host| {
+        host.write("/etc/iam-session/drain", "");
+        assert!(!is_served(host, "alice"));
+        let log = host.log();
+        assert_eq!(log.len(), 1, "{log:?}");
+        assert!(
+            log[0].contains("user=alice reason=\"not served: /etc/iam-session/drain is there"),
+            "{log:?}"
+        );
+        fs::remove_file("/etc/iam-session/drain").unwrap();
+        // Whatever stands there: a host is not undrained by what it leads to.
+        std::os::unix::fs::symlink("/nowhere", "/etc/iam-session/drain").unwrap();
+        assert!(!is_served(host, "alice"));
+        fs::remove_file("/etc/iam-session/drain").unwrap();
+        assert!(is_served(host, "alice"));
     });
 }

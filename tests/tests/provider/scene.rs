@@ -30,15 +30,18 @@ impl Scene {
     }
 
     pub(crate) fn register(&mut self, endpoints: &Value, scope: &str) -> Value {
-        let fields = json!({"endpoint": endpoints["registration"], "client_name": "iam-session:test:alice",
-                            "scope": scope, "auth": "client_secret_basic"});
-        self.helper.get(&request("register", fields))
+        self.helper.get(&registration(endpoints, scope))
     }
 
     /// The whole device flow, approved by alice.
     pub(crate) fn enroll(&mut self, scope: &str) -> Grant {
         let endpoints = self.discover()["endpoints"].take();
         let client = self.register(&endpoints, scope)["client"].take();
+        self.enroll_client(endpoints, client, scope)
+    }
+
+    /// The same with a client that is there already.
+    pub(crate) fn enroll_client(&mut self, endpoints: Value, client: Value, scope: &str) -> Grant {
         let device = self.device_code(&endpoints, &client, scope);
         self.provider.approve(device["user_code"].as_str().unwrap(), "alice");
         let token = self.helper.get(&poll(&endpoints, &client, &device));
@@ -70,6 +73,12 @@ pub(crate) fn request(name: &str, mut fields: Value) -> Value {
     fields["request"] = name.into();
     fields["transport"] = json!({"ca_file": "/etc/iam-session/iam.example.pem"});
     fields
+}
+
+pub(crate) fn registration(endpoints: &Value, scope: &str) -> Value {
+    let fields = json!({"endpoint": endpoints["registration"], "client_name": "iam-session:test:alice",
+                        "scope": scope, "auth": "client_secret_basic"});
+    request("register", fields)
 }
 
 pub(crate) fn poll(endpoints: &Value, client: &Value, device: &Value) -> Value {

@@ -25,7 +25,7 @@ fn scene() -> Scene {
 
 /// Covers a directory with a file system whose server does not answer, until this is dropped. Of a dead NFS server it
 /// differs in that who waits for it can be killed.
-fn hang(host: &Host, directory: &str) -> Background {
+pub(crate) fn hang(host: &Host, directory: &str) -> Background {
     let options = "fd=3,rootmode=40000,user_id=0,group_id=0,allow_other";
     let mount = format!(
         "exec 3<>/dev/fuse && mount --internal-only -t fuse -o {options} hung {directory} && echo there &&
@@ -55,7 +55,7 @@ fn a_home_that_hangs_delays_no_login_and_keeps_no_agent() {
     let home = hang(host, "/home/alice");
     logins(host, 10, "a home that hangs");
     let lines = opened(host);
-    assert!(lines.iter().rev().take(10).all(|line| !line.ends_with("opened: ready")), "{lines:?}");
+    assert!(lines.iter().rev().take(10).all(|line| !line.ends_with(" state=ready")), "{lines:?}");
     // The agents go although their mints hang.
     host.wait_until("the end of the agents", || is_deserted(host));
     home.finish();
@@ -165,8 +165,8 @@ fn a_user_who_may_start_no_more_processes_logs_in_as_without_us() {
     // With the one that is there: too many; room for the agent alone; room for it and its mint.
     for (limit, said) in [
         (0, "no session: the agent failed (exec)"),
-        (2, "opened: the store is unavailable"),
-        (3, "opened: not enrolled"),
+        (2, "state=store-unavailable"),
+        (3, "state=not-enrolled"),
     ] {
         let before = host.log_lines().len();
         let login = LOGIN.replace("alice", "nina");

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use support::{Host, Login};
 
 use crate::scene::{Scene, token_file};
@@ -76,6 +77,25 @@ fn those_that_never_read_keep_nobody_out() {
         time.sleep(50)\n";
     start(&scene.host, &login, squat);
     is_served_soon(&login);
+}
+
+#[test]
+fn those_that_wait_for_an_issuer_that_hangs_keep_nobody_out() {
+    let scene = Scene::enrolled();
+    let login = scene.host.login("alice");
+    scene.provider.fail_with(json!({"fault": "hang", "at": ["refresh"]}));
+    let wait = "import json, select\nheld = []\nfor n in range(128):\n    s = agent()\n    s.sendall(json.dumps(\
+        {\"request\": \"access_token\", \"scope\": f\"storage.read:/{n}\"}).encode() + b'\\n')\n    held.append(s)\n\
+        busy = 0\nend = time.monotonic() + 50\nwhile busy < 32 and time.monotonic() < end:\n    \
+        for s in select.select(held, [], [], 1)[0]:\n        reply = json.loads(s.recv(65536))\n        \
+        assert reply['kind'] == 'unreachable' and 'too many' in reply['error'], reply\n        busy += 1\n        \
+        held.remove(s)\nprint('ready', busy, len(held), flush=True)\ntime.sleep(50)\n";
+    start(&scene.host, &login, wait);
+    assert_eq!(login.run("cat said").stdout, "ready 32 96\n");
+    // What is at hand, and what is not: at once, for the issuer hangs for those alone who wait for it.
+    is_served_soon(&login);
+    let one_more = login.run("iam-session token -s storage.read:/one-more");
+    assert!(one_more.status == 7 && one_more.elapsed < SOON, "{one_more:?}");
 }
 
 #[test]

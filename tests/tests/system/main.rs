@@ -1,12 +1,16 @@
 //! The whole system, as its users, its administrator and an attacker meet it: real sshd, libpam, agent and provider.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where it happens")]
 
+mod admin;
 mod boundaries;
 mod broken;
 mod clients;
 mod coordination;
 mod cycles;
+mod doctor;
+mod enabling;
 mod endings;
+mod enroll;
 mod environment;
 mod failures;
 mod file;
@@ -15,17 +19,27 @@ mod issuer;
 mod linger;
 mod lock;
 mod lock_time;
+mod log;
 mod login;
 mod measure;
+mod metrics;
 mod neighbours;
+mod node_keys;
+mod old_kernel;
+mod others;
 mod passphrase;
 mod planted;
+mod protocol;
 mod readme;
+mod revoke;
+mod roles;
 mod scene;
 mod seal;
+mod secrets;
 mod shapes;
 mod standing;
 mod status;
+mod subject;
 mod surroundings;
 mod tokens;
 mod tracing;

@@ -68,7 +68,7 @@ fn log_in(scene: &Scene, path: &str, kind: &str, make: &str, number: usize) -> (
     let tree = host.as_root().run("cd /home/alice/precious && ls -A && cat file && stat -c '%a %U' . file");
     assert_eq!(tree.stdout, "file\nprecious\n755 alice\n644 alice\n", "{path}: {kind}");
     let log = host.log_lines().split_off(before);
-    let log = log.iter().filter_map(|line| Some(line.split_once("(user alice) ")?.1.to_owned()));
+    let log = log.iter().filter_map(|line| Some(line.split_once(" user=alice ")?.1.to_owned()));
     let all = log.chain(output.stderr.lines().map(str::to_owned));
     let told = all.filter(|line| line.contains(path) && !line.starts_with("cat:")).collect();
     let token = scene.provider.accepts(output.stdout.lines().next().unwrap_or_default());

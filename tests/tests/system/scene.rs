@@ -70,7 +70,7 @@ pub(crate) fn is_deserted(host: &Host) -> bool {
 /// The module's line of each session so far.
 pub(crate) fn opened(host: &Host) -> Vec<String> {
     let lines = host.log_lines().into_iter();
-    lines.filter(|line| line.contains("pam_iam") && line.contains(" opened")).collect()
+    lines.filter(|line| line.contains("pam_iam") && line.contains("event=session_opened")).collect()
 }
 
 /// Paths below alice's runtime directory.

@@ -23,7 +23,7 @@ fn copies(host: &Host, what: &str, command: &mut Command, input: &str) {
     assert_eq!(output.stderr, "", "{what}");
     host.wait_until("the end of its agent", || is_deserted(host));
     let lines = opened(host).split_off(before);
-    assert!(matches!(&lines[..], [line] if line.ends_with("opened: ready")), "{what}: {lines:?}");
+    assert!(matches!(&lines[..], [line] if line.ends_with(" state=ready")), "{what}: {lines:?}");
 }
 
 #[test]

@@ -7,12 +7,14 @@ use data_encoding::HEXLOWER;
 use super::Mint;
 use super::forget::{deregistration, revocation};
 use super::policy::Policy;
-use super::token::not_allowed;
+use super::token::{RECORD_SIZE, not_allowed};
+use super::vouch::Rotation;
 use crate::account;
 use crate::agent::freshness::Freshness;
 use crate::agent::job::{Kind, TokenJob};
 use crate::clock;
 use crate::config::same_issuer;
+use crate::directory::Draft;
 use crate::log::Level;
 use crate::protocol::{Enrolled, Enrollment, Failure, FailureKind};
 use crate::store::{Opened, Record, Store, StoreError};
@@ -38,7 +40,7 @@ impl Mint {
         &mut self,
         store: &Store,
         policy: &Policy,
-        enrollment: Enrollment,
+        mut enrollment: Enrollment,
         by: Duration,
     ) -> Result<Enrolled, Failure> {
         let name = enrollment.account.clone();
@@ -46,9 +48,20 @@ impl Mint {
         if clock::boot_time() >= by {
             return Err(too_late());
         }
-        self.seal(store, &name, enrollment)?;
+        if self.message.keys.sealing().is_none() {
+            return Err(StoreError::NoSealingKey.into());
+        }
+        // Made first, for vouching may have the issuer replace a refresh token that is in use elsewhere.
+        let room = enrollment.imported.then(|| store.reserve_record(&name, RECORD_SIZE)).transpose()?;
+        let imported = enrollment.imported;
+        let rotation = self.vouch(policy, &mut enrollment).map_err(certainly)?;
+        let sealed = match clock::boot_time() >= by {
+            true => Err(too_late()),
+            false => self.seal(store, &name, enrollment, rotation, room),
+        };
+        sealed.map_err(|failure| if imported { rotation.explain(failure) } else { failure })?;
         self.unsaved.remove(&name);
-        let job = TokenJob { account: name.clone(), kind: Kind::Session, freshness: Freshness::Valid(0) };
+        let job = TokenJob { account: name.clone(), kind: Kind::Session, freshness: Freshness::New };
         let trouble = self.token_under_lock(store, policy, &job).err();
         let record = self.open(store, &name)?.record;
         // The same again changes nothing, and what it names must live.
@@ -60,6 +73,7 @@ impl Mint {
         }
         Ok(Enrolled {
             session_scope: policy.session_scope(&record.issuer, &record.scope),
+            scope: record.scope,
             account: name,
             token_file: self.runtime.places.token_file().display().to_string(),
             trouble,
@@ -68,14 +82,17 @@ impl Mint {
 
     /// The record that is to be replaced. One that does not open is not ours to overwrite: another host may be
     /// able to read it.
-    fn former(&self, store: &Store, name: &str, issuer: &str) -> Result<Option<Opened>, Failure> {
+    fn former(&mut self, store: &Store, name: &str, issuer: &str) -> Result<Option<Opened>, Failure> {
         match self.open(store, name) {
-            Ok(former) if same_issuer(&former.record.issuer, issuer) => Ok(Some(former)),
+            Ok(former) if same_issuer(&former.record.issuer, issuer) => {
+                Ok(Some(self.recover(store, name, former).0))
+            }
             Ok(former) => Err(usage(
                 format!("account '{name}' is already one of {}", former.record.issuer),
                 "choose another name with --account NAME",
             )),
             Err(StoreError::NoAccount { .. }) => Ok(None),
+            Err(error @ StoreError::HostLocked) => Err(error.into()),
             Err(error) => Err(Failure {
                 info: Some(format!(
                     "choose another name with --account NAME, or remove it with 'iam-session forget {name}'"
@@ -85,19 +102,38 @@ impl Mint {
         }
     }
 
-    fn seal(&self, store: &Store, name: &str, enrollment: Enrollment) -> Result<(), Failure> {
+    fn seal(
+        &self,
+        store: &Store,
+        name: &str,
+        enrollment: Enrollment,
+        rotation: Rotation,
+        room: Option<Draft<'_>>,
+    ) -> Result<(), Failure> {
         let key = self.message.keys.sealing().ok_or(StoreError::NoSealingKey)?;
-        let record = Record::new(enrollment, clock::unix_time());
-        let line = format!(
-            "enrolled account={name} issuer={} subject={} scope=\"{}\"",
-            record.issuer,
-            record.subject.as_deref().unwrap_or("-"),
-            record.scope
-        );
+        let mut record = Record::new(enrollment, clock::unix_time());
+        record.rotates = rotation == Rotation::Replaced;
+        let (issuer, subject) = (record.issuer.clone(), record.subject.clone().unwrap_or_default());
+        let scope = record.scope.to_string();
         let mut opened = Opened::create(record, self.message.uid, key)?;
         let file = opened.seal(&store.record_path(name))?;
-        store.write_record(name, &file)?;
-        self.log.line(Level::Info, &line);
+        let written = match room {
+            Some(room) => room.commit(&file).map_err(StoreError::from),
+            None => store.write_record(name, &file),
+        };
+        if let Err(error) = written {
+            // Where it is in its place all the same, who asked must not undo at the issuer what is sealed here: a
+            // directory that cannot be synced is renamed in all the same, and so may be one on a file server whose
+            // answer was lost.
+            if store.read_record(name).ok().as_ref() != Some(&file) {
+                return Err(error.into());
+            }
+            self.log.event(Level::Warning, "error", &[("account", name), ("error", &error.to_string())]);
+        }
+        // What was begun for the record before is of no use to this one.
+        let _ = store.remove_unfinished(name);
+        let fields = [("account", name), ("issuer", &issuer), ("subject", &subject), ("scope", &scope)];
+        self.log.event(Level::Info, "enrolled", &fields);
         Ok(())
     }
 
@@ -125,6 +161,13 @@ impl Former {
         let has_own_client = former.record.client.client_id != client_id;
         Self { record: former.record, has_own_client }
     }
+}
+
+/// That an issuer was out of reach leaves nothing sealed. `Unreachable` would say that nobody knows, and have whoever
+/// asked leave the client at the issuer.
+fn certainly(failure: Failure) -> Failure {
+    let kind = if failure.kind == FailureKind::Unreachable { FailureKind::Failed } else { failure.kind };
+    Failure { kind, ..failure }
 }
 
 fn too_late() -> Failure {

@@ -7,6 +7,7 @@ use super::Mint;
 use super::policy::Policy;
 use crate::account;
 use crate::agent::failure::Against;
+use crate::agent::token_file::Others;
 use crate::helper::HelperError;
 use crate::issuer::wire::{ErrorClass, Request};
 use crate::log::Level;
@@ -28,7 +29,7 @@ impl Mint {
         let steps = self.forget_under_lock(&store, name);
         let book = self.look_with(&policy);
         let published = self.publish_book(&book);
-        self.align_file(&book);
+        self.align_file(&book, Others::Leave);
         self.release(locks);
         let steps = steps?;
         published.map(|()| Forgotten { account: name.to_owned(), steps })
@@ -36,7 +37,11 @@ impl Mint {
 
     fn forget_under_lock(&mut self, store: &Store, name: &str) -> Result<Vec<ForgetStep>, Failure> {
         let steps = match self.open(store, name) {
-            Ok(opened) => self.end(store, name, &opened),
+            Ok(opened) => {
+                // Of two refresh tokens it is the newer one that the issuer knows.
+                let (opened, _) = self.recover(store, name, opened);
+                self.end(store, name, &opened)
+            }
             Err(error @ (StoreError::NoAccount { .. } | StoreError::HostLocked)) => return Err(error.into()),
             // Nothing opens it here. Removing it is what the user asked for; the rest cannot be done.
             Err(error) => vec![
@@ -46,7 +51,7 @@ impl Mint {
         };
         if steps.iter().any(|step| step.step == ForgetAction::Remove && step.error.is_none()) {
             self.unsaved.remove(name);
-            self.log.line(Level::Info, &format!("forgot account={name}"));
+            self.log.event(Level::Info, "forgotten", &[("account", name)]);
         }
         Ok(steps)
     }

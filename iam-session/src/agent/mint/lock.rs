@@ -3,20 +3,28 @@
 //! The marker in the store is what counts: it lies where the records do, so that who cannot read it can open none of
 //! them either. Nothing is given up before it is on the disk.
 
-use super::Mint;
 use super::derive::no_memory;
 use super::policy::Policy;
+use super::{Behalf, Mint};
 use crate::agent::host_lock::HostLock;
 use crate::agent::token_file;
-use crate::clock;
+use crate::clock::{self, Now};
 use crate::log::Level;
 use crate::protocol::{Failure, FailureKind};
 use crate::secret::Secret;
 use crate::store::{Keyring, Marker, Store, StoreError, this_host};
 
 impl Mint {
-    /// Refuses where a lock stands that this mint was not let past.
+    /// Refuses where a lock stands that this mint was not let past; root, who ends what the user has, it does not hold.
     pub(super) fn guard(&self, store: &Store) -> Result<(), StoreError> {
+        match self.behalf {
+            Behalf::Root => Ok(()),
+            Behalf::User => self.serves(store),
+        }
+    }
+
+    /// Refuses where a lock stands that this mint was not let past.
+    pub(super) fn serves(&self, store: &Store) -> Result<(), StoreError> {
         match store.read_marker()? {
             Some(marker) if !self.opening.lets_past(&marker.id(), clock::boot_time()) => {
                 Err(StoreError::HostLocked)
@@ -80,8 +88,8 @@ impl Mint {
         };
         self.note(HostLock::mirror(&self.runtime.agents, Some(&marker)));
         self.note(self.runtime.cache.clear());
-        self.note(token_file::retract(&self.runtime, None, clock::boot_time()));
-        self.log.line(Level::Info, &format!("locked host={}", this_host()));
+        self.note(token_file::retract(&self.runtime, None, Now::read()));
+        self.log.event(Level::Info, "locked", &[("host", &this_host())]);
         Ok(())
     }
 
@@ -133,7 +141,7 @@ impl Mint {
         self.guard(store)?;
         store.remove_marker()?;
         self.note(HostLock::mirror(&self.runtime.agents, None));
-        self.log.line(Level::Info, &format!("unlocked host={}", this_host()));
+        self.log.event(Level::Info, "unlocked", &[("host", &this_host())]);
         Ok(())
     }
 }

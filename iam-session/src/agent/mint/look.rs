@@ -9,6 +9,7 @@ use super::policy::Policy;
 use super::token::not_allowed;
 use crate::agent::book::{Book, Entry};
 use crate::agent::cache::CachedToken;
+use crate::agent::token_file::Others;
 use crate::clock::Now;
 use crate::directory::DirectoryError;
 use crate::protocol::{Failure, FailureKind};
@@ -38,11 +39,11 @@ impl Mint {
         }
         let book = policy.map_or_else(|trouble| self.troubled(trouble), |policy| self.look_with(&policy));
         let published = self.publish_book(&book);
-        self.align_file(&book);
+        self.align_file(&book, Others::Leave);
         published
     }
 
-    fn look_now(&self) -> Book {
+    pub(super) fn look_now(&self) -> Book {
         match Policy::load(&self.message) {
             Ok(policy) => self.look_with(&policy),
             Err(trouble) => self.troubled(trouble),
@@ -55,7 +56,9 @@ impl Mint {
             Ok(None) => self.without_store(policy),
             Err(error) => self.troubled(Failure::from(error)),
         };
-        Book { invites: policy.invites(), linger: policy.linger(), ..book }
+        // Who has enrolled needs no invitation, and name services are not asked for one.
+        let invites = book.entries.is_empty() && policy.invites();
+        Book { invites, linger: policy.linger(), ..book }
     }
 
     /// What was known before stays known: that the store cannot be read ends no token.
@@ -83,12 +86,16 @@ impl Mint {
             Ok(names) => names,
             Err(error) => return self.troubled(Failure::from(error)),
         };
+        let serves = self.serves(store);
         let mut entries = Vec::new();
         for name in names {
             match self.open(store, &name) {
                 Ok(opened) => {
                     let entry = entry(&name, &opened, policy);
-                    self.unseal_token(store, &name, &opened, &entry);
+                    // For root a locked host's records are opened, and nothing of them is made usable.
+                    if serves.is_ok() {
+                        self.unseal_token(store, &name, &opened, &entry);
+                    }
                     entries.push(entry);
                 }
                 Err(error) => entries.push(self.closed(store, &name, error, policy)),

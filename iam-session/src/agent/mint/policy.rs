@@ -4,12 +4,16 @@
 //! asked: a user could otherwise widen what the site narrows.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::agent::message::Message;
-use crate::config::{ConfigError, Linger, Providers, Site, User, effective_session_scope};
-use crate::paths;
+use crate::config::{ConfigError, Linger, Provider, Providers, Site, User, effective_session_scope};
 use crate::protocol::{Failure, FailureKind};
 use crate::scope::ScopeSet;
+use crate::{names, paths};
+
+/// For the names of groups: at a login the agent waits 200 ms for the look that asks.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 pub(super) struct Policy {
     site: Site,
@@ -51,9 +55,16 @@ impl Policy {
         self.site.allows(issuer)
     }
 
-    /// Whether the site names a provider that its users enrol with.
+    /// The provider of `issuer` that says who may enrol, if one does.
+    pub(super) fn expecting(&self, issuer: &str) -> Option<&Provider> {
+        self.providers.of_issuer(issuer).find(|provider| provider.expect_subject.is_some())
+    }
+
+    /// Whether the site names a provider that this user enrols with: for everybody, or for a group.
     pub(super) fn invites(&self) -> bool {
+        let is_member = |groups: &[String]| names::is_in_one_of(groups, PATIENCE).unwrap_or(false);
         self.site.default_provider.is_some()
+            || self.providers.allowed(&self.site).iter().any(|provider| is_member(&provider.groups))
     }
 
     /// Whether agents stay for what a login left running.

@@ -4,17 +4,16 @@ use super::Mint;
 use super::look::no_place;
 use crate::agent::book::{Book, Entry};
 use crate::agent::failure::{Against, Outlook, Pause};
-use crate::agent::token_file;
-use crate::clock;
+use crate::agent::token_file::{self, Others};
+use crate::clock::Now;
 use crate::directory::DirectoryError;
-use crate::log::Level;
 use crate::protocol::{Failure, FailureKind};
 
 impl Mint {
     /// A runtime directory that is full or gone ends no job; the administrator is told.
     pub(super) fn note(&self, result: Result<(), DirectoryError>) {
         if let Err(error) = result {
-            self.log.line(Level::Error, &error.to_string());
+            self.log.error(&error.to_string());
         }
     }
 
@@ -24,27 +23,27 @@ impl Mint {
             return Ok(());
         }
         book.write(&self.runtime.agents).map_err(|error| {
-            self.log.line(Level::Error, &error.to_string());
+            self.log.error(&error.to_string());
             no_place(&error)
         })
     }
 
     /// Puts the default account's session token into the file, or removes a file whose token is no good. The
     /// caller holds the mint lock.
-    pub(super) fn align_file(&self, book: &Book) {
+    pub(super) fn align_file(&self, book: &Book, others: Others) {
         if is_unknown(book) {
             // Not to know is no reason to take a good token away; the agents remove one that ends.
             return;
         }
-        let now = clock::boot_time();
+        let now = Now::read();
         let default = book.find(None).filter(|entry| entry.trouble.is_none());
         let wanted = default.map(Entry::session_token);
-        let token = wanted.as_ref().and_then(|wanted| self.runtime.cache.find(wanted, now));
+        let token = wanted.as_ref().and_then(|wanted| self.runtime.cache.find(wanted, now.boot));
         let Some(token) = token else {
             return self.note(token_file::retract(&self.runtime, wanted.as_ref(), now));
         };
-        if let Err(error) = token_file::publish(&self.runtime, &token, now) {
-            self.log.line(Level::Error, &error.to_string());
+        if let Err(error) = token_file::publish(&self.runtime, &token, others, now) {
+            self.log.error(&error.to_string());
             let (failure, id) = (no_place(&error), &token.wanted.record_id);
             self.note_setback_of(id, Against::Session, failure, Outlook::Passing, Pause::Doubling);
         }

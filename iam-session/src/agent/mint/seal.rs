@@ -81,14 +81,16 @@ impl Mint {
     }
 
     fn change(&mut self, store: &Store, name: &str, plan: &Plan) -> Result<Change, Failure> {
-        let mut opened = self.open(store, name)?;
+        let opened = self.open(store, name)?;
+        // What is written must be no older than a refresh token that a mint which died has left beside it.
+        let (mut opened, _) = self.recover(store, name, opened);
         let change = self.change_slots(&mut opened, plan)?;
         if change == Change::Made {
             let file = opened.seal(&store.record_path(name))?;
             store.write_record(name, &file)?;
             self.unsaved.remove(name);
             let slots: Vec<&str> = opened.slots().map(|slot| word(slot.kind)).collect();
-            self.log.line(Level::Info, &format!("sealed account={name} slots={}", slots.join(",")));
+            self.log.event(Level::Info, "sealed", &[("account", name), ("slots", &slots.join(","))]);
         }
         Ok(change)
     }

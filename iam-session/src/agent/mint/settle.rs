@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use super::Mint;
+use super::recover::explain;
 use super::token::Errand;
+use super::{Mint, spelled};
 use crate::agent::cache::CachedToken;
 use crate::agent::failure::{Against, Outlook, Pause, Setback, Setbacks};
 use crate::agent::job::Kind;
@@ -36,7 +37,7 @@ impl Mint {
         let granted = answer.scope.take().unwrap_or_else(|| unstated(errand, &opened.record));
         self.note(self.setbacks(&errand.wanted.record_id).clear(Against::Record));
         if let Err(failure) = judge(errand, &granted) {
-            self.log.line(Level::Warning, &format!("account {}: {failure}", errand.entry.name));
+            self.log_failure(&errand.entry.name, "scope_missing", &failure);
             if errand.job.kind == Kind::Session {
                 self.note_setback(errand, Against::Session, failure.clone(), Outlook::Passing, REFUSED);
             }
@@ -49,7 +50,7 @@ impl Mint {
             self.note(self.setbacks(&errand.wanted.record_id).clear(Against::Session));
             self.seal_token(store, errand, opened, &token, asked);
         }
-        self.log.line(Level::Info, &audit_line(errand, &token));
+        self.log_minted(errand, &token);
         Ok(token)
     }
 
@@ -97,8 +98,8 @@ impl Mint {
         match written {
             Ok(()) => self.unsaved.remove(account),
             Err(error) => {
-                let text = format!("account {account}: the new refresh token could not be kept yet: {error}");
-                self.log.line(Level::Error, &text);
+                let text = format!("the new refresh token could not be kept yet: {error}");
+                self.log.event(Level::Error, "unsaved", &[("account", account), ("error", &text)]);
                 self.unsaved.add(account, file);
             }
         }
@@ -131,8 +132,15 @@ impl Mint {
             HelperError::Issuer(error) => consequence(error),
             _ => (Against::Record, Outlook::Passing, Pause::Doubling),
         };
-        let failure = Failure::from(error);
-        self.log.line(Level::Warning, &format!("account {}: {failure}", errand.entry.name));
+        let class = match &error {
+            HelperError::Issuer(error) => spelled(&error.class),
+            _ => "helper".to_owned(),
+        };
+        let failure = match outlook {
+            Outlook::Lasting => explain(error.into(), errand.past),
+            Outlook::Passing => error.into(),
+        };
+        self.log_failure(&errand.entry.name, &class, &failure);
         // A scope that somebody named and may not have says nothing about the next request.
         if against == Against::Record || errand.job.kind == Kind::Session {
             self.note_setback(errand, against, failure.clone(), outlook, pause);
@@ -169,6 +177,23 @@ impl Mint {
         let setback =
             Setback::after(previous.as_ref(), failure, outlook, pause, spread, boot_id, Now::read());
         self.note(setbacks.note(against, &setback));
+    }
+
+    /// What the site's audit wants of a token; never the token.
+    fn log_minted(&self, errand: &Errand<'_>, token: &CachedToken) {
+        let (scope, expires_at) = (token.granted.to_string(), token.expires_at.to_string());
+        self.log.event(
+            Level::Info,
+            "minted",
+            &[
+                ("account", &errand.entry.name),
+                ("issuer", &token.issuer),
+                ("scope", &scope),
+                ("audience", &token.wanted.audience),
+                ("jti", token.jti.as_deref().unwrap_or_default()),
+                ("expires_at", &expires_at),
+            ],
+        );
     }
 
     pub(super) fn setbacks<'a>(&'a self, record_id: &'a str) -> Setbacks<'a> {
@@ -231,16 +256,4 @@ fn consequence(error: &IssuerError) -> (Against, Outlook, Pause) {
         // Somebody at the issuer, or the user on its page, has to do something: that takes a while.
         _ => (Against::Record, Outlook::Passing, issuers.unwrap_or(REFUSED)),
     }
-}
-
-fn audit_line(errand: &Errand<'_>, token: &CachedToken) -> String {
-    let audience = if token.wanted.audience.is_empty() { "-" } else { &token.wanted.audience };
-    format!(
-        "minted account={} issuer={} scope=\"{}\" audience=\"{audience}\" jti={} expires_at={}",
-        errand.entry.name,
-        token.issuer,
-        token.granted,
-        token.jti.as_deref().unwrap_or("-"),
-        token.expires_at
-    )
 }

@@ -3,33 +3,35 @@
 use super::Mint;
 use super::account::entry;
 use super::policy::Policy;
+use super::recover::{Past, give_up};
 use crate::agent::book::Entry;
 use crate::agent::cache::{CachedToken, Wanted};
 use crate::agent::failure::{Against, Asker, Outlook, Pause};
 use crate::agent::freshness::Freshness;
 use crate::agent::job::{Kind, TokenJob};
+use crate::agent::token_file::Others;
 use crate::clock::{self, Now};
 use crate::helper::HelperError;
 use crate::issuer::wire::{Answer, Request};
-use crate::log::Level;
 use crate::protocol::{Failure, FailureKind};
 use crate::store::{Opened, Record, Store, StoreError};
 
 /// More than a record with its token at their largest is likely to need.
-const RECORD_SIZE: usize = 16 * 1024;
+pub(super) const RECORD_SIZE: usize = 16 * 1024;
 
 /// A job, once it is known which record it is for.
 pub(super) struct Errand<'a> {
     pub(super) job: &'a TokenJob,
     pub(super) entry: Entry,
     pub(super) wanted: Wanted,
+    pub(super) past: Past,
 }
 
 impl<'a> Errand<'a> {
     fn new(job: &'a TokenJob, opened: &Opened, policy: &Policy) -> Self {
         let entry = entry(&job.account, opened, policy);
         let wanted = job.kind.wanted(&entry);
-        Self { job, entry, wanted }
+        Self { job, entry, wanted, past: Past::Clear }
     }
 }
 
@@ -62,8 +64,9 @@ impl Mint {
         policy: &Policy,
         job: &TokenJob,
     ) -> Result<CachedToken, Failure> {
-        let mut opened = self.open(store, &job.account)?;
-        let errand = Errand::new(job, &opened, policy);
+        let opened = self.open(store, &job.account)?;
+        let (mut opened, past) = self.recover(store, &job.account, opened);
+        let errand = Errand { past, ..Errand::new(job, &opened, policy) };
         let outcome = match self.known(&errand) {
             Some(known) => known,
             None => self.refresh(store, policy, &errand, &mut opened),
@@ -71,7 +74,10 @@ impl Mint {
         let book = self.look_with(policy);
         // Its failure is told; the token is there all the same.
         let _ = self.publish_book(&book);
-        self.align_file(&book);
+        // A new one was asked for: by a user who wants it in the file, or by an enrolment.
+        let is_wanted = job.freshness == Freshness::New && job.kind == Kind::Session;
+        let is_filed = book.default_account.as_ref() == Some(&job.account);
+        self.align_file(&book, if is_wanted && is_filed { Others::Replace } else { Others::Leave });
         outcome
     }
 
@@ -120,21 +126,31 @@ impl Mint {
                     let new = (new, answer.refresh_token_expires_at);
                     self.keep_rotated(store, account, opened, new, room);
                 }
+                if errand.past == Past::Unclear {
+                    // It is clear now. What cannot be removed says something wrong later, and no more.
+                    let _ = store.remove_unfinished(account);
+                }
                 self.settle(store, errand, opened, answer, asked)
             }
             Ok(Answer::Unusable { refresh_token, refresh_token_expires_at, error }) => {
                 self.keep_rotated(store, account, opened, (refresh_token, refresh_token_expires_at), room);
                 Err(self.set_back(errand, error.into()))
             }
-            Ok(_) => Err(self.set_back(errand, HelperError::Garbage)),
-            Err(error) => Err(self.set_back(errand, error)),
+            Ok(_) => {
+                give_up(room, errand.past, &HelperError::Garbage);
+                Err(self.set_back(errand, HelperError::Garbage))
+            }
+            Err(error) => {
+                give_up(room, errand.past, &error);
+                Err(self.set_back(errand, error))
+            }
         }
     }
 
     /// The issuer would give up the refresh token that is stored, and the new one could not be.
     fn no_room(&self, errand: &Errand<'_>, error: StoreError) -> Failure {
         let failure = Failure::from(error);
-        self.log.line(Level::Error, &format!("account {}: {failure}", errand.entry.name));
+        self.log_failure(&errand.entry.name, "store", &failure);
         self.note_setback(errand, Against::Record, failure.clone(), Outlook::Passing, Pause::Doubling);
         failure
     }

@@ -69,7 +69,8 @@ impl Mint {
         self.unsaved.records.retain(|account, record| {
             let written = store.write_record(account, record).is_ok();
             if written {
-                log.line(Level::Info, &format!("account {account}: the new refresh token is kept now"));
+                let text = "the new refresh token is kept now";
+                log.event(Level::Info, "saved", &[("account", account), ("reason", text)]);
             }
             !written
         });
@@ -94,8 +95,8 @@ impl Mint {
             self.save();
         }
         for account in self.unsaved.records.keys() {
-            let text = format!("account {account}: the new refresh token is lost: enrol again");
-            self.log.line(Level::Error, &text);
+            let text = "the new refresh token is lost: enrol again";
+            self.log.event(Level::Error, "lost", &[("account", account), ("error", text)]);
         }
     }
 }

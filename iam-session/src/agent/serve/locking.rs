@@ -12,7 +12,6 @@ use crate::agent::link::Outcome;
 use crate::agent::requests::host_locked;
 use crate::agent::token_file;
 use crate::clock::Now;
-use crate::log::Level;
 use crate::protocol::{Failure, FailureKind};
 use crate::store::Keyring;
 
@@ -98,9 +97,7 @@ impl Agent {
 
     fn tell_keys(&self) {
         if let Err(error) = self.own.presence.tell_keys(self.own.held.ids()) {
-            self.own
-                .log
-                .line(Level::Error, &format!("cannot tell other agents which keys are here: {error}"));
+            self.own.log.error(&format!("cannot tell other agents which keys are here: {error}"));
         }
     }
 
@@ -115,12 +112,12 @@ impl Agent {
             }
             let forgotten = runtime.cache.forget(&entry.record_id).and_then(|()| {
                 match book.default_account.as_ref() == Some(&entry.name) {
-                    true => token_file::retract(runtime, Some(&entry.session_token()), now.boot),
+                    true => token_file::retract(runtime, Some(&entry.session_token()), now),
                     false => Ok(()),
                 }
             });
             if let Err(error) = forgotten {
-                self.own.log.line(Level::Error, &error.to_string());
+                self.own.log.error(&error.to_string());
             }
         }
     }

@@ -1,24 +1,30 @@
-//! The conversation with the issuer, and its tidy end whatever happens. Touches one helper and the signals.
+//! The conversation with the issuer, and its tidy end whatever happens. Touches one helper, the signals and, where
+//! something is missing, the terminal.
 
+mod client;
 mod device;
-
-use std::path::Path;
 
 use nix::errno::Errno;
 
+use self::client::Held;
 use self::device::Pace;
+use super::client::Given;
+use super::person::Person;
 use super::plan::Plan;
 use super::report::Report;
-use super::scopes::{self, Shortfall};
+use super::scopes::{self, Grantor, Shortfall, Wish};
 use super::signals::Signals;
-use crate::cli::{Stop, print_error, warn};
+use crate::cli::{Stop, warn};
 use crate::clock::boot_time;
 use crate::helper::{Helper, HelperError};
 use crate::issuer::wire::{Answer, Client, ClientAuth, Endpoints, Request, TokenAnswer};
-use crate::paths::HELPER;
 use crate::protocol::{Enrolled, Enrollment, Failure, FailureKind};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
+
+/// The agent has not said what became of what it was given.
+const UNCERTAIN: &str =
+    "it is not known whether the enrolment was kept: 'iam-session status' tells; if it was not, enrol again";
 
 /// What the user must be shown (RFC 8628 §3.2).
 pub(super) struct Code {
@@ -42,6 +48,8 @@ pub(super) struct Obtained {
     pub(super) issuer: String,
     pub(super) granted: ScopeSet,
     pub(super) shortfall: Shortfall,
+    /// What somebody has named, and misses if it was not granted.
+    pub(super) explicit: ScopeSet,
     pub(super) enrolled: Enrolled,
 }
 
@@ -50,7 +58,7 @@ struct Issuer {
     issuer: String,
     endpoints: Endpoints,
     offered: ScopeSet,
-    auth: ClientAuth,
+    methods: Vec<ClientAuth>,
 }
 
 /// One enrolment under way.
@@ -59,75 +67,124 @@ pub(super) struct Flow<'a> {
     signals: Signals,
     plan: &'a Plan,
     report: Report,
+    person: Option<Person>,
     /// The agent has been given the enrolment.
     handed_over: bool,
 }
 
 impl<'a> Flow<'a> {
     /// Takes the ending signals over: from here on they are answered, not obeyed.
-    pub(super) fn new(helper: Helper, plan: &'a Plan, report: Report) -> Result<Self, Stop> {
+    pub(super) fn new(
+        helper: Helper,
+        plan: &'a Plan,
+        report: Report,
+        person: Option<Person>,
+    ) -> Result<Self, Stop> {
         let signals = Signals::take_over()
             .map_err(|errno: Errno| failure(format!("cannot wait for signals: {}", errno.desc()), None))?;
-        Ok(Self { helper, signals, plan, report, handed_over: false })
+        Ok(Self { helper, signals, plan, report, person, handed_over: false })
     }
 
-    /// Obtains an enrolment and hands it to `keep`. A client that was registered for it and comes to nothing
-    /// is deregistered.
+    /// Obtains an enrolment by the device flow and hands it to `keep`. What was registered or granted for it and
+    /// comes to nothing is ended at the issuer.
     pub(super) fn run(
         &mut self,
         keep: impl FnOnce(Enrollment) -> Result<Enrolled, Stop>,
     ) -> Result<Obtained, Stop> {
         let issuer = self.discover()?;
-        let wanted = self.plan.wish.wanted(&issuer.offered);
-        let (client, registered) = self.register(&issuer, &wanted)?;
-        let spare = client.duplicate();
-        let obtained = self.obtain(issuer, client, &wanted, &registered, keep);
+        // Before anything is registered: without it the client would be of no use.
+        if issuer.endpoints.device_authorization.is_none() {
+            return Err(failure(format!("{} offers no device flow", issuer.issuer), None));
+        }
+        let wish = self.wish(&issuer)?;
+        let mut held = self.client(&issuer, &wish.wanted(&issuer.offered))?;
+        let obtained = self.obtain(issuer, &mut held, &wish, keep);
         match &obtained {
             Ok(_) => {}
-            Err(stop) if self.handed_over && is_uncertain(stop) => warn(
-                "it is not known whether the enrolment was kept: 'iam-session status' tells; if it was not, enrol again",
-            ),
-            Err(_) => self.deregister(spare),
+            Err(stop) if self.handed_over && is_uncertain(stop) => warn(UNCERTAIN),
+            Err(_) => self.undo(held),
         }
         obtained
+    }
+
+    /// Hands over a refresh token that was obtained elsewhere. It is not presented here: whose it is and what it was
+    /// granted is asked where it is sealed, in one refresh.
+    pub(super) fn import(
+        &mut self,
+        given: &Given,
+        refresh_token: Secret,
+        keep: impl FnOnce(Enrollment) -> Result<Enrolled, Stop>,
+    ) -> Result<Obtained, Stop> {
+        let issuer = self.discover()?;
+        let client = given.client(&issuer.methods);
+        let (name, wanted) = (issuer.issuer.clone(), self.plan.wish.explicit().clone());
+        let enrollment =
+            Enrollment { imported: true, ..self.enrollment(issuer, client, refresh_token, &wanted) };
+        let enrolled = keep(enrollment).inspect_err(|stop| {
+            if is_uncertain(stop) {
+                warn(UNCERTAIN);
+            }
+        })?;
+        let shortfall = Shortfall::new(&wanted, &wanted, &enrolled.scope, Grantor::Elsewhere);
+        let granted = enrolled.scope.clone();
+        Ok(Obtained { issuer: name, granted, shortfall, explicit: wanted, enrolled })
     }
 
     fn obtain(
         &mut self,
         issuer: Issuer,
-        client: Client,
-        wanted: &ScopeSet,
-        registered: &ScopeSet,
+        held: &mut Held,
+        wish: &Wish,
         keep: impl FnOnce(Enrollment) -> Result<Enrolled, Stop>,
     ) -> Result<Obtained, Stop> {
-        let asked = scopes::ask(wanted, registered);
+        let wanted = wish.wanted(&issuer.offered);
+        let asked = scopes::ask(&wanted, &held.scope);
         if !asked.allows("offline_access") {
             return Err(no_refresh_token(&issuer.issuer));
         }
-        let code = self.authorize(&issuer, &client, &asked)?;
+        let code = self.authorize(&issuer, held, &asked)?;
         self.report.code(self.plan, &code)?;
-        let token = self.poll(&issuer.endpoints.token, &client, &code)?;
+        let token = self.poll(&issuer.endpoints.token, &held.client, &code)?;
         let refresh_token = token.refresh_token.ok_or_else(|| no_refresh_token(&issuer.issuer))?;
+        held.granted(&issuer.endpoints, &refresh_token);
         // An absent scope means "as asked" (RFC 6749 §5.1). IAM also leaves it out when its policy took
         // everything away; but then there is no refresh token either.
         let states_scope = token.scope.is_some();
         let granted = token.scope.unwrap_or_else(|| asked.clone());
+        let name = issuer.issuer.clone();
+        let enrollment = Enrollment {
+            refresh_token_expires_at: token.refresh_token_expires_at,
+            states_scope,
+            subject: token.subject,
+            ..self.enrollment(issuer, held.client.duplicate(), refresh_token, &granted)
+        };
         self.handed_over = true;
-        let enrolled = keep(Enrollment {
+        let enrolled = keep(enrollment)?;
+        let shortfall = Shortfall::new(&wanted, &held.scope, &granted, held.grantor());
+        Ok(Obtained { issuer: name, granted, shortfall, explicit: wish.explicit().clone(), enrolled })
+    }
+
+    fn enrollment(
+        &self,
+        issuer: Issuer,
+        client: Client,
+        refresh_token: Secret,
+        scope: &ScopeSet,
+    ) -> Enrollment {
+        Enrollment {
             account: self.plan.account.clone(),
-            issuer: issuer.issuer.clone(),
+            issuer: issuer.issuer,
             endpoints: issuer.endpoints,
             client,
             refresh_token,
-            refresh_token_expires_at: token.refresh_token_expires_at,
-            scope: granted.clone(),
-            states_scope,
-            subject: token.subject,
+            refresh_token_expires_at: None,
+            scope: scope.clone(),
+            states_scope: false,
+            imported: false,
+            subject: None,
             audience_mode: self.plan.provider.audience_mode,
             transport: self.plan.provider.transport.clone(),
-        })?;
-        let shortfall = Shortfall::new(wanted, registered, &granted);
-        Ok(Obtained { issuer: issuer.issuer, granted, shortfall, enrolled })
+        }
     }
 
     fn discover(&mut self) -> Result<Issuer, Stop> {
@@ -136,45 +193,34 @@ impl<'a> Flow<'a> {
             transport: self.plan.provider.transport.clone(),
         };
         match self.ask(&request)? {
-            Answer::Discovered { issuer, endpoints, scopes_supported, auth_methods } => {
-                let auth = preferred(&auth_methods);
-                Ok(Issuer { issuer, endpoints, offered: scopes_supported, auth })
+            Answer::Discovered { issuer, endpoints, scopes_supported, auth_methods, .. } => {
+                Ok(Issuer { issuer, endpoints, offered: scopes_supported, methods: auth_methods })
             }
             _ => Err(HelperError::Garbage.into()),
         }
     }
 
-    fn register(&mut self, issuer: &Issuer, wanted: &ScopeSet) -> Result<(Client, ScopeSet), Stop> {
-        // Before anything is registered: without it the client would be of no use.
-        if issuer.endpoints.device_authorization.is_none() {
-            return Err(failure(format!("{} offers no device flow", issuer.issuer), None));
-        }
-        let endpoint = issuer.endpoints.registration.clone().ok_or_else(|| {
-            let hint = "this issuer registers no clients by itself: ask its administrators";
-            failure(format!("{} offers no client registration", issuer.issuer), Some(hint))
-        })?;
-        let request = Request::Register {
-            endpoint,
-            client_name: self.plan.client_name.clone(),
-            scope: wanted.clone(),
-            auth: issuer.auth,
-            initial_access_token: None,
-            transport: self.plan.provider.transport.clone(),
-        };
-        match self.ask_to_the_end(&request)? {
-            Answer::Registered { client, scope } => Ok((client, scope)),
-            _ => Err(HelperError::Garbage.into()),
+    /// What is wanted. Where neither the command line nor the provider's file says, whoever is there is asked.
+    fn wish(&mut self, issuer: &Issuer) -> Result<Wish, Stop> {
+        let wish = &self.plan.wish;
+        match &mut self.person {
+            Some(person) if wish.is_open() => {
+                let question = wish.question(&issuer.issuer, &issuer.offered);
+                let answer = person.ask(&question, Some(self.signals.descriptor()))?;
+                Ok(wish.answered(&answer)?)
+            }
+            _ => Ok(wish.clone()),
         }
     }
 
-    fn authorize(&mut self, issuer: &Issuer, client: &Client, scope: &ScopeSet) -> Result<Code, Stop> {
+    fn authorize(&mut self, issuer: &Issuer, held: &Held, scope: &ScopeSet) -> Result<Code, Stop> {
         let request = Request::AuthorizeDevice {
             endpoint: issuer.endpoints.device_authorization.clone().unwrap_or_default(),
-            client: client.duplicate(),
+            client: held.client.duplicate(),
             scope: scope.clone(),
             transport: self.plan.provider.transport.clone(),
         };
-        match self.ask(&request)? {
+        match self.ask(&request).map_err(|stop| held.explain(stop))? {
             Answer::DeviceAuthorization {
                 device_code,
                 user_code,
@@ -198,7 +244,7 @@ impl<'a> Flow<'a> {
         let mut pace = Pace::new(code.interval, code.expires_in, boot_time());
         loop {
             let pause = pace.next(boot_time()).map_err(Stop::from)?;
-            self.signals.wait(pause).map_err(|_| cancelled())?;
+            self.signals.wait(pause).map_err(|_| Stop::from(cancelled()))?;
             let request = Request::PollDevice {
                 endpoint: endpoint.to_owned(),
                 client: client.duplicate(),
@@ -208,72 +254,30 @@ impl<'a> Flow<'a> {
             match self.helper.ask(&request, Some(self.signals.descriptor())) {
                 Ok(Answer::Token(token)) => return Ok(token),
                 Ok(_) => return Err(HelperError::Garbage.into()),
-                Err(HelperError::Interrupted) => return Err(cancelled()),
+                Err(HelperError::Interrupted) => return Err(cancelled().into()),
                 Err(HelperError::Issuer(error)) => pace.answered(error)?,
                 Err(error) => return Err(error.into()),
             }
         }
     }
 
-    /// Best effort, through a helper of its own: the other one may still be busy with what was interrupted.
-    fn deregister(&mut self, client: Client) {
-        // Whoever is impatient may press Ctrl-C once more, and lives with the client.
-        let _ = self.signals.came();
-        let name = &self.plan.client_name;
-        let managed = client.registration_client_uri.zip(client.registration_access_token);
-        let Some((registration_client_uri, registration_access_token)) = managed else {
-            return warn(&format!("client '{name}' stays registered at {}", self.plan.provider.issuer));
-        };
-        let request = Request::Deregister {
-            registration_client_uri,
-            registration_access_token,
-            transport: self.plan.provider.transport.clone(),
-        };
-        let helper = Helper::start(Path::new(HELPER));
-        let done = helper.and_then(|mut helper| helper.ask(&request, Some(self.signals.descriptor())));
-        if let Err(error) = done {
-            warn(&format!("client '{name}' stays registered at {}: {error}", self.plan.provider.issuer));
-        }
-    }
-
     /// A request that Ctrl-C may cut short.
     fn ask(&mut self, request: &Request) -> Result<Answer, Stop> {
         match self.helper.ask(request, Some(self.signals.descriptor())) {
-            Err(HelperError::Interrupted) => Err(cancelled()),
+            Err(HelperError::Interrupted) => Err(cancelled().into()),
             answer => Ok(answer?),
         }
     }
-
-    /// A request whose answer is needed to undo it: the first Ctrl-C waits for it.
-    fn ask_to_the_end(&mut self, request: &Request) -> Result<Answer, Stop> {
-        match self.helper.ask(request, Some(self.signals.descriptor())) {
-            Err(HelperError::Interrupted) => {}
-            answer => return Ok(answer?),
-        }
-        let _ = self.signals.came();
-        print_error("Waiting for the issuer's answer, to leave nothing behind; Ctrl-C again gives that up.");
-        match self.helper.receive(Some(self.signals.descriptor())) {
-            Ok(Answer::Registered { client, .. }) => {
-                self.deregister(client);
-                Err(cancelled())
-            }
-            _ => Err(cancelled()),
-        }
-    }
-}
-
-/// RFC 6749 §2.3.1 wants every server to take Basic; the others are for those that say they do not.
-fn preferred(methods: &[ClientAuth]) -> ClientAuth {
-    let known = [ClientAuth::Basic, ClientAuth::Post, ClientAuth::Public];
-    known.into_iter().find(|method| methods.contains(method)).unwrap_or_default()
 }
 
 fn failure(error: String, hint: Option<&str>) -> Stop {
     Stop::Failure(Failure { error, info: hint.map(str::to_owned), kind: FailureKind::Failed })
 }
 
-fn cancelled() -> Stop {
-    failure("cancelled; nothing was stored".to_owned(), None)
+/// What Ctrl-C makes of an enrolment.
+pub(super) fn cancelled() -> Failure {
+    let error = "cancelled; nothing was stored".to_owned();
+    Failure { error, info: None, kind: FailureKind::Failed }
 }
 
 /// Whether the agent may have kept the enrolment all the same: then its client must live. A failure that the agent
@@ -291,18 +295,4 @@ fn no_refresh_token(issuer: &str) -> Stop {
         ),
         kind: FailureKind::Refused,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn basic_is_preferred_and_the_default() {
-        use ClientAuth::{Basic, Post, Public};
-        assert_eq!(preferred(&[]), Basic);
-        assert_eq!(preferred(&[Public, Post, Basic]), Basic);
-        assert_eq!(preferred(&[Public, Post]), Post);
-        assert_eq!(preferred(&[Public]), Public);
-    }
 }

@@ -6,12 +6,12 @@ use std::path::Path;
 use nix::unistd::gethostname;
 
 use super::EnrollArgs;
+use super::client::Origin;
 use super::scopes::Wish;
 use crate::account;
 use crate::cli::warn;
-use crate::config::{Provider, Site, same_issuer};
+use crate::config::{ExpectedSubject, Provider, Site, same_issuer};
 use crate::protocol::{Failure, FailureKind, Status};
-use crate::scope::ScopeSet;
 
 /// INDIGO IAM takes 4 to 256 characters.
 const MAX_CLIENT_NAME: usize = 256;
@@ -21,6 +21,7 @@ const MAX_CLIENT_NAME: usize = 256;
 pub(super) struct Plan {
     pub(super) provider: Provider,
     pub(super) account: String,
+    pub(super) origin: Origin,
     pub(super) wish: Wish,
     pub(super) user: String,
     pub(super) host: String,
@@ -31,6 +32,7 @@ impl Plan {
     pub(super) fn new(
         args: &EnrollArgs,
         mut provider: Provider,
+        origin: Origin,
         site: &Site,
         status: &Status,
         cert_dir: Option<OsString>,
@@ -41,13 +43,10 @@ impl Plan {
             provider.transport.ca_dir = cert_dir.and_then(usable);
         }
         let host = gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let wish = Wish::new(&args.scopes, provider.scope.clone());
+        let needed = provider.expect_subject.as_ref().and_then(ExpectedSubject::scope).unwrap_or_default();
+        let wish = Wish::new(&args.scopes, provider.scope.clone(), needed);
         let client_name = client_name(site.site.as_deref().unwrap_or(&host), &status.user);
-        Ok(Self { provider, account, wish, user: status.user.clone(), host, client_name })
-    }
-
-    pub(super) fn explicit(&self) -> &ScopeSet {
-        self.wish.explicit()
+        Ok(Self { provider, account, origin, wish, user: status.user.clone(), host, client_name })
     }
 }
 
@@ -90,8 +89,15 @@ mod tests {
         let args = EnrollArgs { account: name.map(str::to_owned), ..EnrollArgs::default() };
         let provider = Provider::unlisted("https://new.example/", "new");
         let site = Site { site: Some("cern.ch".into()), ..Site::default() };
-        let plan =
-            Plan::new(&args, provider, &site, &status(vec![account("wlcg")]), cert_dir.map(OsString::from));
+        let origin = Origin::Registered { initial_access_token: None };
+        let plan = Plan::new(
+            &args,
+            provider,
+            origin,
+            &site,
+            &status(vec![account("wlcg")]),
+            cert_dir.map(OsString::from),
+        );
         plan.map_err(|failure| format!("{}; {}", failure.error, failure.info.unwrap_or_default()))
     }
 

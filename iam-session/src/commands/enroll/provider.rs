@@ -1,24 +1,25 @@
-//! Which issuer is meant. Reads the terminal if it has to ask.
+//! Which issuer is meant. Asks whoever is at the terminal if it has to.
 
-use std::io::{self, IsTerminal as _};
-
+use super::person::Person;
 use crate::account;
-use crate::cli::print_error;
 use crate::config::{Provider, Providers, Site, issuer_url};
 use crate::protocol::{Failure, FailureKind};
 use crate::text::printable;
 
-/// The provider that `argument` names; without one the site's default or only one, or the user's choice.
+/// The provider that `argument` names; without one the user's default one, or the user's choice. `is_member` says
+/// whether the user is in one of some Unix groups.
 pub(super) fn choose(
     argument: Option<&str>,
     providers: &Providers,
     site: &Site,
+    is_member: impl FnMut(&[String]) -> bool,
+    person: Option<&mut Person>,
 ) -> Result<Provider, Failure> {
     let provider = match argument {
         Some(text) => named(text, providers)?,
-        None => match unasked(providers, site)? {
-            Some(provider) => provider,
-            None => ask(providers, site)?,
+        None => match providers.default_of(site, is_member) {
+            Some(default) => default.provider.clone(),
+            None => ask(providers, site, person)?,
         },
     };
     if site.allows(&provider.issuer) {
@@ -36,45 +37,34 @@ fn named(text: &str, providers: &Providers) -> Result<Provider, Failure> {
         return Ok(provider.clone());
     }
     let Some(issuer) = issuer_url(text) else {
-        let error = format!("'{text}' is neither a provider of this site nor an https:// URL");
+        let error = format!("'{text}' is neither a provider that is known here nor an https:// URL");
         return Err(usage(error, listing(providers)));
     };
     let alias = account::name_for_issuer(&issuer).unwrap_or_else(|| "issuer".to_owned());
     Ok(Provider::unlisted(&issuer, &alias))
 }
 
-/// What needs no question: `default_provider`, else the only one.
-fn unasked(providers: &Providers, site: &Site) -> Result<Option<Provider>, Failure> {
-    if let Some(alias) = &site.default_provider {
-        let provider = providers.by_alias(alias).cloned();
-        return provider.map(Some).ok_or_else(|| Failure {
+fn ask(providers: &Providers, site: &Site, person: Option<&mut Person>) -> Result<Provider, Failure> {
+    if let Some(alias) = site.default_provider.as_deref().filter(|alias| providers.by_alias(alias).is_none())
+    {
+        return Err(Failure {
             error: format!("the site's default_provider '{alias}' has no file in issuers.d"),
             info: Some("name a provider or an issuer's URL".to_owned()),
             kind: FailureKind::Failed,
         });
     }
-    let mut allowed = offered(providers, site);
-    Ok(if allowed.len() == 1 { allowed.pop().cloned() } else { None })
-}
-
-fn offered<'a>(providers: &'a Providers, site: &Site) -> Vec<&'a Provider> {
-    providers.iter().filter(|provider| site.allows(&provider.issuer)).collect()
-}
-
-fn ask(providers: &Providers, site: &Site) -> Result<Provider, Failure> {
-    let offered = offered(providers, site);
-    if offered.is_empty() || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+    let offered = providers.allowed(site);
+    let Some(person) = person.filter(|_| !offered.is_empty()) else {
         return Err(usage("which issuer?".to_owned(), listing(providers)));
-    }
-    print_error("Which issuer?");
+    };
+    let mut question = "Which issuer?\n".to_owned();
     for (number, provider) in (1..).zip(&offered) {
-        print_error(&format!("  {number}  {}", describe(provider)));
+        question += &format!("  {number}  {}\n", describe(provider));
     }
-    print_error(&format!("Type its number, 1 to {}:", offered.len()));
-    let mut answer = String::new();
-    let read = io::stdin().read_line(&mut answer);
-    let chosen = read.ok().and_then(|_| pick(answer.trim(), &offered));
-    chosen.ok_or_else(|| usage(format!("'{}' is none of the numbers", answer.trim()), listing(providers)))
+    question += &format!("Type its number, 1 to {}, or its name:", offered.len());
+    let answer = person.ask(&question, None)?;
+    let chosen = pick(&answer, &offered);
+    chosen.ok_or_else(|| usage(format!("'{answer}' is none of them"), listing(providers)))
 }
 
 /// A number of the list, or an alias typed out of habit.
@@ -112,7 +102,7 @@ mod tests {
     }
 
     fn chosen(argument: Option<&str>, aliases: &[&str], site: &Site) -> Result<String, String> {
-        match choose(argument, &providers(aliases), site) {
+        match choose(argument, &providers(aliases), site, |_| false, None) {
             Ok(provider) => Ok(format!("{} {}", provider.alias, provider.issuer)),
             Err(failure) => Err(format!("{}; {}", failure.error, failure.info.unwrap_or_default())),
         }
@@ -138,13 +128,13 @@ mod tests {
     fn a_name_that_nobody_knows_gets_the_list() {
         assert_eq!(
             chosen(Some("atlas"), &["cms", "egi"], &Site::default()),
-            Err("'atlas' is neither a provider of this site nor an https:// URL; \
+            Err("'atlas' is neither a provider that is known here nor an https:// URL; \
                  name one of: cms (https://cms.example/), egi (https://egi.example/)"
                 .into())
         );
         assert_eq!(
             chosen(Some("http://a/"), &[], &Site::default()),
-            Err("'http://a/' is neither a provider of this site nor an https:// URL; \
+            Err("'http://a/' is neither a provider that is known here nor an https:// URL; \
                  name an issuer's URL, e.g. 'iam-session enroll https://issuer.example/'"
                 .into())
         );
@@ -157,7 +147,10 @@ mod tests {
         site.default_provider = Some("egi".into());
         assert_eq!(chosen(None, &["cms", "egi"], &site), Ok("egi https://egi.example/".into()));
         site.default_provider = Some("gone".into());
-        assert!(chosen(None, &["cms"], &site).is_err());
+        assert_eq!(
+            chosen(None, &["cms", "egi"], &site),
+            Err("the site's default_provider 'gone' has no file in issuers.d; name a provider or an issuer's URL".into())
+        );
     }
 
     #[test]

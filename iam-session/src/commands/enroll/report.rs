@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::client::Origin;
 use super::flow::{Code, Obtained};
 use super::plan::Plan;
 use super::qr;
@@ -23,6 +24,9 @@ pub(super) enum Report {
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 enum Event<'a> {
+    Notice {
+        text: &'a str,
+    },
     DeviceCode {
         verification_uri: &'a str,
         verification_uri_complete: Option<&'a str>,
@@ -33,6 +37,8 @@ enum Event<'a> {
         account: &'a str,
         issuer: &'a str,
         scope: String,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        not_granted: Vec<NotGranted<'a>>,
     },
     Error {
         error: &'a str,
@@ -40,7 +46,25 @@ enum Event<'a> {
     },
 }
 
+/// A scope that was asked for and is missing.
+#[derive(Serialize)]
+struct NotGranted<'a> {
+    scope: &'a str,
+    reason: &'static str,
+}
+
 impl Report {
+    /// What the site has its users read before all else.
+    pub(super) fn notice(self, text: &str) -> Result<(), Stop> {
+        match self {
+            Self::Text => {
+                print_error(&format!("{text}\n"));
+                Ok(())
+            }
+            Self::Json => print_json(&Event::Notice { text }),
+        }
+    }
+
     /// What the user must do.
     pub(super) fn code(self, plan: &Plan, code: &Code) -> Result<(), Stop> {
         match self {
@@ -71,6 +95,11 @@ impl Report {
                 account,
                 issuer: &obtained.issuer,
                 scope: obtained.granted.to_string(),
+                not_granted: obtained
+                    .shortfall
+                    .iter()
+                    .map(|(scope, reason)| NotGranted { scope, reason })
+                    .collect(),
             }),
         }
     }
@@ -95,7 +124,7 @@ fn instructions(plan: &Plan, code: &Code) -> String {
          On any device, open  {link}\n{short}\
          The code is          {code}\n\
          \n\
-         The page must show the client '{client}'. If it shows another one, do not approve.\n\
+         {client}\n\
          Nobody from the site ever sends you a code: approve only one that you see in your own terminal.\n",
         user = printable(&plan.user),
         host = printable(&plan.host),
@@ -104,8 +133,22 @@ fn instructions(plan: &Plan, code: &Code) -> String {
         link = printable(code.link()),
         short = short.unwrap_or_default(),
         code = printable(&code.user_code),
-        client = printable(&plan.client_name),
+        client = what_the_page_shows(plan),
     )
+}
+
+/// A client that we did not register has a name that only the issuer knows.
+fn what_the_page_shows(plan: &Plan) -> String {
+    match &plan.origin {
+        Origin::Registered { .. } => format!(
+            "The page must show the client '{}'. If it shows another one, do not approve.",
+            printable(&plan.client_name)
+        ),
+        Origin::Given(given) => format!(
+            "The page shows the name of the client '{}', which was there before.",
+            printable(&given.client_id)
+        ),
+    }
 }
 
 fn result(plan: &Plan, obtained: &Obtained) -> String {

@@ -1,6 +1,8 @@
 //! Which scopes an enrolment asks for, and what came of them. Pure; touches nothing.
 
+use crate::protocol::{Failure, FailureKind};
 use crate::scope::ScopeSet;
+use crate::text::printable;
 
 /// Asked for where neither the user nor the provider's file says: reading, and what makes a WLCG token. More is
 /// for who needs it to ask for; the consent page should not frighten everybody.
@@ -19,14 +21,52 @@ pub(super) struct Wish {
     all: bool,
     /// The provider file's own `scope`.
     configured: Option<ScopeSet>,
+    /// What else the site needs: by it the issuer says who enrols.
+    needed: ScopeSet,
 }
 
 impl Wish {
-    pub(super) fn new(options: &[String], configured: Option<ScopeSet>) -> Self {
-        let named: ScopeSet = options.iter().collect();
+    pub(super) fn new(options: &[String], configured: Option<ScopeSet>, needed: ScopeSet) -> Self {
+        let open = Self { explicit: ScopeSet::default(), all: false, configured, needed };
+        open.naming(&options.iter().collect())
+    }
+
+    fn naming(&self, named: &ScopeSet) -> Self {
         let all = named.iter().any(|scope| scope == MAX);
         let explicit = named.iter().filter(|scope| *scope != MAX).collect();
-        Self { explicit, all, configured }
+        Self { explicit, all, ..self.clone() }
+    }
+
+    /// Whether nobody has said yet what to ask for.
+    pub(super) fn is_open(&self) -> bool {
+        self.explicit.is_empty() && !self.all && self.configured.is_none()
+    }
+
+    /// What a person is asked who must decide.
+    pub(super) fn question(&self, issuer: &str, offered: &ScopeSet) -> String {
+        format!(
+            "Which scopes of {}? 'openid' and 'offline_access' are always asked for.\n  Enter  {}\n  max    all of {}\n\
+             Press Enter, or type max, or scopes separated by spaces:",
+            printable(issuer),
+            self.wanted(offered),
+            if offered.is_empty() {
+                "what it offers; it does not say what".to_owned()
+            } else {
+                offered.to_string()
+            },
+        )
+    }
+
+    /// What came of the question.
+    pub(super) fn answered(&self, answer: &str) -> Result<Self, Failure> {
+        if is_scope(answer) {
+            return Ok(self.naming(&ScopeSet::parse(answer)));
+        }
+        Err(Failure {
+            error: format!("'{answer}' are no scopes"),
+            info: Some("run it again, or name them with -s".into()),
+            kind: FailureKind::Usage,
+        })
     }
 
     /// What was named, and so is missed if it is not granted.
@@ -37,7 +77,7 @@ impl Wish {
     /// What to ask an issuer for that advertises `offered`. `scopes_supported` is often incomplete (IAM leaves
     /// out restricted and parametric scopes), so what somebody named is asked for whether it is there or not.
     pub(super) fn wanted(&self, offered: &ScopeSet) -> ScopeSet {
-        let mut wanted = self.explicit.union(&ScopeSet::parse(ALWAYS));
+        let mut wanted = self.explicit.union(&ScopeSet::parse(ALWAYS)).union(&self.needed);
         if self.all {
             wanted = wanted.union(offered);
         }
@@ -62,16 +102,45 @@ pub(super) struct Shortfall(Vec<(String, &'static str)>);
 const AT_REGISTRATION: &str =
     "the issuer does not give it to a new client (a restricted scope: ask its administrators)";
 const AT_GRANT: &str = "the issuer's policy does not give it to you, or you left it out on the consent page";
+const BY_CLIENT: &str = "the client lacks it, the issuer's policy does not give it to you, or you left it out on the \
+                         consent page";
+const ELSEWHERE: &str = "the refresh token was not granted it";
+
+/// Who has not given what is missing at the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Grantor {
+    /// The issuer's policy, or the user.
+    Policy,
+    /// Either of them, or the client, of which nobody has told us what it may have.
+    PolicyOrClient,
+    /// Whoever gave the refresh token.
+    Elsewhere,
+}
+
+impl Grantor {
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Policy => AT_GRANT,
+            Self::PolicyOrClient => BY_CLIENT,
+            Self::Elsewhere => ELSEWHERE,
+        }
+    }
+}
 
 impl Shortfall {
     /// For a grant that came with a refresh token, which tells that `offline_access` was granted, whether the
     /// issuer lists it or not.
-    pub(super) fn new(wanted: &ScopeSet, registered: &ScopeSet, granted: &ScopeSet) -> Self {
+    pub(super) fn new(
+        wanted: &ScopeSet,
+        registered: &ScopeSet,
+        granted: &ScopeSet,
+        grantor: Grantor,
+    ) -> Self {
         let not_registered = registered.missing(wanted);
         let asked = ask(wanted, registered);
         let dropped = granted.missing(&asked).into_iter().filter(|scope| scope != "offline_access");
         let early = not_registered.into_iter().map(|scope| (scope, AT_REGISTRATION));
-        Self(early.chain(dropped.map(|scope| (scope, AT_GRANT))).collect())
+        Self(early.chain(dropped.map(|scope| (scope, grantor.reason()))).collect())
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &'static str)> {
@@ -88,13 +157,22 @@ pub(super) fn ask(wanted: &ScopeSet, registered: &ScopeSet) -> ScopeSet {
     wanted.iter().filter(|scope| registered.allows(scope)).collect()
 }
 
+/// Whether all of it is scope-tokens (RFC 6749 §3.3).
+fn is_scope(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' ' | 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn wish(options: &[String], configured: Option<&str>) -> Wish {
+        Wish::new(options, configured.map(ScopeSet::parse), ScopeSet::default())
+    }
+
     fn wanted(options: &[&str], configured: Option<&str>, offered: &str) -> String {
         let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
-        Wish::new(&options, configured.map(ScopeSet::parse)).wanted(&ScopeSet::parse(offered)).to_string()
+        wish(&options, configured).wanted(&ScopeSet::parse(offered)).to_string()
     }
 
     const OFFERED: &str = "openid profile wlcg storage.read:/ storage.modify:/";
@@ -121,15 +199,60 @@ mod tests {
             wanted(&["max", "a"], Some("iam"), OFFERED),
             "a iam offline_access openid profile storage.modify:/ storage.read:/ wlcg"
         );
-        assert_eq!(Wish::new(&["max a".into()], None).explicit(), &ScopeSet::parse("a"));
+        assert_eq!(wish(&["max a".into()], None).explicit(), &ScopeSet::parse("a"));
+    }
+
+    #[test]
+    fn only_where_nobody_has_said_is_a_person_asked() {
+        assert!(wish(&[], None).is_open());
+        for (options, configured) in
+            [(vec!["a".into()], None), (vec!["max".into()], None), (vec![], Some("iam"))]
+        {
+            assert!(!wish(&options, configured).is_open());
+        }
+        let open = wish(&[], None);
+        let offered = ScopeSet::parse(OFFERED);
+        assert_eq!(
+            open.question("https://i.example/", &offered),
+            "Which scopes of https://i.example/? 'openid' and 'offline_access' are always asked for.\n  \
+             Enter  offline_access openid storage.read:/ wlcg\n  \
+             max    all of openid profile storage.modify:/ storage.read:/ wlcg\n\
+             Press Enter, or type max, or scopes separated by spaces:"
+        );
+        let answered = |text: &str| open.answered(text).map(|wish| wish.wanted(&offered).to_string());
+        assert_eq!(answered("").unwrap(), "offline_access openid storage.read:/ wlcg");
+        assert_eq!(
+            answered("max").unwrap(),
+            "offline_access openid profile storage.modify:/ storage.read:/ wlcg"
+        );
+        assert_eq!(answered("a:/b c").unwrap(), "a:/b c offline_access openid");
+        assert_eq!(open.answered("a\"").unwrap_err().kind, FailureKind::Usage);
+        assert!(
+            open.answered("c").unwrap().explicit().allows("c"),
+            "what was typed is missed if it is not granted"
+        );
+    }
+
+    #[test]
+    fn what_the_site_needs_to_know_who_it_is_is_asked_for_whatever_else() {
+        let wish = |options: &[String]| Wish::new(options, None, ScopeSet::parse("openid profile"));
+        assert_eq!(
+            wish(&["a".into()]).wanted(&ScopeSet::default()).to_string(),
+            "a offline_access openid profile"
+        );
+        assert!(!wish(&["a".into()]).explicit().allows("profile"));
     }
 
     #[test]
     fn what_is_missing_is_named_with_the_likely_reason() {
         let wanted = ScopeSet::parse("openid offline_access storage.read:/ compute.create iam");
         let registered = ScopeSet::parse("openid offline_access storage.read:/ iam");
-        let shortfall =
-            Shortfall::new(&wanted, &registered, &ScopeSet::parse("openid storage.read:/cms iam"));
+        let shortfall = Shortfall::new(
+            &wanted,
+            &registered,
+            &ScopeSet::parse("openid storage.read:/cms iam"),
+            Grantor::Policy,
+        );
         assert_eq!(
             shortfall.iter().collect::<Vec<_>>(),
             [("compute.create", AT_REGISTRATION), ("storage.read:/", AT_GRANT)]

@@ -20,20 +20,31 @@ const SIGNALS: [Signal; 5] =
 /// A line of a terminal is at most 4095 bytes (termios(3)); a buffer that never grows leaves no copy.
 const MAX_LINE: usize = 4096;
 
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// What opens the store.
+    Passphrase,
+    /// Something that an issuer wants to see: a token, a client's secret.
+    Credential,
+}
+
 /// The controlling terminal.
 pub(crate) struct Terminal {
     file: File,
+    purpose: Purpose,
 }
 
 impl Terminal {
-    /// Opens it.
+    /// Opens it, to ask for a passphrase.
     pub(crate) fn open() -> Result<Self, Failure> {
-        let file = OpenOptions::new().read(true).write(true).open("/dev/tty").map_err(|_| Failure {
-            error: "there is no terminal to ask for the passphrase on".into(),
-            info: Some("use --passphrase-fd, --passphrase-file or --passphrase-command".into()),
-            kind: FailureKind::Locked,
-        })?;
-        Ok(Self { file })
+        Self::open_for(Purpose::Passphrase)
+    }
+
+    /// Opens it.
+    pub(crate) fn open_for(purpose: Purpose) -> Result<Self, Failure> {
+        let file = OpenOptions::new().read(true).write(true).open("/dev/tty");
+        Ok(Self { file: file.map_err(|_| purpose.no_terminal())?, purpose })
     }
 
     /// Whether there is one.
@@ -43,14 +54,15 @@ impl Terminal {
 
     /// Writes to it, wherever standard output goes.
     pub(crate) fn say(&mut self, text: &str) -> Result<(), Failure> {
-        self.file.write_all(text.as_bytes()).map_err(|error| broken(&error))
+        self.file.write_all(text.as_bytes()).map_err(|error| self.purpose.broken(&error))
     }
 
     /// Asks for a line that is not shown.
     pub(crate) fn ask(&mut self, prompt: &str) -> Result<Secret, Failure> {
-        let signals = Signals::hold().map_err(|errno| broken(&errno.into()))?;
-        let silent = Silent::begin(&self.file).map_err(|errno| broken(&errno.into()))?;
-        (&self.file).write_all(prompt.as_bytes()).map_err(|error| broken(&error))?;
+        let broken = |error: io::Error| self.purpose.broken(&error);
+        let signals = Signals::hold().map_err(|errno| broken(errno.into()))?;
+        let silent = Silent::begin(&self.file).map_err(|errno| broken(errno.into()))?;
+        (&self.file).write_all(prompt.as_bytes()).map_err(broken)?;
         let line = self.read_line(&signals);
         drop(silent);
         self.say("\n")?;
@@ -66,20 +78,77 @@ impl Terminal {
             ];
             match poll(&mut descriptors, PollTimeout::NONE) {
                 Ok(_) | Err(Errno::EINTR) => {}
-                Err(errno) => return Err(broken(&errno.into())),
+                Err(errno) => return Err(self.purpose.broken(&errno.into())),
             }
             if signals.have_come() {
-                return Err(cancelled());
+                return Err(self.purpose.cancelled());
             }
             // In canonical mode a terminal is readable when a line is, and read(2) gives that line.
             if descriptors.first().and_then(PollFd::revents).is_some_and(|events| !events.is_empty()) {
-                break (&self.file).read(&mut *buffer).map_err(|error| broken(&error))?;
+                break (&self.file).read(&mut *buffer).map_err(|error| self.purpose.broken(&error))?;
             }
         };
         let line = buffer.get(..read).unwrap_or_default();
         // Without a newline it is Ctrl-D that ended it.
-        let line = line.strip_suffix(b"\n").ok_or_else(cancelled)?;
-        super::given::text(line).ok_or_else(|| super::usage("the passphrase is too long, or no UTF-8".into()))
+        let line = line.strip_suffix(b"\n").ok_or_else(|| self.purpose.cancelled())?;
+        match self.purpose {
+            Purpose::Passphrase => super::given::text(line)
+                .ok_or_else(|| super::usage("the passphrase is too long, or no UTF-8".into())),
+            Purpose::Credential => credential(line),
+        }
+    }
+}
+
+/// A line of a terminal that is as long as one can be has lost its end.
+fn credential(line: &[u8]) -> Result<Secret, Failure> {
+    let whole = line.len() + 1 < MAX_LINE;
+    let text = std::str::from_utf8(line).ok().filter(|_| whole);
+    text.map(|text| Secret::new(text.trim().to_owned())).ok_or_else(|| Failure {
+        error: "that is too long for a line of a terminal, or no UTF-8".into(),
+        info: Some("give it in a file".into()),
+        kind: FailureKind::Usage,
+    })
+}
+
+impl Purpose {
+    fn no_terminal(self) -> Failure {
+        let (what, info, kind) = match self {
+            Self::Passphrase => (
+                "the passphrase",
+                "use --passphrase-fd, --passphrase-file or --passphrase-command",
+                FailureKind::Locked,
+            ),
+            Self::Credential => ("it", "give it in a file", FailureKind::Usage),
+        };
+        let error = format!("there is no terminal to ask for {what} on");
+        Failure { error, info: Some(info.into()), kind }
+    }
+
+    fn cancelled(self) -> Failure {
+        match self {
+            Self::Passphrase => Failure {
+                error: "cancelled".into(),
+                info: Some("run 'iam-session unlock'".into()),
+                kind: FailureKind::Locked,
+            },
+            Self::Credential => Failure {
+                error: "cancelled; nothing was stored".into(),
+                info: None,
+                kind: FailureKind::Failed,
+            },
+        }
+    }
+
+    fn broken(self, error: &io::Error) -> Failure {
+        let info = match self {
+            Self::Passphrase => "use --passphrase-fd",
+            Self::Credential => "give it in a file",
+        };
+        Failure {
+            error: format!("cannot ask on the terminal: {error}"),
+            info: Some(info.into()),
+            kind: FailureKind::Failed,
+        }
     }
 }
 
@@ -131,21 +200,5 @@ impl Signals {
 impl Drop for Signals {
     fn drop(&mut self) {
         let _ = self.former.thread_set_mask();
-    }
-}
-
-fn cancelled() -> Failure {
-    Failure {
-        error: "cancelled".into(),
-        info: Some("run 'iam-session unlock'".into()),
-        kind: FailureKind::Locked,
-    }
-}
-
-fn broken(error: &io::Error) -> Failure {
-    Failure {
-        error: format!("cannot ask on the terminal: {error}"),
-        info: Some("use --passphrase-fd".into()),
-        kind: FailureKind::Failed,
     }
 }

@@ -4,10 +4,7 @@ use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use data_encoding::BASE64URL_NOPAD;
-use serde::Deserialize;
-
-use super::default_account;
+use crate::claims::Claims;
 use crate::client::Places;
 use crate::paths::{ENV_SOCKET, ENV_TOKEN_FILE};
 use crate::protocol::{Account, Sealing, Status};
@@ -15,10 +12,16 @@ use crate::secret::Secret;
 use crate::text::duration;
 
 /// As long as the hint at login is given before an enrolment ends.
-const ENDS_SOON: u64 = 7 * 24 * 60 * 60;
+pub(in crate::commands) const ENDS_SOON: u64 = 7 * 24 * 60 * 60;
+
+/// The account whose token is in the file.
+pub(in crate::commands) fn default_account(status: &Status) -> Option<&Account> {
+    let name = status.default_account.as_deref()?;
+    status.accounts.iter().find(|account| account.name == name)
+}
 
 /// The one thing to do next.
-pub(super) fn next(status: &Status, now: u64) -> String {
+pub(in crate::commands) fn next(status: &Status, now: u64) -> String {
     if let Some(info) = status.trouble.as_ref().and_then(|trouble| trouble.info.as_ref()) {
         return info.clone();
     }
@@ -38,19 +41,28 @@ pub(super) fn next(status: &Status, now: u64) -> String {
     failure.and_then(|failure| failure.info.clone()).unwrap_or_else(|| "nothing: all is well".to_owned())
 }
 
+/// What is in the file, where that is not ours.
+pub(in crate::commands) fn others_token(status: &Status, now: u64) -> Option<String> {
+    let left = status.others_token_until?.saturating_sub(now);
+    Some(format!(
+        "another program has put a token into the token file, and it stays for {}; run 'iam-session token --force' for ours",
+        duration(left)
+    ))
+}
+
 fn again(account: &Account) -> String {
     format!("iam-session enroll {} --account {}", account.issuer, account.name)
 }
 
 /// What other programs read before, or instead of, the token file (WLCG bearer token discovery).
-pub(super) struct Environment {
+pub(in crate::commands) struct Environment {
     token: Option<Secret>,
     token_file: Option<OsString>,
     socket: Option<PathBuf>,
 }
 
 impl Environment {
-    pub(super) fn read(places: &Places) -> Self {
+    pub(in crate::commands) fn read(places: &Places) -> Self {
         let token = env::var_os("BEARER_TOKEN").filter(|value| !value.is_empty());
         Self {
             token: token.map(|value| Secret::new(value.into_string().unwrap_or_default())),
@@ -60,51 +72,51 @@ impl Environment {
     }
 
     pub(super) fn warnings(&self, status: &Status, answered: &Path, now: u64) -> Vec<String> {
-        let mut warnings = Vec::new();
+        let about = [self.about_agent(answered), self.about_token(now), self.about_file(&status.token_file)];
+        about.into_iter().flatten().collect()
+    }
+
+    /// Whether another agent than this shell's has answered.
+    pub(in crate::commands) fn about_agent(&self, answered: &Path) -> Option<String> {
         match &self.socket {
-            Some(own) if own != answered => warnings.push(format!(
+            Some(own) if own != answered => Some(format!(
                 "this shell's own agent at {} has ended; another of your sessions answers",
                 own.display()
             )),
-            None => warnings.push(format!("{ENV_SOCKET} is not set here; one of your sessions answers")),
-            Some(_) => {}
+            None => Some(format!("{ENV_SOCKET} is not set here; one of your sessions answers")),
+            Some(_) => None,
         }
-        if let Some(token) = &self.token {
-            let state = match expiry(token).filter(|end| *end <= now) {
-                Some(end) => format!("ended {} ago", duration(now - end)),
-                None => "is not renewed".to_owned(),
-            };
-            warnings.push(format!(
-                "BEARER_TOKEN is set, {state}, and is read before the token file; run 'unset BEARER_TOKEN'"
-            ));
-        }
-        let file = &status.token_file;
+    }
+
+    /// Whether a token in a variable hides the file.
+    pub(in crate::commands) fn about_token(&self, now: u64) -> Option<String> {
+        let claims = Claims::of(self.token.as_ref()?.expose().as_bytes()).unwrap_or_default();
+        let state = match claims.exp.filter(|end| *end <= now) {
+            Some(end) => format!("ended {} ago", duration(now - end)),
+            None => "is not renewed".to_owned(),
+        };
+        Some(format!(
+            "BEARER_TOKEN is set, {state}, and is read before the token file; run 'unset BEARER_TOKEN'"
+        ))
+    }
+
+    /// Whether programs read another file than the agent's, or none.
+    pub(in crate::commands) fn about_file(&self, file: &str) -> Option<String> {
         match &self.token_file {
-            Some(other) if other.as_os_str() != file.as_str() => warnings.push(format!(
+            Some(other) if other.as_os_str() != file => Some(format!(
                 "{ENV_TOKEN_FILE} is {}, which is not kept fresh; run 'export {ENV_TOKEN_FILE}={file}'",
                 other.to_string_lossy()
             )),
-            None => warnings
-                .push(format!("{ENV_TOKEN_FILE} is not set here; run 'export {ENV_TOKEN_FILE}={file}'")),
-            Some(_) => {}
+            None => Some(format!("{ENV_TOKEN_FILE} is not set here; run 'export {ENV_TOKEN_FILE}={file}'")),
+            Some(_) => None,
         }
-        warnings
     }
-}
-
-/// `exp` of a token, if it is a JWT. Nothing is decided by it but the words of a warning.
-fn expiry(token: &Secret) -> Option<u64> {
-    #[derive(Deserialize)]
-    struct Claims {
-        exp: u64,
-    }
-    let payload = token.expose().trim().split('.').nth(1)?;
-    let claims = zeroize::Zeroizing::new(BASE64URL_NOPAD.decode(payload.as_bytes()).ok()?);
-    serde_json::from_slice::<Claims>(&claims).ok().map(|claims| claims.exp)
 }
 
 #[cfg(test)]
 mod tests {
+    use data_encoding::BASE64URL_NOPAD;
+
     use super::super::tests::{NOW, account, last_error, status, unreachable};
     use super::*;
     use crate::protocol::Failure;

@@ -7,7 +7,7 @@ use crate::secret::Secret;
 const CANARY: &str = "eyJhbGciOiJub25lIn0.eyJqdGkiOiJDQU5BUlkifQ.";
 
 fn response(status: u16, body: &str) -> Response {
-    Response { status, retry_after: None, body: Zeroizing::new(body.as_bytes().to_vec()) }
+    Response { status, retry_after: None, date: None, body: Zeroizing::new(body.as_bytes().to_vec()) }
 }
 
 fn refused(exchange: Exchange, status: u16, body: &str) -> IssuerError {

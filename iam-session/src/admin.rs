@@ -1,0 +1,185 @@
+//! `iam-session-admin`: root's view of the sessions on this host, and what is done about them. Touches /proc, the
+//! session records, /etc/iam-session and the PAM file; no network.
+//!
+//! Below a directory that a user owns root opens nothing. What only the user can see is asked by a program that has
+//! become the user for good: this one (`ask`), for what an agent says of itself, or `agent mint`, for the store.
+
+mod account;
+mod as_user;
+mod ask;
+mod check;
+mod confirm;
+mod covers;
+mod drain;
+mod enable;
+mod file;
+mod installed;
+mod key;
+mod kill;
+mod metrics;
+mod node_key;
+mod pam_file;
+mod pam_line;
+mod process;
+mod record;
+mod revoke;
+mod revoked;
+mod runtime;
+mod sessions;
+mod status;
+mod told;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Command, CommandFactory as _, Parser};
+use nix::unistd::geteuid;
+
+use crate::cli::{Exit, Outcome, Program, Stop, help_or_mistake};
+use crate::harden::harden;
+use crate::log::{Level, Log};
+use crate::protocol::{Failure, FailureKind};
+
+/// Sessions, users and keys of iam-session on this host.
+#[derive(Parser)]
+#[command(name = "iam-session-admin", version, after_help = AFTER_HELP)]
+enum Cli {
+    /// List the agents that live
+    Sessions(sessions::SessionsArgs),
+    /// End agents
+    Kill(kill::KillArgs),
+    /// Start no new agents
+    Drain(drain::DrainArgs),
+    /// Give a user no agent any more
+    Revoke(revoke::RevokeArgs),
+    /// Give a user agents again
+    Unrevoke(revoke::UnrevokeArgs),
+    /// Put the module into sshd's PAM file
+    Enable(enable::EnableArgs),
+    /// Take it out again
+    Disable(enable::DisableArgs),
+    /// Show how this host stands
+    Status(status::StatusArgs),
+    /// Node keys
+    Key(key::KeyArgs),
+    /// Write numbers for node_exporter
+    Metrics(metrics::MetricsArgs),
+    /// Say what is wrong with the configuration
+    Check(check::CheckArgs),
+    #[command(hide = true)]
+    Ask(ask::AskArgs),
+    #[command(hide = true)]
+    Covers(covers::CoversArgs),
+}
+
+const AFTER_HELP: &str = "Exit status: 0 ok, 1 failed, 2 usage. Manual: iam-session-admin(8).";
+
+/// What the log says in the place of a session's id.
+const NO_SESSION: &str = "-";
+
+/// What it is called in messages.
+const PROGRAM: Program = Program("iam-session-admin");
+
+/// The whole command line, for what describes it: shells' completions.
+pub fn command() -> Command {
+    Cli::command()
+}
+
+/// Runs the command that `arguments` (the program's name first) ask for.
+pub fn run(arguments: Vec<OsString>) -> ExitCode {
+    match execute(arguments) {
+        Ok(exit) => exit.code(),
+        Err(stop) => stop.report(PROGRAM),
+    }
+}
+
+fn execute(arguments: Vec<OsString>) -> Outcome {
+    let cli = Cli::try_parse_from(arguments).map_err(|error| help_or_mistake(&error, "iam-session-admin"))?;
+    // What it derives keys from must not be in a core file, nor what it has read in one of a user's.
+    harden().map_err(|errno| failed(format!("cannot give up core files: {}", errno.desc())))?;
+    // These two root starts as a user.
+    match &cli {
+        Cli::Ask(args) => return ask::run(args),
+        Cli::Covers(args) => return covers::run(args),
+        _ => {}
+    }
+    if !geteuid().is_root() {
+        return Err(failed("only root may do this".to_owned()).into());
+    }
+    match &cli {
+        Cli::Sessions(args) => sessions::run(args),
+        Cli::Kill(args) => kill::run(args),
+        Cli::Drain(args) => drain::run(args),
+        Cli::Revoke(args) => revoke::run(args),
+        Cli::Unrevoke(args) => revoke::unrevoke(args),
+        Cli::Enable(args) => enable::enable(args),
+        Cli::Disable(args) => enable::disable(args),
+        Cli::Status(args) => status::run(args),
+        Cli::Check(args) => check::run(args),
+        Cli::Metrics(args) => metrics::run(args),
+        Cli::Key(args) => key::run(args),
+        Cli::Ask(_) | Cli::Covers(_) => Ok(Exit::Done),
+    }
+}
+
+fn failed(error: String) -> Failure {
+    Failure { error, info: None, kind: FailureKind::Failed }
+}
+
+fn advised(error: String, info: &str) -> Failure {
+    Failure { error, info: Some(info.to_owned()), kind: FailureKind::Failed }
+}
+
+/// A line in the log of what an administrator has done.
+fn audit(text: &str) {
+    Log::of("root", NO_SESSION).event(Level::Info, "admin", &[("action", text)]);
+}
+
+/// Prints lines of ours; foreign text in them has been made printable.
+fn say(text: &str) -> Result<(), Stop> {
+    crate::cli::print(format!("{text}\n").as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    /// Of each command, by its whole name.
+    fn commands() -> Vec<(String, clap::Command)> {
+        let visible = |command: &clap::Command| -> Vec<clap::Command> {
+            command.get_subcommands().filter(|command| !command.is_hide_set()).cloned().collect()
+        };
+        let mut all = Vec::new();
+        for command in visible(&Cli::command()) {
+            let inner = visible(&command);
+            let name = command.get_name().to_owned();
+            all.extend(inner.iter().map(|inner| (format!("{name} {}", inner.get_name()), inner.clone())));
+            if inner.is_empty() {
+                all.push((name, command));
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn every_command_and_option_is_in_the_manual() {
+        let page =
+            include_str!("../../packaging/man/iam-session-admin.8").replace("\\-", "-").replace('"', "");
+        let heads: Vec<&str> =
+            page.lines().filter_map(|line| line.strip_prefix(".BR ").or(line.strip_prefix(".B "))).collect();
+        for (name, command) in commands() {
+            let head = heads.iter().find(|head| **head == name || head.starts_with(&format!("{name} ")));
+            let head = head.unwrap_or_else(|| panic!("{name} is not in the manual"));
+            for option in command.get_arguments().filter_map(|argument| argument.get_long()) {
+                assert!(head.contains(&format!("--{option}")), "{name}: --{option}: {head}");
+            }
+        }
+    }
+}

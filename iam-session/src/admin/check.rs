@@ -1,0 +1,143 @@
+//! `iam-session-admin check`: what is wrong with the configuration of this host, a line each. Reads files.
+
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+
+use super::enable::{self, SSHD};
+use super::installed::{self, Found};
+use super::pam_file::PamFile;
+use super::{node_key, pam_line, revoked, say};
+use crate::cli::{Exit, Outcome};
+use crate::config::{ConfigError, Providers, Site};
+use crate::paths;
+use crate::protocol::FailureKind;
+use crate::text::printable;
+
+/// Say what is wrong with the configuration.
+#[derive(Debug, Parser)]
+pub(super) struct CheckArgs {
+    /// Another service's file
+    #[arg(long, value_name = "FILE", default_value = SSHD)]
+    pam_file: PathBuf,
+}
+
+/// Included by other services as well: cron and systemd --user would start agents.
+const SHARED: [&str; 5] =
+    ["password-auth", "system-auth", "common-session", "common-session-noninteractive", "postlogin"];
+
+pub(super) fn run(args: &CheckArgs) -> Outcome {
+    let mut wrong = configuration(Path::new(paths::SITE_CONFIG));
+    wrong.extend(pam(&args.pam_file));
+    wrong.extend(SHARED.iter().filter_map(|name| shared(&Path::new("/etc/pam.d").join(name))));
+    wrong.extend(files());
+    for line in &wrong {
+        say(&printable(line))?;
+    }
+    if wrong.is_empty() {
+        say("nothing is wrong")?;
+        return Ok(Exit::Done);
+    }
+    Ok(Exit::With(FailureKind::Failed))
+}
+
+/// The first mistake in each kind of file.
+fn configuration(directory: &Path) -> Vec<String> {
+    let site = Site::load(directory);
+    let providers = Providers::load(directory);
+    let mut wrong: Vec<String> = Vec::new();
+    wrong.extend(site.as_ref().err().map(ConfigError::to_string));
+    wrong.extend(providers.as_ref().err().map(ConfigError::to_string));
+    if let (Ok(site), Ok(providers)) = (&site, &providers)
+        && let Some(alias) = &site.default_provider
+        && providers.by_alias(alias).is_none()
+    {
+        let directory = directory.display();
+        wrong.push(format!("{directory}: default_provider = '{alias}' is no provider; accepted: an alias of {directory}/issuers.d"));
+    }
+    wrong
+}
+
+fn pam(path: &Path) -> Vec<String> {
+    let text = match enable::read(path) {
+        Ok((text, _)) => text,
+        Err(failure) => return vec![failure.error],
+    };
+    let file = match PamFile::parse(&text) {
+        Ok(file) => file,
+        Err(why) => return vec![format!("{}: {why}", path.display())],
+    };
+    match file.ours() {
+        Err(why) => vec![format!("{}: {why}", path.display())],
+        Ok(None) => {
+            vec![format!("{}: pam_iam.so is not enabled; 'iam-session-admin enable'", path.display())]
+        }
+        Ok(Some(ours)) => {
+            let mistakes = pam_line::mistakes(&ours.options).into_iter();
+            mistakes.map(|mistake| format!("{}:{}: {}", path.display(), ours.line, mistake.0)).collect()
+        }
+    }
+}
+
+/// `None` where there is no such file, and where it does not have the module.
+fn shared(path: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let ours = PamFile::parse(&text).ok()?.ours().ok()??;
+    Some(format!(
+        "{}:{}: pam_iam.so is for sshd's own file; cron and others include this one",
+        path.display(),
+        ours.line
+    ))
+}
+
+fn files() -> Vec<String> {
+    let mut wrong = Vec::new();
+    let programs = [
+        ("pam_iam.so", installed::module()),
+        (paths::AGENT, installed::program(paths::AGENT)),
+        (paths::HELPER, installed::program(paths::HELPER)),
+    ];
+    for (name, found) in programs {
+        match found {
+            Found::Good(_) => {}
+            Found::Bad(path, why) => wrong.push(format!("{}: {why}", path.display())),
+            Found::Missing => wrong.push(format!("{name} is not installed")),
+        }
+    }
+    wrong.extend(revoked::count().err().map(|failure| format!("{}: nobody is served", failure.error)));
+    match node_key::files() {
+        Err(failure) => wrong.push(failure.error),
+        Ok(files) => wrong.extend(
+            files.iter().filter_map(|file| Some(format!("{} {}", file.path().display(), file.read().err()?))),
+        ),
+    }
+    wrong
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn every_kind_of_file_is_looked_at() {
+        let directory = std::env::temp_dir().join(format!("iam-session-check-{}", std::process::id()));
+        fs::create_dir_all(directory.join("issuers.d")).unwrap();
+        fs::write(directory.join("config.toml"), "lingers = 1\n").unwrap();
+        fs::write(directory.join("issuers.d/a.toml"), "issuer = \"http://a/\"\n").unwrap();
+        let wrong = configuration(&directory);
+        assert!(
+            wrong.len() == 2
+                && wrong[0].contains("config.toml:1: unknown key")
+                && wrong[1].contains("a.toml:1: "),
+            "{wrong:?}"
+        );
+        fs::write(directory.join("config.toml"), "default_provider = \"b\"\n").unwrap();
+        fs::write(directory.join("issuers.d/a.toml"), "issuer = \"https://a/\"\n").unwrap();
+        let wrong = configuration(&directory);
+        assert!(wrong.len() == 1 && wrong[0].contains("default_provider = 'b' is no provider"), "{wrong:?}");
+        fs::remove_dir_all(&directory).unwrap();
+        assert_eq!(configuration(&directory), [""; 0]);
+    }
+}

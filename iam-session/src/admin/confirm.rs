@@ -1,0 +1,33 @@
+//! Asks before something is changed. Touches the standard streams.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+
+use super::advised;
+use crate::protocol::{Failure, FailureKind};
+
+/// Whether the administrator has said yes beforehand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::Args)]
+pub(super) struct Consent {
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+}
+
+/// Goes on if the answer is yes; where nobody can answer, `--yes` is needed.
+pub(super) fn ask(question: &str, consent: Consent) -> Result<(), Failure> {
+    if consent.yes {
+        return Ok(());
+    }
+    if !io::stdin().is_terminal() {
+        let error = "this has to be confirmed, and there is no terminal to ask on".to_owned();
+        return Err(Failure { error, info: Some("give --yes".to_owned()), kind: FailureKind::Usage });
+    }
+    let mut errors = io::stderr();
+    let asked = write!(errors, "{question} [y/N] ").and_then(|()| errors.flush());
+    let mut answer = String::new();
+    let answered = asked.and_then(|()| io::stdin().lock().read_line(&mut answer));
+    match answered {
+        Ok(_) if matches!(answer.trim(), "y" | "Y" | "yes") => Ok(()),
+        _ => Err(advised("nothing was changed".to_owned(), "answer 'y' to go on")),
+    }
+}

@@ -1,0 +1,211 @@
+//! `iam-session-admin enable` and `disable`: the line of the module in a PAM service's file. Touches that file, a copy
+//! of it below /etc/iam-session, and reads /etc/login.defs.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+
+use super::confirm::{self, Consent};
+use super::file::{self, Look};
+use super::installed::{self, Found};
+use super::pam_file::{PamFile, Refusal};
+use super::{advised, audit, failed, pam_line, say};
+use crate::cli::{Exit, Outcome, Stop, warn};
+use crate::clock::unix_time;
+use crate::protocol::Failure;
+use crate::text::{printable, utc};
+
+pub(super) const SSHD: &str = "/etc/pam.d/sshd";
+/// libpam reads whole files; one that is larger is none of a service.
+const MAX_FILE: u64 = 256 * 1024;
+/// Not beside the file: there each file is a service.
+const BACKUPS: &str = "/etc/iam-session/backup";
+const AUTHSELECT: &str = "/etc/authselect";
+const LOGIN_DEFS: &str = "/etc/login.defs";
+
+/// Put the module into sshd's PAM file.
+#[derive(Debug, Parser)]
+pub(super) struct EnableArgs {
+    #[command(flatten)]
+    edit: EditArgs,
+}
+
+/// Take the module out of sshd's PAM file.
+#[derive(Debug, Parser)]
+pub(super) struct DisableArgs {
+    #[command(flatten)]
+    edit: EditArgs,
+}
+
+#[derive(Debug, clap::Args)]
+struct EditArgs {
+    /// Another service's file
+    #[arg(long, value_name = "FILE", default_value = SSHD)]
+    pam_file: PathBuf,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+pub(super) fn enable(args: &EnableArgs) -> Outcome {
+    let path = &args.edit.pam_file;
+    let (text, look) = read(path)?;
+    let file = parse(path, &text)?;
+    if let Some(ours) = file.ours().map_err(|why| refused(path, &why))? {
+        say(&format!("{}:{}: enabled already", shown(path), ours.line))?;
+        return Ok(Exit::Done);
+    }
+    check_installed()?;
+    let service = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let changed = file.with(&pam_line::line(&service, uid_min())).map_err(|why| refused(path, &why))?;
+    let told = "logins from now on get an agent; keep a root shell open while you try one";
+    apply(&args.edit, &text, &changed, look, told)
+}
+
+pub(super) fn disable(args: &DisableArgs) -> Outcome {
+    let path = &args.edit.pam_file;
+    let (text, look) = read(path)?;
+    let changed = parse(path, &text)?.without();
+    if changed == text {
+        say(&format!("{}: not enabled", shown(path)))?;
+        return Ok(Exit::Done);
+    }
+    let told = "logins from now on get no agent; those that there are go on ('iam-session-admin kill --all' ends them)";
+    apply(&args.edit, &text, &changed, look, told)
+}
+
+/// The text of a PAM file that is a file of this system's own.
+pub(super) fn read(path: &Path) -> Result<(String, Look), Failure> {
+    if let Ok(target) = fs::read_link(path) {
+        return Err(match target.starts_with(AUTHSELECT) {
+            true => advised(
+                format!("{} belongs to authselect", path.display()),
+                "put the line into a profile of your own: 'authselect create-profile', then its sshd file, then 'authselect select custom/…'",
+            ),
+            false => advised(
+                format!("{} is a link to {}", path.display(), target.display()),
+                "give the file itself with --pam-file, if it is meant to be changed",
+            ),
+        });
+    }
+    let Some((bytes, look)) = file::read(path, MAX_FILE)? else {
+        return Err(advised(format!("there is no {}", path.display()), "is sshd installed, with PAM?"));
+    };
+    let text =
+        String::from_utf8(bytes).map_err(|_| failed(format!("{} is no UTF-8 text", path.display())))?;
+    Ok((text, look))
+}
+
+fn parse<'t>(path: &Path, text: &'t str) -> Result<PamFile<'t>, Failure> {
+    PamFile::parse(text).map_err(|why| refused(path, &why))
+}
+
+fn refused(path: &Path, why: &Refusal) -> Failure {
+    advised(format!("{} is not changed: {why}", path.display()), "do it by hand: pam_iam(8), THE PAM LINE")
+}
+
+/// A line whose module is missing changes nothing, but who enables it thinks otherwise.
+fn check_installed() -> Result<(), Failure> {
+    match installed::module() {
+        Found::Good(_) => {}
+        Found::Bad(path, why) => return Err(failed(format!("{}: {why}", path.display()))),
+        Found::Missing => {
+            return Err(advised(
+                "pam_iam.so is in no directory of PAM modules".to_owned(),
+                "install the package first",
+            ));
+        }
+    }
+    if let Ok(keys) = super::node_key::files()
+        && keys.is_empty()
+    {
+        warn("there is no node key, so users choose passphrases: 'iam-session-admin key add' makes one");
+    }
+    Ok(())
+}
+
+/// Shows the change, asks, keeps a copy, makes it.
+fn apply(args: &EditArgs, before: &str, after: &str, look: Look, told: &str) -> Outcome {
+    let path = &args.pam_file;
+    say(&printed(path, before, after))?;
+    confirm::ask(&format!("change {}?", shown(path)), args.consent)?;
+    let backup = keep(path, before)?;
+    file::replace(path, after.as_bytes(), look)?;
+    audit(&format!("changed {}, the former one is {}", path.display(), backup.display()));
+    say(&format!("{} is changed, {} is what it was; {told}", shown(path), shown(&backup)))?;
+    Ok(Exit::Done)
+}
+
+fn keep(path: &Path, text: &str) -> Result<PathBuf, Stop> {
+    let refused =
+        |error: io::Error| failed(format!("cannot keep a copy in {BACKUPS}: {error}; nothing was changed"));
+    match DirBuilder::new().mode(0o700).recursive(true).create(BACKUPS) {
+        Ok(()) => {}
+        Err(error) => return Err(refused(error).into()),
+    }
+    let service = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let backup = Path::new(BACKUPS).join(format!("{service}-{}", utc(unix_time())));
+    file::replace(&backup, text.as_bytes(), Look::PUBLIC)?;
+    Ok(backup)
+}
+
+/// The lines that differ, with one before and one behind, as diff(1) shows them.
+fn printed(path: &Path, before: &str, after: &str) -> String {
+    let (old, new): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
+    let head = old.iter().zip(&new).take_while(|(one, other)| one == other).count();
+    let shorter = old.len().min(new.len()) - head;
+    let tail =
+        old.iter().rev().zip(new.iter().rev()).take(shorter).take_while(|(one, other)| one == other).count();
+    let part = |lines: &[&str], sign: &str, from: usize, to: usize| -> Vec<String> {
+        let lines = lines.get(from..to).unwrap_or_default();
+        lines.iter().map(|line| format!("{sign}{}", printable(line))).collect()
+    };
+    let mut shown = vec![format!("{}:{}", path.display(), head + 1)];
+    shown.extend(part(&old, " ", head.saturating_sub(1), head));
+    shown.extend(part(&old, "-", head, old.len() - tail));
+    shown.extend(part(&new, "+", head, new.len() - tail));
+    shown.extend(part(&old, " ", old.len() - tail, (old.len() - tail + 1).min(old.len())));
+    shown.join("\n")
+}
+
+/// The first uid of people here (login.defs(5)).
+fn uid_min() -> u32 {
+    let text = fs::read_to_string(LOGIN_DEFS).unwrap_or_default();
+    parse_uid_min(&text).unwrap_or(pam_line::MIN_UID)
+}
+
+fn parse_uid_min(text: &str) -> Option<u32> {
+    let mut lines = text.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        (words.next() == Some("UID_MIN")).then(|| words.next())?
+    });
+    // The last one wins, as for shadow's own programs.
+    lines.next_back()?.parse().ok().filter(|uid| (1..u32::MAX).contains(uid))
+}
+
+fn shown(path: &Path) -> String {
+    printable(&path.to_string_lossy())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_change_is_shown_with_its_surroundings() {
+        let path = Path::new("/etc/pam.d/sshd");
+        assert_eq!(printed(path, "a\nb\nc\n", "a\nb\nx\nc\n"), "/etc/pam.d/sshd:3\n b\n+x\n c");
+        assert_eq!(printed(path, "a\nb\n", "a\n"), "/etc/pam.d/sshd:2\n a\n-b");
+        assert_eq!(printed(path, "a\na\n", "a\na\na\n"), "/etc/pam.d/sshd:3\n a\n+a");
+    }
+
+    #[test]
+    fn the_first_uid_is_that_of_login_defs() {
+        assert_eq!(parse_uid_min("# UID_MIN 5\nUID_MIN\t\t  500\nSYS_UID_MIN 201\n"), Some(500));
+        for text in ["", "UID_MIN\n", "UID_MIN x\n", "UID_MIN 0\n", "#UID_MIN 5\n"] {
+            assert_eq!(parse_uid_min(text), None, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! `iam-session-admin kill`: ends agents, and waits until they are gone. Sends signals.
+
+use std::thread;
+use std::time::Duration;
+
+use clap::Parser;
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+
+use super::process::{self, Agent};
+use super::sessions::agents_of;
+use super::{advised, audit, failed, say};
+use crate::cli::{Exit, Outcome};
+use crate::clock::boot_time;
+use crate::protocol::Failure;
+
+/// An agent that is asked to end wipes its memory and removes its files; that takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// End a user's agents, or all; the logins themselves go on, without tokens.
+#[derive(Debug, Parser)]
+pub(super) struct KillArgs {
+    /// A user name or a uid
+    #[arg(required_unless_present = "all")]
+    user: Option<String>,
+    /// Every agent on this host
+    #[arg(long, conflicts_with = "user")]
+    all: bool,
+}
+
+pub(super) fn run(args: &KillArgs) -> Outcome {
+    let (whose, agents) = match &args.user {
+        Some(user) => {
+            let (name, agents) = agents_of(user)?;
+            (format!("of {name}"), agents)
+        }
+        None => {
+            let agents = process::agents().map_err(|error| failed(format!("cannot read /proc: {error}")))?;
+            ("on this host".to_owned(), agents)
+        }
+    };
+    let ended = end(&agents)?;
+    audit(&format!("ended {} {whose}", count(agents.len())));
+    say(&format!("ended {} {whose}{ended}", count(agents.len())))?;
+    Ok(Exit::Done)
+}
+
+/// Asks all to end, kills what does not, and waits until all are gone; says in a few words what had to be killed.
+pub(super) fn end(agents: &[Agent]) -> Result<String, Failure> {
+    for agent in agents {
+        signal(agent, Signal::SIGTERM)?;
+        // One that was stopped hears the first only then.
+        signal(agent, Signal::SIGCONT)?;
+    }
+    let stubborn: Vec<&Agent> = wait(agents.iter().collect());
+    for agent in &stubborn {
+        signal(agent, Signal::SIGKILL)?;
+    }
+    let killed = stubborn.len();
+    let left = wait(stubborn);
+    if let Some(agent) = left.first() {
+        let error =
+            format!("{} cannot be ended, process {} among them", count(left.len()), agent.process.pid);
+        return Err(advised(
+            error,
+            "a process that waits for a disk or a file server ends when that answers",
+        ));
+    }
+    Ok(match killed {
+        0 => String::new(),
+        _ => format!("; {killed} did not answer and were killed, their files go with the user's next agent"),
+    })
+}
+
+/// Those that still live when all patience is gone.
+fn wait(mut agents: Vec<&Agent>) -> Vec<&Agent> {
+    let deadline = boot_time() + PATIENCE;
+    loop {
+        agents.retain(|agent| agent.process.lives());
+        if agents.is_empty() || boot_time() >= deadline {
+            return agents;
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
+fn signal(agent: &Agent, signal: Signal) -> Result<bool, Failure> {
+    agent.signal(signal).map_err(|errno: Errno| {
+        failed(format!("cannot send {signal} to process {}: {}", agent.process.pid, errno.desc()))
+    })
+}
+
+pub(super) fn count(agents: usize) -> String {
+    match agents {
+        0 => "no agent".to_owned(),
+        1 => "1 agent".to_owned(),
+        more => format!("{more} agents"),
+    }
+}

@@ -1,0 +1,269 @@
+//! `iam-session-admin sessions`: every agent that lives. Touches what `process`, `record` and `told` do.
+
+use std::collections::HashMap;
+
+use clap::Parser;
+use serde_json::{Value, json};
+
+use super::process::{self, Agent, Program, Stay};
+use super::record::{self, Record};
+use super::told::{self, Told};
+use super::{account, advised, failed, say};
+use crate::cli::{Exit, Outcome, warn};
+use crate::clock::unix_time;
+use crate::protocol::{Failure, Status};
+use crate::text::{duration, printable, utc};
+
+/// List the agents that live, oldest first.
+#[derive(Debug, Parser)]
+pub(super) struct SessionsArgs {
+    /// Print a JSON array
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is known of one agent: by the kernel, by the module's record, and by its own word.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) agent: Agent,
+    pub(super) record: Option<Record>,
+    pub(super) user: String,
+    pub(super) told: Option<Status>,
+}
+
+/// Why an agent lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A login lasts.
+    Login,
+    /// Its login has ended, or has no record.
+    Past,
+    /// A shell that ran `iam-session start`.
+    Shell,
+}
+
+const HEAD: [&str; 7] = ["USER", "SESSION", "KIND", "FROM", "SINCE", "VERSION*", "TOKEN*"];
+/// Enough to tell sessions apart, and to find the whole in the log.
+const SHORT_ID: usize = 12;
+
+pub(super) fn run(args: &SessionsArgs) -> Outcome {
+    let seen = all()?;
+    if args.json {
+        let sessions: Vec<Value> = seen.iter().map(Seen::to_json).collect();
+        say(&Value::from(sessions).to_string())?;
+    } else if seen.is_empty() {
+        say("no agent lives on this host")?;
+    } else {
+        say(&table(&seen, unix_time()))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// All agents, joined with their records by process; records of the dead are swept on the way.
+pub(super) fn all() -> Result<Vec<Seen>, Failure> {
+    let agents = process::agents().map_err(|error| failed(format!("cannot read /proc: {error}")))?;
+    let records = record::live().unwrap_or_else(|error| {
+        warn(&format!("{error}: where logins come from is not known"));
+        Vec::new()
+    });
+    let told = told::ask(&agents);
+    Ok(join(agents, records, told))
+}
+
+fn join(agents: Vec<Agent>, records: Vec<Record>, mut told: Told) -> Vec<Seen> {
+    let mut records: HashMap<_, _> = records.into_iter().map(|record| (record.agent, record)).collect();
+    let mut names = HashMap::new();
+    let of_agent = |agent: Agent| {
+        let record = records.remove(&agent.process).filter(|record| record.uid == agent.uid);
+        let told = agent.session.as_ref().and_then(|session| told.remove(&session.id));
+        let user = match &record {
+            Some(record) => record.user.clone(),
+            None => names.entry(agent.uid).or_insert_with(|| name_of(agent.uid)).clone(),
+        };
+        Seen { agent, record, user, told }
+    };
+    agents.into_iter().map(of_agent).collect()
+}
+
+fn name_of(uid: u32) -> String {
+    let account = account::find(&uid.to_string()).ok().flatten();
+    account.map_or_else(|| uid.to_string(), |account| account.name)
+}
+
+/// One user's agents, by name or uid.
+pub(super) fn agents_of(user: &str) -> Result<(String, Vec<Agent>), Failure> {
+    let account = account::find(user)?;
+    // A uid that the name service has forgotten may have agents still.
+    let uid = account.as_ref().map(|account| account.uid).or_else(|| user.parse().ok());
+    let uid =
+        uid.ok_or_else(|| advised(format!("there is no user '{user}'"), "give a user name or a uid"))?;
+    let agents = process::agents().map_err(|error| failed(format!("cannot read /proc: {error}")))?;
+    let name = account.map_or_else(|| user.to_owned(), |account| account.name);
+    Ok((name, agents.into_iter().filter(|agent| agent.uid == uid).collect()))
+}
+
+impl Seen {
+    pub(super) fn kind(&self) -> Kind {
+        match (self.agent.stay, &self.record) {
+            (Stay::Shell, _) => Kind::Shell,
+            (Stay::Login, Some(_)) => Kind::Login,
+            (Stay::Login, None) => Kind::Past,
+        }
+    }
+
+    /// When the token of the file ends, if its agent says that there is one.
+    pub(super) fn token_ends(&self) -> Option<u64> {
+        let status = self.told.as_ref()?;
+        let default =
+            status.accounts.iter().find(|account| Some(&account.name) == status.default_account.as_ref());
+        default?.token_expires_at
+    }
+
+    fn to_json(&self) -> Value {
+        let Self { agent, record, user, told } = self;
+        json!({
+            "user": user,
+            "uid": agent.uid,
+            "session": agent.session.as_ref().map(|session| &session.id),
+            "kind": self.kind().word(),
+            "service": record.as_ref().map(|record| &record.service),
+            "remote": record.as_ref().map(|record| &record.remote).filter(|remote| !remote.is_empty()),
+            "since": agent.process.started_at(),
+            "pid": agent.process.pid,
+            "program": match agent.program { Program::Installed => "installed", Program::Replaced => "replaced" },
+            "told": told.as_ref().map(|status| json!({
+                "version": status.version,
+                "token_expires_at": self.token_ends(),
+                "trouble": trouble(status),
+                "accounts": status.accounts,
+            })),
+        })
+    }
+
+    fn row(&self, now: u64) -> [String; 7] {
+        let session = self.agent.session.as_ref().and_then(|session| session.id.get(..SHORT_ID));
+        let remote =
+            self.record.as_ref().map(|record| record.remote.as_str()).filter(|text| !text.is_empty());
+        let replaced = if self.agent.program == Program::Replaced { " (replaced)" } else { "" };
+        let version = self.told.as_ref().map_or("?", |status| status.version.as_str());
+        let row = [
+            self.user.clone(),
+            session.unwrap_or("-").to_owned(),
+            self.kind().word().to_owned(),
+            remote.unwrap_or("-").to_owned(),
+            utc(self.agent.process.started_at()),
+            format!("{version}{replaced}"),
+            self.token(now),
+        ];
+        row.map(|cell| printable(&cell))
+    }
+
+    fn token(&self, now: u64) -> String {
+        let Some(status) = &self.told else { return "no answer".to_owned() };
+        match self.token_ends().filter(|end| *end > now) {
+            Some(end) => format!("{} left", duration(end - now)),
+            None => trouble(status).map_or_else(|| "none".to_owned(), |trouble| format!("none: {trouble}")),
+        }
+    }
+}
+
+impl Kind {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::Past => "past",
+            Self::Shell => "shell",
+        }
+    }
+}
+
+fn trouble(status: &Status) -> Option<&str> {
+    let of_account = || {
+        let default =
+            status.accounts.iter().find(|account| Some(&account.name) == status.default_account.as_ref());
+        Some(default?.last_error.as_ref()?.failure.error.as_str())
+    };
+    status.trouble.as_ref().map(|failure| failure.error.as_str()).or_else(of_account)
+}
+
+/// Columns as wide as what is in them, but for the last one.
+fn table(seen: &[Seen], now: u64) -> String {
+    let rows: Vec<[String; 7]> =
+        std::iter::once(HEAD.map(str::to_owned)).chain(seen.iter().map(|seen| seen.row(now))).collect();
+    let width = |column: usize| rows.iter().filter_map(|row| Some(row.get(column)?.chars().count())).max();
+    let widths: Vec<usize> =
+        (0..HEAD.len() - 1).map(|column| width(column).unwrap_or(0)).chain([0]).collect();
+    let line = |row: &[String; 7]| -> String {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        cells.collect::<Vec<_>>().join("  ")
+    };
+    let lines: Vec<String> = rows.iter().map(line).collect();
+    format!("{}\n* as the user's own agent says", lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::process::{Identity, Session};
+    use super::*;
+    use crate::paths::Runtime;
+
+    const ID: &str = "4f2c0000000000000000000000000001";
+
+    fn agent(stay: Stay) -> Agent {
+        Agent {
+            process: Identity { pid: 42, start: 0 },
+            uid: 1000,
+            gid: 1000,
+            stay,
+            program: Program::Installed,
+            session: Some(Session { id: ID.into(), places: Runtime::new("/run/user/1000", 1000) }),
+        }
+    }
+
+    fn record(uid: u32, agent: Identity) -> Record {
+        let (user, service) = ("alice".into(), "sshd".into());
+        Record { session: ID.into(), user, uid, service, remote: "a\u{1b}[2J".into(), agent }
+    }
+
+    fn status(token_expires_at: Option<u64>) -> Status {
+        serde_json::from_value(json!({
+            "session": ID, "version": "0.1.0", "pid": 42, "user": "alice", "token_file": "/x",
+            "default_account": "wlcg",
+            "accounts": [{
+                "name": "wlcg", "issuer": "https://i.example/", "scope": "", "session_scope": "",
+                "token_expires_at": token_expires_at,
+            }],
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn an_agent_is_joined_with_the_record_of_its_own_process() {
+        let one = agent(Stay::Login);
+        let told = |end| Told::from([(ID.to_owned(), status(end))]);
+        let seen = join(vec![one.clone()], vec![record(1000, one.process)], told(Some(160)));
+        assert_eq!(
+            (seen[0].kind(), seen[0].user.as_str(), seen[0].token(100)),
+            (Kind::Login, "alice", "1 min left".into())
+        );
+        // What an agent of another start or uid has in its record is not this one's.
+        let later = Identity { start: 1, ..one.process };
+        for record in [record(1000, later), record(1001, one.process)] {
+            assert_eq!(join(vec![one.clone()], vec![record], Told::new())[0].kind(), Kind::Past);
+        }
+        assert_eq!(join(vec![agent(Stay::Shell)], vec![], told(None))[0].kind(), Kind::Shell);
+    }
+
+    #[test]
+    fn what_others_say_moves_no_cursor() {
+        let one = agent(Stay::Login);
+        let record = record(1000, one.process);
+        let seen = join(vec![one], vec![record], Told::from([(ID.to_owned(), status(Some(50)))]));
+        let table = table(&seen, 100);
+        assert!(
+            table.contains("a\\x1b[2J") && table.contains("4f2c00000000  login") && table.contains("0.1.0"),
+            "{table}"
+        );
+        assert!(table.lines().nth(1).unwrap().ends_with("  none"), "{table}");
+    }
+}

@@ -1,0 +1,133 @@
+//! `iam-session-admin status`: how this host stands, on a page. Touches nothing but what it looks at.
+
+use std::path::Path;
+
+use clap::Parser;
+
+use super::drain::is_drained;
+use super::enable::{self, SSHD};
+use super::installed::{self, Found};
+use super::pam_file::PamFile;
+use super::{node_key, process, revoked, say};
+use crate::cli::{Exit, Outcome};
+use crate::paths;
+use crate::text::printable;
+
+/// Show how this host stands.
+#[derive(Debug, Parser)]
+pub(super) struct StatusArgs {}
+
+/// The longest label and two spaces.
+const LABEL: usize = 13;
+
+pub(super) fn run(_args: &StatusArgs) -> Outcome {
+    for (label, value) in [
+        ("PAM line", pam()),
+        (
+            "module",
+            installed_file(&installed::module(), "there is none: is the package installed completely?"),
+        ),
+        (
+            "agent",
+            installed_file(
+                &installed::program(paths::AGENT),
+                "there is none: is the package installed completely?",
+            ),
+        ),
+        (
+            "helper",
+            installed_file(
+                &installed::program(paths::HELPER),
+                "there is none: is the package installed completely?",
+            ),
+        ),
+        ("node keys", keys()),
+        ("runtime", runtime()),
+        ("drained", drained()),
+        ("revoked", revoked_users()),
+        ("agents", agents()),
+    ] {
+        say(&format!("{label:LABEL$}{}", printable(&value)))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn pam() -> String {
+    let line = enable::read(Path::new(SSHD)).and_then(|(text, _)| {
+        let ours = PamFile::parse(&text).and_then(|file| file.ours());
+        ours.map_err(|why| super::failed(format!("{SSHD}: {why}")))
+    });
+    match line {
+        Ok(Some(ours)) => format!("{SSHD}:{}: enabled, {}", ours.line, options(&ours.options)),
+        Ok(None) => format!("{SSHD}: not enabled; 'iam-session-admin enable'"),
+        Err(failure) => failure.error,
+    }
+}
+
+fn options(options: &[String]) -> String {
+    if options.is_empty() { "no options".to_owned() } else { options.join(" ") }
+}
+
+fn installed_file(found: &Found, missing: &str) -> String {
+    match found {
+        Found::Good(path) => path.display().to_string(),
+        Found::Bad(path, why) => format!("{} cannot be used: {why}", path.display()),
+        Found::Missing => missing.to_owned(),
+    }
+}
+
+fn keys() -> String {
+    let files = match node_key::files() {
+        Ok(files) => files,
+        Err(failure) => return failure.error,
+    };
+    let usable: Vec<&str> = files.iter().filter(|file| file.read().is_ok()).map(|file| file.id()).collect();
+    match usable.first() {
+        None => "none that can be used: enrolments are sealed with passphrases; 'iam-session-admin key add'"
+            .to_owned(),
+        Some(first) => {
+            let unusable = files.len() - usable.len();
+            let rest = if unusable == 0 { String::new() } else { format!(", {unusable} not in order") };
+            format!("{}, {first} seals new enrolments{rest}; 'iam-session-admin key list'", usable.len())
+        }
+    }
+}
+
+fn runtime() -> String {
+    let only = "only users who have /run/user/UID from logind are served";
+    match installed::runtime() {
+        Found::Good(path) => format!("{} is a mount of its own", path.display()),
+        Found::Bad(path, why) => format!("{}: {why}; {only}", path.display()),
+        Found::Missing => format!("{} is missing; {only}", paths::RUN),
+    }
+}
+
+fn drained() -> String {
+    match is_drained() {
+        true => "yes: no login gets an agent; 'iam-session-admin drain --off' ends that".to_owned(),
+        false => "no".to_owned(),
+    }
+}
+
+fn revoked_users() -> String {
+    match revoked::count() {
+        Ok(0) => "nobody".to_owned(),
+        Ok(1) => "1 user".to_owned(),
+        Ok(users) => format!("{users} users"),
+        Err(failure) => format!("nobody is served: {}", failure.error),
+    }
+}
+
+fn agents() -> String {
+    let Ok(agents) = process::agents() else { return "/proc cannot be read".to_owned() };
+    let mut users: Vec<u32> = agents.iter().map(|agent| agent.uid).collect();
+    users.sort_unstable();
+    users.dedup();
+    let replaced = agents.iter().filter(|agent| agent.program == process::Program::Replaced).count();
+    let old = if replaced == 0 {
+        String::new()
+    } else {
+        format!(", {replaced} of a program that has been replaced")
+    };
+    format!("{} of {} {}{old}", agents.len(), users.len(), if users.len() == 1 { "user" } else { "users" })
+}

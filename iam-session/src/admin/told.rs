@@ -1,0 +1,59 @@
+//! What users' agents say of themselves. Starts this program as each user; touches its pipe.
+//!
+//! It is the user's word: the socket lies in the user's directory, and whoever runs as the user can put another there.
+//! It is shown and counted, and nothing is done because of it.
+
+use std::collections::HashMap;
+use std::thread;
+use std::time::Duration;
+
+use super::as_user::AsUser;
+use super::process::{Agent, Session};
+use crate::clock::boot_time;
+use crate::line::{Lines, Wait};
+use crate::protocol::{MAX_LINE, Status};
+
+/// An agent answers from memory; one that has not by now is stopped, or none.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Users that are asked at once; each costs a process.
+const AT_ONCE: usize = 16;
+/// A user's agents beyond this many are not asked: their paths are arguments of one process.
+const MAX_SOCKETS: usize = 256;
+
+/// The answers by the id of the session.
+pub(super) type Told = HashMap<String, Status>;
+
+/// Asks all of `agents` how they stand.
+pub(super) fn ask(agents: &[Agent]) -> Told {
+    let mut users: HashMap<(u32, u32), Vec<&Session>> = HashMap::new();
+    for agent in agents {
+        users.entry((agent.uid, agent.gid)).or_default().extend(&agent.session);
+    }
+    let users: Vec<_> = users.into_iter().collect();
+    let mut told = Told::new();
+    for some in users.chunks(AT_ONCE) {
+        thread::scope(|scope| {
+            let asked: Vec<_> =
+                some.iter().map(|(ids, sessions)| scope.spawn(move || ask_user(*ids, sessions))).collect();
+            asked.into_iter().filter_map(|asked| asked.join().ok()).for_each(|answers| told.extend(answers));
+        });
+    }
+    told
+}
+
+fn ask_user((uid, gid): (u32, u32), sessions: &[&Session]) -> Told {
+    let sockets = sessions.iter().take(MAX_SOCKETS).map(|session| session.places.socket(&session.id));
+    let sockets = sockets.map(|socket| socket.to_string_lossy().into_owned());
+    let Some(mut user) = AsUser::start(uid, gid, "ask", sockets) else { return Told::new() };
+    let mut told = Told::new();
+    let deadline = boot_time() + PATIENCE;
+    let mut lines = Lines::new(MAX_LINE);
+    while let Ok(line) = lines.next(&mut user.answers, Wait::at_most(deadline.saturating_sub(boot_time()))) {
+        let Ok(status) = serde_json::from_slice::<Status>(&line) else { continue };
+        // An answer that names another session than was asked is none.
+        if sessions.iter().any(|session| session.id == status.session) {
+            told.insert(status.session.clone(), status);
+        }
+    }
+    told
+}

@@ -1,0 +1,36 @@
+//! What the fuzzers hold the agent's readers to: the lifeline, and the lines of clients. Touches nothing.
+
+use super::message::Message;
+use super::requests::not_a_request;
+use crate::line;
+use crate::protocol::{MAX_LINE, Request};
+
+/// What a module writes into the lifeline: what is read is what would be written for the mint.
+pub fn lifeline(data: &[u8]) {
+    let mut rest = data;
+    let Ok(message) = Message::read(&mut rest) else { return };
+    let read = data.len() - rest.len();
+    assert_eq!(message.to_bytes().as_ref().map(|bytes| bytes.as_slice()), data.get(..read));
+}
+
+/// A line of a client: what is understood is the same when it is said again, and a refusal quotes nothing.
+pub fn request(data: &[u8]) {
+    let request: Request = match serde_json::from_slice(data) {
+        Ok(request) => request,
+        Err(error) => {
+            let text = not_a_request(&error).error;
+            let (said, column) = text.split_once(" (column ").unwrap_or_default();
+            assert!(
+                ["this version of the agent has no such request", "the request is no JSON object"]
+                    .contains(&said)
+            );
+            assert!(column.strip_suffix(')').is_some_and(|column| column.parse::<usize>().is_ok()), "{text}");
+            return;
+        }
+    };
+    // Longer than it came, perhaps, and then nobody's.
+    let Ok(line) = line::encode(&request, MAX_LINE) else { return };
+    let again: Result<Request, _> = serde_json::from_slice(&line);
+    let again = again.ok().and_then(|again| line::encode(&again, MAX_LINE).ok());
+    assert_eq!(again.as_deref(), Some(&*line));
+}

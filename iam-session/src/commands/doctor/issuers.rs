@@ -1,0 +1,133 @@
+//! Whether the issuers can be reached, and what their clocks say. Starts a helper for each; reads the site's files.
+
+use std::path::Path;
+use std::thread;
+
+use super::finding::Finding;
+use super::session::Session;
+use crate::clock::unix_time;
+use crate::config::{Providers, Site, same_issuer};
+use crate::helper::{Helper, HelperError};
+use crate::issuer::wire::{Answer, Request, Transport};
+use crate::paths::{HELPER, SITE_CONFIG};
+use crate::text::duration;
+
+/// A user has one or two; a site that lists more is not asked about all of them.
+const MAX_ISSUERS: usize = 4;
+/// Who checks a token mostly allows for a minute.
+const MAX_SKEW: u64 = 30;
+
+pub(super) fn look(session: &Session) -> Vec<Finding> {
+    let wanted = issuers(session);
+    if wanted.is_empty() {
+        return vec![Finding::note(
+            "issuer",
+            "none to ask: there is no account, and the site names no provider",
+            "",
+        )];
+    }
+    let asked: Vec<_> = wanted
+        .into_iter()
+        .map(|(issuer, transport)| {
+            thread::spawn(move || judge(&issuer, &ask(&issuer, transport), unix_time()))
+        })
+        .collect();
+    asked.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
+}
+
+/// Those of the accounts; without an account, the site's default or all of its few.
+fn issuers(session: &Session) -> Vec<(String, Transport)> {
+    let site = Site::load(Path::new(SITE_CONFIG)).unwrap_or_default();
+    let providers = Providers::load(Path::new(SITE_CONFIG)).unwrap_or_default();
+    let mut wanted: Vec<(String, Transport)> = Vec::new();
+    let mut add = |issuer: &str, transport: Transport| {
+        if wanted.len() < MAX_ISSUERS && !wanted.iter().any(|(known, _)| same_issuer(known, issuer)) {
+            wanted.push((issuer.to_owned(), transport));
+        }
+    };
+    for account in session.status.iter().flat_map(|status| &status.accounts) {
+        let transport = providers.by_issuer(&account.issuer).map(|provider| provider.transport.clone());
+        add(&account.issuer, transport.unwrap_or_default());
+    }
+    if wanted.is_empty() {
+        let default = site.default_provider.as_deref();
+        let mut add = |issuer: &str, transport: Transport| wanted.push((issuer.to_owned(), transport));
+        let chosen = providers.iter().filter(|provider| default.is_none_or(|alias| alias == provider.alias));
+        chosen.take(MAX_ISSUERS).for_each(|provider| add(&provider.issuer, provider.transport.clone()));
+    }
+    wanted
+}
+
+/// The Date of its answer, where it gave one.
+fn ask(issuer: &str, transport: Transport) -> Result<Option<u64>, HelperError> {
+    let mut helper = Helper::start(Path::new(HELPER))?;
+    match helper.ask(&Request::Probe { issuer: issuer.to_owned(), transport }, None)? {
+        Answer::Reached { date } => Ok(date),
+        _ => Err(HelperError::Garbage),
+    }
+}
+
+fn judge(issuer: &str, answer: &Result<Option<u64>, HelperError>, now: u64) -> Vec<Finding> {
+    let date = match answer {
+        Ok(date) => *date,
+        Err(error) => {
+            let text = error.to_string();
+            let certificate = text.contains("certificate");
+            let mend = if certificate {
+                "if the certificate is of another CA, the administrator sets ca_file or ca_dir in the issuer's file; \
+                 if it is not valid at this time, look at this host's clock"
+            } else {
+                "if this host has to use a proxy, the administrator sets 'proxy' in the issuer's file"
+            };
+            return vec![Finding::wrong("issuer", &text, mend)];
+        }
+    };
+    vec![Finding::ok("issuer", &format!("{issuer} answers")), clock(issuer, date, now)]
+}
+
+fn clock(issuer: &str, date: Option<u64>, now: u64) -> Finding {
+    const CHECK: &str = "clock";
+    let Some(date) = date else {
+        return Finding::unknown(CHECK, &format!("{issuer} does not say what time it is"));
+    };
+    let skew = now.abs_diff(date);
+    if skew <= MAX_SKEW {
+        return Finding::ok(CHECK, &format!("within {MAX_SKEW} s of that of {issuer}"));
+    }
+    let direction = if now > date { "ahead of" } else { "behind" };
+    let what = format!(
+        "this host's is {} {direction} that of {issuer}: tokens look ended, or not yet valid",
+        duration(skew)
+    );
+    Finding::wrong(CHECK, &what, "administrator: see 'chronyc tracking'")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::State;
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_off_is_told_with_its_direction() {
+        assert_eq!(clock("I", Some(1000), 1030).state, State::Ok);
+        assert_eq!(clock("I", None, 1030).state, State::Unknown);
+        let behind = clock("I", Some(1300), 1000);
+        assert!(behind.state == State::Wrong && behind.what.contains("5 min behind that of I"), "{behind:?}");
+        assert!(clock("I", Some(1000), 8200).what.contains("2 h ahead of"));
+    }
+
+    #[test]
+    fn a_certificate_and_a_network_are_mended_in_different_places() {
+        let error = |text: &str| {
+            Err(HelperError::Issuer(crate::issuer::wire::IssuerError {
+                class: crate::issuer::wire::ErrorClass::Unreachable,
+                message: text.to_owned(),
+                status: None,
+                retry_after: None,
+            }))
+        };
+        let mend = |text| judge("I", &error(text), 0).remove(0).mend.unwrap();
+        assert!(mend("invalid peer certificate").contains("ca_file"));
+        assert!(mend("connection refused").contains("proxy"));
+    }
+}

@@ -1,0 +1,155 @@
+//! What of the shell's surroundings is in the way: variables, leftovers, a container, SELinux. Reads the environment,
+//! and looks at a few files.
+
+use std::env;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use super::finding::Finding;
+use super::session::Session;
+use crate::client::Places;
+use crate::clock::unix_time;
+use crate::commands::status::advice::{self, Environment};
+use crate::paths::{ENV_TOKEN_FILE, SITE_CONFIG};
+
+const CHECK: &str = "environment";
+
+pub(super) fn look(session: &Session, uid: u32) -> Vec<Finding> {
+    let mut findings = variables(session);
+    findings.extend(leftovers(uid));
+    findings.extend(oidc_agent());
+    findings.extend(revoked(uid));
+    findings.extend(selinux());
+    if findings.is_empty() {
+        findings.push(Finding::ok(CHECK, "nothing stands in the way"));
+    }
+    findings
+}
+
+fn variables(session: &Session) -> Vec<Finding> {
+    let environment = Environment::read(&Places::of_environment());
+    let now = unix_time();
+    let mut findings = Vec::new();
+    let wrong = |text: String| Finding::wrong(CHECK, &text, "");
+    match session.status.as_ref().zip(session.answered.as_deref()) {
+        Some((status, answered)) => {
+            findings.extend(environment.about_agent(answered).map(|text| Finding::note(CHECK, &text, "")));
+            let others = advice::others_token(status, now);
+            findings.extend(others.map(|text| Finding::note("token file", &text, "")));
+            findings.extend(environment.about_token(now).map(wrong));
+            findings.extend(environment.about_file(&status.token_file).map(wrong));
+        }
+        None => findings.extend(environment.about_token(now).map(wrong)),
+    }
+    findings
+}
+
+/// What programs find that do not find BEARER_TOKEN_FILE (WLCG bearer token discovery).
+fn leftovers(uid: u32) -> Vec<Finding> {
+    let name = format!("bt_u{uid}");
+    let runtime = env::var_os("XDG_RUNTIME_DIR").filter(|value| !value.is_empty()).map(PathBuf::from);
+    let places = runtime.into_iter().chain([PathBuf::from("/tmp")]);
+    let named = env::var_os(ENV_TOKEN_FILE).filter(|value| !value.is_empty());
+    let found = places.map(|directory| directory.join(&name)).filter_map(|path| {
+        let owner = fs::symlink_metadata(&path).ok()?.uid();
+        let kind = match named {
+            _ if owner != uid => Leftover::Foreign,
+            Some(_) => Leftover::Hidden,
+            None => Leftover::InUse,
+        };
+        Some(leftover(&path, kind))
+    });
+    found.collect()
+}
+
+/// A token file that nobody keeps fresh.
+#[derive(Clone, Copy, Debug)]
+enum Leftover {
+    /// Somebody else made it.
+    Foreign,
+    /// Programs read BEARER_TOKEN_FILE first.
+    Hidden,
+    /// They find this one.
+    InUse,
+}
+
+fn leftover(path: &Path, kind: Leftover) -> Finding {
+    let shown = path.display();
+    let mend = format!("run 'rm {shown}'");
+    match kind {
+        Leftover::Foreign => {
+            let what =
+                format!("{shown} is not yours, and programs without {ENV_TOKEN_FILE} take it for your token");
+            Finding::wrong(CHECK, &what, "tell the administrator")
+        }
+        Leftover::Hidden => Finding::note(CHECK, &format!("{shown} is left over and is not renewed"), &mend),
+        Leftover::InUse => {
+            let what = format!("{shown} is left over, is not renewed, and is what programs find here");
+            Finding::wrong(CHECK, &what, &mend)
+        }
+    }
+}
+
+/// Its variable outlives it, and its clients then wait for nobody.
+fn oidc_agent() -> Option<Finding> {
+    let socket = env::var_os("OIDC_SOCK").filter(|value| !value.is_empty()).map(PathBuf::from)?;
+    let shown = socket.display().to_string();
+    Some(match UnixStream::connect(&socket) {
+        Ok(_) => {
+            Finding::note(CHECK, &format!("an oidc-agent answers at {shown}; its tokens are not these"), "")
+        }
+        Err(_) => Finding::note(
+            CHECK,
+            &format!("OIDC_SOCK names an oidc-agent that is gone ({shown})"),
+            "run 'unset OIDC_SOCK'",
+        ),
+    })
+}
+
+/// As far as users may read the list.
+fn revoked(uid: u32) -> Option<Finding> {
+    let path = Path::new(SITE_CONFIG).join("revoked");
+    let list = fs::read_to_string(&path).ok()?;
+    let user = env::var("USER").unwrap_or_default();
+    let uid = uid.to_string();
+    let listed = list.lines().map(str::trim).any(|line| line == uid || (!user.is_empty() && line == user));
+    let what = format!("you are listed in {}: your logins get no agent", path.display());
+    listed.then(|| Finding::wrong(CHECK, &what, "ask the administrator"))
+}
+
+fn selinux() -> Option<Finding> {
+    let enforcing = fs::read_to_string("/sys/fs/selinux/enforce").is_ok_and(|text| text.trim() == "1");
+    let context = fs::read_to_string("/proc/self/attr/current").unwrap_or_default();
+    let context = context.trim_end_matches(['\0', '\n']);
+    let what = format!("SELinux is enforcing, and this shell runs as {context}");
+    let mend = "administrator: where an agent does not start, 'ausearch -m avc -ts recent' shows denials";
+    enforcing.then(|| Finding::note("SELinux", &what, mend))
+}
+
+/// Which kind of container this is, if it is one that says so.
+pub(super) fn container() -> Option<&'static str> {
+    let set = |name: &str| env::var_os(name).is_some();
+    let marks = [
+        ("apptainer", set("APPTAINER_CONTAINER") || set("SINGULARITY_CONTAINER")),
+        ("podman", Path::new("/run/.containerenv").exists()),
+        ("docker", Path::new("/.dockerenv").exists()),
+        ("container", set("container")),
+    ];
+    marks.into_iter().find_map(|(kind, is)| is.then_some(kind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::State;
+    use super::*;
+
+    #[test]
+    fn a_leftover_matters_where_programs_would_find_it() {
+        let path = Path::new("/tmp/bt_u1000");
+        assert_eq!(leftover(path, Leftover::Hidden).state, State::Note);
+        assert_eq!(leftover(path, Leftover::InUse).state, State::Wrong);
+        assert_eq!(leftover(path, Leftover::Foreign).mend.as_deref(), Some("tell the administrator"));
+    }
+}

@@ -1,0 +1,148 @@
+//! Whether programs that read the token file take what is in it. Reads that file.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use nix::fcntl::OFlag;
+use zeroize::Zeroizing;
+
+use super::finding::Finding;
+use super::session::Session;
+use super::surroundings::container;
+use crate::claims::Claims;
+use crate::clock::unix_time;
+use crate::config::same_issuer;
+use crate::text::duration;
+
+const CHECK: &str = "token file";
+/// What XRootD's ztn client reads of a token file at most.
+const MAX_SIZE: usize = 4096;
+
+pub(super) fn look(session: &Session, uid: u32) -> Vec<Finding> {
+    let Some(path) = &session.token_file else {
+        return vec![Finding::unknown(CHECK, "no agent and no BEARER_TOKEN_FILE says where it would be")];
+    };
+    let shown = path.display().to_string();
+    let (metadata, text) = match read(path) {
+        Ok(read) => read,
+        Err(error) => return vec![unreadable(&error, session, path, &shown)],
+    };
+    let issuer = session.account().map(|account| account.issuer.as_str());
+    let mut wrong = attributes(&metadata, uid, &shown);
+    wrong.extend(contents(&text, issuer, unix_time(), &shown));
+    if wrong.is_empty() { vec![Finding::ok(CHECK, &shown)] } else { wrong }
+}
+
+fn read(path: &Path) -> io::Result<(Metadata, Zeroizing<Vec<u8>>)> {
+    // A pipe in its place must not make us wait.
+    let file = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut text = Zeroizing::new(Vec::with_capacity(2 * MAX_SIZE));
+    file.take(MAX_SIZE as u64 + 1).read_to_end(&mut text)?;
+    Ok((metadata, text))
+}
+
+fn unreadable(error: &io::Error, session: &Session, path: &Path, shown: &str) -> Finding {
+    let parent = path.parent().unwrap_or(path).display();
+    if error.kind() != io::ErrorKind::NotFound {
+        return Finding::wrong(
+            CHECK,
+            &format!("cannot read {shown}: {error}"),
+            "run 'iam-session token --force'",
+        );
+    }
+    // An agent's socket lies beside its token file: who sees the one would see the other.
+    match container().filter(|_| session.status.is_none()) {
+        Some(kind) => {
+            let mend = format!(
+                "start the container with its directory bound, as in 'apptainer exec --bind {parent} …'"
+            );
+            Finding::wrong(CHECK, &format!("{shown} cannot be seen in this container ({kind})"), &mend)
+        }
+        None => Finding::wrong(CHECK, &format!("there is no {shown}"), "the lines above say why"),
+    }
+}
+
+fn attributes(metadata: &Metadata, uid: u32, shown: &str) -> Vec<Finding> {
+    let mut wrong = Vec::new();
+    if metadata.uid() != uid {
+        let what = format!("{shown} belongs to uid {}", metadata.uid());
+        wrong.push(Finding::wrong(CHECK, &what, "log in again"));
+    }
+    let mode = metadata.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        let what = format!("{shown} has mode {mode:04o}: xrdcp refuses what others can read");
+        wrong.push(Finding::wrong(CHECK, &what, &format!("run 'chmod 0600 {shown}'")));
+    }
+    wrong
+}
+
+fn contents(text: &[u8], issuer: Option<&str>, now: u64, shown: &str) -> Vec<Finding> {
+    const ANEW: &str = "run 'iam-session token --force'";
+    let line = text.strip_suffix(b"\n").unwrap_or(text);
+    if line.is_empty() {
+        return vec![Finding::wrong(CHECK, &format!("{shown} is empty: programs look on elsewhere"), ANEW)];
+    }
+    let mut wrong = Vec::new();
+    if text.len() > MAX_SIZE {
+        let what = format!("{shown} is longer than the {MAX_SIZE} bytes that xrdcp reads");
+        let mend = "narrow session_scope in ~/.config/iam-session/config.toml, or ask the issuer for fewer groups in tokens";
+        wrong.push(Finding::wrong(CHECK, &what, mend));
+    } else if line.iter().any(|byte| !byte.is_ascii_graphic()) {
+        wrong.push(Finding::wrong(CHECK, &format!("{shown} holds more than one line of a token"), ANEW));
+    }
+    let Some(claims) = Claims::of(line) else { return wrong };
+    if let Some(end) = claims.exp.filter(|end| *end <= now) {
+        let what = format!("the token in {shown} ended {} ago", duration(now - end));
+        wrong.push(Finding::wrong(CHECK, &what, ANEW));
+    }
+    if let (Some(ours), Some(theirs)) = (issuer, claims.iss.as_deref())
+        && !same_issuer(ours, theirs)
+    {
+        let what = format!("another program has put a token of {theirs} into {shown}");
+        wrong.push(Finding::note(CHECK, &what, ANEW));
+    }
+    wrong
+}
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::BASE64URL_NOPAD;
+
+    use super::*;
+
+    fn jwt(claims: &str) -> Vec<u8> {
+        format!("e30.{}.x\n", BASE64URL_NOPAD.encode(claims.as_bytes())).into_bytes()
+    }
+
+    fn told(text: &[u8]) -> Vec<String> {
+        contents(text, Some("https://a.example/"), 1000, "F")
+            .into_iter()
+            .map(|finding| finding.what)
+            .collect()
+    }
+
+    #[test]
+    fn a_token_on_one_line_is_well() {
+        assert_eq!(told(b"opaque\n"), Vec::<String>::new());
+        assert_eq!(told(&jwt(r#"{"exp":1001,"iss":"https://a.example"}"#)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_programs_would_not_take_is_told() {
+        assert_eq!(told(b""), ["F is empty: programs look on elsewhere"]);
+        assert_eq!(told(b"\n"), ["F is empty: programs look on elsewhere"]);
+        assert_eq!(told(b"a\nb\n"), ["F holds more than one line of a token"]);
+        assert_eq!(told(&[b'x'; 4097]), ["F is longer than the 4096 bytes that xrdcp reads"]);
+        assert_eq!(told(&jwt(r#"{"exp":940}"#)), ["the token in F ended 1 min ago"]);
+        assert_eq!(
+            told(&jwt(r#"{"iss":"https://b.example/"}"#)),
+            ["another program has put a token of https://b.example/ into F"]
+        );
+    }
+}

@@ -1,0 +1,131 @@
+//! What the fuzzers hold the readers of an issuer's answers to. Pure; touches nothing.
+
+use zeroize::Zeroizing;
+
+use super::body::BodyError;
+use super::call::{Call, Response};
+use super::redact::redact;
+use super::refusal::refusal as refused;
+use super::token::Wanted;
+use super::wire::{Answer, AudienceMode, Client, ClientAuth, IssuerError, Reply, TokenAnswer};
+use super::{device, discovery, jwt, registration, retry_after, token, url, wire};
+use crate::line;
+use crate::scope::ScopeSet;
+use crate::secret::Secret;
+
+/// What we have sent, and no message may repeat. It stands in an answer where the fuzzer writes `~`.
+const SECRET: &str = "zQ7-canary-xW4-of-what-was-sent";
+/// As `redact` promises: of a secret nothing longer.
+const FRAGMENT: usize = 8;
+const MAX_MESSAGE: usize = 300;
+const ISSUER: &str = "https://iam.example/";
+
+fn quoting(body: &[u8]) -> Vec<u8> {
+    let stretches: Vec<&[u8]> = body.split(|byte| *byte == b'~').collect();
+    stretches.join(SECRET.as_bytes())
+}
+
+fn with_call(check: impl FnOnce(&Call<'_>)) {
+    let secret = Secret::new(SECRET.into());
+    let client = Client {
+        client_id: "client".into(),
+        client_secret: Some(secret.duplicate()),
+        auth: ClientAuth::Basic,
+        registration_client_uri: None,
+        registration_access_token: None,
+    };
+    let scope = ScopeSet::parse("openid");
+    let mode = AudienceMode::Audience;
+    let wanted = Wanted { refresh_token: &secret, scope: &scope, audience: "", audience_mode: mode };
+    match token::refresh("https://iam.example/token", &client, &wanted) {
+        Ok(call) => check(&call),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn can_be_shown(text: &str) {
+    assert!(!text.contains(|c: char| c.is_control()), "{text:?}");
+    let repeats = SECRET
+        .as_bytes()
+        .windows(FRAGMENT)
+        .any(|part| text.as_bytes().windows(FRAGMENT).any(|window| window == part));
+    assert!(!repeats, "{text:?}");
+}
+
+fn crosses_the_pipe(reply: &Reply) {
+    let Ok(line) = line::encode(reply, wire::MAX_LINE) else { panic!("{reply:?} is too long") };
+    let again: Result<Reply, _> = serde_json::from_slice(&line);
+    let again = again.ok().and_then(|again| line::encode(&again, wire::MAX_LINE).ok());
+    assert_eq!(again.as_deref(), Some(&*line));
+}
+
+fn is_in_order(answer: &TokenAnswer) {
+    let text = answer.access_token.expose();
+    assert!(!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()));
+    assert!((1..=365 * 86400).contains(&answer.expires_in));
+}
+
+/// A body of a good answer, to the request that the first byte says.
+pub fn answer(data: &[u8]) {
+    let Some((kind, body)) = data.split_first() else { return };
+    let body = quoting(body);
+    let read = match kind % 4 {
+        0 => discovery::answer(ISSUER, &body),
+        1 => registration::answer(&ScopeSet::parse("openid"), ClientAuth::Basic, &body),
+        2 => device::answer(&body),
+        _ => token::answer(&body),
+    };
+    match read {
+        Ok(answer) => {
+            if let Answer::Token(answer) = &answer {
+                is_in_order(answer);
+            }
+            crosses_the_pipe(&Reply::Ok(answer));
+        }
+        Err(error) => unusable(&error, &body),
+    }
+}
+
+fn unusable(error: &BodyError, body: &[u8]) {
+    with_call(|call| {
+        let error = call.malformed(200, error);
+        presentable(&error);
+        if let Some((refresh_token, refresh_token_expires_at)) = token::salvage(body) {
+            crosses_the_pipe(&Reply::Ok(Answer::Unusable { refresh_token, refresh_token_expires_at, error }));
+        }
+    });
+}
+
+fn presentable(error: &IssuerError) {
+    can_be_shown(&error.message);
+    assert!(error.message.chars().count() <= MAX_MESSAGE, "{error}");
+}
+
+/// A body of an answer that is none, of the status that the first two bytes say.
+pub fn refusal(data: &[u8]) {
+    let Some((status, body)) = data.split_first_chunk() else { return };
+    let status = 300 + u16::from_be_bytes(*status) % 300;
+    let body = Zeroizing::new(quoting(body));
+    with_call(|call| {
+        let error = refused(call, &Response { status, retry_after: None, date: None, body });
+        presentable(&error);
+        crosses_the_pipe(&Reply::Error(error));
+    });
+}
+
+/// Texts of an issuer: tokens, descriptions, headers, URLs.
+pub fn text(data: &[u8]) {
+    let text = String::from_utf8_lossy(&quoting(data)).into_owned();
+    let payload = data_encoding::BASE64URL_NOPAD.encode(data);
+    for token in [&text, &format!("e30.{payload}.")] {
+        let claims = jwt::claims(token);
+        for claim in [&claims.subject, &claims.id].into_iter().flatten() {
+            assert!(claim.chars().count() <= 256 && !claim.contains(|c: char| c.is_control()), "{claim:?}");
+        }
+    }
+    can_be_shown(&redact(&text, &[SECRET]));
+    assert!(retry_after::seconds(&text, 1_800_000_000).is_none_or(|seconds| seconds <= 3600));
+    if let Ok(url) = url::endpoint(&text) {
+        assert_eq!(url.scheme(), "https");
+    }
+}

@@ -1,0 +1,136 @@
+//! Names of users and groups, as the host's name services know them. Starts getent(1).
+//!
+//! Agent and command line are static programs, which ask no name service themselves (LDAP, sssd); getent does, in a
+//! process that can be given up when a directory server hangs.
+
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::AsFd;
+use std::process::{ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use nix::unistd::{getegid, getgroups};
+
+use crate::line::{LineError, Wait};
+
+const GETENT: &str = "/usr/bin/getent";
+/// A group's line names its members, and large groups have tens of thousands.
+const MAX_OUTPUT: u64 = 8 * 1024 * 1024;
+
+/// Whether this process is in one of these groups, each a name or a gid in decimal.
+///
+/// # Errors
+/// The names could not be looked up in time, and no gid says it.
+pub(crate) fn is_in_one_of(groups: &[String], patience: Duration) -> io::Result<bool> {
+    let mut own: Vec<u32> = getgroups()?.into_iter().map(nix::unistd::Gid::as_raw).collect();
+    own.push(getegid().as_raw());
+    let (numbers, names): (Vec<&String>, Vec<&String>) =
+        groups.iter().partition(|group| group.parse::<u32>().is_ok());
+    if numbers.iter().any(|gid| gid.parse().is_ok_and(|gid| own.contains(&gid))) {
+        return Ok(true);
+    }
+    if names.is_empty() {
+        return Ok(false);
+    }
+    // Asked by their names: the other way round, each of the user's own groups would have to be looked up.
+    let found = getent("group", &names, patience)?;
+    Ok(numbers_in(&found).any(|gid| own.contains(&gid)))
+}
+
+/// The uid that a login name stands for, if it stands for one.
+///
+/// # Errors
+/// It could not be looked up in time.
+pub(crate) fn uid_of(user: &str, patience: Duration) -> io::Result<Option<u32>> {
+    // getent would take a number for a uid.
+    if user.parse::<u64>().is_ok() {
+        return Ok(None);
+    }
+    let found = getent("passwd", &[&user.to_owned()], patience)?;
+    Ok(numbers_in(&found).next())
+}
+
+/// The third field of each line: group(5) and passwd(5) have the number there.
+fn numbers_in(lines: &str) -> impl Iterator<Item = u32> {
+    lines.lines().filter_map(|line| line.split(':').nth(2)?.parse().ok())
+}
+
+fn getent(database: &str, keys: &[&String], patience: Duration) -> io::Result<String> {
+    let mut child = Command::new(GETENT)
+        .args([database, "--"])
+        .args(keys)
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| io::Error::new(error.kind(), format!("{GETENT}: {error}")))?;
+    let output = child.stdout.take().map(|stdout| read(stdout, patience));
+    // It has said all it knows, or is given up.
+    let _ = child.kill();
+    let _ = child.wait();
+    output.unwrap_or_else(|| Ok(Vec::new())).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn read(mut stdout: ChildStdout, patience: Duration) -> io::Result<Vec<u8>> {
+    let wait = Wait::at_most(patience);
+    let mut bytes = Vec::new();
+    loop {
+        match wait.sleep(stdout.as_fd()) {
+            Err(LineError::Interrupted) => {}
+            Ok(()) => return Err(io::Error::new(ErrorKind::TimedOut, "the name service does not answer")),
+            Err(error) => return Err(io::Error::other(error)),
+        }
+        let mut piece = [0; 4096];
+        match stdout.read(&mut piece) {
+            Ok(0) => return Ok(bytes),
+            Ok(read) => bytes.extend(piece.iter().take(read)),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        if bytes.len() as u64 > MAX_OUTPUT {
+            return Err(io::Error::from(ErrorKind::FileTooLarge));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    fn member(groups: &[&str]) -> bool {
+        let groups: Vec<String> = groups.iter().map(|&group| group.to_owned()).collect();
+        is_in_one_of(&groups, PATIENCE).unwrap()
+    }
+
+    #[test]
+    fn a_group_goes_by_name_or_number() {
+        let own = getegid().as_raw().to_string();
+        assert!(member(&["4000000001", &own]));
+        assert!(!member(&["4000000001"]) && !member(&[]));
+        let line = getent("group", &[&own], PATIENCE).unwrap();
+        let name = line.split(':').next().unwrap().to_owned();
+        assert!(member(&["no-such-group", &name]), "{line}");
+        assert!(!member(&["no-such-group", "-n"]));
+    }
+
+    #[test]
+    fn a_login_name_has_a_uid() {
+        assert_eq!(uid_of("root", PATIENCE).unwrap(), Some(0));
+        assert_eq!(uid_of("no-such-user", PATIENCE).unwrap(), None);
+        assert_eq!(uid_of("0", PATIENCE).unwrap(), None, "a number is no name");
+    }
+
+    #[test]
+    fn a_name_service_that_hangs_is_given_up() {
+        let mut child =
+            Command::new("/bin/cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let error = read(child.stdout.take().unwrap(), Duration::from_millis(50)).unwrap_err();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+    }
+}

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Packs what tests/setup/build.sh has built: a binary and a source RPM, and the SELinux module's, into target/package or
+# the directory PACKAGES.
+#     packaging/rpm/build.sh          DIST=el7 (el8, el9 …: the programs are the same), RELEASE=1
+#     packaging/rpm/build.sh binary   without the source RPM
+# RPM_SIGN_KEY: a key of gpg's to sign with; rpm 4.11 of EL 7 verifies RSA. The same sources give the same bytes.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+dist=${DIST:-el7} release=${RELEASE:-1}
+version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
+target=$(realpath "${CARGO_TARGET_DIR:-target}")
+packages=$(realpath -m "${PACKAGES:-$target/package}") top=$target/rpm-$dist-$release
+name=iam-session-$version
+
+if [ ! -e "$target/programs/pam_iam.so" ]; then
+    echo "packaging/rpm/build.sh: nothing is in $target/programs: 'make build' first" >&2
+    exit 1
+fi
+# The commit's time stands for every file's; outside a repository, as in a source RPM, the manifest's.
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || stat -c %Y Cargo.toml)}
+export SOURCE_DATE_EPOCH
+
+rm -rf "$top"
+mkdir -p "$packages" "$top/SOURCES"
+pack() { tar -c --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" "$@" | gzip -6n; }
+
+# The sources as they lie here, not as they were committed: what was built is what is packed.
+git ls-files -z --cached --others --exclude-standard |
+    pack --null --files-from=- --transform="s,^,$name/," >"$top/SOURCES/$name.tar.gz"
+packaging/install.sh "$top/tree" /usr/lib64/security
+find "$top/tree" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+
+# --nodeps: this system need not be one of rpm's own.
+build() {
+    rpmbuild --quiet --nodeps --target "$(uname -m)-redhat-linux" \
+        --define "_topdir $top" --define "dist .$dist" --define "_lib lib64" \
+        --define "of_version $version" --define "of_release $release" \
+        "$@" packaging/rpm/iam-session.spec
+}
+rpms() { find "$top/RPMS" "$top/SRPMS" -name '*.rpm' 2>/dev/null; }
+
+build -bb --define "tree $top/tree"
+if [ "${1-}" != binary ]; then
+    packaging/rpm/vendor.sh "$top/vendor"
+    pack -C "$top" vendor .cargo >"$top/SOURCES/$name-vendor.tar.gz"
+    build -bs
+fi
+
+if [ -n "${RPM_SIGN_KEY-}" ]; then
+    # Debian's rpm names gpg without its directory, and does not find it.
+    rpms | xargs rpm --define "_gpg_name $RPM_SIGN_KEY" --define "__gpg $(command -v gpg)" --addsign >/dev/null
+fi
+rpms | xargs install -m 0644 -t "$packages"
+rpms | sed "s,.*/,$packages/,"
+rm -rf "$top"

@@ -1,0 +1,31 @@
+# After an installation or an upgrade, rpm's and dpkg's alike. Edits no PAM file and restarts no sshd. Nothing here may
+# fail an installation, and all of it may run again. No percent sign: rpmbuild would take it for a macro of its own.
+
+# A node key where there is none: PROTOCOL.md, section 5. One that is there is never touched, so a farm that shares its
+# homes lays the farm's key down first and installs then.
+first_node_key() (
+    keys=/etc/iam-session/keys.d
+    for key in "$keys"/*.key; do
+        if [ -e "$key" ] || [ -h "$key" ]; then return 0; fi
+    done
+    umask 0377
+    new=$keys/.new.$$
+    time=$(date -u -Iseconds | cut -c 1-19 | tr -d :-)
+    if head -c 32 /dev/urandom >"$new" && [ "$(wc -c <"$new")" -eq 32 ] &&
+        id=$({ printf iam-session/v1/key-id && cat "$new"; } | sha256sum | cut -c 1-16) && [ "${#id}" -eq 16 ] &&
+        mv "$new" "$keys/$time-$id.key"; then
+        return 0
+    fi
+    rm -f "$new"
+    echo "iam-session: no node key could be made in $keys; without one enrolments cannot be sealed (README.md)"
+)
+first_node_key 2>/dev/null || :
+
+# Where SELinux has a type for the key, which 'mv' does not know.
+if command -v restorecon >/dev/null 2>&1; then restorecon -R /etc/iam-session 2>/dev/null || :; fi
+
+# The place for sockets and token files, now where systemd runs; elsewhere it comes with the next boot.
+if [ -d /run/systemd/system ]; then
+    systemctl daemon-reload || :
+    systemctl start 'run-iam\x2dsession.mount' || :
+fi

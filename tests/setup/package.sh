@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Makes the packages of what is in target/programs, for the tests: all of them in target/package; a second release, which
+# the first can be upgraded to, in target/package/next; and in target/package/root what the first one's payload holds,
+# which is what the whole-system tests install.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+packages=${CARGO_TARGET_DIR:-target}/package
+
+rm -rf "$packages"
+packaging/rpm/build.sh >/dev/null
+PACKAGES=$packages/next RELEASE=2 packaging/rpm/build.sh binary >/dev/null
+packaging/deb/build.sh >/dev/null
+mkdir "$packages/root"
+rpm2cpio "$packages"/iam-session-[0-9]*."$(uname -m)".rpm | (cd "$packages/root" && cpio --quiet -idm)

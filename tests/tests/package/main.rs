@@ -1,0 +1,14 @@
+//! The packages themselves: what is in them, who can read it, how it is linked, and what installing, upgrading and
+//! removing it does.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where it happens")]
+
+mod completions;
+mod contents;
+mod deb;
+mod elf;
+mod machine;
+mod readme;
+mod root;
+mod rpm;
+mod sessions;
+mod signature;

@@ -1,0 +1,144 @@
+//! What root sees of sessions, and does about them.
+
+use serde_json::Value;
+use support::{Host, Output};
+
+use crate::scene::{Scene, is_deserted, token_file};
+
+const RECORDS: &str = "/run/iam-session/sessions";
+
+fn admin(host: &Host, arguments: &str) -> Output {
+    host.as_root().run(&format!("iam-session-admin {arguments}"))
+}
+
+fn sessions(host: &Host) -> Vec<Value> {
+    serde_json::from_str(&admin(host, "sessions --json").successful().stdout).unwrap()
+}
+
+fn records(host: &Host) -> Vec<String> {
+    let listed = host.as_root().run(&format!("ls -A {RECORDS}")).stdout;
+    listed.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn every_login_is_listed_with_where_it_came_from() {
+    let scene = Scene::enrolled();
+    let (alice, bob) = (scene.host.login("alice"), scene.host.login("bob"));
+    let listed = sessions(&scene.host);
+    assert_eq!(listed.len(), 2, "{listed:?}");
+    let of = |user: &str| listed.iter().find(|session| session["user"] == user).unwrap();
+    assert_eq!(of("alice")["session"], alice.env("IAM_SESSION_ID").unwrap().as_str());
+    assert_eq!((&of("alice")["kind"], &of("alice")["service"]), (&"login".into(), &"sshd".into()));
+    assert_eq!(of("alice")["remote"], "127.0.0.1");
+    assert_eq!(
+        (of("bob")["uid"].as_u64(), of("bob")["program"].as_str()),
+        (Some(scene.host.uid("bob").into()), Some("installed"))
+    );
+    assert_eq!(of("alice")["told"]["version"], env!("CARGO_PKG_VERSION"));
+    assert!(
+        of("alice")["told"]["token_expires_at"].is_u64() && of("bob")["told"]["token_expires_at"].is_null()
+    );
+    let table = admin(&scene.host, "sessions").successful().stdout;
+    assert_eq!(table.lines().count(), 4, "{table}");
+    assert!(table.contains(" min left") && table.contains("127.0.0.1"), "{table}");
+    alice.close();
+    bob.close();
+    scene.host.wait_until("an empty list", || sessions(&scene.host).is_empty());
+    assert_eq!(records(&scene.host), [""; 0]);
+}
+
+#[test]
+fn only_root_may_look() {
+    let host = Host::start();
+    let told = host.as_user("alice").run("/usr/sbin/iam-session-admin sessions");
+    assert_eq!((told.status, told.stderr.as_str()), (1, "iam-session-admin: only root may do this\n"));
+    let told = host.as_root().run("iam-session-admin ask /run/iam-session/x.sock");
+    assert_eq!(told.status, 1, "{told:?}");
+}
+
+#[test]
+fn the_record_of_a_login_that_nobody_closed_is_swept() {
+    let host = Host::start();
+    let login = host.login("alice");
+    let id = login.env("IAM_SESSION_ID").unwrap();
+    assert_eq!(records(&host), [id.as_str()]);
+    host.kill("KILL", &host.monitor_of("alice").unwrap());
+    login.close();
+    host.wait_until("the agent's end", || is_deserted(&host));
+    // Nobody removes it but who looks.
+    assert_eq!(records(&host), [id.as_str()]);
+    assert!(sessions(&host).is_empty());
+    assert_eq!(records(&host), [""; 0]);
+}
+
+#[test]
+fn what_a_login_left_running_and_what_a_shell_started_are_told_apart() {
+    let scene = Scene::enrolled();
+    let login = scene.host.login("alice");
+    login.run("setsid sleep 600 </dev/null >/dev/null 2>&1 &").successful();
+    login.close();
+    scene.host.wait_until("a session without its login", || {
+        sessions(&scene.host).first().is_some_and(|session| session["kind"] == "past")
+    });
+    let host = Host::plan().without_agent().start();
+    let shell = host.login("alice");
+    shell
+        .run("export XDG_RUNTIME_DIR=~/run; mkdir -m 700 ~/run; eval \"$(iam-session start --no-unlock)\"")
+        .successful();
+    let listed = sessions(&host);
+    assert_eq!((listed.len(), &listed[0]["kind"], &listed[0]["user"]), (1, &"shell".into(), &"alice".into()));
+    assert_eq!(listed[0]["session"], shell.env("IAM_SESSION_ID").unwrap().as_str());
+}
+
+#[test]
+fn a_stopped_agent_keeps_nobody_waiting_and_is_ended_nevertheless() {
+    let scene = Scene::enrolled();
+    let (alice, bob) = (scene.host.login("alice"), scene.host.login("bob"));
+    let agents = scene.host.agents_of("alice");
+    scene.host.kill("STOP", &agents[0]);
+    let listed = sessions(&scene.host);
+    let told: Vec<_> = listed
+        .iter()
+        .map(|session| (session["user"].as_str().unwrap(), session["told"].is_object()))
+        .collect();
+    assert!(told.contains(&("alice", false)) && told.contains(&("bob", true)), "{told:?}");
+    assert_eq!(admin(&scene.host, "kill alice").successful().stdout, "ended 1 agent of alice\n");
+    assert!(is_deserted(&scene.host));
+    assert!(!scene.host.exists(&token_file(&alice)));
+    assert_eq!(
+        bob.run("iam-session status").stdout.lines().next().map(|line| line.starts_with("session")),
+        Some(true)
+    );
+    scene.host.wait_for_log("action=\"ended 1 agent of alice");
+}
+
+#[test]
+fn all_agents_are_ended_and_the_next_login_has_one_again() {
+    let scene = Scene::enrolled();
+    let (first, second, bob) =
+        (scene.host.login("alice"), scene.host.login("alice"), scene.host.login("bob"));
+    assert_eq!(admin(&scene.host, "kill --all").successful().stdout, "ended 3 agents on this host\n");
+    assert!(is_deserted(&scene.host) && scene.host.agents_of("bob").is_empty());
+    // The logins themselves go on, without.
+    assert_eq!(first.run("echo alive").stdout, "alive\n");
+    assert_eq!(second.run("iam-session token").status, 4);
+    drop(bob);
+    let again = scene.host.login("alice");
+    assert!(scene.provider.accepts(&again.read(&token_file(&again))));
+    assert_eq!(admin(&scene.host, "kill nobody-here").status, 1);
+}
+
+#[test]
+fn a_drained_host_starts_no_agent_and_ends_none() {
+    let scene = Scene::enrolled();
+    let before = scene.host.login("alice");
+    let told = admin(&scene.host, "drain").successful().stdout;
+    assert!(told.contains("1 agent on this host now"), "{told}");
+    let during = scene.host.login("alice");
+    assert_eq!(during.env("BEARER_TOKEN_FILE"), None);
+    scene.host.wait_for_log("not served: /etc/iam-session/drain is there");
+    assert!(scene.provider.accepts(&before.read(&token_file(&before))));
+    admin(&scene.host, "drain --off").successful();
+    let after = scene.host.login("alice");
+    assert!(scene.provider.accepts(&after.read(&token_file(&after))));
+}

@@ -1,0 +1,175 @@
+//! `iam-session doctor`: what is wrong is told, with what mends it, and what is well is not called wrong.
+
+use serde_json::Value;
+use support::{Host, Login, Output};
+
+use crate::broken::hang;
+use crate::scene::{Scene, token_file};
+
+/// What is wrong, a line each.
+fn wrong(output: &Output) -> Vec<String> {
+    output.stdout.lines().filter_map(|line| line.strip_prefix("WRONG    ")).map(str::to_owned).collect()
+}
+
+fn is_told(output: &Output, check: &str, words: &str) {
+    let told = |line: &String| line.starts_with(&format!("{check}: ")) && line.contains(words);
+    assert!(wrong(output).iter().any(told), "{check}, {words:?} is not told:\n{}", output.stdout);
+    assert_eq!(output.status, 1, "{output:?}");
+}
+
+fn doctor(login: &Login) -> Output {
+    login.run("iam-session doctor")
+}
+
+#[test]
+fn nothing_is_wrong_with_a_login_that_has_a_token() {
+    let scene = Scene::enrolled();
+    let login = scene.host.login("alice");
+    let healthy = doctor(&login).successful().stdout;
+    for line in [
+        "ok       agent: process ",
+        "ok       enrolment: wlcg at https://iam.example/",
+        "ok       PAM: /etc/pam.d/sshd:4: pam_iam.so",
+        "ok       module: /usr/lib",
+        "ok       programs: ",
+        "ok       runtime directory: /run/iam-session, a mount of its own",
+        &format!("ok       token file: {}", token_file(&login)),
+        "ok       issuer: https://iam.example/ answers",
+        "ok       clock: within 30 s of that of https://iam.example/",
+        "nothing is wrong",
+    ] {
+        assert!(healthy.lines().any(|told| told.starts_with(line)), "{line:?} is not in:\n{healthy}");
+    }
+}
+
+#[test]
+fn a_script_gets_the_same_as_an_object() {
+    let scene = Scene::enrolled();
+    let login = scene.host.login("alice");
+    let output = login.run("BEARER_TOKEN=x iam-session doctor --json");
+    assert_eq!(output.status, 1);
+    let report: Value = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!(report["healthy"], false);
+    let findings = report["findings"].as_array().unwrap();
+    let wrong: Vec<_> = findings.iter().filter(|finding| finding["state"] == "wrong").collect();
+    assert_eq!(wrong.len(), 1, "{wrong:?}");
+    assert!(
+        wrong[0]["check"] == "environment"
+            && wrong[0]["what"].as_str().unwrap().contains("unset BEARER_TOKEN")
+    );
+}
+
+#[test]
+fn without_an_agent_the_reason_is_found() {
+    let scene = Scene::of(Host::plan().without_agent());
+    let login = scene.host.login("alice");
+    let output = doctor(&login);
+    is_told(&output, "agent", "no agent is running for you");
+    is_told(&output, "PAM", "has no session line with pam_iam.so");
+    is_told(&output, "module", "administrator: install the package");
+}
+
+#[test]
+fn the_place_of_the_line_is_judged() {
+    let host = Host::plan().pam_options("min_uid=50000").start();
+    is_told(&doctor(&host.login("alice")), "PAM", "below min_uid=50000");
+    let plan = Host::plan().session_line("session optional pam_mkhomedir.so");
+    let host = plan.start();
+    is_told(&doctor(&host.login("alice")), "PAM", "before that of pam_mkhomedir.so");
+}
+
+#[test]
+fn a_program_that_users_can_read_is_told() {
+    let scene = Scene::enrolled();
+    let login = scene.host.login("alice");
+    scene.host.as_root().run("chmod 0755 /usr/libexec/iam-session/helper").successful();
+    is_told(&doctor(&login), "programs", "chmod 0711 /usr/libexec/iam-session/helper");
+}
+
+#[test]
+fn a_host_without_a_place_for_token_files_is_told() {
+    let scene = Scene::new();
+    scene.host.as_root().run("umount /run/iam-session").successful();
+    let output = doctor(&scene.host.login("alice"));
+    is_told(&output, "runtime directory", "is a mount of its own");
+    is_told(&output, "agent", "no agent is running for you");
+}
+
+#[test]
+fn what_is_wrong_with_the_token_file_is_told() {
+    let scene = Scene::enrolled();
+    let login = scene.host.login("alice");
+    login.run("chmod 0644 $BEARER_TOKEN_FILE").successful();
+    is_told(&doctor(&login), "token file", "mode 0644");
+    // Others than the agent's, which the agent would mend at once.
+    let host = &scene.host;
+    let without_agent = |make: &str| {
+        let prepare = "rm -f /tmp/file && umask 077";
+        host.as_user("bob")
+            .run(&format!("{prepare} && {make} && BEARER_TOKEN_FILE=/tmp/file iam-session doctor"))
+    };
+    for (make, told) in [
+        ("head -c 5000 /dev/zero | tr '\\0' x >/tmp/file", "4096"),
+        (": >/tmp/file", "is empty"),
+        ("mkfifo /tmp/file", "not a regular file"),
+        ("true", "there is no /tmp/file"),
+    ] {
+        let output = without_agent(make);
+        // This machine may call itself a container.
+        let told = output.stdout.contains(told) || output.stdout.contains("/tmp/file cannot be seen");
+        assert!(output.stdout.contains("WRONG    token file: ") && told, "{make}: {output:?}");
+    }
+}
+
+#[test]
+fn an_issuer_out_of_reach_is_told() {
+    let scene = Scene::enrolled();
+    let login = scene.host.login("alice");
+    scene.provider.stop();
+    is_told(&doctor(&login), "issuer", "iam.example");
+}
+
+#[test]
+fn variables_of_a_login_that_has_ended_and_leftovers_are_told() {
+    let scene = Scene::enrolled();
+    let login = scene.host.login("alice");
+    let uid = scene.host.uid("alice");
+    let stale = login.run("BEARER_TOKEN_FILE=/tmp/old iam-session doctor");
+    is_told(&stale, "environment", "which is not kept fresh");
+    login.run(&format!("touch /tmp/bt_u{uid}")).successful();
+    is_told(&login.run("env -u BEARER_TOKEN_FILE iam-session doctor"), "environment", "is left over");
+    scene.host.as_root().run(&format!("chown bob /tmp/bt_u{uid}")).successful();
+    is_told(&doctor(&login), "environment", "is not yours");
+}
+
+#[test]
+fn a_home_that_hangs_hangs_no_other_look() {
+    let scene = Scene::enrolled();
+    let login = scene.host.login("alice");
+    let _home = hang(&scene.host, "/home/alice");
+    let told = doctor(&login).stdout;
+    assert!(told.contains("unknown  configuration: the look did not end in time"), "{told}");
+    assert!(told.contains("ok       issuer: ") && told.contains("ok       PAM: "), "{told}");
+}
+
+#[test]
+fn a_configuration_that_would_make_one_wait_is_a_mistake() {
+    let scene = Scene::enrolled();
+    let login = scene.host.login("alice");
+    login.run("mkdir -p ~/.config/iam-session && mkfifo ~/.config/iam-session/config.toml").successful();
+    is_told(&doctor(&login), "configuration", "not a regular file");
+}
+
+#[test]
+fn root_sees_what_holds_for_all_users() {
+    let scene = Scene::new();
+    let root = scene.host.as_root();
+    let output = root.run("iam-session doctor");
+    let text = &output.stdout;
+    assert!(
+        text.contains("note     agent: root has none") && text.contains("ok       node keys: 1 in "),
+        "{text}"
+    );
+    root.run("chmod 0440 /etc/iam-session/keys.d/*.key").successful();
+    is_told(&root.run("iam-session doctor"), "node keys", "mode 0400");
+}

@@ -1,0 +1,141 @@
+//! The log: every kind of line, with its fields, and nothing secret. What docs/admin.md tells a site to look for.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use support::Host;
+
+use crate::scene::{Scene, is_deserted};
+
+/// The fields of a line of ours.
+type Fields = BTreeMap<String, String>;
+
+/// Every line of the module and the agents. One that does not parse fails the test.
+fn lines(host: &Host) -> Vec<(String, Fields)> {
+    let ours = |line: &String| line.contains(" pam_iam[") || line.contains(" iam-session[");
+    host.log_lines().into_iter().filter(ours).map(|line| parse(&line)).collect()
+}
+
+/// `<PRI>TIME PROGRAM[PID]: key=value key="value in \"quotes\""`.
+fn parse(line: &str) -> (String, Fields) {
+    let (head, mut rest) = line.split_once("]: ").unwrap();
+    // LOG_AUTHPRIV is 80.
+    assert!(["<83>", "<84>", "<86>", "<87>"].iter().any(|priority| head.starts_with(priority)), "{line}");
+    let program = if head.contains(" pam_iam[") { "pam_iam" } else { "iam-session" };
+    let mut fields = Fields::new();
+    while !rest.is_empty() {
+        let (key, after) = rest.split_once('=').unwrap_or_else(|| panic!("no key at {rest:?}: {line}"));
+        let (value, after) = value(after);
+        assert!(key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{line}");
+        assert!(fields.insert(key.to_owned(), value).is_none(), "{key} stands twice: {line}");
+        rest = after.strip_prefix(' ').unwrap_or(after);
+    }
+    (program.to_owned(), fields)
+}
+
+fn value(text: &str) -> (String, &str) {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let end = text.find(' ').unwrap_or(text.len());
+        return (text[..end].to_owned(), &text[end..]);
+    };
+    let mut value = String::new();
+    let mut chars = quoted.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '"' => return (value, &quoted[at + 1..]),
+            '\\' => value.extend(chars.next().map(|(_, c)| c)),
+            c => value.push(c),
+        }
+    }
+    panic!("a quote without an end: {text}");
+}
+
+/// The one line of this event, or the last one of several; it must have these fields and no others.
+fn the(host: &Host, program: &str, event: &str, keys: &str) -> Fields {
+    let found =
+        || lines(host).into_iter().rev().find(|(by, fields)| by == program && fields["event"] == event);
+    host.wait_until(event, || found().is_some());
+    let fields = found().unwrap().1;
+    let mut expected: Vec<&str> = keys.split(' ').chain(["event", "user"]).collect();
+    expected.sort_unstable();
+    assert_eq!(fields.keys().collect::<Vec<_>>(), expected, "{event}: {fields:?}");
+    assert_eq!(fields["user"], "alice", "{event}");
+    fields
+}
+
+#[test]
+fn a_session_is_told_from_its_beginning_to_its_end_and_its_lines_join() {
+    let scene = Scene::enrolled();
+    let host = &scene.host;
+    host.wait_until("the end of the enrolment's login", || is_deserted(host));
+    let login = host.login("alice");
+    let session = login.env("IAM_SESSION_ID").unwrap();
+    let opened = the(host, "pam_iam", "session_opened", "session service rhost state");
+    assert_eq!((&opened["session"], opened["service"].as_str()), (&session, "sshd"));
+    assert_eq!((opened["rhost"].as_str(), opened["state"].as_str()), ("127.0.0.1", "ready"));
+    assert_eq!(the(host, "iam-session", "agent_started", "session version")["session"], session);
+    login.close();
+    assert_eq!(the(host, "pam_iam", "session_closed", "session")["session"], session);
+    let ended = || the(host, "iam-session", "agent_ended", "session")["session"] == session;
+    host.wait_until("the agent's last line", ended);
+}
+
+#[test]
+fn an_enrolment_a_token_and_a_farewell_are_told_with_what_an_audit_asks() {
+    let scene = Scene::enrolled();
+    let host = &scene.host;
+    let login = host.login("alice");
+    let enrolled = the(host, "iam-session", "enrolled", "session account issuer subject scope");
+    assert_eq!((enrolled["account"].as_str(), enrolled["subject"].as_str()), ("wlcg", "alice"));
+    let token =
+        login.run("iam-session token -s storage.read:/x --aud https://se.example --json").successful();
+    let token: serde_json::Value = serde_json::from_str(&token.stdout).unwrap();
+    let minted = the(host, "iam-session", "minted", "session account issuer scope audience jti expires_at");
+    assert_eq!(minted["issuer"], "https://iam.example/");
+    assert_eq!(
+        (minted["scope"].as_str(), minted["audience"].as_str()),
+        ("storage.read:/x", "https://se.example")
+    );
+    assert_eq!(minted["expires_at"], token["expires_at"].to_string());
+    let claims = scene.provider.verify(token["access_token"].as_str().unwrap());
+    assert_eq!(claims["jti"], minted["jti"].as_str());
+    assert_eq!(minted["session"], login.env("IAM_SESSION_ID").unwrap());
+    login.run("iam-session forget wlcg").successful();
+    assert_eq!(the(host, "iam-session", "forgotten", "session account")["account"], "wlcg");
+}
+
+#[test]
+fn a_failure_is_told_with_its_class() {
+    let scene = Scene::enrolled();
+    let login = scene.host.login("alice");
+    scene.provider.fail_with(json!({"fault": "status", "status": 503}));
+    let failed = login.run("iam-session token -s storage.read:/x");
+    assert_ne!(failed.status, 0);
+    let told = the(&scene.host, "iam-session", "failed", "session account kind class error");
+    assert_eq!((told["kind"].as_str(), told["class"].as_str()), ("unreachable", "busy"));
+    assert!(told["error"].contains("iam.example"), "{told:?}");
+}
+
+#[test]
+fn what_went_wrong_at_a_login_is_told_by_root() {
+    let host = Host::start();
+    host.as_root().run("rm /usr/libexec/iam-session/agent").successful();
+    host.ssh("alice", "true").successful();
+    let told = the(&host, "pam_iam", "error", "error");
+    assert!(told["error"].starts_with("no session: the agent failed (exec)"), "{told:?}");
+}
+
+#[test]
+fn no_line_holds_a_token_and_an_issuers_words_make_no_field() {
+    let scene = Scene::enrolled();
+    let host = &scene.host;
+    let login = host.login("alice");
+    let token = login.run("iam-session token -s storage.read:/x").successful().stdout;
+    scene.provider.revoke_user("alice");
+    // IAM puts the refresh token itself into its refusal; parse() fails where its quotes would make a field.
+    login.run("iam-session token -s storage.read:/y");
+    the(host, "iam-session", "failed", "session account kind class error");
+    assert!(!lines(host).is_empty());
+    let log = host.log_lines().join("\n");
+    assert!(!log.contains("eyJ") && !log.contains(token.trim()), "{log}");
+}

@@ -1,0 +1,108 @@
+//! A user who is to have no token any more: on this host, and at the issuer.
+
+use support::{Host, Output};
+
+use crate::scene::{Scene, is_deserted, left_behind, token_file};
+
+const RECORD: &str = "/home/alice/.local/state/iam-session/wlcg.cred";
+const REVOKED: &str = "/etc/iam-session/revoked";
+
+fn admin(host: &Host, arguments: &str) -> Output {
+    host.as_root().run(&format!("iam-session-admin {arguments}"))
+}
+
+#[test]
+fn a_revoked_user_loses_what_lives_and_gets_nothing_until_unrevoked() {
+    let scene = Scene::enrolled();
+    scene.host.write(REVOKED, "# gone\nbob # in March", 0o640);
+    let (one, other) = (scene.host.login("alice"), scene.host.login("alice"));
+    let jti = scene.claims(&one)["jti"].as_str().unwrap().to_owned();
+    let told = admin(&scene.host, "revoke alice").successful().stdout;
+    assert!(told.contains("ended 2 agents of alice\n"), "{told}");
+    assert!(told.contains(&format!("  jti {jti}  ")) && told.contains("stays good at the issuers"), "{told}");
+    assert!(is_deserted(&scene.host) && !scene.host.exists(&token_file(&other)));
+    assert_eq!(left_behind(&scene.host), "");
+    assert_eq!(scene.host.read(REVOKED), "# gone\nbob # in March\nalice\n");
+    assert_eq!(
+        scene
+            .host
+            .as_root()
+            .run(&format!("stat -c '%a %U' {REVOKED}; ls -A /etc/iam-session"))
+            .stdout
+            .lines()
+            .next(),
+        Some("640 root")
+    );
+    assert_eq!(scene.host.login("alice").env("BEARER_TOKEN_FILE"), None);
+    // Nothing was asked of the issuer, and nothing is lost.
+    assert_eq!((scene.provider.count("revocation"), scene.host.exists(RECORD)), (0, true));
+    assert!(admin(&scene.host, "revoke alice").successful().stdout.contains("was listed in"));
+    admin(&scene.host, "unrevoke 20001").successful();
+    assert_eq!(scene.host.read(REVOKED), "# gone\nbob # in March\n");
+    let again = scene.host.login("alice");
+    assert!(scene.provider.accepts(&again.read(&token_file(&again))));
+}
+
+#[test]
+fn at_the_issuer_the_enrolment_ends_too() {
+    let scene = Scene::enrolled();
+    let login = scene.host.login("alice");
+    let told = admin(&scene.host, "revoke alice --at-issuer").successful().stdout;
+    assert!(told.ends_with("account 'wlcg': revoked at the issuer\naccount 'wlcg': its client deleted at the issuer\naccount 'wlcg': removed from the user's store\n"), "{told}");
+    assert_eq!((scene.provider.count("revocation"), scene.provider.count("deregistration")), (1, 1));
+    assert!(is_deserted(&scene.host) && !scene.host.exists(RECORD));
+    assert_eq!(login.run("iam-session token").status, 4);
+    assert_eq!(left_behind(&scene.host), "");
+    let told = admin(&scene.host, "revoke alice --at-issuer").successful().stdout;
+    assert!(told.contains("alice has no enrolment on this host\n"), "{told}");
+}
+
+#[test]
+fn without_any_login_the_issuer_is_asked_with_keys_that_the_user_never_sees() {
+    let scene = Scene::enrolled();
+    scene.host.wait_until("an empty host", || is_deserted(&scene.host));
+    admin(&scene.host, "revoke 20001 --at-issuer").successful();
+    assert_eq!((scene.provider.count("revocation"), scene.host.exists(RECORD)), (1, false));
+    let log = scene.host.wait_for_log("forgot account=wlcg");
+    assert!(log.contains("(user alice)"), "{log}");
+    scene.host.wait_for_log("action=\"ended the enrolments of alice");
+}
+
+#[test]
+fn while_the_issuer_is_down_the_user_is_revoked_here_and_the_record_kept() {
+    let scene = Scene::enrolled();
+    let login = scene.host.login("alice");
+    scene.provider.stop();
+    let told = admin(&scene.host, "revoke alice --at-issuer");
+    assert_eq!(told.status, 1, "{told:?}");
+    assert!(told.stderr.contains("account 'wlcg': is still good at the issuer"), "{told:?}");
+    assert!(is_deserted(&scene.host) && scene.host.exists(RECORD));
+    assert_eq!(login.run("iam-session token").status, 4);
+    scene.provider.restart();
+    admin(&scene.host, "revoke alice --at-issuer").successful();
+    assert_eq!((scene.provider.count("revocation"), scene.host.exists(RECORD)), (1, false));
+}
+
+#[test]
+fn a_record_that_no_key_of_this_host_opens_is_left_as_it_is() {
+    let scene = Scene::enrolled();
+    scene.host.as_root().run("rm /etc/iam-session/keys.d/*.key").successful();
+    scene.host.add_node_key_of("20260202T000000");
+    let told = admin(&scene.host, "revoke alice --at-issuer");
+    assert_eq!(told.status, 1, "{told:?}");
+    assert!(told.stderr.contains("account 'wlcg' stays as it is"), "{told:?}");
+    assert!(scene.host.exists(RECORD));
+}
+
+#[test]
+fn a_user_whom_nobody_knows_any_more_can_still_be_listed() {
+    let host = Host::start();
+    let told = admin(&host, "revoke carol");
+    assert_eq!((told.status, host.read(REVOKED).as_str()), (1, "carol\n"), "{told:?}");
+    assert!(told.stderr.contains("no such user is known"), "{told:?}");
+    assert_eq!(admin(&host, "revoke root").status, 1);
+    host.as_root().run(&format!("chmod 666 {REVOKED}")).successful();
+    let told = admin(&host, "revoke bob");
+    assert!(told.stderr.contains("is not a regular file of root's that root alone can write"), "{told:?}");
+    assert_eq!(host.read(REVOKED), "carol\n");
+}

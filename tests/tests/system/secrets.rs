@@ -1,0 +1,160 @@
+//! What a program of the user's own may try: no request, file or process gives it a refresh token, a client secret or a
+//! key (promise 18).
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+use support::Process;
+
+use crate::scene::{Scene, token_file};
+
+/// The agent's own list of requests.
+const PROTOCOL: &str = include_str!("../../../iam-session/src/protocol.rs");
+/// What was given to an agent, and must not come back.
+const CANARY: &str = "canary-5f0c2e";
+
+/// Each request of the protocol, in as many forms as there are to try. A new one is to be added here.
+const REQUESTS: [(&str, &[&str]); 7] = [
+    (
+        "access_token",
+        &[
+            r#"{"request":"access_token"}"#,
+            r#"{"request":"access_token","account":"wlcg","min_valid_period":-1}"#,
+            r#"{"request":"access_token","scope":"offline_access openid","audience":"https://se.example"}"#,
+            r#"{"request":"access_token","scope":"storage.read:/new","refresh_token":true,"client_secret":true}"#,
+        ],
+    ),
+    ("status", &[r#"{"request":"status"}"#, r#"{"request":"status","account":"wlcg","secrets":true}"#]),
+    (
+        "enroll",
+        &[
+            r#"{"request":"enroll","account":"other","issuer":"https://iam.example/","endpoints":{"token":"https://iam.example/token"},"client":{"client_id":"c","client_secret":"canary-5f0c2e-client","auth":"client_secret_basic","registration_client_uri":"https://iam.example/r","registration_access_token":"canary-5f0c2e-registration"},"refresh_token":"canary-5f0c2e-refresh","scope":"openid"}"#,
+        ],
+    ),
+    ("unlock", &[r#"{"request":"unlock","passphrase":"canary-5f0c2e-passphrase"}"#]),
+    ("stay", &[r#"{"request":"stay","pid":1}"#]),
+    ("stop", &[r#"{"request":"stop"}"#]),
+    ("forget", &[r#"{"request":"forget","account":"../wlcg"}"#, r#"{"request":"forget","account":"other"}"#]),
+];
+/// What no agent knows.
+const GUESSES: [&str; 4] = [
+    r#"{"request":"refresh_token","account":"wlcg"}"#,
+    r#"{"request":"export","account":"wlcg"}"#,
+    r#"{"request":"keys"}"#,
+    r#"{"request":"account","account":"wlcg","passphrase":""}"#,
+];
+
+/// The variants of `enum Request`, as they are written on the socket.
+fn requests_of_the_protocol() -> BTreeSet<String> {
+    let (_, body) = PROTOCOL.split_once("pub enum Request {\n").unwrap();
+    let (body, _) = body.split_once("\n}\n").unwrap();
+    let variants = body.lines().filter_map(|line| line.strip_prefix("    "));
+    let names = variants.filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()));
+    let name = |line: &str| line.split(|c: char| !c.is_alphanumeric()).next().unwrap().to_owned();
+    names.map(name).map(|name| snake_case(&name)).collect()
+}
+
+fn snake_case(name: &str) -> String {
+    let mut snake = String::new();
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && !snake.is_empty() {
+            snake.push('_');
+        }
+        snake.push(c.to_ascii_lowercase());
+    }
+    snake
+}
+
+/// Sends all of it to an agent, and gives all that it answers.
+const ASK: &str = "
+import os, socket, sys
+lines = sys.stdin.read().splitlines()
+answers = ''
+for line in lines:
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(50)
+    s.connect(sys.argv[1])
+    s.sendall(line.encode() + b'\\n')
+    answers += s.makefile().readline()
+print(answers)
+";
+
+/// As somebody would find it: as it is, in hexadecimal and in base64.
+fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
+    let hexadecimal = data_encoding::HEXLOWER.encode(secret);
+    let base64 = data_encoding::BASE64.encode(secret);
+    let base64 = base64.trim_end_matches('=');
+    // The last digits depend on what follows.
+    vec![secret.to_vec(), hexadecimal.into_bytes(), base64.as_bytes()[..base64.len() - 1].to_vec()]
+}
+
+fn assert_absent(secrets: &[Vec<u8>], from: &str, text: &[u8]) {
+    for form in secrets.iter().flat_map(|secret| forms(secret)) {
+        let found = text.windows(form.len()).any(|window| window == form);
+        assert!(!found, "{from} has {}", String::from_utf8_lossy(&form));
+    }
+}
+
+#[test]
+fn the_requests_that_are_tried_are_all_there_are() {
+    let tried = REQUESTS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(requests_of_the_protocol(), tried);
+    for (name, lines) in REQUESTS {
+        assert!(lines.iter().all(|line| line.contains(&format!(r#""request":"{name}""#))), "{name}");
+    }
+}
+
+#[test]
+fn no_request_file_or_process_gives_a_secret_away() {
+    let scene = Scene::new();
+    scene.provider.set(json!({"rotate": true}));
+    scene.host.enroll(&scene.provider, "alice");
+    let login = scene.host.login("alice");
+    login.run("iam-session token -s storage.read:/x").successful();
+    let socket = login.env("IAM_SESSION_SOCK").unwrap();
+    let tried = REQUESTS.iter().flat_map(|(_, lines)| lines.iter()).chain(&GUESSES);
+    let lines = tried.map(|line| (*line).to_owned()).collect::<Vec<_>>();
+    let ask = format!("/mnt/tools/python/bin/python -c \"{ASK}\" {socket}");
+    let alice = scene.host.as_user("alice");
+    let answers = alice.run_with_input(&ask, lines.join("\n").as_bytes()).successful().stdout;
+    assert_eq!(answers.trim().lines().count(), lines.len(), "{answers}");
+
+    let given = scene.provider.secrets();
+    assert!(given.len() >= 4, "a client, and refresh tokens: {given:?}");
+    let mut secrets: Vec<Vec<u8>> = given.into_iter().map(String::into_bytes).collect();
+    secrets.push(CANARY.into());
+    secrets.push(node_key(&scene));
+    assert_absent(&secrets, "an answer", answers.as_bytes());
+    assert_absent(&secrets, "the log", scene.host.log_lines().join("\n").as_bytes());
+
+    // Every file of hers, and what /proc shows of each process that is hers.
+    let files =
+        "find ~ $(dirname $BEARER_TOKEN_FILE) /tmp /var/tmp -type f -user alice -print0 | xargs -0 cat --";
+    let processes = "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline";
+    let read = format!("({files}; {processes}) 2>/dev/null | base64 -w0");
+    let all = data_encoding::BASE64.decode(login.run(&read).stdout.trim().as_bytes()).unwrap();
+    let token = login.read(&token_file(&login));
+    assert!(
+        all.windows(token.len()).any(|window| window == token.as_bytes()),
+        "the search finds what is there"
+    );
+    assert_absent(&secrets, "a file or a process", &all);
+
+    let ours = |process: &Process| {
+        process.executable.as_ref().is_some_and(|program| program.starts_with("/usr/libexec/iam-session"))
+    };
+    let ours: Vec<Process> = scene.host.processes_of("alice").into_iter().filter(ours).collect();
+    assert!(ours.len() >= 3, "an agent, its mint and a helper: {ours:?}");
+    for process in ours {
+        for file in ["mem", "maps", "environ", "auxv", "stack", "fd/0", "fd/1", "fd/3"] {
+            let open = login.run(&format!(": </proc/{}/{file}", process.pid));
+            assert_ne!(open.status, 0, "{file} of {process:?}");
+        }
+    }
+}
+
+fn node_key(scene: &Scene) -> Vec<u8> {
+    let hexadecimal =
+        scene.host.as_root().run("cat /etc/iam-session/keys.d/*.key | od -An -v -tx1 | tr -d ' \\n'");
+    data_encoding::HEXLOWER.decode(hexadecimal.successful().stdout.as_bytes()).unwrap()
+}

@@ -1,0 +1,167 @@
+//! Whom an enrolment stands for, where the site expects somebody: decided by the mint, whatever the command line is.
+
+use serde_json::{Value, json};
+use support::{Enrolling, Helper, Host, ISSUER, Login};
+
+use crate::scene::{Scene, json_of};
+
+const RECORD: &str = "/home/alice/.local/state/iam-session/wlcg.cred";
+const PROVIDER: &str = "issuer = \"https://iam.example/\"\nca_file = \"/etc/iam-session/iam.example.pem\"\n";
+
+/// A host whose users must be who they are there.
+fn expecting() -> Scene {
+    let scene = Scene::new();
+    scene.host.configure_provider("wlcg", &format!("{PROVIDER}expect_subject = \"preferred_username=%u\"\n"));
+    scene.provider.set(json!({"device_interval": 1}));
+    scene
+}
+
+#[test]
+fn somebody_elses_approval_is_refused_and_leaves_nothing() {
+    let scene = expecting();
+    let mut enrolling = Enrolling::start(&scene.host, "alice", "wlcg");
+    let code = enrolling.event("device_code");
+    scene.provider.approve(code["user_code"].as_str().unwrap(), "bob");
+    let error = enrolling.event("error");
+    assert_eq!(
+        error["error"],
+        "https://iam.example/ says that who approved has preferred_username 'bob', not 'alice'"
+    );
+    assert_eq!(enrolling.status(), Some(5));
+    assert!(!scene.host.exists(RECORD));
+    assert_eq!((scene.provider.count("revocation"), scene.provider.count("deregistration")), (1, 1));
+    let line = scene.host.wait_for_log("event=refused");
+    assert!(line.contains("user=alice") && line.contains("account=wlcg") && line.contains("'bob'"), "{line}");
+
+    let enrolled = scene.host.enroll(&scene.provider, "alice");
+    assert!(enrolled["scope"].as_str().unwrap().contains("profile"), "{enrolled}");
+    assert!(scene.host.exists(RECORD));
+}
+
+/// Enrols as alice and gives the error that comes of it, and the exit status.
+fn refused(scene: &Scene) -> (String, Option<i32>) {
+    let mut enrolling = Enrolling::start(&scene.host, "alice", "wlcg");
+    let code = enrolling.event("device_code");
+    scene.provider.approve(code["user_code"].as_str().unwrap(), "alice");
+    let error = enrolling.event("error")["error"].as_str().unwrap().to_owned();
+    (error, enrolling.status())
+}
+
+#[test]
+fn who_cannot_be_told_is_nobody() {
+    let scene = expecting();
+    scene.provider.set(json!({"restricted_scopes": ["profile"]}));
+    let (error, status) = refused(&scene);
+    assert!(error.contains("does not say the preferred_username of who approved"), "{error}");
+    assert_eq!(status, Some(5));
+    scene.provider.set(json!({"restricted_scopes": []}));
+    scene.provider.fail_with(json!({"fault": "status", "status": 503, "at": ["userinfo"]}));
+    let (error, status) = refused(&scene);
+    assert!(error.contains("out of order or overloaded (503)"), "{error}");
+    assert_eq!(status, Some(1));
+    assert!(!scene.host.exists(RECORD));
+    assert_eq!((scene.provider.count("revocation"), scene.provider.count("deregistration")), (2, 2));
+}
+
+#[test]
+fn a_refresh_token_that_is_replaced_meanwhile_is_the_one_that_is_kept() {
+    let scene = expecting();
+    scene.provider.set(json!({"rotate": true}));
+    scene.host.enroll(&scene.provider, "alice");
+    let login = scene.host.login("alice");
+    login.run("iam-session token -s storage.read:/a").successful();
+    assert_eq!(scene.provider.count("reuse"), 0);
+}
+
+/// What bob was granted, in the hands of alice.
+fn grant_of_bob(host: &Host, scene: &Scene) -> Value {
+    let mut helper = Helper::start(host, "alice");
+    let transport = json!({"ca_file": "/etc/iam-session/iam.example.pem"});
+    let scope = "openid offline_access profile wlcg storage.read:/";
+    let mut ask = |mut request: Value| {
+        request["transport"] = transport.clone();
+        helper.get(&request)
+    };
+    let endpoints = ask(json!({"request": "discover", "issuer": ISSUER}))["endpoints"].take();
+    let client = json!({"client_id": "public-dc-client", "auth": "none"});
+    let device = ask(json!({"request": "authorize_device", "endpoint": endpoints["device_authorization"],
+                            "client": client, "scope": scope}));
+    scene.provider.approve(device["user_code"].as_str().unwrap(), "bob");
+    let token = ask(json!({"request": "poll_device", "endpoint": endpoints["token"], "client": client,
+                           "device_code": device["device_code"]}));
+    json!({"endpoints": endpoints, "client": client, "refresh_token": token["refresh_token"], "scope": scope})
+}
+
+/// Speaks to the agent as a command line of the user's own making does.
+fn say(scene: &Scene, login: &Login, request: &Value) -> Value {
+    let script = "import os, socket, sys
+agent = socket.socket(socket.AF_UNIX)
+agent.connect(os.environ['IAM_SESSION_SOCK'])
+agent.sendall(open('/mnt/request.json', 'rb').read())
+print(agent.makefile().readline())";
+    scene.host.write("/mnt/say.py", script, 0o644);
+    scene.host.write("/mnt/request.json", format!("{request}\n"), 0o644);
+    json_of(login, "/mnt/tools/python/bin/python /mnt/say.py")
+}
+
+#[test]
+fn what_the_command_line_says_of_the_issuer_is_not_believed() {
+    let scene = expecting();
+    let login = scene.host.login("alice");
+    let mut request = grant_of_bob(&scene.host, &scene);
+    request["request"] = "enroll".into();
+    request["account"] = "wlcg".into();
+    // Another spelling of the issuer, another server for its tokens, and no way to check that one.
+    request["issuer"] = "https://IAM.example:443".into();
+    request["endpoints"]["token"] = "https://elsewhere.example/token".into();
+    request["transport"] = json!({"ca_file": "/nonexistent", "proxy": "http://127.0.0.1:9"});
+    for imported in [false, true] {
+        request["imported"] = imported.into();
+        let reply = say(&scene, &login, &request);
+        assert_eq!((&reply["status"], &reply["kind"]), (&json!("failure"), &json!("refused")), "{reply}");
+        assert!(reply["error"].as_str().unwrap().contains("'bob', not 'alice'"), "{reply}");
+        assert!(!scene.host.exists(RECORD));
+        // What came from elsewhere is left to whoever has it; so the first of the two would be the last.
+        assert_eq!(scene.provider.count("revocation"), 1);
+        if !imported {
+            request["refresh_token"] = grant_of_bob(&scene.host, &scene)["refresh_token"].take();
+        }
+    }
+    assert!(scene.provider.count("userinfo") == 2);
+}
+
+#[test]
+fn a_refresh_token_from_elsewhere_that_was_replaced_in_vain_is_revoked_and_told() {
+    let scene = expecting();
+    let login = scene.host.login("alice");
+    let mut request = grant_of_bob(&scene.host, &scene);
+    scene.provider.set(json!({"rotate": true}));
+    for (field, value) in [("request", "enroll"), ("account", "wlcg"), ("issuer", ISSUER)] {
+        request[field] = value.into();
+    }
+    request["imported"] = true.into();
+    let reply = say(&scene, &login, &request);
+    assert_eq!(reply["kind"], "refused", "{reply}");
+    assert!(
+        reply["info"].as_str().unwrap().starts_with("the issuer has replaced the refresh token"),
+        "{reply}"
+    );
+    assert_eq!((scene.provider.count("revocation"), scene.provider.count("reuse")), (1, 0));
+}
+
+#[test]
+fn an_agent_without_a_login_is_not_believed_whose_it_is() {
+    let scene = expecting();
+    let login = scene.host.login("alice");
+    let start = "unset IAM_SESSION_SOCK IAM_SESSION_ID BEARER_TOKEN_FILE; \
+                 eval \"$(USER=bob iam-session start --passphrase-fd 3 3<<<correct-horse)\"";
+    login.run(start).successful();
+    let mut request = grant_of_bob(&scene.host, &scene);
+    request["request"] = "enroll".into();
+    request["account"] = "wlcg".into();
+    request["issuer"] = ISSUER.into();
+    let reply = say(&scene, &login, &request);
+    assert_eq!(reply["kind"], "refused", "{reply}");
+    assert!(reply["error"].as_str().unwrap().contains("is 'bob'"), "{reply}");
+    assert_eq!(scene.provider.count("userinfo"), 0);
+}
