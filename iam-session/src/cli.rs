@@ -13,18 +13,22 @@ use clap::{Command, CommandFactory as _, Parser};
 
 pub(crate) use outcome::{Exit, Outcome, Program, Stop, print, print_error, warn};
 
+use crate::commands::decode::DecodeArgs;
 use crate::commands::doctor::DoctorArgs;
 use crate::commands::enroll::EnrollArgs;
 use crate::commands::forget::ForgetArgs;
 use crate::commands::lock::LockArgs;
 use crate::commands::providers::ProvidersArgs;
+use crate::commands::run::RunArgs;
 use crate::commands::seal::SealArgs;
 use crate::commands::start::StartArgs;
 use crate::commands::status::StatusArgs;
 use crate::commands::stop::StopArgs;
 use crate::commands::token::TokenArgs;
 use crate::commands::unlock::UnlockArgs;
-use crate::commands::{doctor, enroll, forget, lock, providers, seal, start, status, stop, token, unlock};
+use crate::commands::{
+    decode, doctor, enroll, forget, lock, providers, run, seal, start, status, stop, token, unlock,
+};
 use crate::protocol::{Failure, FailureKind};
 
 /// A fresh access token for every login session.
@@ -33,6 +37,10 @@ use crate::protocol::{Failure, FailureKind};
 enum Cli {
     /// Print an access token
     Token(TokenArgs),
+    /// Run a command with an access token in its environment
+    Run(RunArgs),
+    /// Show what is in a token
+    Decode(DecodeArgs),
     /// Show how the session stands; also 'iam-session' alone
     Status(StatusArgs),
     /// Enrol with an issuer, once, with a browser on any device
@@ -58,14 +66,14 @@ enum Cli {
 
 const AFTER_HELP: &str = "\
 Exit status: 0 ok, 1 failed, 2 usage, 3 not enrolled, 4 no agent, 5 refused or fewer scopes than asked,
-6 locked, 7 issuer out of reach. Manual: iam-session(1).";
+6 locked, 7 issuer out of reach; of 'run' that of the command, or 125 to 127. Manual: iam-session(1).";
 
 /// The whole command line, for what describes it: shells' completions.
 pub fn command() -> Command {
     Cli::command()
 }
 /// What it is called in messages.
-const PROGRAM: Program = Program("iam-session");
+pub(crate) const PROGRAM: Program = Program("iam-session");
 
 /// Runs the command that `arguments` (the program's name first) ask for.
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
@@ -80,6 +88,8 @@ fn execute(arguments: Vec<OsString>) -> Outcome {
     match command {
         None => status::run(&StatusArgs::default()),
         Some("token") => token::run(parse(arguments)?),
+        Some("run") => run::run(parse(arguments)),
+        Some("decode") => decode::run(&parse(arguments)?),
         Some("status") => status::run(&parse(arguments)?),
         Some("enroll" | "login") => enroll::run(parse(arguments)?),
         Some("providers") => providers::run(&parse(arguments)?),
@@ -106,6 +116,8 @@ fn parse<T: Parser>(arguments: Vec<OsString>) -> Result<T, Stop> {
 fn whole_line(arguments: Vec<OsString>) -> Outcome {
     match Cli::try_parse_from(arguments) {
         Ok(Cli::Token(args)) => token::run(args),
+        Ok(Cli::Run(args)) => run::run(Ok(args)),
+        Ok(Cli::Decode(args)) => decode::run(&args),
         Ok(Cli::Status(args)) => status::run(&args),
         Ok(Cli::Enroll(args)) => enroll::run(args),
         Ok(Cli::Providers(args)) => providers::run(&args),
@@ -163,6 +175,8 @@ mod tests {
     fn the_whole_command_line_is_consistent() {
         Cli::command().debug_assert();
         TokenArgs::command().debug_assert();
+        RunArgs::command().debug_assert();
+        DecodeArgs::command().debug_assert();
         EnrollArgs::command().debug_assert();
         StatusArgs::command().debug_assert();
         ProvidersArgs::command().debug_assert();
@@ -179,6 +193,8 @@ mod tests {
     fn every_option_is_in_the_manual() {
         for (command, page) in [
             (TokenArgs::command(), include_str!("../../packaging/man/iam-session-token.1")),
+            (RunArgs::command(), include_str!("../../packaging/man/iam-session-run.1")),
+            (DecodeArgs::command(), include_str!("../../packaging/man/iam-session-decode.1")),
             (EnrollArgs::command(), include_str!("../../packaging/man/iam-session-enroll.1")),
             (StatusArgs::command(), include_str!("../../packaging/man/iam-session-status.1")),
             (ProvidersArgs::command(), include_str!("../../packaging/man/iam-session-providers.1")),

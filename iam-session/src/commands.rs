@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod decode;
 pub(crate) mod doctor;
 pub(crate) mod enroll;
 mod everywhere;
@@ -8,7 +9,8 @@ mod known;
 pub(crate) mod lock;
 mod passphrase;
 pub(crate) mod providers;
-pub(crate) mod role;
+mod role;
+pub(crate) mod run;
 pub(crate) mod seal;
 mod shell;
 pub(crate) mod start;
@@ -16,6 +18,7 @@ pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod token;
 pub(crate) mod unlock;
+mod wanted;
 
 use serde::Serialize;
 

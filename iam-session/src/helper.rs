@@ -18,6 +18,9 @@ use crate::protocol::{Failure, FailureKind};
 /// On top of the helper's own deadline: its start, reading a bundle of roots on a busy node.
 const MARGIN: Duration = Duration::from_secs(10);
 
+/// The overflow uid and gid of Linux, on EL and Debian alike.
+const NOBODY: u32 = 65_534;
+
 /// Why the helper gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum HelperError {
@@ -102,8 +105,21 @@ impl Helper {
     /// # Errors
     /// [`HelperError::Start`].
     pub fn start(program: &Path) -> Result<Self, HelperError> {
+        Self::spawn(program, &mut Command::new(program))
+    }
+
+    /// The same for root, who has no business in reading what comes from the network: under the uid of nobody.
+    ///
+    /// # Errors
+    /// [`HelperError::Start`].
+    pub fn start_as_nobody(program: &Path) -> Result<Self, HelperError> {
+        // With a uid, std sets the supplementary groups too: to none.
+        Self::spawn(program, Command::new(program).uid(NOBODY).gid(NOBODY))
+    }
+
+    fn spawn(program: &Path, command: &mut Command) -> Result<Self, HelperError> {
         let failed = |source| HelperError::Start { path: program.to_owned(), source };
-        let mut child = Command::new(program)
+        let mut child = command
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .current_dir("/")

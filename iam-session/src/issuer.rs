@@ -24,6 +24,8 @@ pub mod fuzzing;
 mod jwt;
 #[cfg(feature = "helper")]
 mod lines;
+#[cfg(feature = "helper")]
+mod password;
 #[cfg(feature = "answers")]
 mod redact;
 #[cfg(feature = "answers")]

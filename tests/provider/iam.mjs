@@ -41,6 +41,14 @@ async function registration(ctx, next) {
   delete ctx.body.client_id_issued_at;
 }
 
+function refusesScope(ctx, allowed, scope) {
+  const refused = words(scope).find((word) => !within(allowed, word));
+  if (!refused) return false;
+  ctx.status = 400;
+  ctx.body = { error: 'invalid_scope', error_description: `Invalid scope: ${refused}` };
+  return true;
+}
+
 async function deviceAuthorization(ctx, next) {
   const { client_id: client, scope } = ctx.request.body ?? {};
   const allowed = registered.get(client);
@@ -50,12 +58,7 @@ async function deviceAuthorization(ctx, next) {
     ctx.body = '';
     return;
   }
-  const refused = words(scope).find((word) => !within(allowed, word));
-  if (refused) {
-    ctx.status = 400;
-    ctx.body = { error: 'invalid_scope', error_description: `Invalid scope: ${refused}` };
-    return;
-  }
+  if (refusesScope(ctx, allowed, scope)) return;
   await next();
   if (ctx.status === 200 && settings.device_interval) ctx.body.interval = settings.device_interval;
 }
@@ -85,6 +88,31 @@ async function refresh(ctx, next) {
   }
 }
 
+// The client is in the header or in the form.
+function clientOf(ctx) {
+  const [kind, value = ''] = ctx.get('authorization').split(' ');
+  if (kind !== 'Basic') return ctx.request.body?.client_id;
+  return decodeURIComponent(Buffer.from(value, 'base64').toString().split(':')[0]);
+}
+
+// oidc-provider knows no scopes of clients, and describes an error in words of its own.
+async function password(ctx, next) {
+  const allowed = registered.get(clientOf(ctx));
+  if (allowed && refusesScope(ctx, allowed, ctx.request.body.scope)) return;
+  await next();
+  if (ctx.body?.scope === '') delete ctx.body.scope;
+  if (settings.errors !== 'iam') return;
+  if (ctx.body?.error === 'invalid_grant') {
+    ctx.status = 400;
+    ctx.body.error_description = 'Bad credentials';
+  } else if (ctx.body?.error === 'invalid_client') {
+    ctx.body = { error: 'unauthorized', error_description: 'Bad credentials' };
+  } else if (/grant type is not allowed/.test(ctx.body?.error_description)) {
+    ctx.status = 401;
+    ctx.body = { error: 'invalid_client', error_description: 'Unauthorized grant type' };
+  }
+}
+
 async function discovery(ctx, next) {
   await next();
   if (!ctx.body) return;
@@ -93,7 +121,7 @@ async function discovery(ctx, next) {
   if (!settings.registration) delete ctx.body.registration_endpoint;
 }
 
-const HABITS = { registration, device_authorization: deviceAuthorization, refresh, revocation, discovery };
+const HABITS = { registration, device_authorization: deviceAuthorization, password, refresh, revocation, discovery };
 
 export async function imitate(ctx, next) {
   const habit = HABITS[ctx.state.endpoint];

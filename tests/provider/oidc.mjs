@@ -9,6 +9,7 @@ import { Adapter } from './adapter.mjs';
 import { CLIENTS } from './clients.mjs';
 import { misbehave } from './faults.mjs';
 import { imitate } from './iam.mjs';
+import { registerPasswordGrant } from './password.mjs';
 import { dressRefreshTokens } from './refresh_tokens.mjs';
 import { allowNarrowing, within, words } from './scopes.mjs';
 import { settings } from './settings.mjs';
@@ -107,6 +108,7 @@ export function build(issuer) {
   const provider = new Provider(issuer, configuration(key));
   allowNarrowing(provider);
   dressRefreshTokens(provider);
+  registerPasswordGrant(provider, { audience: ANY_AUDIENCE, oidcScopes: OIDC_SCOPES, resourceServer });
   const keys = createLocalJWKSet({ keys: [{ kty: key.kty, n: key.n, e: key.e, alg: key.alg, kid: key.kid }] });
   const verify = async (token) => (await jwtVerify(token, keys, { issuer })).payload;
   const claimsOf = async (sub) => (await account(null, sub)).claims();

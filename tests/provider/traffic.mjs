@@ -11,6 +11,7 @@ const PATHS = {
   '/userinfo': 'userinfo',
 };
 const GRANTS = {
+  password: 'password',
   refresh_token: 'refresh',
   'urn:ietf:params:oauth:grant-type:device_code': 'poll',
 };

@@ -46,7 +46,7 @@ pub use disk::{Death, Disk};
 pub use enrollment::Enrolling;
 pub use helper::Helper;
 pub use host::Host;
-pub use login::Login;
+pub use login::{Attend, Login};
 pub use output::Output;
 pub use plan::Plan;
 pub use process::Process;

@@ -22,6 +22,15 @@ pub(crate) enum Channel {
     Terminal,
 }
 
+/// What a user does who sees a text on the terminal.
+#[derive(Clone, Copy)]
+pub enum Attend<'a> {
+    /// Types a line.
+    Type(&'a str),
+    /// Reads the rest of the text's line, and does something elsewhere.
+    Read(&'a dyn Fn(&str)),
+}
+
 struct Shell {
     input: Option<ChildStdin>,
     stdout: Stream,
@@ -54,6 +63,12 @@ impl Login {
     /// Runs a command in the shell, to its end: what it changes in the shell stays.
     pub fn run(&self, command: &str) -> Output {
         self.shell.borrow_mut().run(command)
+    }
+
+    /// The same on a terminal, with its user before it, who attends to each of these texts whenever it comes. The output
+    /// has all that was seen.
+    pub fn run_attended(&self, command: &str, texts: &[(&str, Attend<'_>)]) -> Output {
+        self.shell.borrow_mut().run_attended(command, texts)
     }
 
     /// A variable of the shell's environment.
@@ -102,11 +117,30 @@ impl Shell {
     }
 
     fn run(&mut self, command: &str) -> Output {
+        self.run_attended(command, &[])
+    }
+
+    fn run_attended(&mut self, command: &str, texts: &[(&str, Attend<'_>)]) -> Output {
         let start = wait::now();
         self.commands += 1;
         self.send(&format!("eval {} </dev/null; {}\n", quoted(command), self.mark_command()));
         let mark = format!("\nend-{} ", self.commands);
-        let stdout = self.stdout.until(&mark);
+        let marks: Vec<&str> = texts.iter().map(|(text, _)| *text).chain([mark.as_str()]).collect();
+        let mut stdout = String::new();
+        loop {
+            let (which, before) = self.stdout.until_any(&marks);
+            stdout += &before;
+            let Some((text, attend)) = texts.get(which) else { break };
+            stdout += text;
+            match attend {
+                Attend::Type(answer) => self.send(&format!("{answer}\n")),
+                Attend::Read(read) => {
+                    let line = self.stdout.until("\n");
+                    read(line.trim());
+                    stdout += &format!("{line}\n");
+                }
+            }
+        }
         let status = self.stdout.until("\n").trim().parse().unwrap();
         let stderr = match self.channel {
             Channel::Pipes => self.stderr.until(&mark),

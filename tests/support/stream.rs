@@ -27,15 +27,25 @@ impl Stream {
     /// # Panics
     /// It does not come, by end of file or within [`wait::DEADLINE`].
     pub(crate) fn until(&mut self, mark: &str) -> String {
+        self.until_any(&[mark]).1
+    }
+
+    /// Which of these marks comes first, and everything before it.
+    ///
+    /// # Panics
+    /// None does, by end of file or within [`wait::DEADLINE`].
+    pub(crate) fn until_any(&mut self, marks: &[&str]) -> (usize, String) {
         let deadline = wait::now() + wait::DEADLINE;
         loop {
-            if let Some(at) = find(&self.buffer, mark.as_bytes()) {
-                let before = self.buffer.drain(..at + mark.len()).take(at).collect::<Vec<_>>();
-                return String::from_utf8_lossy(&before).into_owned();
+            let found = marks.iter().enumerate();
+            let found = found.filter_map(|(which, mark)| Some((find(&self.buffer, mark.as_bytes())?, which)));
+            if let Some((at, which)) = found.min() {
+                let before = self.buffer.drain(..at + marks[which].len()).take(at).collect::<Vec<_>>();
+                return (which, String::from_utf8_lossy(&before).into_owned());
             }
             match self.pieces.recv_timeout(deadline.saturating_duration_since(wait::now())) {
                 Ok(piece) => self.buffer.extend(piece),
-                Err(why) => panic!("{why:?} before {mark:?}; so far: {:?}", self.text()),
+                Err(why) => panic!("{why:?} before {marks:?}; so far: {:?}", self.text()),
             }
         }
     }

@@ -189,12 +189,13 @@ fn by_http_gfal_finds_the_token_in_its_environment_alone() {
     let read = format!("gfal-cat {}", scene.storage.web_url("/cms/x"));
     let output = login.run(&read);
     assert!(output.status != 0 && output.stderr.contains("403"), "{output:?}");
-    let output = login.run(&format!("BEARER_TOKEN=$(iam-session token) {read}"));
-    assert_eq!(output.successful().stdout, "event 1\n");
+    for with in ["BEARER_TOKEN=$(iam-session token)", "iam-session run --"] {
+        assert_eq!(login.run(&format!("{with} {read}")).successful().stdout, "event 1\n", "{with}");
+    }
 
     let url = scene.storage.web_url("/cms/alice/y");
-    let token = token_to_write();
-    login.run(&format!("echo 'event 2' >y; BEARER_TOKEN=$({token}) gfal-copy y {url}")).successful();
+    let run = token_to_write().replace("iam-session token", "iam-session run");
+    login.run(&format!("echo 'event 2' >y; {run} -- gfal-copy y {url}")).successful();
     assert_eq!(scene.storage.contents("/cms/alice/y").as_deref(), Some("event 2\n"));
 }
 

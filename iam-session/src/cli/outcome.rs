@@ -20,6 +20,8 @@ pub(crate) enum Exit {
     Done,
     /// The result was printed, and it says that something is not.
     With(FailureKind),
+    /// What another program's users expect, as of env(1).
+    Code(u8),
 }
 
 impl Exit {
@@ -27,6 +29,7 @@ impl Exit {
         match self {
             Self::Done => ExitCode::SUCCESS,
             Self::With(kind) => kind.exit_code().into(),
+            Self::Code(code) => code.into(),
         }
     }
 }

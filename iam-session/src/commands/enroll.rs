@@ -3,23 +3,23 @@
 //! Touches the agent's socket, the terminal and, through a helper, one issuer. What an enrolment obtains is in
 //! this process's memory until the agent has it, and nowhere else.
 
-mod client;
-mod flow;
+pub(in crate::commands) mod client;
+pub(in crate::commands) mod flow;
 mod given;
-mod person;
-mod plan;
-mod provider;
+pub(in crate::commands) mod person;
+pub(in crate::commands) mod plan;
+pub(in crate::commands) mod provider;
 mod qr;
-mod report;
+pub(in crate::commands) mod report;
 mod scopes;
-mod signals;
+pub(in crate::commands) mod signals;
 
 use std::env;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
 
-use self::client::{Given, Method, Origin};
+use self::client::{ClientArgs, Given, Origin};
 use self::flow::{Flow, Obtained};
 use self::person::Person;
 use self::plan::Plan;
@@ -48,15 +48,8 @@ pub(crate) struct EnrollArgs {
     /// Scopes to ask for; may be repeated, or name several; 'max' for all that the issuer offers
     #[arg(short, long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
-    /// A client that is registered already, instead of a new one
-    #[arg(long, value_name = "ID")]
-    client_id: Option<String>,
-    /// A file with that client's secret; '-' for standard input
-    #[arg(long, value_name = "FILE", requires = "client_id")]
-    client_secret_file: Option<PathBuf>,
-    /// How that client authenticates
-    #[arg(long, value_name = "METHOD", requires = "client_id")]
-    client_auth: Option<Method>,
+    #[command(flatten)]
+    client: ClientArgs,
     /// A file with the token that some issuers want before they register a client; '-' for standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["client_id", "refresh_token_fd"])]
     initial_access_token_file: Option<PathBuf>,

@@ -1,10 +1,12 @@
 //! A passphrase from whoever has it: typed at the terminal, or given in another way. Touches the terminal.
 
 mod given;
+mod purpose;
 mod terminal;
 
-pub(crate) use given::PassphraseArgs;
-pub(crate) use terminal::{Purpose, Terminal};
+pub(crate) use given::{PassphraseArgs, read_line_of};
+pub(crate) use purpose::Purpose;
+pub(crate) use terminal::Terminal;
 
 use super::everywhere::Span;
 use crate::cli::print_error;

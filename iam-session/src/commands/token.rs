@@ -1,34 +1,29 @@
-//! `iam-session token`: prints an access token. Touches the agent's socket.
+//! `iam-session token`: prints an access token. Touches the agent's socket; with `--once` an issuer instead.
+
+mod once;
 
 use clap::Parser;
 use zeroize::Zeroizing;
 
-use super::{print_json, role};
+use self::once::OnceArgs;
+use super::print_json;
+use super::wanted::Wanted;
 use crate::cli::{Exit, Outcome, Stop, print};
 use crate::client::{Agent, Places};
-use crate::protocol::{Request, Token, TokenRequest};
+use crate::protocol::{Failure, Request, Token, TokenRequest};
+use crate::secret::Secret;
 
 /// As oidc-agent has it: whatever is cached, a new one.
 const A_NEW_ONE: i64 = -1;
 
 /// Print an access token, and nothing else, on standard output.
 ///
-/// Without -s: the session token, as it is in the token file.
+/// Without -s or --role: the session token, as it is in the token file.
 #[derive(Debug, Default, Parser)]
 #[command(name = "token", bin_name = "iam-session token")]
 pub(crate) struct TokenArgs {
-    /// Scopes the token should carry; may be repeated, or name several
-    #[arg(short, long = "scope", value_name = "SCOPE")]
-    scopes: Vec<String>,
-    /// A name for scopes and an audience, from the configuration
-    #[arg(long, value_name = "NAME", conflicts_with = "scopes")]
-    role: Option<String>,
-    /// Who the token is for; may be repeated
-    #[arg(long = "aud", alias = "audience", value_name = "AUD")]
-    audiences: Vec<String>,
-    /// The account to use instead of the default one
-    #[arg(long, value_name = "NAME")]
-    account: Option<String>,
+    #[command(flatten)]
+    wanted: Wanted,
     /// Seconds that the token must still live
     #[arg(long, value_name = "SECONDS")]
     min_valid: Option<u32>,
@@ -38,45 +33,37 @@ pub(crate) struct TokenArgs {
     /// Print an object with access_token, issuer, account, scope, audience and expires_at
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    once: OnceArgs,
 }
 
 impl TokenArgs {
-    /// Puts what the role stands for in its place; an audience that was named stays.
-    fn resolve_role(&mut self) -> Result<(), Stop> {
-        let Some(name) = self.role.take() else { return Ok(()) };
-        let role = role::named(&name)?;
-        self.scopes = vec![role.scope.to_string()];
-        if self.audiences.is_empty() {
-            self.audiences.push(role.audience);
-        }
-        Ok(())
-    }
-
-    fn request(&self) -> TokenRequest {
-        let audiences: Vec<&str> = self.audiences.iter().flat_map(|one| one.split_whitespace()).collect();
-        TokenRequest {
-            account: self.account.clone(),
-            scope: self.scopes.iter().collect(),
-            audience: audiences.join(" "),
-            min_valid_period: if self.force { A_NEW_ONE } else { self.min_valid.map_or(0, i64::from) },
-        }
+    fn request(&self) -> Result<TokenRequest, Failure> {
+        self.wanted.request(if self.force { A_NEW_ONE } else { self.min_valid.map_or(0, i64::from) })
     }
 }
 
-pub(crate) fn run(mut args: TokenArgs) -> Outcome {
-    args.resolve_role()?;
+pub(crate) fn run(args: TokenArgs) -> Outcome {
+    if args.once.once {
+        return once::run(&args);
+    }
     let mut agent = Agent::find(&Places::of_environment())?;
-    let token: Token = agent.ask(&Request::AccessToken(args.request()))?;
+    let token: Token = agent.ask(&Request::AccessToken(args.request()?))?;
     if args.json {
         print_json(&token)?;
         return Ok(Exit::Done);
     }
-    let text = token.access_token.expose();
+    print_token(&token.access_token)?;
+    Ok(Exit::Done)
+}
+
+/// The token and a newline, from a buffer that is wiped.
+fn print_token(token: &Secret) -> Result<(), Stop> {
+    let text = token.expose();
     let mut line = Zeroizing::new(Vec::with_capacity(text.len() + 1));
     line.extend_from_slice(text.as_bytes());
     line.push(b'\n');
-    print(&line)?;
-    Ok(Exit::Done)
+    print(&line)
 }
 
 #[cfg(test)]
@@ -85,7 +72,7 @@ mod tests {
     use crate::scope::ScopeSet;
 
     fn request(line: &str) -> TokenRequest {
-        TokenArgs::try_parse_from(line.split('|')).unwrap().request()
+        TokenArgs::try_parse_from(line.split('|')).unwrap().request().unwrap()
     }
 
     #[test]

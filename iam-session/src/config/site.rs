@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::ConfigError;
 use super::document::{Document, Entry, files};
 use super::linger::{self, Linger};
+use super::password_flow::{PASSWORD_FLOW, PasswordFlow, password_flow};
 use super::roles::Roles;
 use super::value::{ACCOUNT, ISSUER, SCOPE, account, issuer_url, same_issuer, scopes};
 use crate::scope::ScopeSet;
@@ -16,7 +17,7 @@ const STORE_DIR: &str = "%h/.local/state/iam-session";
 /// `iam-session:<site>:<user>` must stay within the 256 characters that INDIGO IAM takes.
 const MAX_SITE: usize = 100;
 /// The keys, for who misspells one.
-pub(super) const KEYS: [&str; 8] = [
+pub(super) const KEYS: [&str; 9] = [
     "site",
     "session_scope",
     "store_dir",
@@ -24,6 +25,7 @@ pub(super) const KEYS: [&str; 8] = [
     "allowed_issuers",
     "linger",
     "linger_max",
+    "password_flow",
     "roles",
 ];
 
@@ -46,6 +48,8 @@ pub struct Site {
     pub allowed_issuers: Option<Vec<String>>,
     /// Whether agents stay for what a login left running.
     pub linger: Linger,
+    /// Whether `token --once` takes a password.
+    pub password_flow: PasswordFlow,
     /// Names for scopes and audiences.
     pub roles: Roles,
 }
@@ -59,6 +63,7 @@ impl Default for Site {
             default_provider: None,
             allowed_issuers: None,
             linger: Linger::default(),
+            password_flow: PasswordFlow::default(),
             roles: Roles::default(),
         }
     }
@@ -97,6 +102,7 @@ impl Site {
                 "allowed_issuers" => self.allowed_issuers = Some(issuers(entry)?),
                 "linger" => self.linger.what = entry.parsed(linger::KIND, linger::kind)?,
                 "linger_max" => self.linger.max = entry.parsed(linger::SPAN, linger::span)?,
+                "password_flow" => self.password_flow = entry.parsed(PASSWORD_FLOW, password_flow)?,
                 "roles" => self.roles.read(entry)?,
                 _ => return Err(entry.unknown(&KEYS)),
             }
@@ -166,7 +172,7 @@ mod tests {
         let site = parse(
             "# comment\nsite = \"cern.ch\"\nsession_scope = \"openid\"\nstore_dir = \"/var/lib/x/%U\"\n\
              default_provider = \"wlcg\"\nallowed_issuers = [\"https://a.example/\"]\nlinger = \"no\"\nlinger_max = \"8h\"\n\
-             [roles.write]\nscope = \"storage.modify:/x\"\n",
+             password_flow = \"yes\"\n[roles.write]\nscope = \"storage.modify:/x\"\n",
         )
         .unwrap();
         assert_eq!(site.site.as_deref(), Some("cern.ch"));
@@ -179,6 +185,7 @@ mod tests {
         assert_eq!((site.linger.what, site.linger.max.as_secs()), (linger::LingerFor::No, 8 * 3600));
         assert_eq!(site.roles.names().collect::<Vec<_>>(), ["write"]);
         assert!(site.allows("https://a.example") && !site.allows("https://b.example/"));
+        assert_eq!(site.password_flow, PasswordFlow::Yes);
     }
 
     #[test]
@@ -186,6 +193,7 @@ mod tests {
         let site = Site::load(Path::new("/nonexistent")).unwrap();
         assert_eq!(site, Site::default());
         assert_eq!(site.session_scope.to_string(), "openid storage.read:/ wlcg");
+        assert_eq!(site.password_flow, PasswordFlow::No);
         assert!(site.allows("https://anything.example/"));
         let store = site.store_dir.expand("alice", 1000, Path::new("/home/alice"));
         assert_eq!(store, Path::new("/home/alice/.local/state/iam-session"));
@@ -197,6 +205,10 @@ mod tests {
         let at = "/etc/x/config.toml";
         for (text, expected) in [
             ("\n\nlingers = 1\n", format!("{at}:3: unknown key 'lingers'; accepted: {keys}")),
+            (
+                "password_flow = true",
+                format!("{at}:1: password_flow is of type boolean; accepted: {PASSWORD_FLOW}"),
+            ),
             ("linger = \"yes\"", format!("{at}:1: linger = 'yes' is wrong; accepted: {}", linger::KIND)),
             (
                 "linger_max = \"2d\"",
@@ -240,6 +252,7 @@ mod tests {
         let site = parse(&keys.collect::<Vec<_>>().join("\n")).unwrap();
         let default = Site::default();
         assert_eq!((site.session_scope, site.store_dir), (default.session_scope, default.store_dir));
+        assert_eq!((site.linger, site.password_flow), (default.linger, default.password_flow));
         assert_eq!(site.linger, default.linger);
         assert!(site.roles.names().next().is_some());
         assert!(site.site.is_some() && site.default_provider.is_some() && site.allowed_issuers.is_some());

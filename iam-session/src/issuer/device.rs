@@ -2,6 +2,7 @@
 
 use super::body::{BodyError, Object, is_visible};
 use super::call::{Call, Exchange};
+use super::token::Audience;
 use super::url;
 use super::wire::{Answer, Client, IssuerError};
 use crate::scope::ScopeSet;
@@ -23,7 +24,7 @@ const MAX_DEVICE_CODE: usize = 4096;
 /// Longest user code: people type it.
 const MAX_USER_CODE: usize = 64;
 
-/// Asks for a code. An `audience` is not sent: IAM drops it here.
+/// Asks for a code. An `audience` is not sent: IAM drops it here, and takes it with the poll.
 pub(super) fn call<'r>(
     endpoint: &str,
     client: &'r Client,
@@ -37,8 +38,10 @@ pub(super) fn poll<'r>(
     endpoint: &str,
     client: &'r Client,
     device_code: &'r Secret,
+    audience: Audience<'r>,
 ) -> Result<Call<'r>, IssuerError> {
-    let fields = [("grant_type", DEVICE_CODE_GRANT), ("device_code", device_code.expose())];
+    let mut fields = vec![("grant_type", DEVICE_CODE_GRANT), ("device_code", device_code.expose())];
+    audience.add_to(&mut fields, Exchange::DevicePoll)?;
     Ok(Call::form(Exchange::DevicePoll, endpoint, client, &fields)?.hiding(device_code))
 }
 
@@ -86,7 +89,7 @@ fn interval(fields: &Object) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::super::call::tests::{client, form_of};
-    use super::super::wire::ClientAuth;
+    use super::super::wire::{AudienceMode, ClientAuth};
     use super::*;
 
     fn shown(extra: &str) -> Result<(u64, u64, Option<String>), BodyError> {
@@ -107,10 +110,15 @@ mod tests {
         let start = call("https://a.example/d", &client, &ScopeSet::parse("openid storage.read:/")).unwrap();
         assert_eq!(form_of(&start), "scope=openid+storage.read%3A%2F&client_id=id%3A1");
         let code = Secret::new("device-code-1".into());
-        let poll = poll("https://a.example/t", &client, &code).unwrap();
-        let grant = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code";
-        assert_eq!(form_of(&poll), format!("{grant}&device_code=device-code-1&client_id=id%3A1"));
-        assert_eq!(poll.quote("device-code-1"), "[redacted]");
+        let polled = |names| {
+            poll("https://a.example/t", &client, &code, Audience { names, mode: AudienceMode::Audience })
+                .unwrap()
+        };
+        let grant =
+            "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code&device_code=device-code-1";
+        assert_eq!(form_of(&polled("")), format!("{grant}&client_id=id%3A1"));
+        assert_eq!(form_of(&polled("a b")), format!("{grant}&audience=a+b&client_id=id%3A1"));
+        assert_eq!(polled("").quote("device-code-1"), "[redacted]");
     }
 
     #[test]

@@ -4,10 +4,10 @@
 use super::body::BodyError;
 use super::call::{Call, Exchange, Response};
 use super::refusal::refusal;
-use super::token::Wanted;
+use super::token::{Audience, Wanted};
 use super::transport::{Connections, Deadline};
 use super::wire::{Answer, ErrorClass, IssuerError, Request, Transport};
-use super::{device, discovery, registration, revocation, token, userinfo};
+use super::{device, discovery, password, registration, revocation, token, userinfo};
 
 /// Asks the issuer once.
 pub(super) fn perform(
@@ -32,12 +32,27 @@ fn call_for(request: &Request) -> Result<(Call<'_>, &Transport), IssuerError> {
         Request::AuthorizeDevice { endpoint, client, scope, transport } => {
             (device::call(endpoint, client, scope)?, transport)
         }
-        Request::PollDevice { endpoint, client, device_code, transport } => {
-            (device::poll(endpoint, client, device_code)?, transport)
+        Request::PollDevice { endpoint, client, device_code, audience, audience_mode, transport } => {
+            let audience = Audience { names: audience, mode: *audience_mode };
+            (device::poll(endpoint, client, device_code, audience)?, transport)
+        }
+        Request::Password {
+            endpoint,
+            client,
+            username,
+            password,
+            scope,
+            audience,
+            audience_mode,
+            transport,
+        } => {
+            let audience = Audience { names: audience, mode: *audience_mode };
+            let login = password::Login { username, password, scope, audience };
+            (password::call(endpoint, client, &login)?, transport)
         }
         Request::Refresh { endpoint, client, refresh_token, scope, audience, audience_mode, transport } => {
-            let wanted = Wanted { refresh_token, scope, audience, audience_mode: *audience_mode };
-            (token::refresh(endpoint, client, &wanted)?, transport)
+            let audience = Audience { names: audience, mode: *audience_mode };
+            (token::refresh(endpoint, client, &Wanted { refresh_token, scope, audience })?, transport)
         }
         Request::Adopt { endpoint, client, refresh_token, transport } => {
             (token::adopt(endpoint, client, refresh_token)?, transport)
@@ -82,7 +97,10 @@ fn read(request: &Request, response: &Response) -> Result<Answer, BodyError> {
         Request::Discover { issuer, .. } => discovery::answer(issuer, body),
         Request::Register { scope, auth, .. } => registration::answer(scope, *auth, body),
         Request::AuthorizeDevice { .. } => device::answer(body),
-        Request::PollDevice { .. } | Request::Refresh { .. } | Request::Adopt { .. } => token::answer(body),
+        Request::PollDevice { .. }
+        | Request::Password { .. }
+        | Request::Refresh { .. }
+        | Request::Adopt { .. } => token::answer(body),
         Request::Userinfo { claim, .. } => userinfo::answer(claim, body),
         Request::Revoke { .. } | Request::Deregister { .. } => Ok(Answer::Done),
     }
@@ -170,6 +188,8 @@ mod tests {
             endpoint: "https://iam.example.org/token".into(),
             client: client(ClientAuth::Public),
             device_code: Secret::new("dc".into()),
+            audience: String::new(),
+            audience_mode: Default::default(),
             transport: Transport::default(),
         };
         let error = interpreted(&request, 200, "<html>eyJsecret</html>").unwrap_err();

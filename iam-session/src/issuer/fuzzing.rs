@@ -6,7 +6,7 @@ use super::body::BodyError;
 use super::call::{Call, Response};
 use super::redact::redact;
 use super::refusal::refusal as refused;
-use super::token::Wanted;
+use super::token::{Audience, Wanted};
 use super::wire::{Answer, AudienceMode, Client, ClientAuth, IssuerError, Reply, TokenAnswer};
 use super::{device, discovery, jwt, registration, retry_after, token, url, wire};
 use crate::line;
@@ -35,8 +35,8 @@ fn with_call(check: impl FnOnce(&Call<'_>)) {
         registration_access_token: None,
     };
     let scope = ScopeSet::parse("openid");
-    let mode = AudienceMode::Audience;
-    let wanted = Wanted { refresh_token: &secret, scope: &scope, audience: "", audience_mode: mode };
+    let audience = Audience { names: "", mode: AudienceMode::Audience };
+    let wanted = Wanted { refresh_token: &secret, scope: &scope, audience };
     match token::refresh("https://iam.example/token", &client, &wanted) {
         Ok(call) => check(&call),
         Err(error) => panic!("{error}"),

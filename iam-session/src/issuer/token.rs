@@ -19,9 +19,16 @@ const MAX_LIFE: u64 = 365 * 86400;
 pub(super) struct Wanted<'r> {
     pub(super) refresh_token: &'r Secret,
     pub(super) scope: &'r ScopeSet,
+    pub(super) audience: Audience<'r>,
+}
+
+/// Who a token is for.
+#[derive(Clone, Copy)]
+pub(super) struct Audience<'r> {
     /// Space-separated; empty for the issuer's default.
-    pub(super) audience: &'r str,
-    pub(super) audience_mode: AudienceMode,
+    pub(super) names: &'r str,
+    /// How the issuer takes it.
+    pub(super) mode: AudienceMode,
 }
 
 /// `grant_type=refresh_token`.
@@ -40,7 +47,7 @@ pub(super) fn refresh<'r>(
         ("refresh_token", wanted.refresh_token.expose()),
         ("scope", scope.as_str()),
     ];
-    add_audience(&mut fields, wanted)?;
+    wanted.audience.add_to(&mut fields, Exchange::Refresh)?;
     Ok(Call::form(Exchange::Refresh, endpoint, client, &fields)?.hiding(wanted.refresh_token))
 }
 
@@ -54,19 +61,26 @@ pub(super) fn adopt<'r>(
     Ok(Call::form(Exchange::Refresh, endpoint, client, &fields)?.hiding(refresh_token))
 }
 
-fn add_audience<'f>(fields: &mut Vec<(&'f str, &'f str)>, wanted: &Wanted<'f>) -> Result<(), IssuerError> {
-    match wanted.audience_mode {
-        _ if wanted.audience.trim().is_empty() => (),
-        AudienceMode::Audience => fields.push(("audience", wanted.audience)),
-        AudienceMode::Resource => {
-            fields.extend(wanted.audience.split_whitespace().map(|audience| ("resource", audience)));
+impl<'r> Audience<'r> {
+    /// Adds it to the form of a request at the token endpoint.
+    pub(super) fn add_to(
+        self,
+        fields: &mut Vec<(&'r str, &'r str)>,
+        exchange: Exchange,
+    ) -> Result<(), IssuerError> {
+        match self.mode {
+            _ if self.names.trim().is_empty() => (),
+            AudienceMode::Audience => fields.push(("audience", self.names)),
+            AudienceMode::Resource => {
+                fields.extend(self.names.split_whitespace().map(|audience| ("resource", audience)));
+            }
+            AudienceMode::None => {
+                let message = format!("{exchange} was not attempted: this issuer takes no audience");
+                return Err(failure(ErrorClass::AudienceRefused, &message));
+            }
         }
-        AudienceMode::None => {
-            let message = "the refresh was not attempted: this issuer takes no audience";
-            return Err(failure(ErrorClass::AudienceRefused, message));
-        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Reads a token response.
@@ -152,7 +166,8 @@ mod tests {
     fn form(audience: &str, audience_mode: AudienceMode) -> Result<String, ErrorClass> {
         let client = client(ClientAuth::Basic);
         let (token, scope) = (Secret::new("rt".into()), ScopeSet::parse("storage.read:/ openid"));
-        let wanted = Wanted { refresh_token: &token, scope: &scope, audience, audience_mode };
+        let audience = Audience { names: audience, mode: audience_mode };
+        let wanted = Wanted { refresh_token: &token, scope: &scope, audience };
         refresh("https://a.example/t", &client, &wanted)
             .map(|call| form_of(&call))
             .map_err(|error| error.class)
@@ -172,8 +187,8 @@ mod tests {
     fn a_refresh_without_a_scope_is_not_sent() {
         let (client, token, scope) =
             (client(ClientAuth::Basic), Secret::new("rt".into()), ScopeSet::parse(""));
-        let wanted =
-            Wanted { refresh_token: &token, scope: &scope, audience: "", audience_mode: AudienceMode::None };
+        let audience = Audience { names: "", mode: AudienceMode::None };
+        let wanted = Wanted { refresh_token: &token, scope: &scope, audience };
         assert_eq!(
             refresh("https://a.example/t", &client, &wanted).err().unwrap().class,
             ErrorClass::Refused

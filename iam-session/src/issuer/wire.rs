@@ -166,6 +166,35 @@ pub enum Request {
         /// From the device authorization.
         #[serde(serialize_with = "expose_to")]
         device_code: Secret,
+        /// Space-separated; empty for the issuer's default. IAM takes it here and not with the device authorization.
+        #[serde(default)]
+        audience: String,
+        /// How this issuer takes an audience.
+        #[serde(default)]
+        audience_mode: AudienceMode,
+        /// How to reach it.
+        #[serde(default)]
+        transport: Transport,
+    },
+    /// A token for a user name and a password (RFC 6749 §4.3) → [`Answer::Token`].
+    Password {
+        /// The token endpoint.
+        endpoint: String,
+        /// Who asks.
+        client: Client,
+        /// The user's name at the issuer.
+        username: String,
+        /// The password.
+        #[serde(serialize_with = "expose_to")]
+        password: Secret,
+        /// Always named, never empty: no scope would mean all that the client may have.
+        scope: ScopeSet,
+        /// Space-separated; empty for the issuer's default.
+        #[serde(default)]
+        audience: String,
+        /// How this issuer takes an audience.
+        #[serde(default)]
+        audience_mode: AudienceMode,
         /// How to reach it.
         #[serde(default)]
         transport: Transport,

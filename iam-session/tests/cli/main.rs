@@ -3,11 +3,13 @@
 
 mod agent;
 mod clients;
+mod decode;
 mod enroll;
 mod finding;
 mod forget;
 mod locking;
 mod program;
 mod providers;
+mod run;
 mod status;
 mod token;

@@ -159,6 +159,8 @@ fn every_command_explains_itself() {
         &["--help"][..],
         &["help", "token"],
         &["token", "--help"],
+        &["run", "--help"],
+        &["decode", "--help"],
         &["status", "-h"],
         &["login", "--help"],
         &["forget", "--help"],

@@ -91,7 +91,8 @@ mod tests {
         );
         assert!(!crates.iter().any(|one| one.name == "clap_derive"), "a macro is not linked");
         for one in crates {
-            assert!(texts(&one).unwrap().iter().all(|text| text.len() > 100), "{one:?}");
+            // Some have a line besides that names the choice.
+            assert!(texts(&one).unwrap().iter().any(|text| text.len() > 100), "{one:?}");
         }
     }
 

@@ -170,6 +170,15 @@ fn root_sees_what_holds_for_all_users() {
         text.contains("note     agent: root has none") && text.contains("ok       node keys: 1 in "),
         "{text}"
     );
+    assert!(text.contains("ok       issuer: https://iam.example/ answers"), "{text}");
     root.run("chmod 0440 /etc/iam-session/keys.d/*.key").successful();
     is_told(&root.run("iam-session doctor"), "node keys", "mode 0400");
+}
+
+#[test]
+fn what_reads_the_network_for_root_is_not_root() {
+    let scene = Scene::new();
+    let helper = "#!/bin/sh\nread -r line\necho '{\"error\":{\"class\":\"refused\",\"message\":\"'uid $(id -u) of $(id -G)'\"}}'\n";
+    scene.host.write("/usr/libexec/iam-session/helper", helper, 0o755);
+    is_told(&scene.host.as_root().run("iam-session doctor"), "issuer", "uid 65534 of 65534");
 }

@@ -76,7 +76,10 @@ fn a_lock_closes_every_session_and_one_unlock_opens_them_all() {
     let later = scene.host.login("alice");
     later.run("iam-session token -s storage.read:/after").successful();
     assert_eq!(scene.provider.count("refresh"), refreshes + 1, "the one that was asked for");
-    assert!(scene.host.log_lines().iter().any(|line| line.contains("locked host=login1")));
+    for event in ["event=locked", "event=unlocked"] {
+        let told = |line: &String| line.contains(event) && line.ends_with(" host=login1");
+        assert!(scene.host.log_lines().iter().any(told), "{event}");
+    }
 }
 
 #[test]

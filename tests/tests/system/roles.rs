@@ -26,6 +26,19 @@ fn a_role_is_its_scopes_and_its_audience() {
 }
 
 #[test]
+fn a_role_is_for_a_commands_own_token_too() {
+    let scene = scene();
+    let login = scene.host.login("alice");
+    let run = login.run("iam-session run --role write -- printenv BEARER_TOKEN").successful();
+    let claims = scene.provider.verify(&run.stdout);
+    assert_eq!(words(&claims["scope"]), ["storage.modify:/x", "storage.read:/x"]);
+    assert_eq!(claims["aud"], "https://se.example");
+    let none = login.run("iam-session run --role wriet -- echo ran");
+    assert_eq!((none.status, none.stdout.as_str()), (125, ""));
+    assert_eq!(none.stderr, "iam-session: there is no role 'wriet'; there are: write\n");
+}
+
+#[test]
 fn a_user_adds_roles_and_changes_none_of_the_sites() {
     let scene = scene();
     let login = scene.host.login("alice");

@@ -14,7 +14,32 @@ const PROTOCOL: &str = include_str!("../../../iam-session/src/protocol.rs");
 const CANARY: &str = "canary-5f0c2e";
 
 /// Each request of the protocol, in as many forms as there are to try. A new one is to be added here.
-const REQUESTS: [(&str, &[&str]); 7] = [
+/// Locked, and then let past, before the rest is tried.
+const REQUESTS: [(&str, &[&str]); 10] = [
+    (
+        "lock",
+        &[
+            r#"{"request":"lock"}"#,
+            r#"{"request":"lock","passphrase":"canary-5f0c2e-passphrase"}"#,
+            r#"{"request":"lock"}"#,
+        ],
+    ),
+    (
+        "unlock",
+        &[
+            r#"{"request":"unlock","passphrase":"canary-5f0c2e-wrong"}"#,
+            r#"{"request":"unlock","passphrase":"canary-5f0c2e-passphrase","for":3600}"#,
+        ],
+    ),
+    ("lift", &[r#"{"request":"lift","lock":"00"}"#, r#"{"request":"lift","lock":"../wlcg.cred"}"#]),
+    (
+        "seal",
+        &[
+            r#"{"request":"seal","action":"list","secrets":true}"#,
+            r#"{"request":"seal","action":"add","slot":"passphrase","passphrase":"canary-5f0c2e-slot"}"#,
+            r#"{"request":"seal","action":"list","account":"../wlcg"}"#,
+        ],
+    ),
     (
         "access_token",
         &[
@@ -31,7 +56,6 @@ const REQUESTS: [(&str, &[&str]); 7] = [
             r#"{"request":"enroll","account":"other","issuer":"https://iam.example/","endpoints":{"token":"https://iam.example/token"},"client":{"client_id":"c","client_secret":"canary-5f0c2e-client","auth":"client_secret_basic","registration_client_uri":"https://iam.example/r","registration_access_token":"canary-5f0c2e-registration"},"refresh_token":"canary-5f0c2e-refresh","scope":"openid"}"#,
         ],
     ),
-    ("unlock", &[r#"{"request":"unlock","passphrase":"canary-5f0c2e-passphrase"}"#]),
     ("stay", &[r#"{"request":"stay","pid":1}"#]),
     ("stop", &[r#"{"request":"stop"}"#]),
     ("forget", &[r#"{"request":"forget","account":"../wlcg"}"#, r#"{"request":"forget","account":"other"}"#]),

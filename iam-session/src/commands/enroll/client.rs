@@ -1,4 +1,9 @@
-//! Which client an enrolment is made with: a new one, the site's, or one of the user's own. Reads the files of secrets.
+//! Which client an enrolment, or one token, is asked for with: a new one, the site's, or one of the user's own. Reads the
+//! files of secrets.
+
+use std::path::PathBuf;
+
+use clap::Args;
 
 use super::EnrollArgs;
 use super::given;
@@ -7,6 +12,27 @@ use crate::config::{Provider, client_id};
 use crate::issuer::wire::{Client, ClientAuth};
 use crate::protocol::{Failure, FailureKind};
 use crate::secret::Secret;
+
+/// The options that name a client which is there already.
+#[derive(Debug, Default, Args)]
+pub(in crate::commands) struct ClientArgs {
+    /// A client that is registered already, in place of the site's or a new one
+    #[arg(long, value_name = "ID")]
+    client_id: Option<String>,
+    /// A file with that client's secret; '-' for standard input
+    #[arg(long, value_name = "FILE", requires = "client_id")]
+    client_secret_file: Option<PathBuf>,
+    /// How that client authenticates
+    #[arg(long, value_name = "METHOD", requires = "client_id")]
+    client_auth: Option<Method>,
+}
+
+impl ClientArgs {
+    /// Whether they name one.
+    pub(in crate::commands) fn name_one(&self) -> bool {
+        self.client_id.is_some()
+    }
+}
 
 /// Where the client comes from.
 #[derive(Debug)]
@@ -22,7 +48,7 @@ pub(super) enum Origin {
 
 /// A client that somebody has registered before.
 #[derive(Debug)]
-pub(super) struct Given {
+pub(in crate::commands) struct Given {
     pub(super) client_id: String,
     secret: Option<Secret>,
     auth: Option<ClientAuth>,
@@ -30,10 +56,12 @@ pub(super) struct Given {
 
 /// How a client authenticates, as the option spells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Method {
+pub(in crate::commands) enum Method {
     /// HTTP Basic (client_secret_basic)
+    #[value(alias = "client_secret_basic")]
     Basic,
     /// In the form (client_secret_post)
+    #[value(alias = "client_secret_post")]
     Post,
     /// A public client
     None,
@@ -56,20 +84,12 @@ impl Origin {
         provider: &Provider,
         person: Option<&Person>,
     ) -> Result<Self, Failure> {
-        if let Some(id) = &args.client_id {
-            return Given::named(args, id, person).map(Self::Given);
-        }
         if let Some(path) = &args.initial_access_token_file {
             let token = given::from_file(path, "the initial access token")?;
             return Ok(Self::Registered { initial_access_token: Some(token) });
         }
-        Ok(match &provider.client_id {
-            Some(id) => {
-                let auth = Some(ClientAuth::Public);
-                Self::Given(Given { client_id: id.clone(), secret: None, auth })
-            }
-            None => Self::Registered { initial_access_token: None },
-        })
+        let given = Given::of(&args.client, provider, person)?;
+        Ok(given.map_or(Self::Registered { initial_access_token: None }, Self::Given))
     }
 
     /// For a refresh token from elsewhere: it is good with the client that it was issued to, and no other.
@@ -85,7 +105,21 @@ impl Origin {
 }
 
 impl Given {
-    fn named(args: &EnrollArgs, id: &str, person: Option<&Person>) -> Result<Self, Failure> {
+    /// The one that the command line names, else that of the provider's file.
+    pub(in crate::commands) fn of(
+        args: &ClientArgs,
+        provider: &Provider,
+        person: Option<&Person>,
+    ) -> Result<Option<Self>, Failure> {
+        if let Some(id) = &args.client_id {
+            return Self::named(args, id, person).map(Some);
+        }
+        let sites =
+            |id: &String| Self { client_id: id.clone(), secret: None, auth: Some(ClientAuth::Public) };
+        Ok(provider.client_id.as_ref().map(sites))
+    }
+
+    fn named(args: &ClientArgs, id: &str, person: Option<&Person>) -> Result<Self, Failure> {
         let client_id = client_id(id)
             .ok_or_else(|| usage(format!("'{id}' is no client_id"), "copy it from the issuer's page"))?;
         let auth = args.client_auth.map(ClientAuth::from);
@@ -101,7 +135,7 @@ impl Given {
     }
 
     /// The client as it is presented to an issuer that takes these methods.
-    pub(super) fn client(&self, methods: &[ClientAuth]) -> Client {
+    pub(in crate::commands) fn client(&self, methods: &[ClientAuth]) -> Client {
         let confidential = || {
             let posts = methods.contains(&ClientAuth::Post) && !methods.contains(&ClientAuth::Basic);
             if posts { ClientAuth::Post } else { ClientAuth::Basic }
@@ -148,7 +182,11 @@ mod tests {
     }
 
     fn named(id: &str) -> EnrollArgs {
-        EnrollArgs { client_id: Some(id.into()), ..EnrollArgs::default() }
+        enroll(ClientArgs { client_id: Some(id.into()), ..ClientArgs::default() })
+    }
+
+    fn enroll(client: ClientArgs) -> EnrollArgs {
+        EnrollArgs { client, ..EnrollArgs::default() }
     }
 
     #[test]
@@ -181,13 +219,13 @@ mod tests {
             Err(failure) => (failure.error, failure.kind),
             Ok(other) => panic!("{other:?}"),
         };
-        let secretless = EnrollArgs { client_auth: Some(Method::Post), ..named("c") };
+        let secretless = enroll(ClientArgs { client_auth: Some(Method::Post), ..named("c").client });
         assert_eq!(failure(&secretless), ("the client's secret is missing".into(), FailureKind::Usage));
-        let public = EnrollArgs {
+        let public = enroll(ClientArgs {
             client_auth: Some(Method::None),
             client_secret_file: Some("/dev/null".into()),
-            ..named("c")
-        };
+            ..named("c").client
+        });
         assert_eq!(failure(&public), ("a public client has no secret".into(), FailureKind::Usage));
         assert_eq!(failure(&named("a b")).0, "'a b' is no client_id");
     }

@@ -2,11 +2,13 @@
 //! something is missing, the terminal.
 
 mod client;
-mod device;
+mod code;
+pub(in crate::commands) mod device;
 
 use nix::errno::Errno;
 
 use self::client::Held;
+pub(in crate::commands) use self::code::Code;
 use self::device::Pace;
 use super::client::Given;
 use super::person::Person;
@@ -25,23 +27,6 @@ use crate::secret::Secret;
 /// The agent has not said what became of what it was given.
 const UNCERTAIN: &str =
     "it is not known whether the enrolment was kept: 'iam-session status' tells; if it was not, enrol again";
-
-/// What the user must be shown (RFC 8628 §3.2).
-pub(super) struct Code {
-    device_code: Secret,
-    pub(super) user_code: String,
-    pub(super) verification_uri: String,
-    pub(super) verification_uri_complete: Option<String>,
-    pub(super) expires_in: u64,
-    interval: u64,
-}
-
-impl Code {
-    /// The address that needs the least typing.
-    pub(super) fn link(&self) -> &str {
-        self.verification_uri_complete.as_deref().unwrap_or(&self.verification_uri)
-    }
-}
 
 /// What came of it.
 pub(super) struct Obtained {
@@ -220,24 +205,8 @@ impl<'a> Flow<'a> {
             scope: scope.clone(),
             transport: self.plan.provider.transport.clone(),
         };
-        match self.ask(&request).map_err(|stop| held.explain(stop))? {
-            Answer::DeviceAuthorization {
-                device_code,
-                user_code,
-                verification_uri,
-                verification_uri_complete,
-                expires_in,
-                interval,
-            } => Ok(Code {
-                device_code,
-                user_code,
-                verification_uri,
-                verification_uri_complete,
-                expires_in,
-                interval,
-            }),
-            _ => Err(HelperError::Garbage.into()),
-        }
+        let answer = self.ask(&request).map_err(|stop| held.explain(stop))?;
+        Ok(Code::of(answer)?)
     }
 
     fn poll(&mut self, endpoint: &str, client: &Client, code: &Code) -> Result<TokenAnswer, Stop> {
@@ -249,6 +218,8 @@ impl<'a> Flow<'a> {
                 endpoint: endpoint.to_owned(),
                 client: client.duplicate(),
                 device_code: code.device_code.duplicate(),
+                audience: String::new(),
+                audience_mode: self.plan.provider.audience_mode,
                 transport: self.plan.provider.transport.clone(),
             };
             match self.helper.ask(&request, Some(self.signals.descriptor())) {

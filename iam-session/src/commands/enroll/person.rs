@@ -19,14 +19,14 @@ const PATIENCE: Duration = Duration::from_secs(60 * 60);
 const MAX_LINE: usize = 4096;
 
 /// Somebody who reads what is asked and can answer.
-pub(super) struct Person {
+pub(in crate::commands) struct Person {
     input: File,
     lines: Lines,
 }
 
 impl Person {
     /// The one at the terminal. A program that reads objects, or a script, is never asked anything.
-    pub(super) fn at_the_terminal(report: Report) -> Option<Self> {
+    pub(in crate::commands) fn at_the_terminal(report: Report) -> Option<Self> {
         let there = report == Report::Text && io::stdin().is_terminal() && io::stderr().is_terminal();
         let input = io::stdin().as_fd().try_clone_to_owned().ok().filter(|_| there)?;
         Some(Self { input: File::from(input), lines: Lines::new(MAX_LINE) })

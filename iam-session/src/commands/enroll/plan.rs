@@ -66,7 +66,7 @@ fn check_account(name: &str, issuer: &str, status: &Status) -> Result<(), Failur
 
 /// The grid's usual directory of CA certificates, as the user's environment has it. The helper is started
 /// without that environment, and the agent renews long after it is gone: it goes into the record.
-fn usable(directory: OsString) -> Option<String> {
+pub(in crate::commands) fn usable(directory: OsString) -> Option<String> {
     let text = directory.into_string().ok().filter(|text| !text.is_empty())?;
     if Path::new(&text).is_absolute() {
         return Some(text);

@@ -8,7 +8,7 @@ use crate::text::printable;
 
 /// The provider that `argument` names; without one the user's default one, or the user's choice. `is_member` says
 /// whether the user is in one of some Unix groups.
-pub(super) fn choose(
+pub(in crate::commands) fn choose(
     argument: Option<&str>,
     providers: &Providers,
     site: &Site,
@@ -83,7 +83,7 @@ fn listing(providers: &Providers) -> String {
     let known: Vec<String> =
         providers.iter().map(|provider| format!("{} ({})", provider.alias, provider.issuer)).collect();
     if known.is_empty() {
-        return "name an issuer's URL, e.g. 'iam-session enroll https://issuer.example/'".to_owned();
+        return "name an issuer's URL, e.g. https://issuer.example/".to_owned();
     }
     format!("name one of: {}", known.join(", "))
 }
@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(
             chosen(Some("http://a/"), &[], &Site::default()),
             Err("'http://a/' is neither a provider that is known here nor an https:// URL; \
-                 name an issuer's URL, e.g. 'iam-session enroll https://issuer.example/'"
+                 name an issuer's URL, e.g. https://issuer.example/"
                 .into())
         );
     }

@@ -13,7 +13,7 @@ use crate::text::{duration, printable};
 
 /// For whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Report {
+pub(in crate::commands) enum Report {
     /// A person at a terminal.
     Text,
     /// A program that reads standard output.
@@ -61,7 +61,7 @@ impl Report {
                 print_error(&format!("{text}\n"));
                 Ok(())
             }
-            Self::Json => print_json(&Event::Notice { text }),
+            Self::Json => print_json(&notice(text)),
         }
     }
 
@@ -69,20 +69,10 @@ impl Report {
     pub(super) fn code(self, plan: &Plan, code: &Code) -> Result<(), Stop> {
         match self {
             Self::Text => {
-                print_error(&instructions(plan, code));
-                if let Some(blocks) = qr::for_terminal(code.link()) {
-                    print_error(&format!("{blocks}\n"));
-                }
-                let left = duration(code.expires_in);
-                print_error(&format!("Waiting for your approval, at most {left}; Ctrl-C ends it."));
+                show(&instructions(plan, code), code);
                 Ok(())
             }
-            Self::Json => print_json(&Event::DeviceCode {
-                verification_uri: &code.verification_uri,
-                verification_uri_complete: code.verification_uri_complete.as_deref(),
-                user_code: &code.user_code,
-                expires_in: code.expires_in,
-            }),
+            Self::Json => print_json(&event(code)),
         }
     }
 
@@ -113,16 +103,51 @@ impl Report {
     }
 }
 
-fn instructions(plan: &Plan, code: &Code) -> String {
-    let name = plan.provider.name.as_deref().map(|name| format!(" ({name})")).unwrap_or_default();
+/// A notice of the site's as a line of `--json`.
+pub(in crate::commands) fn notice(text: &str) -> impl Serialize {
+    Event::Notice { text }
+}
+
+/// A device code as a line of `--json`.
+pub(in crate::commands) fn event(code: &Code) -> impl Serialize {
+    Event::DeviceCode {
+        verification_uri: &code.verification_uri,
+        verification_uri_complete: code.verification_uri_complete.as_deref(),
+        user_code: &code.user_code,
+        expires_in: code.expires_in,
+    }
+}
+
+/// Shows a person what to do, and that it is waited for.
+pub(in crate::commands) fn show(instructions: &str, code: &Code) {
+    print_error(instructions);
+    if let Some(blocks) = qr::for_terminal(code.link()) {
+        print_error(&format!("{blocks}\n"));
+    }
+    let left = duration(code.expires_in);
+    print_error(&format!("Waiting for your approval, at most {left}; Ctrl-C ends it."));
+}
+
+/// Where to go, with which code.
+pub(in crate::commands) fn steps(code: &Code) -> String {
     // Without a camera it is the short address that is typed on the other device.
     let short = code.verification_uri_complete.as_ref();
     let short = short.map(|_| format!("or                   {}\n", printable(&code.verification_uri)));
     format!(
+        "On any device, open  {link}\n{short}\
+         The code is          {code}\n",
+        link = printable(code.link()),
+        short = short.unwrap_or_default(),
+        code = printable(&code.user_code),
+    )
+}
+
+fn instructions(plan: &Plan, code: &Code) -> String {
+    let name = plan.provider.name.as_deref().map(|name| format!(" ({name})")).unwrap_or_default();
+    format!(
         "Enrolling {user} on {host} with {issuer} as account '{account}'.\n\
          \n\
-         On any device, open  {link}\n{short}\
-         The code is          {code}\n\
+         {steps}\
          \n\
          {client}\n\
          Nobody from the site ever sends you a code: approve only one that you see in your own terminal.\n",
@@ -130,9 +155,7 @@ fn instructions(plan: &Plan, code: &Code) -> String {
         host = printable(&plan.host),
         issuer = printable(&format!("{}{name}", plan.provider.issuer)),
         account = plan.account,
-        link = printable(code.link()),
-        short = short.unwrap_or_default(),
-        code = printable(&code.user_code),
+        steps = steps(code),
         client = what_the_page_shows(plan),
     )
 }

@@ -13,12 +13,12 @@ use crate::line::{LineError, Wait};
 const ENDING: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 
 /// The ending signals as a descriptor, so that an end can tidy up at the issuer first.
-pub(super) struct Signals(SignalFd);
+pub(in crate::commands) struct Signals(SignalFd);
 
 impl Signals {
     /// Takes the signals over from now on, but for those that whoever started us had us ignore (nohup(1), a
     /// background job).
-    pub(super) fn take_over() -> Result<Self, Errno> {
+    pub(in crate::commands) fn take_over() -> Result<Self, Errno> {
         let ignored = ignored();
         let mut set = SigSet::empty();
         for signal in ENDING.into_iter().filter(|signal| ignored & bit(*signal) == 0) {
@@ -29,17 +29,17 @@ impl Signals {
     }
 
     /// Readable when a signal came.
-    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+    pub(in crate::commands) fn descriptor(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
 
     /// Whether one came; it is taken off.
-    pub(super) fn came(&self) -> bool {
+    pub(in crate::commands) fn came(&self) -> bool {
         matches!(self.0.read_signal(), Ok(Some(_)))
     }
 
     /// Waits for `time`, or for a signal, which stays to be taken.
-    pub(super) fn wait(&self, time: std::time::Duration) -> Result<(), LineError> {
+    pub(in crate::commands) fn wait(&self, time: std::time::Duration) -> Result<(), LineError> {
         Wait::at_most(time).sleep(self.descriptor())
     }
 }

@@ -12,6 +12,7 @@ use nix::libc;
 use nix::unistd::geteuid;
 use zeroize::Zeroizing;
 
+use super::purpose::Purpose;
 use crate::protocol::{Failure, FailureKind};
 use crate::secret::Secret;
 
@@ -49,11 +50,16 @@ impl PassphraseArgs {
     }
 }
 
-/// The descriptor is opened anew by its name in /proc: a pipe, a file or a here-document can be, a socket cannot.
 fn of_descriptor(number: u32) -> Result<Secret, Failure> {
+    read_line_of(number, Purpose::Passphrase.name(), "--passphrase-fd")
+}
+
+/// The first line of descriptor `number`, without its end. It is opened anew by its name in /proc: a pipe, a file or
+/// a here-document can be, a socket cannot.
+pub(crate) fn read_line_of(number: u32, what: &str, option: &str) -> Result<Secret, Failure> {
     let failed = |why: String| Failure {
-        error: format!("cannot read a passphrase from descriptor {number}: {why}"),
-        info: Some(format!("in bash: --passphrase-fd {number} {number}<file")),
+        error: format!("cannot read a {what} from descriptor {number}: {why}"),
+        info: Some(format!("in bash: {option} {number} {number}<file")),
         kind: FailureKind::Usage,
     };
     let file = File::open(format!("/proc/self/fd/{number}")).map_err(|error| failed(error.to_string()))?;

@@ -11,6 +11,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
+use super::Purpose;
 use crate::protocol::{Failure, FailureKind};
 use crate::secret::Secret;
 
@@ -19,15 +20,6 @@ const SIGNALS: [Signal; 5] =
     [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGTSTP];
 /// A line of a terminal is at most 4095 bytes (termios(3)); a buffer that never grows leaves no copy.
 const MAX_LINE: usize = 4096;
-
-/// What is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// What opens the store.
-    Passphrase,
-    /// Something that an issuer wants to see: a token, a client's secret.
-    Credential,
-}
 
 /// The controlling terminal.
 pub(crate) struct Terminal {
@@ -92,8 +84,8 @@ impl Terminal {
         // Without a newline it is Ctrl-D that ended it.
         let line = line.strip_suffix(b"\n").ok_or_else(|| self.purpose.cancelled())?;
         match self.purpose {
-            Purpose::Passphrase => super::given::text(line)
-                .ok_or_else(|| super::usage("the passphrase is too long, or no UTF-8".into())),
+            Purpose::Passphrase | Purpose::Password => super::given::text(line)
+                .ok_or_else(|| super::usage(format!("the {} is too long, or no UTF-8", self.purpose.name()))),
             Purpose::Credential => credential(line),
         }
     }
@@ -108,48 +100,6 @@ fn credential(line: &[u8]) -> Result<Secret, Failure> {
         info: Some("give it in a file".into()),
         kind: FailureKind::Usage,
     })
-}
-
-impl Purpose {
-    fn no_terminal(self) -> Failure {
-        let (what, info, kind) = match self {
-            Self::Passphrase => (
-                "the passphrase",
-                "use --passphrase-fd, --passphrase-file or --passphrase-command",
-                FailureKind::Locked,
-            ),
-            Self::Credential => ("it", "give it in a file", FailureKind::Usage),
-        };
-        let error = format!("there is no terminal to ask for {what} on");
-        Failure { error, info: Some(info.into()), kind }
-    }
-
-    fn cancelled(self) -> Failure {
-        match self {
-            Self::Passphrase => Failure {
-                error: "cancelled".into(),
-                info: Some("run 'iam-session unlock'".into()),
-                kind: FailureKind::Locked,
-            },
-            Self::Credential => Failure {
-                error: "cancelled; nothing was stored".into(),
-                info: None,
-                kind: FailureKind::Failed,
-            },
-        }
-    }
-
-    fn broken(self, error: &io::Error) -> Failure {
-        let info = match self {
-            Self::Passphrase => "use --passphrase-fd",
-            Self::Credential => "give it in a file",
-        };
-        Failure {
-            error: format!("cannot ask on the terminal: {error}"),
-            info: Some(info.into()),
-            kind: FailureKind::Failed,
-        }
-    }
 }
 
 /// The terminal without echo, until it is dropped.

@@ -149,6 +149,41 @@ fn what_others_answer() {
 }
 
 #[test]
+fn a_login_by_password_is_refused_for_many_reasons() {
+    use Exchange::Password;
+    let aup = r#"{"error":"invalid_grant","error_description":"User test needs to sign AUP for this organization in order to proceed."}"#;
+    check(&[
+        (
+            Password,
+            400,
+            r#"{"error":"invalid_grant","error_description":"Bad credentials"}"#,
+            ErrorClass::Refused,
+        ),
+        (
+            Password,
+            401,
+            r#"{"error":"unauthorized","error_description":"Bad credentials"}"#,
+            ErrorClass::ClientGone,
+        ),
+        (
+            Password,
+            401,
+            r#"{"error":"invalid_client","error_description":"Unauthorized grant type"}"#,
+            ErrorClass::Refused,
+        ),
+        (Password, 400, r#"{"error":"unsupported_grant_type"}"#, ErrorClass::Refused),
+        (Password, 400, r#"{"error":"invalid_scope"}"#, ErrorClass::ScopeRefused),
+        (Password, 400, aup, ErrorClass::AupUnsigned),
+        (Password, 503, "", ErrorClass::Busy),
+    ]);
+    let body = r#"{"error":"invalid_grant","error_description":"Bad credentials"}"#;
+    assert_eq!(
+        refused(Password, 400, body).message,
+        "iam.example.org refused the login by password (400): invalid_grant: Bad credentials"
+    );
+}
+
+#[test]
 fn overload_is_no_refusal_whatever_the_body_says() {
     let dead = r#"{"error":"invalid_grant"}"#;
     for status in [408, 425, 429, 500, 502, 503, 504, 599] {

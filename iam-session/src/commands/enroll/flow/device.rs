@@ -16,7 +16,7 @@ const LIFETIME: Duration = Duration::from_secs(30 * 60);
 const BACK_OFF: Duration = Duration::from_secs(60);
 
 /// The polls of one code.
-pub(super) struct Pace {
+pub(in crate::commands) struct Pace {
     interval: Duration,
     back_off: Duration,
     end: Duration,
@@ -25,14 +25,14 @@ pub(super) struct Pace {
 
 impl Pace {
     /// `interval` and `expires_in` in seconds, as the issuer gave them at `now`.
-    pub(super) fn new(interval: u64, expires_in: u64, now: Duration) -> Self {
+    pub(in crate::commands) fn new(interval: u64, expires_in: u64, now: Duration) -> Self {
         let interval = Duration::from_secs(interval).clamp(INTERVAL.0, INTERVAL.1);
         let end = now + Duration::from_secs(expires_in).min(LIFETIME);
         Self { interval, back_off: Duration::ZERO, end, trouble: None }
     }
 
     /// How long to wait before the next poll.
-    pub(super) fn next(&self, now: Duration) -> Result<Duration, Failure> {
+    pub(in crate::commands) fn next(&self, now: Duration) -> Result<Duration, Failure> {
         let pause = self.interval.max(self.back_off);
         if now + pause <= self.end {
             return Ok(pause);
@@ -44,7 +44,7 @@ impl Pace {
     }
 
     /// Takes note of an answer that is no token; gives it back if it is the last.
-    pub(super) fn answered(&mut self, error: IssuerError) -> Result<(), Failure> {
+    pub(in crate::commands) fn answered(&mut self, error: IssuerError) -> Result<(), Failure> {
         match error.class {
             ErrorClass::AuthorizationPending => self.reached(),
             ErrorClass::SlowDown => {
@@ -79,7 +79,7 @@ impl Pace {
 fn ended() -> Failure {
     Failure {
         error: "the code ended before it was approved".to_owned(),
-        info: Some("run 'iam-session enroll' again for a new one".to_owned()),
+        info: Some("run the command again for a new one".to_owned()),
         kind: FailureKind::Failed,
     }
 }

@@ -1,0 +1,195 @@
+//! `iam-session token --once`: one token of an issuer, without an agent, and nothing stored.
+//!
+//! Touches the terminal, the configuration, the files and descriptors that options name and, through a helper, one
+//! issuer. What is no access token of what comes back is dropped unread.
+
+mod issuer;
+mod plan;
+
+use std::env;
+use std::path::Path;
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use self::issuer::Issuer;
+use self::plan::{Login, Plan};
+use super::{TokenArgs, print_token};
+use crate::cli::{Exit, Outcome, print_error, warn};
+use crate::clock::unix_time;
+use crate::commands::enroll::client::ClientArgs;
+use crate::commands::enroll::person::Person;
+use crate::commands::enroll::provider;
+use crate::commands::enroll::report::{self, Report};
+use crate::commands::known::{Membership, known_providers};
+use crate::commands::print_json;
+use crate::config::Site;
+use crate::harden::harden;
+use crate::helper::{Helper, HelperError};
+use crate::issuer::wire::{MAX_LINE, TokenAnswer};
+use crate::line::encode;
+use crate::paths::{HELPER, SITE_CONFIG};
+use crate::protocol::{Failure, FailureKind};
+use crate::scope::ScopeSet;
+use crate::secret::{Secret, expose_to};
+
+/// A notice of 256 KiB, each byte of it escaped, has room.
+const MAX_EVENT: usize = 8 * MAX_LINE;
+
+/// What `--once` needs to know, and no agent does.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "With --once", mut_arg("client_id", |arg| arg.requires("once")))]
+pub(super) struct OnceArgs {
+    /// Ask the issuer for one token, without an agent and an enrolment; nothing is stored
+    #[arg(long, conflicts_with_all = ["account", "min_valid", "force"])]
+    pub(super) once: bool,
+    /// The issuer's URL, or the name of a provider of this site
+    #[arg(long, value_name = "ISSUER-URL | PROVIDER", requires = "once")]
+    issuer: Option<String>,
+    /// How you log in: with a browser on any device, or with a password, where the site lets you
+    #[arg(long, value_enum, value_name = "FLOW", requires = "once", default_value_t)]
+    flow: Flow,
+    #[command(flatten)]
+    client: ClientArgs,
+    /// Who logs in with a password; otherwise the name you have on this host
+    #[arg(long, value_name = "NAME", requires = "once")]
+    username: Option<String>,
+    /// Read the password from the first line of this descriptor
+    #[arg(long, value_name = "N", requires = "once")]
+    password_fd: Option<u32>,
+}
+
+/// The grant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Flow {
+    /// RFC 8628.
+    #[default]
+    Device,
+    /// RFC 6749 §4.3.
+    Password,
+}
+
+/// The object of `--json`: as an agent's token, without an account.
+#[derive(Serialize)]
+struct Once<'a> {
+    #[serde(serialize_with = "expose_to")]
+    access_token: Secret,
+    issuer: &'a str,
+    scope: &'a ScopeSet,
+    audience: &'a str,
+    expires_at: u64,
+}
+
+pub(super) fn run(args: &TokenArgs) -> Outcome {
+    // Before a secret is read: a client's, a password, a token.
+    harden().map_err(|errno| Failure {
+        error: format!("cannot keep secrets from others: {}", errno.desc()),
+        info: None,
+        kind: FailureKind::Failed,
+    })?;
+    let report = if args.json { Report::Json } else { Report::Text };
+    let site = Site::load(Path::new(SITE_CONFIG))?;
+    let plan = plan(args, &site, report)?;
+    let login = Login::new(&args.once, &site)?;
+    if let Some(notice) = &plan.provider.notice {
+        announce(&notice.read()?, report)?;
+    }
+    let mut issuer = Issuer::discover(Helper::start(Path::new(HELPER))?, plan)?;
+    let asked = issuer.wanted();
+    let token = issuer.token(login, &asked, report)?;
+    let granted = granted(&token, &asked, issuer.name())?;
+    if !args.json {
+        print_token(&token.access_token)?;
+        return Ok(Exit::Done);
+    }
+    print_json(&Once {
+        issuer: issuer.name(),
+        scope: &granted,
+        audience: issuer.audience(),
+        expires_at: unix_time().saturating_add(token.expires_in),
+        access_token: token.access_token,
+    })?;
+    Ok(Exit::Done)
+}
+
+/// What the site has its users read first. On standard error: standard output is the token's alone.
+fn announce(text: &str, report: Report) -> Result<(), Failure> {
+    match report {
+        Report::Text => print_error(&format!("{text}\n")),
+        Report::Json => tell(&report::notice(text))?,
+    }
+    Ok(())
+}
+
+/// A line as of `enroll --json` for a program, on standard error.
+fn tell(event: &impl Serialize) -> Result<(), HelperError> {
+    let line = encode(event, MAX_EVENT).map_err(HelperError::Broken)?;
+    print_error(String::from_utf8_lossy(&line).trim_end());
+    Ok(())
+}
+
+/// Who is asked for what. Whoever is at the terminal is asked for what is not said, as at an enrolment.
+fn plan(args: &TokenArgs, site: &Site, report: Report) -> Result<Plan, Failure> {
+    let mut person = Person::at_the_terminal(report);
+    let membership = Membership::default();
+    let is_member = |groups: &[String]| membership.of(groups);
+    let issuer = args.once.issuer.as_deref();
+    let provider = provider::choose(issuer, &known_providers()?, site, is_member, person.as_mut())?;
+    Plan::new(args, provider, site, env::var_os("X509_CERT_DIR"), person.as_ref())
+}
+
+/// The scopes of a token, if none that was asked for is missing.
+fn granted(token: &TokenAnswer, asked: &ScopeSet, issuer: &str) -> Result<ScopeSet, Failure> {
+    let Some(granted) = &token.scope else {
+        // RFC 6749 §5.1 lets an issuer leave it out when it granted what was asked; IAM also does when its policy took
+        // everything away. Who has never been heard of before may be either.
+        warn(&format!("{issuer} does not say which scopes the token has"));
+        return Ok(asked.clone());
+    };
+    let missing = granted.missing(asked);
+    if missing.is_empty() {
+        return Ok(granted.clone());
+    }
+    Err(Failure {
+        error: format!("{issuer} did not grant '{}'", missing.join(" ")),
+        info: Some("ask for fewer scopes with -s, or ask the issuer's administrators for more".to_owned()),
+        kind: FailureKind::Refused,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(scope: Option<&str>) -> TokenAnswer {
+        TokenAnswer {
+            access_token: Secret::new("at".into()),
+            expires_in: 60,
+            scope: scope.map(ScopeSet::parse),
+            refresh_token: None,
+            refresh_token_expires_at: None,
+            subject: None,
+            jti: None,
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_named_and_no_token_is_given() {
+        let asked = ScopeSet::parse("openid storage.read:/a compute.read");
+        let missing = granted(&answer(Some("openid storage.read:/")), &asked, "https://i.example/");
+        let failure = missing.unwrap_err();
+        assert_eq!(
+            (failure.error.as_str(), failure.kind),
+            ("https://i.example/ did not grant 'compute.read'", FailureKind::Refused)
+        );
+        let more = "compute.read openid profile storage.read:/";
+        assert_eq!(granted(&answer(Some(more)), &asked, "i"), Ok(ScopeSet::parse(more)));
+        assert!(granted(&answer(Some("")), &asked, "i").is_err());
+    }
+
+    #[test]
+    fn what_is_not_said_is_as_asked() {
+        let asked = ScopeSet::parse("openid");
+        assert_eq!(granted(&answer(None), &asked, "i"), Ok(asked.clone()));
+    }
+}

@@ -1,0 +1,223 @@
+//! The conversation with the issuer. Touches one helper, the terminal and this process's signals.
+
+use nix::errno::Errno;
+use nix::unistd::gethostname;
+
+use super::plan::{Login, Plan};
+use super::tell;
+use crate::cli::Stop;
+use crate::clock::boot_time;
+use crate::commands::enroll::flow::Code;
+use crate::commands::enroll::flow::device::Pace;
+use crate::commands::enroll::report::{self, Report};
+use crate::commands::enroll::signals::Signals;
+use crate::commands::passphrase::{Purpose, Terminal};
+use crate::helper::{Helper, HelperError};
+use crate::issuer::wire::{
+    Answer, AudienceMode, Client, Endpoints, ErrorClass, Request, TokenAnswer, Transport,
+};
+use crate::protocol::{Failure, FailureKind};
+use crate::scope::ScopeSet;
+use crate::secret::Secret;
+use crate::text::printable;
+
+/// An issuer that has been discovered, and the client that asks it.
+pub(super) struct Issuer {
+    helper: Helper,
+    signals: Signals,
+    /// As it spells itself.
+    name: String,
+    endpoints: Endpoints,
+    client: Client,
+    /// What to look at where the issuer does not take it.
+    client_hint: &'static str,
+    audience: String,
+    audience_mode: AudienceMode,
+    transport: Transport,
+    wanted: ScopeSet,
+}
+
+impl Issuer {
+    /// Takes the ending signals over: from here on Ctrl-C ends the conversation, and the terminal stays in order.
+    pub(super) fn discover(mut helper: Helper, plan: Plan) -> Result<Self, Stop> {
+        let signals = Signals::take_over().map_err(|errno: Errno| {
+            failure(format!("cannot wait for signals: {}", errno.desc()), None, FailureKind::Failed)
+        })?;
+        let request = Request::Discover {
+            issuer: plan.provider.issuer.clone(),
+            transport: plan.provider.transport.clone(),
+        };
+        let hint = plan.client_hint;
+        let answer = helper.ask(&request, Some(signals.descriptor()));
+        match answer.map_err(|error| refused(error, hint))? {
+            Answer::Discovered { issuer, endpoints, scopes_supported, auth_methods, .. } => Ok(Self {
+                wanted: plan.wanted(&scopes_supported),
+                client: plan.client.client(&auth_methods),
+                client_hint: plan.client_hint,
+                helper,
+                signals,
+                name: issuer,
+                endpoints,
+                audience: plan.audience,
+                audience_mode: plan.provider.audience_mode,
+                transport: plan.provider.transport,
+            }),
+            _ => Err(HelperError::Garbage.into()),
+        }
+    }
+
+    /// The issuer's URL.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Who the token is for, as asked.
+    pub(super) fn audience(&self) -> &str {
+        &self.audience
+    }
+
+    /// What is asked for.
+    pub(super) fn wanted(&self) -> ScopeSet {
+        self.wanted.clone()
+    }
+
+    /// One token of these scopes.
+    pub(super) fn token(
+        &mut self,
+        login: Login,
+        scope: &ScopeSet,
+        report: Report,
+    ) -> Result<TokenAnswer, Stop> {
+        match login {
+            Login::Device => {
+                let code = self.authorize(scope)?;
+                self.show(&code, report)?;
+                self.poll(&code)
+            }
+            Login::Password { username, password } => {
+                let password = password.map_or_else(|| self.ask_password(&username), Ok)?;
+                self.log_in(username, password, scope)
+            }
+        }
+    }
+
+    fn authorize(&mut self, scope: &ScopeSet) -> Result<Code, Stop> {
+        let endpoint = self.endpoints.device_authorization.clone().ok_or_else(|| {
+            failure(format!("{} offers no device flow", self.name), None, FailureKind::Failed)
+        })?;
+        let request = Request::AuthorizeDevice {
+            endpoint,
+            client: self.client.duplicate(),
+            scope: scope.clone(),
+            transport: self.transport.clone(),
+        };
+        Ok(Code::of(self.ask(&request)?)?)
+    }
+
+    /// On standard error, as a line of `enroll --json` for a program: standard output is the token's alone.
+    fn show(&self, code: &Code, report: Report) -> Result<(), Stop> {
+        match report {
+            Report::Text => report::show(&self.instructions(code), code),
+            Report::Json => tell(&report::event(code))?,
+        }
+        Ok(())
+    }
+
+    fn instructions(&self, code: &Code) -> String {
+        let host = gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        format!(
+            "One token of {issuer} for this command on {host}; nothing is stored.\n\
+             \n\
+             {steps}\
+             \n\
+             It is asked for by the client '{client}'.\n\
+             Nobody from the site ever sends you a code: approve only one that you see in your own terminal.\n",
+            issuer = printable(&self.name),
+            host = printable(&host),
+            steps = report::steps(code),
+            client = printable(&self.client.client_id),
+        )
+    }
+
+    fn poll(&mut self, code: &Code) -> Result<TokenAnswer, Stop> {
+        let mut pace = Pace::new(code.interval, code.expires_in, boot_time());
+        loop {
+            let pause = pace.next(boot_time()).map_err(Stop::from)?;
+            self.signals.wait(pause).map_err(|_| cancelled())?;
+            let request = Request::PollDevice {
+                endpoint: self.endpoints.token.clone(),
+                client: self.client.duplicate(),
+                device_code: code.device_code.duplicate(),
+                audience: self.audience.clone(),
+                audience_mode: self.audience_mode,
+                transport: self.transport.clone(),
+            };
+            match self.helper.ask(&request, Some(self.signals.descriptor())) {
+                Err(HelperError::Issuer(error)) if is_about_the_client(error.class) => {
+                    return Err(refused(error.into(), self.client_hint));
+                }
+                Err(HelperError::Issuer(error)) => pace.answered(error)?,
+                answer => return token(answer.map_err(|error| refused(error, self.client_hint))?),
+            }
+        }
+    }
+
+    fn ask_password(&self, username: &str) -> Result<Secret, Stop> {
+        let prompt = format!("Password of '{}' at {}: ", printable(username), printable(&self.name));
+        let password = Terminal::open_for(Purpose::Password)?.ask(&prompt)?;
+        if password.is_empty() {
+            let hint = Some("try again");
+            return Err(failure("the password is empty".to_owned(), hint, FailureKind::Usage));
+        }
+        Ok(password)
+    }
+
+    fn log_in(&mut self, username: String, password: Secret, scope: &ScopeSet) -> Result<TokenAnswer, Stop> {
+        let request = Request::Password {
+            endpoint: self.endpoints.token.clone(),
+            client: self.client.duplicate(),
+            username,
+            password,
+            scope: scope.clone(),
+            audience: self.audience.clone(),
+            audience_mode: self.audience_mode,
+            transport: self.transport.clone(),
+        };
+        token(self.ask(&request)?)
+    }
+
+    fn ask(&mut self, request: &Request) -> Result<Answer, Stop> {
+        let answer = self.helper.ask(request, Some(self.signals.descriptor()));
+        answer.map_err(|error| refused(error, self.client_hint))
+    }
+}
+
+fn token(answer: Answer) -> Result<TokenAnswer, Stop> {
+    match answer {
+        Answer::Token(token) => Ok(token),
+        _ => Err(HelperError::Garbage.into()),
+    }
+}
+
+fn is_about_the_client(class: ErrorClass) -> bool {
+    matches!(class, ErrorClass::ClientGone | ErrorClass::CredentialDead)
+}
+
+/// What a helper's error means where nobody has enrolled.
+fn refused(error: HelperError, client_hint: &str) -> Stop {
+    match error {
+        HelperError::Interrupted => cancelled(),
+        HelperError::Issuer(error) if is_about_the_client(error.class) => {
+            failure(error.to_string(), Some(client_hint), FailureKind::Refused)
+        }
+        error => error.into(),
+    }
+}
+
+fn cancelled() -> Stop {
+    failure("cancelled; nothing was stored".to_owned(), None, FailureKind::Failed)
+}
+
+fn failure(error: String, hint: Option<&str>, kind: FailureKind) -> Stop {
+    Stop::Failure(Failure { error, info: hint.map(str::to_owned), kind })
+}

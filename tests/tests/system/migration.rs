@@ -1,0 +1,165 @@
+//! Every command of ours in docs/coming-from-oidc-agent.md works, in the order of the page, typed on a terminal.
+
+use serde_json::{Value, json};
+use support::{Attend, Host, ISSUER, Login, Provider};
+
+use crate::scene::Scene;
+
+const PAGE: &str = include_str!("../../../docs/coming-from-oidc-agent.md");
+/// From here on no login has started an agent.
+const WITHOUT_A_LOGIN: &str = "\n## Without a login\n";
+const PASSPHRASE: &str = "correct horse battery";
+const PASSWORD: &str = "alice's own, äöü & more";
+
+/// What the page leaves to its reader, and what stands for it here.
+const FILLED_IN: [(&str, &str); 4] = [
+    ("PASSWORD_CLIENT", "password-grant"),
+    ("CONFIDENTIAL_CLIENT", "device-code-client"),
+    ("CLIENT", "public-dc-client"),
+    ("https://iam.example.org/", ISSUER),
+];
+
+/// The beginnings of commands that are still to be built.
+const TO_BE_BUILT: [&str; 14] = [
+    "iam-session list",
+    "iam-session use ",
+    "iam-session rename ",
+    "iam-session reenroll ",
+    "iam-session forget mine --local",
+    "iam-session token --account https://",
+    "eval \"$(iam-session env ",
+    "iam-session lock",
+    "iam-session unlock --for ",
+    "iam-session unlock --passphrase-file ",
+    "iam-session unlock --passphrase-command ",
+    "iam-session seal list",
+    "iam-session seal add",
+    "iam-session seal remove",
+];
+
+/// The options of oidc-agent 4.2.6, as its own help has them, without those that every program has.
+const OIDC_AGENT: &str = "--always-allow-idtoken -a --socket-path --bind_address -c --confirm --json -k --kill \
+    --no-autoload --no-autoreauthenticate --no-scheme --no-webserver --pw-store --quiet --seccomp -t --lifetime \
+    --with-group -d --console -g --debug --log-stderr --status";
+const OIDC_GEN: &str = "-d --delete -l --accounts -p --print --reauthenticate --rename -u --update --client-id \
+    --client-secret -f --file --iss --issuer -m --manual --no-save --port --pub --redirect-uri --scope --scope-all \
+    --scope-max --at --access-token --aud --audience --cnid --client-name-identifier --cp --cert-path --cert-file --dae \
+    --device-authorization-endpoint --only-at --op-password --op-username --rt --refresh-token --rt-env \
+    --refresh-token-env -w --flow --codeExchange --confirm-default --confirm-no --confirm-yes --no-scheme --no-url-call \
+    --no-webserver --prompt --pw-cmd --pw-env --pw-file --pw-gpg --pw-prompt --seccomp --state -g --debug -v --verbose";
+const OIDC_ADD: &str = "--always-allow-idtoken -a --loaded -c --confirm -l --list --pw-cmd --pw-env --pw-file --pw-gpg \
+    --pw-keyring --pw-prompt --pw-store -p --print --remote -r --remove -R --remove-all --seccomp -t --lifetime -x --lock \
+    -X --unlock -g --debug -v --verbose";
+const OIDC_TOKEN: &str = "-a --all -c --env -e --expires-at -f --force-new -i --issuer -o --token -t --time --aud \
+    --id-token --name --seccomp -s --scope";
+
+/// The code spans of a text, and the lines of its blocks, that call the program. A vertical bar in a cell is escaped.
+fn commands(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (index, part) in text.split("\n```").enumerate() {
+        let spans: Vec<&str> = match index % 2 {
+            0 => part.split('`').skip(1).step_by(2).collect(),
+            _ => part.lines().map(|line| line.split("  #").next().unwrap().trim()).collect(),
+        };
+        let one_line = |span: &str| span.replace('\n', " ").replace("\\|", "|");
+        found.extend(spans.into_iter().map(one_line).filter(|span| span.contains("iam-session ")));
+    }
+    found
+}
+
+fn is_to_be_built(command: &str) -> bool {
+    TO_BE_BUILT.iter().any(|beginning| command.starts_with(beginning))
+}
+
+/// The page's two parts: after a login that has an agent, and without one.
+fn parts() -> (&'static str, &'static str) {
+    PAGE.split_once(WITHOUT_A_LOGIN).expect("the part without a login")
+}
+
+/// A refresh token as oidc-agent would have it: of a client that somebody registered, by a device flow of its own.
+fn refresh_token(scene: &Scene, login: &Login) -> String {
+    let ask = |path: &str, fields: &str| -> Value {
+        let curl = "curl -sS --cacert /etc/iam-session/iam.example.pem -u device-code-client:secret";
+        let answer = login.run(&format!("{curl} {fields} {ISSUER}{path}")).successful().stdout;
+        serde_json::from_str(answer.trim()).unwrap()
+    };
+    let scope = "-d scope='openid offline_access storage.read:/'";
+    let code = ask("devicecode", &format!("-d client_id=device-code-client {scope}"));
+    scene.provider.approve(code["user_code"].as_str().unwrap(), "alice");
+    let grant = "-d grant_type=urn:ietf:params:oauth:grant-type:device_code";
+    let token = ask("token", &format!("{grant} -d device_code={}", code["device_code"].as_str().unwrap()));
+    token["refresh_token"].as_str().unwrap().to_owned()
+}
+
+/// Runs the commands of a text, as a user before a terminal who has the browser beside it.
+fn follow(scene: &Scene, login: &Login, text: &str) {
+    scene.provider.set(json!({"device_interval": 1}));
+    let refresh_token = refresh_token(scene, login);
+    for (file, line) in [
+        ("secret", "secret"),
+        ("password", PASSWORD),
+        ("passphrase", PASSPHRASE),
+        ("refresh-token", &refresh_token),
+        ("initial-access-token", "open-sesame"),
+    ] {
+        login.run(&format!("umask 077; cat >{file} <<'EOF'\n{line}\nEOF")).successful();
+    }
+    let approve = |code: &str| scene.provider.approve(code, "alice");
+    let attended = [
+        ("The code is ", Attend::Read(&approve)),
+        ("assphrase: ", Attend::Type(PASSPHRASE)),
+        ("The same again: ", Attend::Type(PASSPHRASE)),
+        ("Password of 'alice' at https://iam.example/: ", Attend::Type(PASSWORD)),
+    ];
+    for command in commands(text).into_iter().filter(|command| !is_to_be_built(command)) {
+        let filled = FILLED_IN.iter().fold(command, |command, (word, stands)| command.replace(word, stands));
+        let output = login.run_attended(&filled, &attended);
+        assert_eq!(output.status, 0, "{filled}: {output:?}");
+    }
+}
+
+#[test]
+fn the_page_is_right_after_a_login() {
+    let host = Host::plan().site("password_flow = \"yes\"").start();
+    host.add_node_key();
+    let scene = Scene { provider: Provider::start(&host), host };
+    let login = scene.host.login_on_terminal("alice");
+    follow(&scene, &login, parts().0);
+    assert_eq!(scene.provider.count("password"), 2, "typed once, and once from a file");
+}
+
+#[test]
+fn the_page_is_right_without_a_login() {
+    let host = Host::plan().without_agent().start();
+    let scene = Scene { provider: Provider::start(&host), host };
+    let login = scene.host.login_on_terminal("alice");
+    login.run("cd && export USER=alice").successful();
+    follow(&scene, &login, parts().1);
+}
+
+#[test]
+fn the_page_calls_for_nothing_that_is_forgotten() {
+    let all = commands(PAGE);
+    assert!(all.len() > 40, "{all:?}");
+    for beginning in TO_BE_BUILT {
+        assert!(all.iter().any(|command| command.starts_with(beginning)), "{beginning} is not on the page");
+    }
+}
+
+#[test]
+fn every_option_of_oidc_agent_is_on_the_page() {
+    for (heading, options) in [
+        ("\n## oidc-agent, ", OIDC_AGENT),
+        ("\n## oidc-gen\n", OIDC_GEN),
+        ("\n## oidc-add\n", OIDC_ADD),
+        ("\n## oidc-token\n", OIDC_TOKEN),
+    ] {
+        let (_, section) = PAGE.split_once(heading).expect("a section of this name");
+        let section = section.split("\n## ").next().unwrap();
+        for option in options.split(' ') {
+            let there = ["`", "=", " "].iter().any(|end| section.contains(&format!("`{option}{end}")));
+            let named = there || section.contains(&format!(" {option}`"));
+            assert!(named, "{heading} has no {option}");
+        }
+    }
+}
