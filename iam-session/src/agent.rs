@@ -16,6 +16,7 @@ mod guesses;
 mod held;
 mod host_lock;
 mod job;
+mod kept;
 mod lifetime;
 mod linger;
 mod link;
@@ -33,6 +34,7 @@ mod shells;
 mod start;
 mod token_file;
 mod unlocking;
+mod upkeep;
 mod verdict;
 
 use std::ffi::OsString;

@@ -13,12 +13,18 @@ use clap::{Command, CommandFactory as _, Parser};
 
 pub(crate) use outcome::{Exit, Outcome, Program, Stop, print, print_error, warn};
 
+use crate::commands::choose::UseArgs;
 use crate::commands::decode::DecodeArgs;
 use crate::commands::doctor::DoctorArgs;
 use crate::commands::enroll::EnrollArgs;
+use crate::commands::env::EnvArgs;
 use crate::commands::forget::ForgetArgs;
+use crate::commands::list::ListArgs;
 use crate::commands::lock::LockArgs;
 use crate::commands::providers::ProvidersArgs;
+use crate::commands::reenroll::ReenrollArgs;
+use crate::commands::rename::RenameArgs;
+use crate::commands::revoke::RevokeArgs;
 use crate::commands::run::RunArgs;
 use crate::commands::seal::SealArgs;
 use crate::commands::start::StartArgs;
@@ -27,7 +33,8 @@ use crate::commands::stop::StopArgs;
 use crate::commands::token::TokenArgs;
 use crate::commands::unlock::UnlockArgs;
 use crate::commands::{
-    decode, doctor, enroll, forget, lock, providers, run, seal, start, status, stop, token, unlock,
+    choose, decode, doctor, enroll, env, forget, list, lock, providers, reenroll, rename, revoke, run, seal,
+    start, status, stop, token, unlock,
 };
 use crate::protocol::{Failure, FailureKind};
 
@@ -50,6 +57,18 @@ enum Cli {
     Providers(ProvidersArgs),
     /// Revoke, deregister and remove an account
     Forget(ForgetArgs),
+    /// List the accounts
+    List(ListArgs),
+    /// Put an account's token into the file
+    Use(UseArgs),
+    /// Print a shell's variables: eval "$(iam-session env --account NAME)"
+    Env(EnvArgs),
+    /// Give an account another name
+    Rename(RenameArgs),
+    /// Ask for a new consent for an account
+    Reenroll(ReenrollArgs),
+    /// End all accounts at their issuers and all agents on this host
+    Revoke(RevokeArgs),
     /// Start an agent where no login has: eval "$(iam-session start)"
     Start(StartArgs),
     /// End the agent that 'start' started: eval "$(iam-session stop)"
@@ -94,6 +113,12 @@ fn execute(arguments: Vec<OsString>) -> Outcome {
         Some("enroll" | "login") => enroll::run(parse(arguments)?),
         Some("providers") => providers::run(&parse(arguments)?),
         Some("forget") => forget::run(parse(arguments)?),
+        Some("list") => list::run(&parse(arguments)?),
+        Some("use") => choose::run(&parse(arguments)?),
+        Some("env") => env::run(&parse(arguments)?),
+        Some("rename") => rename::run(parse(arguments)?),
+        Some("reenroll") => reenroll::run(parse(arguments)?),
+        Some("revoke") => revoke::run(&parse(arguments)?),
         Some("start") => start::run(&parse(arguments)?),
         Some("stop") => stop::run(&parse(arguments)?),
         Some("lock") => lock::run(&parse(arguments)?),
@@ -122,6 +147,12 @@ fn whole_line(arguments: Vec<OsString>) -> Outcome {
         Ok(Cli::Enroll(args)) => enroll::run(args),
         Ok(Cli::Providers(args)) => providers::run(&args),
         Ok(Cli::Forget(args)) => forget::run(args),
+        Ok(Cli::List(args)) => list::run(&args),
+        Ok(Cli::Use(args)) => choose::run(&args),
+        Ok(Cli::Env(args)) => env::run(&args),
+        Ok(Cli::Rename(args)) => rename::run(args),
+        Ok(Cli::Reenroll(args)) => reenroll::run(args),
+        Ok(Cli::Revoke(args)) => revoke::run(&args),
         Ok(Cli::Start(args)) => start::run(&args),
         Ok(Cli::Stop(args)) => stop::run(&args),
         Ok(Cli::Lock(args)) => lock::run(&args),
@@ -181,6 +212,16 @@ mod tests {
         StatusArgs::command().debug_assert();
         ProvidersArgs::command().debug_assert();
         ForgetArgs::command().debug_assert();
+        for command in [
+            ListArgs::command(),
+            UseArgs::command(),
+            EnvArgs::command(),
+            RenameArgs::command(),
+            ReenrollArgs::command(),
+            RevokeArgs::command(),
+        ] {
+            command.debug_assert();
+        }
         StartArgs::command().debug_assert();
         StopArgs::command().debug_assert();
         LockArgs::command().debug_assert();
@@ -199,6 +240,12 @@ mod tests {
             (StatusArgs::command(), include_str!("../../packaging/man/iam-session-status.1")),
             (ProvidersArgs::command(), include_str!("../../packaging/man/iam-session-providers.1")),
             (ForgetArgs::command(), include_str!("../../packaging/man/iam-session-forget.1")),
+            (ListArgs::command(), include_str!("../../packaging/man/iam-session-list.1")),
+            (UseArgs::command(), include_str!("../../packaging/man/iam-session-use.1")),
+            (EnvArgs::command(), include_str!("../../packaging/man/iam-session-env.1")),
+            (RenameArgs::command(), include_str!("../../packaging/man/iam-session-rename.1")),
+            (ReenrollArgs::command(), include_str!("../../packaging/man/iam-session-reenroll.1")),
+            (RevokeArgs::command(), include_str!("../../packaging/man/iam-session-revoke.1")),
             (StartArgs::command(), include_str!("../../packaging/man/iam-session-start.1")),
             (StopArgs::command(), include_str!("../../packaging/man/iam-session-stop.1")),
             (LockArgs::command(), include_str!("../../packaging/man/iam-session-lock.1")),

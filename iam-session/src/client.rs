@@ -3,7 +3,7 @@
 mod error;
 mod find;
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -93,6 +93,14 @@ impl Agent {
         Ok(Self { stream, path: path.to_owned(), uid, lines: Lines::new(MAX_LINE) })
     }
 
+    /// Another connection to the same agent.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn another(&self) -> Result<Self, ClientError> {
+        Self::connect(&self.path, self.uid)
+    }
+
     /// The socket that answered.
     pub fn path(&self) -> &Path {
         &self.path
@@ -103,14 +111,28 @@ impl Agent {
     /// # Errors
     /// [`ClientError::Agent`] with what the agent answered, or what became of the agent.
     pub fn ask<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, ClientError> {
+        self.ask_unless(request, None)
+    }
+
+    /// As [`ask`](Self::ask), until `interrupt` is readable; what was asked goes on then.
+    ///
+    /// # Errors
+    /// As there, and [`ClientError::Interrupted`].
+    pub fn ask_unless<T: DeserializeOwned>(
+        &mut self,
+        request: &Request,
+        interrupt: Option<BorrowedFd<'_>>,
+    ) -> Result<T, ClientError> {
         let wait = Wait::at_most(match request {
             Request::Status {} => PATIENCE_STATUS,
-            Request::Stop {} | Request::Stay { .. } => PATIENCE_STATUS,
+            Request::Stop {} | Request::Stay { .. } | Request::End {} => PATIENCE_STATUS,
             Request::AccessToken(_) | Request::Unlock { .. } => PATIENCE_MINT,
+            Request::Use { .. } | Request::Keep { .. } | Request::Rename { .. } => PATIENCE_MINT,
             Request::Lock { .. } | Request::Lift { .. } | Request::Seal(_) => PATIENCE_MINT,
-            Request::Enroll(_) => PATIENCE_ENROLL,
-            Request::Forget { .. } => PATIENCE_FORGET,
-        });
+            Request::Enroll(_) | Request::Authorize(_) | Request::Poll(_) => PATIENCE_ENROLL,
+            Request::Forget { .. } | Request::Remove { .. } | Request::Revoke { .. } => PATIENCE_FORGET,
+        })
+        .unless(interrupt);
         let line = line::encode(request, MAX_LINE).map_err(|_| ClientError::RequestTooLong)?;
         let reply = match request {
             // These change nothing, and may be asked twice.
@@ -152,7 +174,8 @@ impl Agent {
         let path = self.path.clone();
         match error {
             LineError::Closed => ClientError::Closed { path },
-            LineError::TimedOut | LineError::Interrupted => ClientError::Silent { path },
+            LineError::TimedOut => ClientError::Silent { path },
+            LineError::Interrupted => ClientError::Interrupted,
             LineError::TooLong(_) => ClientError::Garbage { path },
             LineError::Io(source) => ClientError::Connect { path, source },
         }

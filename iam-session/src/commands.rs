@@ -1,14 +1,20 @@
 //! The commands, one file each.
 
+pub(crate) mod choose;
 pub(crate) mod decode;
 pub(crate) mod doctor;
 pub(crate) mod enroll;
+pub(crate) mod env;
 mod everywhere;
 pub(crate) mod forget;
 mod known;
+pub(crate) mod list;
 pub(crate) mod lock;
 mod passphrase;
 pub(crate) mod providers;
+pub(crate) mod reenroll;
+pub(crate) mod rename;
+pub(crate) mod revoke;
 mod role;
 pub(crate) mod run;
 pub(crate) mod seal;
@@ -22,9 +28,11 @@ mod wanted;
 
 use serde::Serialize;
 
+use crate::account;
 use crate::cli::{Stop, print};
+use crate::client::Agent;
 use crate::line::{LineError, encode};
-use crate::protocol::{Failure, FailureKind, MAX_LINE};
+use crate::protocol::{Failure, FailureKind, MAX_LINE, Request, Status};
 
 /// What `--json` may grow to on top of an agent's reply.
 const MAX_JSON: usize = 2 * MAX_LINE;
@@ -37,4 +45,17 @@ fn print_json<T: Serialize>(object: &T) -> Result<(), Stop> {
         kind: FailureKind::Failed,
     })?;
     print(&line)
+}
+
+/// The name of the account that is meant by a name or by its issuer's URL.
+fn account_name(agent: &mut Agent, text: &str) -> Result<String, Stop> {
+    let usage = |error, info: &str| Failure { error, info: Some(info.to_owned()), kind: FailureKind::Usage };
+    if !text.contains("://") {
+        let listed = "'iam-session list' shows the accounts";
+        account::validate(text).map_err(|error| usage(error.to_string(), listed))?;
+        return Ok(text.to_owned());
+    }
+    let status: Status = agent.ask(&Request::Status {})?;
+    let accounts = status.accounts.iter().map(|account| (account.name.as_str(), account.issuer.as_str()));
+    Ok(account::of_issuer(accounts, text)?.to_owned())
 }

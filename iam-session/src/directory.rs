@@ -206,6 +206,15 @@ impl Directory {
         self.drafts(name)?.iter().try_for_each(|name| self.remove(name))
     }
 
+    /// Gives a file another name, in which nothing must be.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Io`].
+    pub fn rename(&self, from: &str, to: &str) -> Result<(), DirectoryError> {
+        renameat(&self.descriptor, from, &self.descriptor, to)
+            .map_err(|errno| failed("rename", &self.path.join(from))(errno.into()))
+    }
+
     /// Removes a file; it need not be there.
     ///
     /// # Errors

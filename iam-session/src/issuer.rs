@@ -24,6 +24,8 @@ pub mod fuzzing;
 mod jwt;
 #[cfg(feature = "helper")]
 mod lines;
+#[cfg(feature = "answers")]
+mod management;
 #[cfg(feature = "helper")]
 mod password;
 #[cfg(feature = "answers")]

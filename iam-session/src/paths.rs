@@ -52,6 +52,16 @@ impl Runtime {
         self.directory.join(self.token_file_name())
     }
 
+    /// The name of the file that is kept for one account besides.
+    pub fn kept_file_name(&self, account: &str) -> String {
+        format!("{}.{account}", self.token_file_name())
+    }
+
+    /// That file.
+    pub fn kept_file(&self, account: &str) -> PathBuf {
+        self.directory.join(self.kept_file_name(account))
+    }
+
     /// The agents' own directory, 0700.
     pub fn agents(&self) -> PathBuf {
         self.directory.join("iam-session")

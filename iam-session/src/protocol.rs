@@ -3,11 +3,13 @@
 //! One JSON object a line in both directions; a connection may carry many. Field names are oidc-agent's where
 //! it has them. PROTOCOL.md, "Socket", is the prose.
 
+mod accounts;
 mod sealing;
 mod standing;
 
 use serde::{Deserialize, Serialize};
 
+pub use accounts::{Authorization, Authorized, DeviceCode, Poll, Polled, Renamed, Used};
 pub use sealing::{LockState, SealAction, SealReport, SealRequest, SealedAccount, SlotKind, SlotReport};
 pub use standing::{End, Heeded, MIN_PASSPHRASE, Sealing, Unlocked};
 
@@ -33,6 +35,39 @@ pub enum Request {
         /// The account's name.
         account: String,
     },
+    /// Begin a device flow with the client of an account → [`Authorized`].
+    Authorize(Authorization),
+    /// Ask once what the user decided, and seal what comes of it → [`Polled`].
+    Poll(Poll),
+    /// Put this account's token into the file, now and from now on → [`Used`].
+    Use {
+        /// The account's name.
+        account: String,
+    },
+    /// Keep a second file with this account's token → [`Used`].
+    Keep {
+        /// The account's name.
+        account: String,
+    },
+    /// Give an account another name → [`Renamed`].
+    Rename {
+        /// The account's name.
+        account: String,
+        /// The new one, which no account has.
+        to: String,
+    },
+    /// Remove an account here, without its issuer and without opening it → [`Forgotten`].
+    Remove {
+        /// The account's name.
+        account: String,
+    },
+    /// As `forget`, but what could not be revoked is kept → [`Forgotten`].
+    Revoke {
+        /// The account's name.
+        account: String,
+    },
+    /// End, whoever started the agent → [`Heeded`].
+    End {},
     /// Open what is sealed under this passphrase, or seal with it from now on → [`Unlocked`].
     Unlock {
         /// As it was typed.
@@ -116,6 +151,12 @@ pub struct Enrollment {
     /// How the issuer is reached.
     #[serde(default)]
     pub transport: Transport,
+    /// What the client may ask for, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registered_scope: Option<ScopeSet>,
+    /// What the client is called on the consent page, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_name: Option<String>,
 }
 
 /// What the agent answers: the object's `status` is `success` or `failure`.
@@ -252,6 +293,9 @@ pub struct Account {
     /// When the session token ends, in seconds since the epoch, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_expires_at: Option<u64>,
+    /// Absolute path of the token file that is kept for it besides the session's, if one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_file: Option<String>,
     /// The last failure since the last success.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<LastError>,

@@ -8,6 +8,11 @@ import { within, words } from './scopes.mjs';
 // By client_id. oidc-provider would refuse every scope with a path, so it never sees them.
 const registered = new Map(CLIENTS.map(({ client_id: client, scope }) => [client, words(scope)]));
 
+export function deleteClients({ Client }) {
+  Client.adapter.entries.clear();
+  registered.clear();
+}
+
 const wanted = (scope) => words(scope)
   .filter((word) => within(settings.scopes_supported, word) && !settings.restricted_scopes.includes(word));
 
@@ -39,6 +44,26 @@ async function registration(ctx, next) {
   // IAM sets neither.
   delete ctx.body.client_secret_expires_at;
   delete ctx.body.client_id_issued_at;
+  if (settings.client_management) return;
+  delete ctx.body.registration_client_uri;
+  delete ctx.body.registration_access_token;
+}
+
+// RFC 7592: a client is read, and changed as a whole.
+async function client(ctx, next) {
+  if (!settings.client_management) {
+    ctx.status = 404;
+    ctx.body = '';
+    return;
+  }
+  const { scope, clear_access_tokens_on_refresh: _, created_at: __, ...metadata } = ctx.request.body ?? {};
+  if (ctx.method === 'PUT') ctx.request.body = metadata;
+  await next();
+  if (ctx.status !== 200) return;
+  if (ctx.method === 'PUT') registered.set(ctx.body.client_id, wanted(scope));
+  ctx.body.scope = registered.get(ctx.body.client_id).join(' ');
+  // IAM gives a registration token once.
+  if (!settings.rotate_registration_tokens) delete ctx.body.registration_access_token;
 }
 
 function refusesScope(ctx, allowed, scope) {
@@ -121,7 +146,9 @@ async function discovery(ctx, next) {
   if (!settings.registration) delete ctx.body.registration_endpoint;
 }
 
-const HABITS = { registration, device_authorization: deviceAuthorization, password, refresh, revocation, discovery };
+const HABITS = {
+  registration, client, device_authorization: deviceAuthorization, password, refresh, revocation, discovery,
+};
 
 export async function imitate(ctx, next) {
   const habit = HABITS[ctx.state.endpoint];

@@ -9,6 +9,7 @@ import * as readline from 'node:readline';
 
 import { approve, deny, revokeUser } from './approval.mjs';
 import { fail, heal } from './faults.mjs';
+import { deleteClients } from './iam.mjs';
 import { build } from './oidc.mjs';
 import { change } from './settings.mjs';
 import { counted, secrets } from './traffic.mjs';
@@ -33,6 +34,7 @@ const COMMANDS = {
   approve: (command) => approve(provider, command),
   deny: (command) => deny(provider, command),
   revoke_user: (command) => revokeUser(provider, command),
+  delete_clients: () => deleteClients(provider),
   verify: ({ token }) => verify(token),
   counts: () => counted(),
   secrets: () => secrets(),

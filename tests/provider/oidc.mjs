@@ -79,7 +79,9 @@ const configuration = (key) => ({
     devInteractions: { enabled: true },
     deviceFlow: { enabled: true, charset: 'base-20', mask: '******' },
     registration: { enabled: true, idFactory: () => crypto.randomUUID() },
-    registrationManagement: { enabled: true },
+    registrationManagement: {
+      enabled: true, rotateRegistrationAccessToken: () => settings.rotate_registration_tokens,
+    },
     revocation: { enabled: true },
     resourceIndicators: {
       enabled: true,

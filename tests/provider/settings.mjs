@@ -17,6 +17,10 @@ export const settings = {
   device_interval: null,
   // A new refresh token at each refresh; the use of an old one then ends the whole grant.
   rotate: false,
+  // Clients can be read and changed by whoever registered them (RFC 7592).
+  client_management: true,
+  // A new registration token with each change of a client, which ends the one before.
+  rotate_registration_tokens: false,
   // Seen before a client is registered, as some sites set IAM up; none is wanted if null.
   initial_access_token: null,
   // What the discovery document names and the registration lets a client have; all if null.

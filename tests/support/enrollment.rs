@@ -9,7 +9,7 @@ use crate::provider::Provider;
 use crate::stream::Stream;
 use crate::wait;
 
-/// `iam-session enroll --json`, running in a login of its own.
+/// `iam-session enroll --json` or `reenroll --json`, running in a login of its own.
 pub struct Enrolling {
     command: Child,
     events: Stream,
@@ -19,8 +19,13 @@ pub struct Enrolling {
 impl Enrolling {
     /// Starts `iam-session enroll` with these arguments.
     pub fn start(host: &Host, user: &str, arguments: &str) -> Self {
+        Self::running(host, user, &format!("enroll --json {arguments}"))
+    }
+
+    /// Starts `iam-session` with these arguments, which tell the same events.
+    pub fn running(host: &Host, user: &str, arguments: &str) -> Self {
         let mut command = host.ssh_client(user, &[]);
-        command.arg(format!("iam-session enroll --json {arguments}"));
+        command.arg(format!("iam-session {arguments}"));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut command = command.spawn().unwrap();
         let events = Stream::new(command.stdout.take().unwrap());
@@ -52,9 +57,18 @@ impl Enrolling {
 
 /// Enrols a user with the provider `wlcg`; gives the event `enrolled`.
 pub(crate) fn enroll(host: &Host, provider: &Provider, user: &str, arguments: &str) -> Value {
+    approved(host, provider, user, &format!("enroll --json {arguments} wlcg"))
+}
+
+/// Enrols a user's account again; gives the event `enrolled`.
+pub(crate) fn reenroll(host: &Host, provider: &Provider, user: &str, arguments: &str) -> Value {
+    approved(host, provider, user, &format!("reenroll --json {arguments}"))
+}
+
+fn approved(host: &Host, provider: &Provider, user: &str, command: &str) -> Value {
     // Nobody is at a browser here: the shortest interval, and not the five seconds of an issuer that names none.
     provider.set(json!({"device_interval": 1}));
-    let mut enrolling = Enrolling::start(host, user, &format!("{arguments} wlcg"));
+    let mut enrolling = Enrolling::running(host, user, command);
     let code = enrolling.event("device_code");
     provider.approve(code["user_code"].as_str().unwrap(), user);
     let enrolled = enrolling.event("enrolled");

@@ -133,6 +133,11 @@ impl Host {
         enrollment::enroll(self, provider, user, arguments)
     }
 
+    /// Enrols an account of a user's again, with arguments as in `-s max wlcg`; gives the event `enrolled`.
+    pub fn reenroll(&self, provider: &Provider, user: &str, arguments: &str) -> Value {
+        enrollment::reenroll(self, provider, user, arguments)
+    }
+
     /// Adds a node key, made at the beginning of 2026.
     pub fn add_node_key(&self) -> String {
         self.add_node_key_of("20260101T000000")

@@ -116,7 +116,12 @@ impl Provider {
         self.command("revoke_user", json!({"user": user}));
     }
 
-    /// How many requests came of a kind: `discovery` `registration` `deregistration` `device_authorization`
+    /// An administrator deletes all clients that were registered.
+    pub fn delete_clients(&self) {
+        self.command("delete_clients", json!({}));
+    }
+
+    /// How many requests came of a kind: `discovery` `registration` `client` `deregistration` `device_authorization`
     /// `poll` `refresh` `revocation` …; and `reuse`, refreshes with a token that had been replaced.
     pub fn count(&self, kind: &str) -> u64 {
         self.command("counts", json!({}))[kind].as_u64().unwrap_or(0)

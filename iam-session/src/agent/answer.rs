@@ -7,9 +7,9 @@ use super::failure::Setback;
 use super::freshness::Freshness;
 use super::held::Held;
 use super::job::{Kind, TokenJob};
+use super::kept::Kept;
 use super::runtime::Runtime;
 use super::schedule::Standing;
-use super::token_file;
 use crate::clock::Now;
 use crate::protocol::{Account, Failure, FailureKind, LastError, Token, TokenRequest};
 
@@ -43,9 +43,15 @@ impl<'a> View<'a> {
         if let Err(failure) = check(request) {
             return Decision::Refuse(failure);
         }
-        let entry = match self.entry(request.account.as_deref()) {
+        let account = match self.book.resolve(request.account.as_deref()) {
+            Ok(account) => account,
+            Err(failure) => return Decision::Unknown(failure),
+        };
+        let entry = match self.entry(account) {
             Ok(entry) => entry,
-            Err(failure) => return self.kept(request).map_or(Decision::Unknown(failure), Decision::Token),
+            Err(failure) => {
+                return self.kept(account, request).map_or(Decision::Unknown(failure), Decision::Token);
+            }
         };
         let job = TokenJob {
             account: entry.name.clone(),
@@ -74,8 +80,8 @@ impl<'a> View<'a> {
     }
 
     /// A cached token, served although the record cannot be read now.
-    fn kept(&self, request: &TokenRequest) -> Option<Token> {
-        let entry = self.book.find(request.account.as_deref())?;
+    fn kept(&self, account: Option<&str>, request: &TokenRequest) -> Option<Token> {
+        let entry = self.book.find(account)?;
         if entry.trouble.as_ref().is_some_and(|trouble| trouble.kind == FailureKind::Refused) {
             return None;
         }
@@ -96,24 +102,30 @@ impl<'a> View<'a> {
         self.runtime.cache.find(&kind.wanted(entry), self.now.boot)
     }
 
-    /// The default account's session token, if a good one is at hand.
-    pub(super) fn session_token(&self) -> Option<CachedToken> {
-        self.cached(self.book.find(None)?, &Kind::Session)
+    /// An account's session token, if a good one is at hand; without a name, the default account's.
+    pub(super) fn session_token(&self, account: Option<&str>) -> Option<CachedToken> {
+        self.cached(self.book.find(account)?, &Kind::Session)
     }
 
-    /// What stands against the default account.
-    pub(super) fn setback(&self) -> Option<Setback> {
-        self.book.find(None).and_then(|entry| self.setback_of(entry))
+    /// What stands against an account.
+    pub(super) fn setback(&self, account: Option<&str>) -> Option<Setback> {
+        self.book.find(account).and_then(|entry| self.setback_of(entry))
     }
 
     fn setback_of(&self, entry: &Entry) -> Option<Setback> {
         self.runtime.setbacks(&entry.record_id).of_session()
     }
 
-    /// For the schedule.
-    pub(super) fn standing<'s>(&self, setback: Option<&'s Setback>, held: &Held) -> Standing<'s> {
+    /// For the schedule of an account's file; `is_filed`: there is one.
+    pub(super) fn standing<'s>(
+        &self,
+        account: Option<&str>,
+        is_filed: bool,
+        setback: Option<&'s Setback>,
+        held: &Held,
+    ) -> Standing<'s> {
         let trouble = self.book.trouble.as_ref();
-        let entry = self.book.find(None);
+        let entry = self.book.find(account);
         let trouble = trouble.or(entry.and_then(|entry| entry.trouble.as_ref()));
         match (trouble, entry) {
             // What this agent could open is not locked to it: the book is of a moment before.
@@ -127,9 +139,7 @@ impl<'a> View<'a> {
             // Whoever can renew it does.
             (None, Some(entry)) if !held.opens(entry) => Standing::Nothing,
             (None, Some(_)) => {
-                let token = self.session_token().map(|token| token.life());
-                // That somebody else wrote the file is none of our business.
-                let is_filed = token_file::is_there(self.runtime);
+                let token = self.session_token(account).map(|token| token.life());
                 Standing::Enrolled { token, is_filed, setback }
             }
         }
@@ -137,7 +147,9 @@ impl<'a> View<'a> {
 
     /// For `status`: all accounts, and what stands in the way of a token.
     pub(super) fn accounts(&self) -> (Vec<Account>, Option<Failure>) {
-        let accounts: Vec<Account> = self.book.entries.iter().map(|entry| self.account(entry)).collect();
+        let kept = Kept::read(&self.runtime.agents);
+        let accounts: Vec<Account> =
+            self.book.entries.iter().map(|entry| self.account(entry, &kept)).collect();
         let default = self.book.find(None);
         let account = default.and_then(|entry| accounts.iter().find(|account| account.name == entry.name));
         let failing = account.filter(|account| account.token_expires_at.is_none());
@@ -146,7 +158,9 @@ impl<'a> View<'a> {
         (accounts, trouble)
     }
 
-    fn account(&self, entry: &Entry) -> Account {
+    fn account(&self, entry: &Entry, kept: &Kept) -> Account {
+        let is_kept = kept.contains(&entry.name);
+        let kept_file = is_kept.then(|| self.runtime.places.kept_file(&entry.name).display().to_string());
         let setback = self.setback_of(entry).map(|setback| setback.to_last_error(self.now));
         let closed = entry.trouble.clone();
         let closed = closed.map(|failure| LastError { failure, at: self.now.unix, next_attempt_at: None });
@@ -158,6 +172,7 @@ impl<'a> View<'a> {
             session_scope: entry.session_scope.clone(),
             enrollment_ends_at: entry.enrollment_ends_at,
             token_expires_at: self.cached(entry, &Kind::Session).map(|token| token.expires_at),
+            kept_file,
             last_error: closed.or(setback),
         }
     }
@@ -192,7 +207,7 @@ fn check(request: &TokenRequest) -> Result<(), Failure> {
 fn unknown(account: Option<&str>) -> Failure {
     let (error, info) = match account {
         None => ("you have not enrolled on this host".to_owned(), "run 'iam-session enroll'"),
-        Some(name) => (format!("there is no account '{name}'"), "'iam-session status' lists your accounts"),
+        Some(name) => (format!("there is no account '{name}'"), "'iam-session list' shows your accounts"),
     };
     Failure { error, info: Some(info.to_owned()), kind: FailureKind::NotEnrolled }
 }
@@ -201,8 +216,8 @@ fn not_granted(entry: &Entry, missing: &str) -> Failure {
     Failure {
         error: format!("account '{}' was not granted '{missing}'", entry.name),
         info: Some(format!(
-            "'iam-session status' lists the scopes you have; for more: iam-session enroll {} --account {} -s …",
-            entry.issuer, entry.name
+            "'iam-session list' shows the scopes you have; for others: iam-session reenroll {} -s …",
+            entry.name
         )),
         kind: FailureKind::Refused,
     }

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::cache::Wanted;
+use crate::account;
 use crate::config::{Linger, LingerFor};
 use crate::directory::{Directory, DirectoryError, Durability};
 use crate::protocol::Failure;
@@ -101,9 +102,23 @@ impl Book {
     }
 }
 
+impl Book {
+    /// The name of the account that is meant by a name or by its issuer's URL; `None` stays the default one.
+    ///
+    /// # Errors
+    /// [`Failure`]: no account of that issuer, or several.
+    pub(crate) fn resolve<'a>(&'a self, asked: Option<&'a str>) -> Result<Option<&'a str>, Failure> {
+        // No account name has a colon.
+        let Some(issuer) = asked.filter(|asked| asked.contains("://")) else { return Ok(asked) };
+        let accounts = self.entries.iter().map(|entry| (entry.name.as_str(), entry.issuer.as_str()));
+        account::of_issuer(accounts, issuer).map(Some)
+    }
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::protocol::FailureKind;
 
     pub(in crate::agent) fn entry(name: &str) -> Entry {
         Entry {
@@ -131,5 +146,15 @@ pub(super) mod tests {
         let book = book(vec![entry("a"), entry("b")]);
         let found = |name| book.find(name).map(|entry| entry.name.as_str());
         assert_eq!((found(None), found(Some("b")), found(Some("c"))), (Some("a"), Some("b"), None));
+    }
+    #[test]
+    fn an_issuer_stands_for_its_only_account() {
+        let other = Entry { issuer: "https://other.example".into(), ..entry("c") };
+        let book = book(vec![entry("a"), entry("b"), other]);
+        let resolved = |asked| book.resolve(asked).map_err(|failure| failure.kind);
+        assert_eq!((resolved(None), resolved(Some("b"))), (Ok(None), Ok(Some("b"))));
+        assert_eq!(resolved(Some("https://other.example/")), Ok(Some("c")));
+        assert_eq!(resolved(Some("https://issuer.example")), Err(FailureKind::Usage));
+        assert_eq!(resolved(Some("https://none.example/")), Err(FailureKind::NotEnrolled));
     }
 }

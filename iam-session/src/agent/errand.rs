@@ -15,7 +15,7 @@ use std::time::Duration;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use super::book::Entry;
-use super::job::{Done, Job, MAX_LINE};
+use super::job::{AccountDone, AccountJob, Done, Ending, Job, MAX_LINE};
 pub(crate) use super::job::{Inventory, LiveToken};
 use super::message::{HintPolicy, Message};
 use crate::clock::boot_time;
@@ -119,8 +119,12 @@ impl Errand {
 
     /// Revokes at the issuer, deregisters and removes one account.
     pub(crate) fn forget(&mut self, entry: &Entry) -> Result<Forgotten, ErrandError> {
-        match self.ask(&Job::Forget { account: entry.name.clone() }, PATIENCE_FORGET)? {
-            Done::Forgotten(forgotten) => Ok(forgotten?),
+        let job = AccountJob::End { account: entry.name.clone(), ending: Ending::Forget };
+        match self.ask(&Job::Account(job), PATIENCE_FORGET)? {
+            Done::Account(done) => match *done? {
+                AccountDone::Ended(forgotten) => Ok(forgotten),
+                _ => Err(garbage()),
+            },
             _ => Err(garbage()),
         }
     }

@@ -2,14 +2,17 @@
 //! lifeline message. Both ends are one program, or `iam-session-admin` of the same package, so this is no contract with
 //! anybody else. Touches nothing.
 
+mod account;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::account::{AccountDone, AccountJob, Ending};
 use super::book::Entry;
 use super::cache::{CachedToken, Wanted};
 use super::freshness::Freshness;
-use crate::protocol::{Enrolled, Enrollment, Failure, Forgotten, SealReport, SealRequest, Unlocked};
+use crate::protocol::{Enrolled, Enrollment, Failure, SealReport, SealRequest, Unlocked};
 use crate::scope::ScopeSet;
 use crate::secret::{Secret, expose_option_to, expose_to};
 use crate::store::Keyring;
@@ -32,11 +35,8 @@ pub(super) enum Job {
         /// On CLOCK_BOOTTIME: not to be sealed later.
         by: Duration,
     },
-    /// Revoke, deregister, remove → [`Done::Forgotten`].
-    Forget {
-        /// Which account.
-        account: String,
-    },
+    /// Something about an account as a whole → [`Done::Account`].
+    Account(AccountJob),
     /// List what there is of the user's; asked by root's tool alone → [`Done::Inventory`].
     Inventory,
     /// Derive keys and open what they open → [`Done::Unlocked`].
@@ -140,7 +140,7 @@ pub(super) enum Done {
     /// Sealed.
     Enrolled(Result<Enrolled, Failure>),
     /// Done as far as it could be.
-    Forgotten(Result<Forgotten, Failure>),
+    Account(Result<Box<AccountDone>, Failure>),
     /// As far as it could be looked at.
     Inventory(Box<Inventory>),
     /// The agent keeps the keys.

@@ -5,6 +5,9 @@
 //! consumed the refresh token, so neither a logout nor the agent's death ends it (promise 6).
 
 mod account;
+mod accounts;
+mod again;
+mod client;
 mod derive;
 mod enroll;
 mod forget;
@@ -209,7 +212,7 @@ impl Mint {
                 Done::Token(token.map(Box::new))
             }
             Job::Enroll { enrollment, by } => Done::Enrolled(self.enroll(*enrollment, by)),
-            Job::Forget { account } => Done::Forgotten(self.forget(&account)),
+            Job::Account(job) => Done::Account(self.account_job(job).map(Box::new)),
         })
     }
 }

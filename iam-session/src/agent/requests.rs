@@ -9,7 +9,7 @@ use serde_json::error::Category;
 
 use super::answer::{Decision, View};
 use super::held::Held;
-use super::job::{Done, Job, TokenJob};
+use super::job::{AccountDone, AccountJob, Done, Ending, Job, TokenJob};
 use super::link::{Link, Outcome, Ticket};
 use super::peer::PeerId;
 use super::refusals::Refusals;
@@ -18,8 +18,8 @@ use super::token_file;
 use super::unlocking::Unlocking;
 use crate::clock::Now;
 use crate::protocol::{
-    End, Enrolled, Failure, FailureKind, Forgotten, Heeded, Request, SealReport, Status, Token, TokenRequest,
-    Unlocked,
+    Authorized, End, Enrolled, Failure, FailureKind, Forgotten, Heeded, Polled, Renamed, Request, SealReport,
+    Status, Token, TokenRequest, Unlocked, Used,
 };
 
 pub(super) use locking::host_locked;
@@ -49,10 +49,34 @@ pub(super) enum Answer {
     Token(Token),
     Status(Box<Status>),
     Enrolled(Enrolled),
+    Authorized(Authorized),
+    Polled(Polled),
+    Used(Used),
+    Renamed(Renamed),
     Forgotten(Forgotten),
     Unlocked(Unlocked),
     Sealed(SealReport),
     Heeded(Heeded),
+}
+
+impl Answer {
+    fn of(done: &AccountDone) -> Self {
+        match done {
+            AccountDone::Authorized(authorized) => Self::Authorized(authorized.duplicate()),
+            AccountDone::Polled(polled) => Self::Polled(polled.clone()),
+            AccountDone::Used(used) => Self::Used(used.clone()),
+            AccountDone::Renamed(renamed) => Self::Renamed(renamed.clone()),
+            AccountDone::Ended(forgotten) => Self::Forgotten(forgotten.clone()),
+        }
+    }
+}
+
+fn account(job: AccountJob, patience: Duration) -> (Job, Want, Duration) {
+    (Job::Account(job), Want::Other, patience)
+}
+
+fn ending(name: String, ending: Ending) -> (Job, Want, Duration) {
+    account(AccountJob::End { account: name, ending }, PATIENCE_FORGET)
 }
 
 /// What a client gets.
@@ -71,7 +95,7 @@ pub(super) enum Wish {
     /// To stay for this process too.
     Stay(u32),
     /// To end.
-    Stop,
+    End,
 }
 
 /// Where a request for a token stands.
@@ -142,7 +166,23 @@ impl Requests {
                 let by = means.now.boot + PATIENCE_ENROLL - SEAL_BEFORE;
                 (Job::Enroll { enrollment, by }, Want::Other, PATIENCE_ENROLL)
             }
-            Request::Forget { account } => (Job::Forget { account }, Want::Other, PATIENCE_FORGET),
+            Request::Authorize(asked) => account(AccountJob::Authorize(asked), PATIENCE_ENROLL),
+            Request::Poll(poll) => {
+                let by = means.now.boot + PATIENCE_ENROLL - SEAL_BEFORE;
+                account(AccountJob::Poll { poll, by }, PATIENCE_ENROLL)
+            }
+            Request::Use { account: name } => account(AccountJob::Use { account: name }, PATIENCE),
+            Request::Keep { account: name } => account(AccountJob::Keep { account: name }, PATIENCE),
+            Request::Rename { account: name, to } => {
+                account(AccountJob::Rename { account: name, to }, PATIENCE)
+            }
+            Request::Forget { account } => ending(account, Ending::Forget),
+            Request::Revoke { account } => ending(account, Ending::Revoke),
+            Request::Remove { account } => ending(account, Ending::Remove),
+            Request::End {} => {
+                self.wishes.push((peer, Wish::End));
+                return None;
+            }
             Request::Unlock { passphrase, seconds } => {
                 return self.unlock(peer, passphrase, seconds.map(Duration::from_secs), means.now.boot);
             }
@@ -154,7 +194,7 @@ impl Requests {
             Request::Lift { lock } => (Job::Lift { lock }, Want::Other, PATIENCE),
             Request::Seal(request) => (Job::Seal(request), Want::Other, PATIENCE),
             Request::Stay { pid } => return self.wish(peer, Wish::Stay(pid)),
-            Request::Stop {} => return self.wish(peer, Wish::Stop),
+            Request::Stop {} => return self.wish(peer, Wish::End),
         };
         if means.link.backlog() >= MAX_WAITING {
             return Some(Err(busy()));
@@ -281,8 +321,8 @@ impl Requests {
             (Want::Other, Ok(Done::Enrolled(enrolled))) => Some(
                 enrolled.as_ref().map(|enrolled| Answer::Enrolled(enrolled.clone())).map_err(Clone::clone),
             ),
-            (Want::Other, Ok(Done::Forgotten(forgotten))) => {
-                Some(forgotten.as_ref().map(|done| Answer::Forgotten(done.clone())).map_err(Clone::clone))
+            (Want::Other, Ok(Done::Account(done))) => {
+                Some(done.as_ref().map(|done| Answer::of(done)).map_err(Clone::clone))
             }
             (Want::Other, Ok(Done::Locked(done) | Done::Lifted(done))) => {
                 Some(done.clone().map(|()| Answer::Heeded(Heeded {})))

@@ -15,6 +15,7 @@ use nix::fcntl::{Flock, FlockArg};
 
 use super::cache::Cache;
 use super::failure::{self, Setbacks};
+use super::kept::{self, Kept};
 use crate::clock;
 use crate::directory::{Directory, DirectoryError};
 use crate::paths;
@@ -154,7 +155,12 @@ impl Runtime {
                 self.remove_session(session)?;
             }
         }
-        Ok(())
+        // An agent of an earlier version that was the last one out knew nothing of these. In this order: a file is
+        // written after its name.
+        let files = kept::files(self)?;
+        let kept = Kept::read(&self.agents);
+        let wanted: Vec<String> = kept.iter().map(|account| self.places.kept_file_name(account)).collect();
+        files.iter().filter(|file| !wanted.contains(file)).try_for_each(|file| self.top.remove(file))
     }
 
     /// The lock of whoever mints; `None` while somebody else does.
@@ -240,7 +246,8 @@ impl Runtime {
         let file = self.lock_file()?;
         let name = self.places.token_file_name();
         self.top.remove(&name)?;
-        // Of a process that was killed in the middle.
+        kept::files(self)?.iter().try_for_each(|kept| self.top.remove(kept))?;
+        // Of a process that was killed in the middle; the names of the kept ones begin with this one.
         self.top.remove_drafts(&name)?;
         drop(file);
         self.cache.clear()?;

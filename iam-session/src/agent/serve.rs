@@ -11,18 +11,16 @@ use std::time::Duration;
 use super::Stay;
 use super::answer::View;
 use super::events::{Source, Watch};
-use super::failure::Asker;
-use super::freshness::Freshness;
-use super::job::{Done, Job, Kind, TokenJob};
+use super::job::{Done, Job};
 use super::lifetime::Lifetime;
 use super::link::{Link, Outcome, Ticket};
 use super::peer::PeerId;
 use super::peers::Peers;
 use super::report::{self, Report, Word};
 use super::requests::{Answer, Identity, Means, Reply, Requests, Wish};
-use super::schedule::{self, Attempts, Standing, Task};
 use super::start::{self, Started};
 use super::token_file;
+use super::upkeep::{self, Upkeeps};
 use super::verdict::Verdict;
 use crate::clock::{self, Now};
 use crate::log::Level;
@@ -66,18 +64,12 @@ struct Agent {
     peers: Peers,
     /// Something was done that may let more be done at once.
     is_restless: bool,
+    /// This agent's share in the spread of renewals.
     spread: u8,
-    attempts: Attempts,
-    /// The renewal that this agent has asked for of its own accord.
-    renewal: Option<Ticket>,
-    next_task: Option<(Duration, Task)>,
+    upkeeps: Upkeeps,
     lifetime: Lifetime,
-    /// When the token in the file ends, if one is there.
-    file_ends: Option<Duration>,
     /// When keys are let go of that a lock does not have yet.
     wipe_at: Option<Duration>,
-    /// The end of another program's token there, of which the log was told.
-    others_told: Option<u64>,
 }
 
 impl Agent {
@@ -97,13 +89,9 @@ impl Agent {
             peers: Peers::new(uid),
             is_restless: false,
             spread,
-            attempts: Attempts::default(),
-            renewal: None,
-            next_task: None,
+            upkeeps: Upkeeps::default(),
             lifetime,
-            file_ends: None,
             wipe_at: None,
-            others_told: None,
         }
     }
 
@@ -193,12 +181,12 @@ impl Agent {
             _ => None,
         };
         let peers = self.peers.deadline();
-        let task = self.next_task.map(|(at, _)| at);
+        let upkeeps = self.upkeeps.deadline();
         let (link, requests) = (self.link.deadline(), self.requests.deadline());
         // Without a watch on the directory, what others do is looked at now and then.
         let unwatched = self.own.news.is_none().then_some(now + LOOK_WITHOUT_NEWS);
         let (keys, life) = (self.keys_deadline(), self.lifetime.deadline());
-        [telling, peers, task, self.file_ends, link, requests, unwatched, keys, life]
+        [telling, peers, upkeeps, link, requests, unwatched, keys, life]
             .into_iter()
             .flatten()
             .min()
@@ -217,11 +205,11 @@ impl Agent {
     /// Does what only the agent itself can do for a client.
     fn heed(&mut self, now: Now) -> ControlFlow<()> {
         for (peer, wish) in self.requests.take_wishes() {
-            let heeded = wish == Wish::Stop
-                || matches!(wish, Wish::Stay(pid) if self.lifetime.stay_for(pid, now.boot));
+            let heeded =
+                wish == Wish::End || matches!(wish, Wish::Stay(pid) if self.lifetime.stay_for(pid, now.boot));
             let reply = if heeded { Ok(Answer::Heeded(Heeded {})) } else { Err(not_there()) };
             self.reply(peer, reply, now);
-            if wish == Wish::Stop {
+            if wish == Wish::End {
                 return ControlFlow::Break(());
             }
         }
@@ -294,10 +282,7 @@ impl Agent {
 
     fn finished(&mut self, ticket: Ticket, outcome: &Outcome, now: Now) {
         self.heed_keys(outcome, now);
-        if self.renewal == Some(ticket) {
-            self.renewal = None;
-            self.judge_renewal(now);
-        }
+        self.upkeeps.finished(ticket, &upkeep_means(&self.own, &mut self.link, self.spread, now));
         self.reschedule(now);
         match self.telling {
             Telling::First { look, .. } if look == ticket => self.tell_first(outcome, now),
@@ -307,18 +292,6 @@ impl Agent {
         let mut means = means(&self.own, &mut self.link, now);
         let replies = self.requests.finished(ticket, outcome, &mut means);
         self.reply_all(replies, now);
-    }
-
-    /// A renewal is back. Where neither a token that is fresh nor a setback is to be seen, it came to nothing.
-    fn judge_renewal(&mut self, now: Now) {
-        let view = View::of(&self.own.runtime, now);
-        let life = view.session_token().map(|token| token.life());
-        let is_fresh = life.is_some_and(|life| life.is_enough(Freshness::Renewed, now.boot));
-        if is_fresh {
-            self.attempts.succeeded();
-        } else if !view.setback().is_some_and(|setback| setback.holds(Asker::Agent, now.boot)) {
-            self.attempts.came_to_nothing();
-        }
     }
 
     fn tell_first(&mut self, outcome: &Outcome, now: Now) {
@@ -344,7 +317,7 @@ impl Agent {
 
     fn tell(&mut self, now: Now) {
         let view = View::of(&self.own.runtime, now);
-        let setback = view.setback();
+        let setback = view.setback(None);
         let has_token = self.file_is_good(now);
         if !has_token && self.is_shut(now) {
             return self.tell_unread(now);
@@ -358,11 +331,9 @@ impl Agent {
         self.say(verdict, now);
         match account.filter(|_| verdict.is_worth_waiting) {
             Some(account) => {
-                self.attempts.begin(now.boot);
-                let mint = self.link.submit(renewal(account));
-                self.renewal = Some(mint);
+                let mut means = upkeep_means(&self.own, &mut self.link, self.spread, now);
+                let mint = self.upkeeps.renew_session(account, &mut means);
                 self.telling = Telling::Second { mint };
-                self.reschedule(now);
             }
             None => self.tell_no_more(),
         }
@@ -383,40 +354,14 @@ impl Agent {
     /// Whether the file holds the default account's token, and that token lives.
     fn file_is_good(&self, now: Now) -> bool {
         let runtime = &self.own.runtime;
-        let token = View::of(runtime, now).session_token();
+        let token = View::of(runtime, now).session_token(None);
         let name = runtime.places.token_file_name();
         token.is_some_and(|token| token_file::holds(&runtime.top, &name, &token.access_token))
             || token_file::others_until(runtime, now).is_some()
     }
 
     fn reschedule(&mut self, now: Now) {
-        let others = self.others_end(now);
-        let view = View::of(&self.own.runtime, now);
-        let setback = view.setback();
-        let standing = match self.is_shut(now) {
-            true => Standing::Nothing,
-            false => view.standing(setback.as_ref(), &self.own.held),
-        };
-        self.next_task = schedule::next(standing, self.attempts, self.spread, now.boot);
-        // Kept when the token is found to have ended: the file is still to be seen to.
-        let ours = view.session_token().map(|token| token.ends);
-        self.file_ends = others.or(ours).or(self.file_ends);
-    }
-
-    /// When another program's token in the file ends, if there is one. The log is told once of each.
-    fn others_end(&mut self, now: Now) -> Option<Duration> {
-        let until = token_file::others_until(&self.own.runtime, now);
-        if until.is_none() && self.others_told.is_some_and(|end| end <= now.unix) {
-            // Ended, and still to be seen to.
-            return Some(now.boot);
-        }
-        if until.is_some() && until != self.others_told {
-            let reason = "another program has put a token into the token file; it stays until its end";
-            let end = until.unwrap_or_default().to_string();
-            self.own.log.event(Level::Warning, "foreign_token", &[("expires_at", &end), ("reason", reason)]);
-        }
-        self.others_told = until;
-        until.map(|end| now.boot + Duration::from_secs(end.saturating_sub(now.unix)))
+        self.upkeeps.reschedule(&upkeep_means(&self.own, &mut self.link, self.spread, now));
     }
 
     fn do_what_is_due(&mut self, now: Now) {
@@ -424,40 +369,12 @@ impl Agent {
             self.heed_lock(now);
             self.reschedule(now);
         }
-        if self.file_ends.is_some_and(|ends| ends <= now.boot) {
-            self.file_ends = None;
-            self.retract(now);
-            if self.others_told.take().is_some() {
-                // There is no file now, and ours may be at hand.
-                self.link.submit(Job::Look);
-            }
-            self.reschedule(now);
-        }
-        let Some((_, task)) = self.next_task.filter(|(at, _)| *at <= now.boot) else { return };
-        // Somebody else may have seen to it meanwhile.
-        self.reschedule(now);
-        if !self.next_task.is_some_and(|(at, again)| at <= now.boot && again == task) {
-            return;
-        }
-        let account = View::of(&self.own.runtime, now).book.default_account;
-        self.attempts.begin(now.boot);
-        match (task, account) {
-            (Task::Renew, Some(account)) => self.renewal = Some(self.link.submit(renewal(account))),
-            _ => {
-                self.link.submit(Job::Look);
-            }
-        }
-        self.reschedule(now);
+        self.upkeeps.do_what_is_due(&mut upkeep_means(&self.own, &mut self.link, self.spread, now));
     }
+}
 
-    /// A token that has ended is worse than none: its reader would be refused without knowing why.
-    fn retract(&self, now: Now) {
-        let runtime = &self.own.runtime;
-        let wanted = View::of(runtime, now).book.find(None).map(|entry| entry.session_token());
-        if let Err(error) = token_file::retract(runtime, wanted.as_ref(), now) {
-            self.own.log.error(&error.to_string());
-        }
-    }
+fn upkeep_means<'a>(own: &'a Started, link: &'a mut Link, spread: u8, now: Now) -> upkeep::Means<'a> {
+    upkeep::Means { own, link, spread, now }
 }
 
 fn means<'a>(own: &'a Started, link: &'a mut Link, now: Now) -> Means<'a> {
@@ -470,8 +387,4 @@ fn not_there() -> Failure {
         info: Some("run 'iam-session start' in a shell".into()),
         kind: FailureKind::Failed,
     }
-}
-
-fn renewal(account: String) -> Job {
-    Job::Token(TokenJob { account, kind: Kind::Session, freshness: Freshness::Renewed })
 }

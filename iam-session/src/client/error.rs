@@ -54,6 +54,9 @@ pub enum ClientError {
     /// What was asked does not fit into a line.
     #[error("the request is longer than the agent takes")]
     RequestTooLong,
+    /// The descriptor that interrupts became readable.
+    #[error("interrupted while the agent was at work; what was asked goes on")]
+    Interrupted,
     /// The agent's own answer.
     #[error(transparent)]
     Agent(Failure),
@@ -67,6 +70,7 @@ impl ClientError {
             Self::Foreign { .. } => "unset IAM_SESSION_SOCK and log in again",
             Self::Connect { .. } => "log in again",
             Self::Closed { .. } | Self::Silent { .. } => "try once more, then log in again",
+            Self::Interrupted => "'iam-session status' tells what came of it",
             Self::Garbage { .. } => "it may be of another version: log in again",
             Self::RequestTooLong | Self::Agent(_) => "ask for fewer scopes or audiences",
         }
@@ -77,6 +81,7 @@ impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         let kind = match &error {
             ClientError::RequestTooLong => FailureKind::Usage,
+            ClientError::Interrupted => FailureKind::Failed,
             _ => FailureKind::NoAgent,
         };
         match error {

@@ -42,7 +42,7 @@ impl Places {
         named.into_iter().chain(others.filter(move |path| Some(path) != known.as_ref()))
     }
 
-    /// Every socket that may be one of this user's agents on this host, each once.
+    /// The sockets of all agents that may be the user's on this host.
     pub(crate) fn all(&self) -> Vec<PathBuf> {
         self.candidates().collect()
     }

@@ -3,6 +3,7 @@
 //! Touches the agent's socket, the terminal and, through a helper, one issuer. What an enrolment obtains is in
 //! this process's memory until the agent has it, and nowhere else.
 
+mod again;
 pub(in crate::commands) mod client;
 pub(in crate::commands) mod flow;
 mod given;
@@ -19,15 +20,16 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 
-use self::client::{ClientArgs, Given, Origin};
+use self::client::{ClientArgs, Origin};
 use self::flow::{Flow, Obtained};
 use self::person::Person;
 use self::plan::Plan;
 use self::report::Report;
+use super::account_name;
 use super::known::{Membership, known_providers};
 use crate::cli::{Exit, Outcome, Stop, warn};
 use crate::client::{Agent, Places};
-use crate::config::{Provider, Site};
+use crate::config::{Providers, Site};
 use crate::harden::harden;
 use crate::helper::Helper;
 use crate::paths::{HELPER, SITE_CONFIG};
@@ -61,9 +63,62 @@ pub(crate) struct EnrollArgs {
     json: bool,
 }
 
+impl EnrollArgs {
+    /// Only these scopes, and how to report.
+    pub(super) fn naming(scopes: Vec<String>, json: bool) -> Self {
+        Self { scopes, json, ..Self::default() }
+    }
+}
+
 pub(crate) fn run(args: EnrollArgs) -> Outcome {
-    let report = if args.json { Report::Json } else { Report::Text };
-    let outcome = enroll(&args, report);
+    reported(Report::of(&args), |report| {
+        let configuration = Configuration::load()?;
+        // The agent first: without one, nothing must be registered that nobody will keep.
+        let mut agent = Agent::find(&Places::of_environment())?;
+        let status: Status = agent.ask(&Request::Status {})?;
+        Enrolment { args, configuration, status, occasion: Occasion::First, report }.run(&mut agent)
+    })
+}
+
+/// As [`run`], for an account that is there: with its issuer, its client and, unless others are named, the scopes that
+/// it has.
+pub(super) fn again_for(account: String, mut args: EnrollArgs) -> Outcome {
+    reported(Report::of(&args), |report| {
+        let configuration = Configuration::load()?;
+        let mut agent = Agent::find(&Places::of_environment())?;
+        let name = account_name(&mut agent, &account)?;
+        let status: Status = agent.ask(&Request::Status {})?;
+        let known = status.accounts.iter().find(|account| account.name == name);
+        let known = known.ok_or_else(|| Failure::from(StoreError::NoAccount { account: name.clone() }))?;
+        if known.issuer.is_empty() {
+            // Nothing opens it here: why is all there is to know.
+            let failure = known.last_error.as_ref().map(|error| error.failure.clone());
+            return Err(failure.unwrap_or_else(|| StoreError::NoAccount { account: name }.into()).into());
+        }
+        if args.scopes.is_empty() {
+            args.scopes = known.scope.iter().map(str::to_owned).collect();
+        }
+        (args.issuer, args.account) = (Some(known.issuer.clone()), Some(name));
+        Enrolment { args, configuration, status, occasion: Occasion::Again, report }.run(&mut agent)
+    })
+}
+
+/// What the site and the user have configured.
+struct Configuration {
+    site: Site,
+    providers: Providers,
+}
+
+impl Configuration {
+    fn load() -> Result<Self, Stop> {
+        // Before there is a secret in this process: no other one of the user's is to read it.
+        harden().map_err(|errno| cannot("keep what is obtained from others", errno.desc()))?;
+        Ok(Self { site: Site::load(Path::new(SITE_CONFIG))?, providers: known_providers()? })
+    }
+}
+
+fn reported(report: Report, enroll: impl FnOnce(Report) -> Outcome) -> Outcome {
+    let outcome = enroll(report);
     if let Err(Stop::Failure(failure)) = &outcome {
         // Whoever has stopped reading still gets the exit code.
         let _ = report.error(failure);
@@ -71,55 +126,73 @@ pub(crate) fn run(args: EnrollArgs) -> Outcome {
     outcome
 }
 
-fn enroll(args: &EnrollArgs, report: Report) -> Outcome {
-    // Before there is a secret in this process: no other one of the user's is to read it.
-    harden().map_err(|errno| cannot("keep what is obtained from others", errno.desc()))?;
-    let (site, providers) = (Site::load(Path::new(SITE_CONFIG))?, known_providers()?);
-    // The agent first: without one, nothing must be registered that nobody will keep.
-    let mut agent = Agent::find(&Places::of_environment())?;
-    let status: Status = agent.ask(&Request::Status {})?;
-    if status.sealing == Sealing::Nothing {
-        return Err(Failure::from(StoreError::NoSealingKey).into());
-    }
-    let mut person = Person::at_the_terminal(report);
-    let membership = Membership::default();
-    let is_member = |groups: &[String]| membership.of(groups);
-    let provider = provider::choose(args.issuer.as_deref(), &providers, &site, is_member, person.as_mut())?;
-    let plan = plan(args, provider, &site, &status, person.as_ref())?;
-    let from_elsewhere = from_elsewhere(args, &plan)?;
-    if let Some(notice) = &plan.provider.notice {
-        report.notice(&notice.read()?)?;
-    }
-
-    let mut flow = Flow::new(Helper::start(Path::new(HELPER))?, &plan, report, person)?;
-    let keep = |enrollment: Enrollment| {
-        let reply: Enrolled = agent.ask(&Request::Enroll(Box::new(enrollment)))?;
-        Ok(reply)
-    };
-    let obtained = match from_elsewhere {
-        Some((given, refresh_token)) => flow.import(given, refresh_token, keep)?,
-        None => flow.run(keep)?,
-    };
-    conclude(&plan, &obtained, report)
+/// Whether it is the account's client that is asked for, or any that will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Occasion {
+    /// `enroll`.
+    First,
+    /// `reenroll`.
+    Again,
 }
 
-fn plan(
-    args: &EnrollArgs,
-    provider: Provider,
-    site: &Site,
-    status: &Status,
-    person: Option<&Person>,
-) -> Result<Plan, Failure> {
-    let origin = Origin::of(args, &provider, person)?;
-    Plan::new(args, provider, origin, site, status, env::var_os("X509_CERT_DIR"))
+/// An enrolment that is asked for.
+struct Enrolment {
+    args: EnrollArgs,
+    configuration: Configuration,
+    status: Status,
+    occasion: Occasion,
+    report: Report,
+}
+
+impl Enrolment {
+    fn run(&self, agent: &mut Agent) -> Outcome {
+        let (args, status, report) = (&self.args, &self.status, self.report);
+        if status.sealing == Sealing::Nothing {
+            return Err(Failure::from(StoreError::NoSealingKey).into());
+        }
+        let mut person = Person::at_the_terminal(report);
+        let mut plan = self.plan(person.as_mut())?;
+        let from_elsewhere = from_elsewhere(args, &plan)?;
+        if let Some(notice) = &plan.provider.notice {
+            report.notice(&notice.read()?)?;
+        }
+        let client_of = match from_elsewhere {
+            None => again::client_of(status, &plan, self.occasion),
+            Some(_) => None,
+        };
+        if let Some(client_of) = client_of
+            && let Some(obtained) = again::run(agent, &mut plan, client_of, report, person.as_mut())?
+        {
+            return conclude(&plan, &obtained, report);
+        }
+        let mut flow = Flow::new(Helper::start(Path::new(HELPER))?, &plan, report, person)?;
+        let keep = |enrollment: Enrollment| {
+            let reply: Enrolled = agent.ask(&Request::Enroll(Box::new(enrollment)))?;
+            Ok(reply)
+        };
+        let obtained = match from_elsewhere {
+            Some(refresh_token) => flow.import(plan.origin.given()?, refresh_token, keep)?,
+            None => flow.run(keep)?,
+        };
+        conclude(&plan, &obtained, report)
+    }
+
+    fn plan(&self, mut person: Option<&mut Person>) -> Result<Plan, Failure> {
+        let (args, Configuration { site, providers }) = (&self.args, &self.configuration);
+        let membership = Membership::default();
+        let is_member = |groups: &[String]| membership.of(groups);
+        let asked = person.as_deref_mut();
+        let provider = provider::choose(args.issuer.as_deref(), providers, site, is_member, asked)?;
+        let origin = Origin::of(args, &provider, person.as_deref())?;
+        Plan::new(args, provider, origin, site, &self.status, env::var_os("X509_CERT_DIR"))
+    }
 }
 
 /// A refresh token that was obtained elsewhere, and the client that it was issued to.
-fn from_elsewhere<'a>(args: &EnrollArgs, plan: &'a Plan) -> Result<Option<(&'a Given, Secret)>, Failure> {
+fn from_elsewhere(args: &EnrollArgs, plan: &Plan) -> Result<Option<Secret>, Failure> {
     let Some(number) = args.refresh_token_fd else { return Ok(None) };
-    let client = plan.origin.given()?;
-    let token = given::from_descriptor(number, "a refresh token", "--refresh-token-fd")?;
-    Ok(Some((client, token)))
+    plan.origin.given()?;
+    given::from_descriptor(number, "a refresh token", "--refresh-token-fd").map(Some)
 }
 
 fn conclude(plan: &Plan, obtained: &Obtained, report: Report) -> Outcome {

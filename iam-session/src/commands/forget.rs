@@ -3,7 +3,7 @@
 use clap::Parser;
 
 use crate::account;
-use crate::cli::{Exit, Outcome, print, warn};
+use crate::cli::{Exit, Outcome, Stop, print, warn};
 use crate::client::{Agent, Places};
 use crate::protocol::{Failure, FailureKind, ForgetAction, ForgetStep, Forgotten, Request};
 use crate::text::printable;
@@ -15,27 +15,39 @@ pub(crate) struct ForgetArgs {
     /// The account, as 'iam-session status' shows it
     #[arg(value_name = "NAME")]
     account: String,
+    /// Remove it here alone: the issuer is not asked, and nothing need be unlocked
+    #[arg(long)]
+    local: bool,
 }
 
 pub(crate) fn run(args: ForgetArgs) -> Outcome {
     account::validate(&args.account).map_err(|error| Failure {
         error: error.to_string(),
-        info: Some("'iam-session status' lists the accounts".to_owned()),
+        info: Some("'iam-session list' shows the accounts".to_owned()),
         kind: FailureKind::Usage,
     })?;
     let mut agent = Agent::find(&Places::of_environment())?;
+    if args.local {
+        let forgotten: Forgotten = agent.ask(&Request::Remove { account: args.account })?;
+        tell(&forgotten, "")?;
+        // What stays at the issuer was meant to.
+        let is_here = |step: &ForgetStep| step.step == ForgetAction::Remove && step.error.is_some();
+        let is_left = forgotten.steps.iter().any(is_here);
+        return Ok(if is_left { Exit::With(FailureKind::Failed) } else { Exit::Done });
+    }
     let forgotten: Forgotten = agent.ask(&Request::Forget { account: args.account })?;
-    let mut exit = Exit::Done;
+    Ok(if tell(&forgotten, "")? { Exit::Done } else { Exit::With(FailureKind::Failed) })
+}
+
+/// A line for each step, after `prefix`; whether all of them were done.
+pub(super) fn tell(forgotten: &Forgotten, prefix: &str) -> Result<bool, Stop> {
     for step in &forgotten.steps {
         match &step.error {
-            None => print(format!("{}\n", done(step, &forgotten.account)).as_bytes())?,
-            Some(error) => {
-                warn(&format!("{}: {error}", left_behind(step, &forgotten.account)));
-                exit = Exit::With(FailureKind::Failed);
-            }
+            None => print(format!("{prefix}{}\n", done(step, &forgotten.account)).as_bytes())?,
+            Some(error) => warn(&format!("{prefix}{}: {error}", left_behind(step, &forgotten.account))),
         }
     }
-    Ok(exit)
+    Ok(forgotten.steps.iter().all(|step| step.error.is_none()))
 }
 
 fn done(step: &ForgetStep, account: &str) -> String {

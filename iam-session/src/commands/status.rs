@@ -2,7 +2,7 @@
 //! configuration for its mistakes.
 
 pub(in crate::commands) mod advice;
-mod layout;
+pub(super) mod layout;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -99,6 +99,7 @@ pub(super) mod tests {
             session_scope: ScopeSet::parse("openid storage.read:/"),
             enrollment_ends_at: Some(NOW + 29 * 86_400),
             token_expires_at: Some(NOW + 47 * 60),
+            kept_file: None,
             last_error: None,
         }
     }

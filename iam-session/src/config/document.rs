@@ -66,12 +66,24 @@ impl Document {
     }
 
     fn mistake(&self, span: Range<usize>, what: String, accepted: &str) -> ConfigError {
-        let line = 1 + self.text.bytes().take(span.start).filter(|byte| *byte == b'\n').count();
+        let line = self.line_at(span.start);
         ConfigError::Mistake { path: self.path.clone(), line, what, accepted: accepted.to_owned() }
     }
 }
 
+impl Document {
+    fn line_at(&self, offset: usize) -> usize {
+        1 + self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
+    }
+}
+
 impl Entry<'_> {
+    /// The file and the line it stands on.
+    pub(super) fn place(&self) -> String {
+        let document = self.document;
+        format!("{}:{}", document.path.display(), document.line_at(self.value.span().start))
+    }
+
     pub(super) fn key(&self) -> &str {
         self.key
     }

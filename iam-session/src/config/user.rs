@@ -19,6 +19,8 @@ pub struct User {
     pub session_scope: Option<ScopeSet>,
     /// The account whose token is in the file.
     pub default_account: Option<String>,
+    /// The file and the line that say so.
+    pub default_account_at: Option<String>,
     /// What of the site's policy the user wants to make use of.
     pub linger: Linger,
     /// The user's own names for scopes and audiences, beside the site's.
@@ -42,7 +44,10 @@ impl User {
         document.each(|entry| {
             match entry.key() {
                 "session_scope" => self.session_scope = Some(entry.parsed(SCOPE, scopes)?),
-                "default_account" => self.default_account = Some(entry.parsed(ACCOUNT, account)?),
+                "default_account" => {
+                    self.default_account = Some(entry.parsed(ACCOUNT, account)?);
+                    self.default_account_at = Some(entry.place());
+                }
                 "linger" => self.linger.what = entry.parsed(linger::KIND, linger::kind)?,
                 "linger_max" => self.linger.max = entry.parsed(linger::SPAN, linger::span)?,
                 "roles" => self.roles.read(entry)?,
@@ -69,6 +74,7 @@ mod tests {
         let user = parse("session_scope = \"openid\"\ndefault_account = \"cms\"\n").unwrap();
         assert_eq!(user.session_scope, Some(ScopeSet::parse("openid")));
         assert_eq!(user.default_account.as_deref(), Some("cms"));
+        assert_eq!(user.default_account_at.as_deref(), Some("c.toml:2"));
     }
 
     #[test]

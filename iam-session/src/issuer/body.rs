@@ -1,9 +1,12 @@
 //! A JSON object from an issuer, read leniently and wiped after use. Pure; touches nothing.
 
 use serde_json::{Map, Value};
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::scope::ScopeSet;
+
+/// A client's metadata with the largest secrets fit, so that writing them leaves no copy behind.
+const BODY_CAPACITY: usize = 64 * 1024;
 
 /// What is wrong with an answer; reads on from "HOST answered the … with ".
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +48,32 @@ impl Object {
             Some(Value::String(text)) if !text.is_empty() => Some(std::mem::take(text)),
             _ => None,
         }
+    }
+
+    /// A text; an empty one counts as absent.
+    pub(super) fn text(&self, field: &str) -> Option<&str> {
+        self.0.get(field).and_then(Value::as_str).filter(|text| !text.is_empty())
+    }
+
+    /// Removes a field.
+    pub(super) fn remove(&mut self, field: &str) {
+        if let Some(mut value) = self.0.remove(field) {
+            wipe(&mut value);
+        }
+    }
+
+    /// Puts a text in the place of what was there.
+    pub(super) fn set(&mut self, field: &str, text: &str) {
+        self.remove(field);
+        self.0.insert(field.to_owned(), text.into());
+    }
+
+    /// The object as it is sent back.
+    pub(super) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(BODY_CAPACITY));
+        // A map of JSON values always is JSON.
+        let _ = serde_json::to_writer(&mut *bytes, &self.0);
+        bytes
     }
 
     /// Takes out a text that must be there.

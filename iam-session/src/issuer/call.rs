@@ -29,6 +29,7 @@ pub(super) enum Exchange {
     Userinfo,
     Revocation,
     Deregistration,
+    Management,
 }
 
 impl fmt::Display for Exchange {
@@ -43,6 +44,7 @@ impl fmt::Display for Exchange {
             Self::Userinfo => "the question who it is",
             Self::Revocation => "the revocation",
             Self::Deregistration => "the deletion of the client",
+            Self::Management => "the change of the client",
         })
     }
 }
@@ -53,6 +55,7 @@ pub(super) enum Payload {
     Delete,
     Form(Zeroizing<String>),
     Json(Zeroizing<Vec<u8>>),
+    Put(Zeroizing<Vec<u8>>),
 }
 
 /// The Authorization header.

@@ -2,12 +2,12 @@
 //! `transport` only, once per request: whether and when to try again is decided by who asked.
 
 use super::body::BodyError;
-use super::call::{Call, Exchange, Response};
+use super::call::{Call, Exchange, Payload, Response};
 use super::refusal::refusal;
 use super::token::{Audience, Wanted};
 use super::transport::{Connections, Deadline};
 use super::wire::{Answer, ErrorClass, IssuerError, Request, Transport};
-use super::{device, discovery, password, registration, revocation, token, userinfo};
+use super::{device, discovery, management, password, registration, revocation, token, userinfo};
 
 /// Asks the issuer once.
 pub(super) fn perform(
@@ -15,6 +15,9 @@ pub(super) fn perform(
     request: &Request,
     deadline: Deadline,
 ) -> Result<Answer, IssuerError> {
+    if let Request::WidenClient { client, scope, transport } = request {
+        return management::widen(client, scope, |call| connections.send(transport, call, deadline));
+    }
     let (call, transport) = call_for(request)?;
     let response = connections.send(transport, &call, deadline)?;
     interpret(request, &call, &response)
@@ -63,6 +66,10 @@ fn call_for(request: &Request) -> Result<(Call<'_>, &Transport), IssuerError> {
         Request::Revoke { endpoint, client, refresh_token, transport } => {
             (revocation::call(endpoint, client, refresh_token)?, transport)
         }
+        // The first of its two, and not read here: `perform` sees to both.
+        Request::WidenClient { client, transport, .. } => {
+            (management::call(client, Payload::Get)?, transport)
+        }
         Request::Deregister { registration_client_uri, registration_access_token, transport } => {
             (registration::delete(registration_client_uri, registration_access_token)?, transport)
         }
@@ -102,7 +109,7 @@ fn read(request: &Request, response: &Response) -> Result<Answer, BodyError> {
         | Request::Refresh { .. }
         | Request::Adopt { .. } => token::answer(body),
         Request::Userinfo { claim, .. } => userinfo::answer(claim, body),
-        Request::Revoke { .. } | Request::Deregister { .. } => Ok(Answer::Done),
+        Request::Revoke { .. } | Request::Deregister { .. } | Request::WidenClient { .. } => Ok(Answer::Done),
     }
 }
 

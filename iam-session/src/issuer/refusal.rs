@@ -79,6 +79,9 @@ fn by_code(exchange: Exchange, status: u16, error: &OAuthError) -> Option<ErrorC
         ("invalid_client" | "unauthorized" | "invalid_token", Exchange::Registration) => {
             Class::RegistrationClosed
         }
+        // The registration token is not taken (RFC 7592 §2.1); the client itself may live on.
+        ("invalid_client" | "unauthorized" | "invalid_token", Exchange::Management) => Class::Refused,
+
         ("authorization_pending", Exchange::DevicePoll) => Class::AuthorizationPending,
         ("slow_down", Exchange::DevicePoll) => Class::SlowDown,
         ("access_denied", Exchange::DevicePoll) => Class::AccessDenied,
@@ -117,7 +120,7 @@ fn by_status(exchange: Exchange, status: u16, empty: bool, error: &OAuthError) -
         (Exchange::Registration, 401 | 403 | 404 | 405) => ErrorClass::RegistrationClosed,
         // IAM's answer to a client_id that it does not know.
         (Exchange::DeviceAuthorization, 404) if empty => ErrorClass::ClientGone,
-        (Exchange::Deregistration, _) => ErrorClass::Refused,
+        (Exchange::Deregistration | Exchange::Management, _) => ErrorClass::Refused,
         (_, 400 | 401) if !error.code.is_empty() => ErrorClass::Refused,
         _ => ErrorClass::Malformed,
     }

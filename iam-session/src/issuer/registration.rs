@@ -12,7 +12,7 @@ use crate::scope::ScopeSet;
 use crate::secret::Secret;
 
 /// Longer identifiers and secrets than any issuer makes; they travel in headers.
-const MAX_CREDENTIAL: usize = 4096;
+pub(super) const MAX_CREDENTIAL: usize = 4096;
 
 /// The client's metadata (RFC 7591 §2), POSTed as JSON.
 pub(super) fn call<'r>(
@@ -59,7 +59,10 @@ pub(super) fn answer(asked: &ScopeSet, auth: ClientAuth, body: &[u8]) -> Result<
         ClientAuth::Public => None,
         ClientAuth::Basic | ClientAuth::Post => Some(client_secret(&mut fields)?),
     };
-    let (registration_client_uri, registration_access_token) = management(&mut fields);
+    let uri = fields.take_text("registration_client_uri");
+    let token = fields.take_text("registration_access_token");
+    let managed = token.and_then(|token| management(uri, token));
+    let (registration_client_uri, registration_access_token) = managed.unzip();
     let client =
         Client { client_id, client_secret, auth, registration_client_uri, registration_access_token };
     Ok(Answer::Registered { client, scope })
@@ -76,14 +79,10 @@ fn client_secret(fields: &mut Object) -> Result<Secret, BodyError> {
 
 /// URI and token are only of use together; without them the client cannot be deleted by us, which is no
 /// reason to refuse it.
-fn management(fields: &mut Object) -> (Option<String>, Option<Secret>) {
-    let uri = fields.take_text("registration_client_uri").filter(|text| url::endpoint(text).is_ok());
-    let token = fields.take_text("registration_access_token").map(Secret::new);
-    let token = token.filter(|token| is_visible(token.expose(), MAX_CREDENTIAL * 4));
-    match (uri, token) {
-        (Some(uri), Some(token)) => (Some(uri), Some(token)),
-        _ => (None, None),
-    }
+pub(super) fn management(uri: Option<String>, token: String) -> Option<(String, Secret)> {
+    let token = Secret::new(token);
+    let uri = uri.filter(|text| url::endpoint(text).is_ok())?;
+    is_visible(token.expose(), MAX_CREDENTIAL * 4).then_some((uri, token))
 }
 
 /// `DELETE` with the registration token (RFC 7592 §2.3).

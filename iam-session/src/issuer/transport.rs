@@ -145,6 +145,9 @@ fn request(client: &Client, call: &Call<'_>, url: Url) -> RequestBuilder {
         Payload::Json(json) => {
             client.request(Method::POST, url).header(CONTENT_TYPE, "application/json").body(json.to_vec())
         }
+        Payload::Put(json) => {
+            client.request(Method::PUT, url).header(CONTENT_TYPE, "application/json").body(json.to_vec())
+        }
     };
     let request = request.header(ACCEPT, "application/json");
     match &call.authorization {

@@ -260,6 +260,16 @@ pub enum Request {
         #[serde(default)]
         transport: Transport,
     },
+    /// Has a client that we registered be allowed to ask for more (RFC 7592 §2.2) → [`Answer::Client`].
+    WidenClient {
+        /// The client.
+        client: Client,
+        /// What it should be able to ask for too.
+        scope: ScopeSet,
+        /// How to reach it.
+        #[serde(default)]
+        transport: Transport,
+    },
     /// Deletion of a client that we registered (RFC 7592 §2.3) → [`Answer::Done`].
     Deregister {
         /// The client's own `registration_client_uri`.
@@ -314,6 +324,16 @@ pub enum Answer {
         /// The scopes it may ask for; an issuer removes restricted ones silently. As asked, where the issuer
         /// does not say.
         scope: ScopeSet,
+    },
+    /// The client as it is registered now. What is new in it must be kept, also where it was not widened.
+    Client {
+        /// The client.
+        client: Client,
+        /// The scopes it may ask for.
+        scope: ScopeSet,
+        /// Why it was not widened, if it was not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<IssuerError>,
     },
     /// What the user must be shown (RFC 8628 §3.2).
     DeviceAuthorization {

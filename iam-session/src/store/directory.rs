@@ -19,6 +19,10 @@ const TOKEN: &str = ".token";
 const LOCKED: &str = ".locked";
 /// Never removed: a lock that can be unlinked protects nothing.
 const LOCK: &str = ".lock";
+/// The name of the account that the user chose for the session's token file. No account's file: those have an ending.
+const DEFAULT: &str = "default";
+/// A name and a newline.
+const MAX_DEFAULT: usize = 128;
 
 /// An open store.
 #[derive(Debug)]
@@ -136,6 +140,58 @@ impl Store {
     /// [`StoreError::Directory`].
     pub fn write_token(&self, account: &str, bytes: &[u8]) -> Result<(), StoreError> {
         Ok(self.0.replace(&format!("{account}{TOKEN}"), bytes, Durability::Volatile)?)
+    }
+
+    /// Whether there is a record of this name, whatever is in it.
+    ///
+    /// # Errors
+    /// [`StoreError::Directory`]: it cannot be said.
+    pub fn has(&self, account: &str) -> Result<bool, StoreError> {
+        let wanted = format!("{account}{RECORD}");
+        Ok(self.0.names()?.contains(&wanted))
+    }
+
+    /// Gives an account another name, which no account has. The caller holds the lock. The record goes first: a session
+    /// token without one opens for nobody, and nobody misses it. What was to become a record goes along.
+    ///
+    /// # Errors
+    /// [`StoreError::Directory`].
+    pub fn rename(&self, account: &str, to: &str) -> Result<(), StoreError> {
+        self.0.remove(&format!("{to}{TOKEN}"))?;
+        self.remove_unfinished(to)?;
+        self.0.rename(&format!("{account}{RECORD}"), &format!("{to}{RECORD}"))?;
+        match self.0.rename(&format!("{account}{TOKEN}"), &format!("{to}{TOKEN}")) {
+            Err(error) if !error.is_not_found() => return Err(error.into()),
+            _ => {}
+        }
+        let (record, its) = (format!(".{account}{RECORD}"), format!(".{to}{RECORD}"));
+        for draft in self.0.drafts(&format!("{account}{RECORD}"))? {
+            self.0.rename(&draft, &draft.replacen(&record, &its, 1))?;
+        }
+        Ok(self.0.sync()?)
+    }
+
+    /// The account that the user chose for the session's token file. Best effort: what cannot be read is no choice.
+    pub fn default_account(&self) -> Option<String> {
+        let text = String::from_utf8(self.0.read(DEFAULT, MAX_DEFAULT).ok()??).ok()?;
+        let name = text.strip_suffix('\n').unwrap_or(&text);
+        account::validate(name).is_ok().then(|| name.to_owned())
+    }
+
+    /// Keeps that choice.
+    ///
+    /// # Errors
+    /// [`StoreError::Directory`].
+    pub fn choose_default(&self, account: &str) -> Result<(), StoreError> {
+        Ok(self.0.replace(DEFAULT, format!("{account}\n").as_bytes(), Durability::Synced)?)
+    }
+
+    /// Forgets it.
+    ///
+    /// # Errors
+    /// [`StoreError::Directory`].
+    pub fn forget_default(&self) -> Result<(), StoreError> {
+        Ok(self.0.remove(DEFAULT)?)
     }
 
     /// Removes an account's files, the token first: without its record it opens for nobody. What was to become a

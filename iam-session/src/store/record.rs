@@ -50,6 +50,12 @@ pub struct Record {
     /// How the issuer is reached.
     #[serde(default)]
     pub transport: Transport,
+    /// What the client may ask for, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registered_scope: Option<ScopeSet>,
+    /// What the client is called on the consent page, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_name: Option<String>,
     /// Seconds since the epoch.
     pub enrolled_at: u64,
     /// Whether this issuer has been seen to send a new refresh token.
@@ -71,6 +77,8 @@ impl Record {
             subject: enrollment.subject,
             audience_mode: enrollment.audience_mode,
             transport: enrollment.transport,
+            registered_scope: enrollment.registered_scope,
+            client_name: enrollment.client_name,
             enrolled_at,
             rotates: false,
         }
@@ -81,6 +89,10 @@ impl Record {
 pub struct Cover {
     /// The record's id, made at enrolment.
     pub id: [u8; 16],
+    /// Whose it is, as the record says in clear.
+    pub issuer: String,
+    /// The client that it belongs to.
+    pub client_id: String,
     /// The keys of which each opens it.
     pub keys: Vec<KeyId>,
     /// All slots, in order.
@@ -106,6 +118,8 @@ impl Cover {
         });
         Self {
             id: header.record_id,
+            issuer: header.issuer.clone(),
+            client_id: header.client_id.clone(),
             keys: origins().map(Origin::key_id).collect(),
             slots: header.slots.iter().map(Slot::view).collect(),
             derivations: derivations.collect(),

@@ -59,6 +59,26 @@ impl Agent {
         Self { thread }
     }
 
+    /// One that answers the requests of several connections, which may stay open meanwhile.
+    pub(crate) fn meeting(socket: &Path, conversations: &[&[&str]]) -> Self {
+        let listener = UnixListener::bind(socket).unwrap();
+        let owned = |answers: &&[&str]| answers.iter().map(|&answer| answer.to_owned()).collect();
+        let conversations: Vec<Vec<String>> = conversations.iter().map(owned).collect();
+        let thread = thread::spawn(move || {
+            let mut open = Vec::new();
+            let mut requests = Vec::new();
+            for answers in conversations {
+                let (stream, _) = listener.accept().unwrap();
+                requests.extend(converse(stream.try_clone().unwrap(), &answers));
+                open.push(stream);
+            }
+            // They stay open to the end of the test's process.
+            std::mem::forget(open);
+            requests
+        });
+        Self { thread }
+    }
+
     /// What it was asked.
     pub(crate) fn requests(self) -> Vec<Value> {
         self.thread.join().unwrap()

@@ -151,6 +151,7 @@ fn a_good_enrolment_is_two_events_and_goes_to_the_agent() {
             "refresh_token": "canary-refresh", "scope": "offline_access openid storage.read:/ wlcg", "states_scope": true,
             "subject": "5a1c", "audience_mode": "audience",
             "transport": {"ca_dir": "/etc/grid-security/certificates"},
+            "registered_scope": "offline_access openid storage.read:/ wlcg", "client_name": "iam-session:example:alice",
         })
     );
 }
@@ -307,5 +308,103 @@ fn a_mistake_in_the_sites_files_is_one_line() {
         ended.stderr,
         "iam-session: /etc/iam-session/issuers.d/wlcg.toml:1: issuer = 'i.example' is wrong; \
          accepted: an https:// URL without user, query or fragment\n"
+    );
+}
+
+const KNOWN: &str = r#""accounts":[{"name":"wlcg","issuer":"https://i.example/","scope":"openid offline_access","session_scope":"openid"}]"#;
+const CODE: &str = "{\"status\":\"success\",\"outcome\":\"code\",\"device_code\":\"canary-device\",\"user_code\":\"ABCD\",\
+    \"verification_uri\":\"https://i.example/device\",\"expires_in\":600,\"interval\":1,\
+    \"scope\":\"openid offline_access\",\"client_name\":\"iam-session:elsewhere:alice\"}\n";
+const ENROLLED: &str = "{\"status\":\"success\",\"outcome\":\"enrolled\",\"account\":\"wlcg\",\"session_scope\":\"openid\",\
+    \"token_file\":\"/run/t\",\"issuer\":\"https://i.example/\",\"scope\":\"openid offline_access\"}\n";
+
+fn outcome(name: &str) -> String {
+    format!("{{\"status\":\"success\",\"outcome\":\"{name}\"}}\n")
+}
+
+fn reenroll(stage: &Stage, arguments: &[&str]) -> Command {
+    let mut command = stage.command(&["reenroll"]);
+    command.args(arguments);
+    command
+}
+
+#[test]
+fn again_the_agent_asks_the_issuer_and_the_code_is_shown_with_the_clients_own_name() {
+    let stage = Stage::new(GRANTED);
+    let status = STATUS.replace("\"accounts\":[]", KNOWN);
+    let conversations: [&[&str]; 3] = [&[&status, CODE], &[&outcome("pending")], &[ENROLLED]];
+    let agent = Agent::meeting(&stage.directory.join(FIRST), &conversations);
+    let ended = run(reenroll(&stage, &["wlcg"]));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(
+        ended.stderr.contains("The page must show the client 'iam-session:elsewhere:alice'."),
+        "{ended:?}"
+    );
+    assert_no_canary(&ended);
+    assert!(stage.asked().is_empty(), "no helper is needed");
+    let asked = json!({"account": "wlcg", "client_of": "wlcg", "scope": "offline_access openid"});
+    let with = |request: &str, more: Value| {
+        let mut all = asked.clone();
+        all["request"] = request.into();
+        all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        all
+    };
+    let poll = with("poll", json!({"device_code": "canary-device"}));
+    let expected = [json!({"request": "status"}), with("authorize", json!({})), poll.clone(), poll];
+    assert_eq!(agent.requests(), expected);
+}
+
+#[test]
+fn a_refusal_and_the_end_of_a_code_are_told_as_at_the_first_time() {
+    for (name, line, code) in [
+        ("denied", "you refused on the consent page", 5),
+        ("expired", "the code ended before it was approved; run 'iam-session enroll' again for a new one", 1),
+    ] {
+        let stage = Stage::new(GRANTED);
+        let status = STATUS.replace("\"accounts\":[]", KNOWN);
+        let conversations: [&[&str]; 2] = [&[&status, CODE], &[&outcome(name)]];
+        let agent = Agent::meeting(&stage.directory.join(FIRST), &conversations);
+        let ended = run(reenroll(&stage, &["wlcg"]));
+        agent.requests();
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        assert!(ended.stderr.ends_with(&format!("iam-session: {line}\n")), "{ended:?}");
+    }
+}
+
+#[test]
+fn a_client_that_cannot_be_used_is_told_and_another_is_registered() {
+    let stage = Stage::new(GRANTED);
+    let status = STATUS.replace("\"accounts\":[]", KNOWN);
+    let gone = "{\"status\":\"success\",\"outcome\":\"no_client\",\"error\":\"i.example does not know this client\"}\n";
+    let agent = stage.agent(&[&status, gone, SEALED]);
+    let ended = run(stage.enroll(&["wlcg"]));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let told = "The client of account 'wlcg' cannot be used: i.example does not know this client. A new one is registered.\n";
+    assert!(ended.stderr.starts_with(told), "{ended:?}");
+    assert_eq!(agent.requests()[2]["client"]["client_id"], "c");
+    assert!(stage.asked().contains(&"register".to_owned()));
+}
+
+#[test]
+fn ctrl_c_while_the_agent_polls_says_that_it_may_have_been_kept() {
+    let stage = Stage::new(GRANTED);
+    let status = STATUS.replace("\"accounts\":[]", KNOWN);
+    // The second connection is never answered.
+    let conversations: [&[&str]; 2] = [&[&status, CODE], &[]];
+    let agent = Agent::meeting(&stage.directory.join(FIRST), &conversations);
+    let mut child =
+        reenroll(&stage, &["wlcg", "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut event = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut event).unwrap();
+    assert!(event.contains("device_code"), "{event}");
+    // Its second connection is there: it polls.
+    agent.requests();
+    kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
+    let ended = Ended::from(child.wait_with_output().unwrap());
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_eq!(
+        ended.stderr,
+        "iam-session: interrupted while the agent was at work; what was asked goes on; 'iam-session status' tells \
+         what came of it\n"
     );
 }

@@ -42,5 +42,5 @@ fn a_name_that_is_none_is_not_even_asked_for() {
     let ended = run(without_socket(&["forget", "../x"]));
     assert_eq!(ended.code, Some(2));
     assert!(ended.stderr.starts_with("iam-session: '../x' is no account name: accepted are 1 to 64 of "));
-    assert!(ended.stderr.ends_with("; 'iam-session status' lists the accounts\n"), "{}", ended.stderr);
+    assert!(ended.stderr.ends_with("; 'iam-session list' shows the accounts\n"), "{}", ended.stderr);
 }

@@ -1,6 +1,7 @@
 //! The command line as a user meets it: the real program against an agent of the test's own.
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+mod accounts;
 mod agent;
 mod clients;
 mod decode;

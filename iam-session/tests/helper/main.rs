@@ -14,7 +14,7 @@ use std::thread;
 use issuer::{Answer, Certificate, FakeIssuer, json, with_headers};
 use program::{
     CLIENT_SECRET, DEVICE_CODE, Helper, REFRESH_TOKEN, REGISTRATION_TOKEN, authorize_device, deregister,
-    discover, poll_device, refresh,
+    discover, poll_device, refresh, widen_client,
 };
 
 const TOKEN: &str = r#"{"access_token":"at","token_type":"Bearer","expires_in":3600,"scope":"openid"}"#;
@@ -141,6 +141,24 @@ fn an_unknown_client_is_an_empty_404() {
 }
 
 #[test]
+fn a_client_is_read_and_sent_back_whole_over_one_connection() {
+    let issuer = FakeIssuer::start(|_, request| match first_line(request) {
+        "GET /register/1 HTTP/1.1" => json(200, r#"{"client_id":"client-1","scope":"openid","x_own":[7]}"#),
+        "PUT /register/1 HTTP/1.1" => json(200, request.split("\r\n\r\n").nth(1).unwrap()),
+        other => panic!("{other}"),
+    });
+    let mut helper = Helper::start();
+    let answer = helper.ask(&widen_client(&issuer));
+    let ok = &answer["ok"];
+    assert_eq!((&ok["answer"], &ok["scope"]), (&"client".into(), &"openid storage.create:/".into()));
+    assert_eq!(ok["client"]["registration_access_token"], REGISTRATION_TOKEN, "none came back");
+    let requests = issuer.requests();
+    assert!(requests.iter().all(|one| one.contains(&format!("Bearer {REGISTRATION_TOKEN}"))), "{requests:?}");
+    assert!(requests[1].contains(r#""x_own":[7]"#) && issuer.connections() == 1, "{requests:?}");
+    helper.finish();
+}
+
+#[test]
 fn secrets_that_the_issuer_repeats_are_not_passed_on() {
     let issuer = FakeIssuer::start(|_, request| {
         // What this request carried; the client secret came encoded in its head.
@@ -152,7 +170,7 @@ fn secrets_that_the_issuer_repeats_are_not_passed_on() {
         json(403, &format!(r#"{{"error":"invalid_token","error_description":"Invalid: {echo}"}}"#))
     });
     let mut helper = Helper::start();
-    for request in [refresh(&issuer), poll_device(&issuer), deregister(&issuer)] {
+    for request in [refresh(&issuer), poll_device(&issuer), deregister(&issuer), widen_client(&issuer)] {
         let error = helper.fails(&request); // looks for secrets itself
         assert!(error.message.contains("Invalid: [redacted]"), "{}", error.message);
     }

@@ -119,3 +119,11 @@ pub(crate) fn deregister(issuer: &FakeIssuer) -> Value {
     json!({"request": "deregister", "registration_client_uri": issuer.url("/register/1"),
            "registration_access_token": REGISTRATION_TOKEN, "transport": {"ca_file": issuer.ca_file()}})
 }
+
+pub(crate) fn widen_client(issuer: &FakeIssuer) -> Value {
+    let mut client = client();
+    client["registration_client_uri"] = issuer.url("/register/1").into();
+    client["registration_access_token"] = REGISTRATION_TOKEN.into();
+    json!({"request": "widen_client", "client": client, "scope": "openid storage.create:/",
+           "transport": {"ca_file": issuer.ca_file()}})
+}

@@ -1,6 +1,8 @@
 //! `iam-session forget` ends an account here and at the issuer.
 
+use crate::passphrase::enrolled_and_stopped;
 use crate::scene::{Scene, token_file};
+use crate::standing::start;
 
 const RECORD: &str = "/home/alice/.local/state/iam-session/wlcg.cred";
 
@@ -44,8 +46,38 @@ fn a_new_enrolment_takes_the_place_of_the_old_one_and_ends_it() {
     let scene = Scene::enrolled();
     scene.host.enroll_with(&scene.provider, "alice", "-s max");
     // After the answer, so that an issuer that hangs at this holds nobody up.
-    scene.host.wait_until("the end of the old one", || scene.provider.count("deregistration") == 1);
-    assert_eq!(scene.provider.count("revocation"), 1);
+    scene.host.wait_until("the end of the old one", || scene.provider.count("revocation") == 1);
+    assert_eq!(scene.provider.count("deregistration"), 0, "the client is the same");
     let login = scene.host.login("alice");
     login.run("iam-session token -s storage.modify:/x").successful();
+}
+
+#[test]
+fn here_alone_needs_neither_the_issuer_nor_a_passphrase_and_says_what_stays_there() {
+    let scene = crate::standing::scene();
+    let login = enrolled_and_stopped(&scene);
+    start(&login, "--no-unlock").successful();
+    scene.provider.stop();
+    let told = login.run("iam-session forget --local wlcg").successful();
+    assert_eq!(told.stdout, "removed account 'wlcg'\n");
+    for what in [
+        "the refresh token stays valid at the issuer: https://iam.example/ was not asked; revoke it on its pages",
+        "the client stays registered at the issuer: https://iam.example/ was not asked; delete the client (",
+    ] {
+        assert!(told.stderr.contains(what), "{told:?}");
+    }
+    assert!(!scene.host.exists(RECORD) && !scene.host.exists(&token_file(&login)));
+    scene.provider.restart();
+    assert_eq!((scene.provider.count("revocation"), scene.provider.count("deregistration")), (0, 0));
+}
+
+#[test]
+fn a_record_that_is_damaged_can_be_removed_here() {
+    let scene = Scene::enrolled();
+    let login = scene.host.login("alice");
+    login.run("echo rubbish >.local/state/iam-session/wlcg.cred").successful();
+    let told = login.run("iam-session forget --local wlcg").successful();
+    assert_eq!(told.stdout, "removed account 'wlcg'\n");
+    assert!(told.stderr.contains("its issuer was not asked"), "{told:?}");
+    assert!(!scene.host.exists(RECORD) && !scene.host.exists(&token_file(&login)));
 }

@@ -1,7 +1,9 @@
 //! The whole system, as its users, its administrator and an attacker meet it: real sshd, libpam, agent and provider.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where it happens")]
 
+mod accounts;
 mod admin;
+mod again;
 mod boundaries;
 mod broken;
 mod clients;
@@ -9,6 +11,7 @@ mod coordination;
 mod cycles;
 mod doctor;
 mod enabling;
+mod ended;
 mod endings;
 mod enroll;
 mod environment;
@@ -16,6 +19,7 @@ mod failures;
 mod file;
 mod forget;
 mod issuer;
+mod kept;
 mod linger;
 mod lock;
 mod lock_time;

@@ -20,14 +20,7 @@ const FILLED_IN: [(&str, &str); 4] = [
 ];
 
 /// The beginnings of commands that are still to be built.
-const TO_BE_BUILT: [&str; 14] = [
-    "iam-session list",
-    "iam-session use ",
-    "iam-session rename ",
-    "iam-session reenroll ",
-    "iam-session forget mine --local",
-    "iam-session token --account https://",
-    "eval \"$(iam-session env ",
+const TO_BE_BUILT: [&str; 7] = [
     "iam-session lock",
     "iam-session unlock --for ",
     "iam-session unlock --passphrase-file ",

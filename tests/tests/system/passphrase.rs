@@ -9,7 +9,7 @@ use crate::scene::{Scene, token_file};
 use crate::standing::{PASSPHRASE, agents_are_gone, enroll, enrolled, given, scene, start};
 
 /// A login that has enrolled under the passphrase; its agent is gone.
-fn enrolled_and_stopped(scene: &Scene) -> Login {
+pub(crate) fn enrolled_and_stopped(scene: &Scene) -> Login {
     let login = enrolled(scene);
     login.run("eval \"$(iam-session stop)\"").successful();
     login

@@ -5,6 +5,8 @@ use std::time::Duration;
 use data_encoding::HEXLOWER;
 
 use super::Mint;
+use super::accounts::usage;
+use super::client::Need;
 use super::forget::{deregistration, revocation};
 use super::policy::Policy;
 use super::token::{RECORD_SIZE, not_allowed};
@@ -45,6 +47,7 @@ impl Mint {
     ) -> Result<Enrolled, Failure> {
         let name = enrollment.account.clone();
         let former = self.former(store, &name, &enrollment.issuer)?;
+        let former = former.map(|former| self.recover(store, &name, former).0);
         if clock::boot_time() >= by {
             return Err(too_late());
         }
@@ -55,9 +58,11 @@ impl Mint {
         let room = enrollment.imported.then(|| store.reserve_record(&name, RECORD_SIZE)).transpose()?;
         let imported = enrollment.imported;
         let rotation = self.vouch(policy, &mut enrollment).map_err(certainly)?;
+        // Which account was there first decides whose token is in the file: enrolled again it is no younger.
+        let since = former.as_ref().map_or_else(clock::unix_time, |former| former.record.enrolled_at);
         let sealed = match clock::boot_time() >= by {
             true => Err(too_late()),
-            false => self.seal(store, &name, enrollment, rotation, room),
+            false => self.seal(store, enrollment, Seal { rotation, since, room }),
         };
         sealed.map_err(|failure| if imported { rotation.explain(failure) } else { failure })?;
         self.unsaved.remove(&name);
@@ -69,7 +74,10 @@ impl Mint {
             former.filter(|former| former.record.refresh_token.expose() != record.refresh_token.expose());
         if let Some(former) = replaced {
             self.forget_record(&HEXLOWER.encode(&former.id()));
-            self.former.push(Former::of(former, &record.client.client_id));
+            let is_replaced = former.record.client.client_id != record.client.client_id;
+            let needless = is_replaced && matches!(self.need(store, &name, &former.record), Need::None);
+            let client = if needless { FormerClient::Needless } else { FormerClient::Needed };
+            self.former.push(Former { record: former.record, client });
         }
         Ok(Enrolled {
             session_scope: policy.session_scope(&record.issuer, &record.scope),
@@ -82,11 +90,9 @@ impl Mint {
 
     /// The record that is to be replaced. One that does not open is not ours to overwrite: another host may be
     /// able to read it.
-    fn former(&mut self, store: &Store, name: &str, issuer: &str) -> Result<Option<Opened>, Failure> {
+    pub(super) fn former(&self, store: &Store, name: &str, issuer: &str) -> Result<Option<Opened>, Failure> {
         match self.open(store, name) {
-            Ok(former) if same_issuer(&former.record.issuer, issuer) => {
-                Ok(Some(self.recover(store, name, former).0))
-            }
+            Ok(former) if same_issuer(&former.record.issuer, issuer) => Ok(Some(former)),
             Ok(former) => Err(usage(
                 format!("account '{name}' is already one of {}", former.record.issuer),
                 "choose another name with --account NAME",
@@ -102,22 +108,17 @@ impl Mint {
         }
     }
 
-    fn seal(
-        &self,
-        store: &Store,
-        name: &str,
-        enrollment: Enrollment,
-        rotation: Rotation,
-        room: Option<Draft<'_>>,
-    ) -> Result<(), Failure> {
+    fn seal(&self, store: &Store, enrollment: Enrollment, seal: Seal<'_>) -> Result<(), Failure> {
+        let name = enrollment.account.clone();
+        let name = name.as_str();
         let key = self.message.keys.sealing().ok_or(StoreError::NoSealingKey)?;
-        let mut record = Record::new(enrollment, clock::unix_time());
-        record.rotates = rotation == Rotation::Replaced;
+        let mut record = Record::new(enrollment, seal.since);
+        record.rotates = seal.rotation == Rotation::Replaced;
         let (issuer, subject) = (record.issuer.clone(), record.subject.clone().unwrap_or_default());
         let scope = record.scope.to_string();
         let mut opened = Opened::create(record, self.message.uid, key)?;
         let file = opened.seal(&store.record_path(name))?;
-        let written = match room {
+        let written = match seal.room {
             Some(room) => room.commit(&file).map_err(StoreError::from),
             None => store.write_record(name, &file),
         };
@@ -141,7 +142,8 @@ impl Mint {
     /// that hangs at this must not make them look failed.
     pub(super) fn retire_former(&mut self) {
         for former in std::mem::take(&mut self.former) {
-            let deregistration = deregistration(&former.record).filter(|_| former.has_own_client);
+            let is_needless = former.client == FormerClient::Needless;
+            let deregistration = deregistration(&former.record).filter(|_| is_needless);
             for request in revocation(&former.record).into_iter().chain(deregistration) {
                 let _ = self.ask(&request);
             }
@@ -149,17 +151,34 @@ impl Mint {
     }
 }
 
+/// What a record needs besides the enrolment.
+struct Seal<'a> {
+    rotation: Rotation,
+    /// When the account was first enrolled.
+    since: u64,
+    /// What was made for it before.
+    room: Option<Draft<'a>>,
+}
+
 /// A record that has been replaced.
 pub(super) struct Former {
     record: Record,
-    /// Its client is not that of the record in its place.
-    has_own_client: bool,
+    client: FormerClient,
+}
+
+/// Whether the client of such a record is still of use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FormerClient {
+    /// It is that of the record in its place, or of another account.
+    Needed,
+    /// It is nobody's.
+    Needless,
 }
 
 impl Former {
-    fn of(former: Opened, client_id: &str) -> Self {
-        let has_own_client = former.record.client.client_id != client_id;
-        Self { record: former.record, has_own_client }
+    /// One whose refresh token alone is to be ended.
+    pub(super) fn without_client(record: Record) -> Self {
+        Self { record, client: FormerClient::Needed }
     }
 }
 
@@ -177,8 +196,4 @@ fn too_late() -> Failure {
         info: Some("try again later".into()),
         kind: FailureKind::Failed,
     }
-}
-
-fn usage(error: String, info: &str) -> Failure {
-    Failure { error, info: Some(info.to_owned()), kind: FailureKind::Usage }
 }

@@ -4,76 +4,91 @@
 use data_encoding::HEXLOWER;
 
 use super::Mint;
-use super::policy::Policy;
-use crate::account;
+use super::accounts::Site;
+use super::client::Need;
 use crate::agent::failure::Against;
+use crate::agent::job::Ending;
 use crate::agent::token_file::Others;
 use crate::helper::HelperError;
 use crate::issuer::wire::{ErrorClass, Request};
 use crate::log::Level;
-use crate::protocol::{Failure, FailureKind, ForgetAction, ForgetStep, Forgotten};
-use crate::store::{Opened, Record, Store, StoreError};
+use crate::protocol::{Failure, ForgetAction, ForgetStep, Forgotten};
+use crate::store::{Cover, Opened, Record, Store};
+use crate::text::{printable, utc};
 
 impl Mint {
-    /// Revokes, deregisters, removes, and says what of it could not be done.
-    pub(super) fn forget(&mut self, name: &str) -> Result<Forgotten, Failure> {
-        account::validate(name).map_err(|error| Failure {
-            error: error.to_string(),
-            info: Some("'iam-session status' lists the accounts".into()),
-            kind: FailureKind::Usage,
-        })?;
-        let policy = Policy::load(&self.message)?;
-        let no_account = || StoreError::NoAccount { account: name.to_owned() };
-        let store = self.store(&policy)?.ok_or_else(no_account)?;
-        let locks = self.lock(&store, &self.patience())?;
-        let steps = self.forget_under_lock(&store, name);
+    /// Ends an account in the way that is asked for, and says what of it could not be done.
+    pub(super) fn end_account(&mut self, name: &str, ending: Ending) -> Result<Forgotten, Failure> {
+        let Site { policy, store, locks } = self.site_of(name)?;
+        let steps = self.end_under_lock(&store, name, ending);
         let book = self.look_with(&policy);
         let published = self.publish_book(&book);
-        self.align_file(&book, Others::Leave);
+        self.align_files(&book, Others::Leave);
         self.release(locks);
-        let steps = steps?;
         published.map(|()| Forgotten { account: name.to_owned(), steps })
     }
 
-    fn forget_under_lock(&mut self, store: &Store, name: &str) -> Result<Vec<ForgetStep>, Failure> {
-        let steps = match self.open(store, name) {
-            Ok(opened) => {
+    fn end_under_lock(&mut self, store: &Store, name: &str, ending: Ending) -> Vec<ForgetStep> {
+        let cover = self.cover(store, name).ok();
+        let steps = match (ending, self.open(store, name)) {
+            (Ending::Remove, opened) => here_alone(store, name, cover.as_ref(), opened.ok().as_ref()),
+            (_, Ok(opened)) => {
                 // Of two refresh tokens it is the newer one that the issuer knows.
                 let (opened, _) = self.recover(store, name, opened);
                 self.end(store, name, &opened)
             }
-            Err(error @ (StoreError::NoAccount { .. } | StoreError::HostLocked)) => return Err(error.into()),
             // Nothing opens it here. Removing it is what the user asked for; the rest cannot be done.
-            Err(error) => vec![
-                ForgetStep { step: ForgetAction::Revoke, error: Some(error.to_string()) },
-                remove(store, name),
-            ],
+            (Ending::Forget, Err(error)) => {
+                vec![behind(ForgetAction::Revoke, error.to_string()), remove(store, name)]
+            }
+            (Ending::Revoke, Err(error)) => {
+                let kept = format!("it is kept so that it can still be revoked; {}", error.hint());
+                vec![behind(ForgetAction::Revoke, error.to_string()), behind(ForgetAction::Remove, kept)]
+            }
         };
         if steps.iter().any(|step| step.step == ForgetAction::Remove && step.error.is_none()) {
-            self.unsaved.remove(name);
-            self.log.event(Level::Info, "forgotten", &[("account", name)]);
+            self.removed(store, name, cover.as_ref());
         }
-        Ok(steps)
+        steps
+    }
+
+    /// Its record is gone: so is all that was known of it here.
+    fn removed(&mut self, store: &Store, name: &str, cover: Option<&Cover>) {
+        self.unsaved.remove(name);
+        if store.default_account().as_deref() == Some(name) {
+            // A name that no account has chooses nothing.
+            let _ = store.forget_default();
+        }
+        self.forget_kept(name, None);
+        if let Some(cover) = cover {
+            self.forget_record(&HEXLOWER.encode(&cover.id));
+        }
+        self.log.event(Level::Info, "forgotten", &[("account", name)]);
     }
 
     fn end(&mut self, store: &Store, name: &str, opened: &Opened) -> Vec<ForgetStep> {
         let revoked = self.revoke(&opened.record);
         if let Err((Keep::Record, error)) = revoked {
             let kept = "it is kept so that its refresh token can still be revoked; try again later";
-            return vec![
-                ForgetStep { step: ForgetAction::Revoke, error: Some(error) },
-                ForgetStep { step: ForgetAction::Remove, error: Some(kept.to_owned()) },
-            ];
+            return vec![behind(ForgetAction::Revoke, error), behind(ForgetAction::Remove, kept.to_owned())];
         }
         let error = revoked.err().map(|(_, error)| error);
         let mut steps = vec![ForgetStep { step: ForgetAction::Revoke, error }];
         if let Some(request) = deregistration(&opened.record) {
-            let error = ended(self.ask(&request)).err().map(|error| error.to_string());
-            steps.push(ForgetStep { step: ForgetAction::Deregister, error });
+            // Another account goes on with it: then that is what it is for.
+            match self.need(store, name, &opened.record) {
+                Need::Account => {}
+                Need::Unknown(error) => {
+                    let unknown = format!("another account may need it: {error}");
+                    steps.push(behind(ForgetAction::Deregister, unknown));
+                }
+                Need::None => {
+                    let error = ended(self.ask(&request)).err().map(|error| error.to_string());
+                    steps.push(ForgetStep { step: ForgetAction::Deregister, error });
+                }
+            }
         }
         steps.push(remove(store, name));
-        let record_id = HEXLOWER.encode(&opened.id());
-        self.forget_record(&record_id);
         steps
     }
 
@@ -133,6 +148,27 @@ fn ended<T>(answer: Result<T, HelperError>) -> Result<(), HelperError> {
         }
         answer => answer.map(|_| ()),
     }
+}
+
+/// Without the issuer, and without anything that opens the record: what stays there is named.
+fn here_alone(store: &Store, name: &str, cover: Option<&Cover>, opened: Option<&Opened>) -> Vec<ForgetStep> {
+    let issuer = cover.map_or("its issuer", |cover| &cover.issuer);
+    let until = opened.and_then(|opened| opened.record.refresh_token_expires_at);
+    let until = until.map(|end| format!(" It ends by itself at {}.", utc(end))).unwrap_or_default();
+    let mut steps =
+        vec![behind(ForgetAction::Revoke, format!("{issuer} was not asked; revoke it on its pages.{until}"))];
+    let client = cover.map(|cover| format!(" ({})", printable(&cover.client_id))).unwrap_or_default();
+    let managed = opened.is_none_or(|opened| opened.record.client.registration_client_uri.is_some());
+    if managed {
+        let error = format!("{issuer} was not asked; delete the client{client} on its pages");
+        steps.push(behind(ForgetAction::Deregister, error));
+    }
+    steps.push(remove(store, name));
+    steps
+}
+
+fn behind(step: ForgetAction, error: String) -> ForgetStep {
+    ForgetStep { step, error: Some(error) }
 }
 
 fn remove(store: &Store, name: &str) -> ForgetStep {

@@ -7,8 +7,7 @@ use super::derive::no_memory;
 use super::policy::Policy;
 use super::{Behalf, Mint};
 use crate::agent::host_lock::HostLock;
-use crate::agent::token_file;
-use crate::clock::{self, Now};
+use crate::clock;
 use crate::log::Level;
 use crate::protocol::{Failure, FailureKind};
 use crate::secret::Secret;
@@ -88,7 +87,7 @@ impl Mint {
         };
         self.note(HostLock::mirror(&self.runtime.agents, Some(&marker)));
         self.note(self.runtime.cache.clear());
-        self.note(token_file::retract(&self.runtime, None, Now::read()));
+        self.empty_files();
         self.log.event(Level::Info, "locked", &[("host", &this_host())]);
         Ok(())
     }

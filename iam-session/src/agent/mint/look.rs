@@ -39,7 +39,7 @@ impl Mint {
         }
         let book = policy.map_or_else(|trouble| self.troubled(trouble), |policy| self.look_with(&policy));
         let published = self.publish_book(&book);
-        self.align_file(&book, Others::Leave);
+        self.align_files(&book, Others::Leave);
         published
     }
 
@@ -102,7 +102,8 @@ impl Mint {
             }
         }
         let is_there = |wanted: &&str| entries.iter().any(|entry| entry.name == **wanted);
-        let preferred = policy.preferred_accounts().find(is_there).map(str::to_owned);
+        let chosen = store.default_account();
+        let preferred = policy.preferred_accounts(chosen.as_deref()).find(is_there).map(str::to_owned);
         // Else the one that was enrolled first: what works does not change when another is added.
         let opened = || entries.iter().filter_map(|entry| Some((entry.enrolled_at?, entry.name.clone())));
         let first = || opened().min().map(|(_, name)| name);

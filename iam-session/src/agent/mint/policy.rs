@@ -72,8 +72,15 @@ impl Policy {
         self.site.linger.narrowed(self.user.linger)
     }
 
-    /// The accounts to be the default one, the first that is there.
-    pub(super) fn preferred_accounts(&self) -> impl Iterator<Item = &str> {
-        self.user.default_account.iter().chain(&self.site.default_provider).map(String::as_str)
+    /// The accounts to be the default one, the first that is there. `chosen` is the store's.
+    pub(super) fn preferred_accounts<'a>(&'a self, chosen: Option<&'a str>) -> impl Iterator<Item = &'a str> {
+        let (configured, site) =
+            (self.user.default_account.as_deref(), self.site.default_provider.as_deref());
+        [configured, chosen, site].into_iter().flatten()
+    }
+
+    /// What the user's own file says of the default account: its name, and the line.
+    pub(super) fn configured_account(&self) -> Option<(&str, &str)> {
+        self.user.default_account.as_deref().zip(self.user.default_account_at.as_deref())
     }
 }

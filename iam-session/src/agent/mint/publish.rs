@@ -1,9 +1,10 @@
-//! Makes known what a job found: the book and the token file. Touches the runtime directory.
+//! Makes known what a job found: the book and the token files. Touches the runtime directory.
 
 use super::Mint;
 use super::look::no_place;
 use crate::agent::book::{Book, Entry};
 use crate::agent::failure::{Against, Outlook, Pause};
+use crate::agent::kept::{self, Kept};
 use crate::agent::token_file::{self, Others};
 use crate::clock::Now;
 use crate::directory::DirectoryError;
@@ -28,21 +29,36 @@ impl Mint {
         })
     }
 
-    /// Puts the default account's session token into the file, or removes a file whose token is no good. The
-    /// caller holds the mint lock.
-    pub(super) fn align_file(&self, book: &Book, others: Others) {
-        if is_unknown(book) {
+    /// Puts each account's session token into its file, or removes a file whose token is no good: the default
+    /// account's into the session's, and each kept one's into its own. The caller holds the mint lock.
+    pub(super) fn align_files(&self, book: &Book, others: Others) {
+        let places = &self.runtime.places;
+        self.align(book, book.find(None), &places.token_file_name(), others);
+        for account in Kept::read(&self.runtime.agents).iter() {
+            self.align(book, book.find(Some(account)), &places.kept_file_name(account), others);
+        }
+    }
+
+    /// Removes what we have put into any of the files. The caller holds the mint lock.
+    pub(super) fn empty_files(&self) {
+        let kept = kept::files(&self.runtime).unwrap_or_default();
+        for file in std::iter::once(self.runtime.places.token_file_name()).chain(kept) {
+            self.note(token_file::retract(&self.runtime, &file, None, Now::read()));
+        }
+    }
+
+    fn align(&self, book: &Book, entry: Option<&Entry>, file: &str, others: Others) {
+        if is_unknown(book, entry) {
             // Not to know is no reason to take a good token away; the agents remove one that ends.
             return;
         }
         let now = Now::read();
-        let default = book.find(None).filter(|entry| entry.trouble.is_none());
-        let wanted = default.map(Entry::session_token);
+        let wanted = entry.filter(|entry| entry.trouble.is_none()).map(Entry::session_token);
         let token = wanted.as_ref().and_then(|wanted| self.runtime.cache.find(wanted, now.boot));
         let Some(token) = token else {
-            return self.note(token_file::retract(&self.runtime, wanted.as_ref(), now));
+            return self.note(token_file::retract(&self.runtime, file, wanted.as_ref(), now));
         };
-        if let Err(error) = token_file::publish(&self.runtime, &token, others, now) {
+        if let Err(error) = token_file::publish(&self.runtime, file, &token, others, now) {
             self.log.error(&error.to_string());
             let (failure, id) = (no_place(&error), &token.wanted.record_id);
             self.note_setback_of(id, Against::Session, failure, Outlook::Passing, Pause::Doubling);
@@ -51,7 +67,7 @@ impl Mint {
 }
 
 /// Whether it cannot be said now what belongs into the file. That the site does not allow an issuer is known.
-fn is_unknown(book: &Book) -> bool {
-    let entry = book.find(None).and_then(|entry| entry.trouble.as_ref());
-    book.trouble.is_some() || entry.is_some_and(|trouble| trouble.kind != FailureKind::Refused)
+fn is_unknown(book: &Book, entry: Option<&Entry>) -> bool {
+    let trouble = entry.and_then(|entry| entry.trouble.as_ref());
+    book.trouble.is_some() || trouble.is_some_and(|trouble| trouble.kind != FailureKind::Refused)
 }

@@ -77,7 +77,7 @@ impl Mint {
         // A new one was asked for: by a user who wants it in the file, or by an enrolment.
         let is_wanted = job.freshness == Freshness::New && job.kind == Kind::Session;
         let is_filed = book.default_account.as_ref() == Some(&job.account);
-        self.align_file(&book, if is_wanted && is_filed { Others::Replace } else { Others::Leave });
+        self.align_files(&book, if is_wanted && is_filed { Others::Replace } else { Others::Leave });
         outcome
     }
 

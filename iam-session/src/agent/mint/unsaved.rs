@@ -46,6 +46,13 @@ impl Unsaved {
         self.records.remove(account);
     }
 
+    /// The account has another name.
+    pub(super) fn rename(&mut self, account: &str, to: &str) {
+        if let Some(record) = self.records.remove(account) {
+            self.records.insert(to.to_owned(), record);
+        }
+    }
+
     /// The locks that an earlier job has left.
     pub(super) fn take_locks(&mut self) -> Option<Locks> {
         self.locks.take()

@@ -61,7 +61,13 @@ pub(super) fn is_for_all(request: &Request) -> bool {
     use Request as R;
     matches!(
         request,
-        R::Status {} | R::Unlock { .. } | R::Lock { .. } | R::Lift { .. } | R::Stay { .. } | R::Stop {}
+        R::Status {}
+            | R::Unlock { .. }
+            | R::Lock { .. }
+            | R::Lift { .. }
+            | R::Stay { .. }
+            | R::Stop {}
+            | R::End {}
     )
 }
 

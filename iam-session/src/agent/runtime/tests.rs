@@ -125,3 +125,20 @@ fn the_keys_of_an_agent_are_known_while_it_lives() {
     assert_eq!(held(), ["0202020202020202"]);
     one.leave(first).unwrap();
 }
+
+#[test]
+fn the_files_of_single_accounts_go_with_the_last_agent_whoever_remembers_them() {
+    let scratch = Scratch::new("kept");
+    let (runtime, here) = scratch.enter("one");
+    Kept::default().with("cms").unwrap().write(&runtime.agents).unwrap();
+    let beside = scratch.0.join("bt_u1-iam");
+    for path in [&scratch.places().kept_file("cms"), &scratch.places().kept_file("stale"), &beside] {
+        fs::write(path, "token").unwrap();
+    }
+    runtime.sweep().unwrap();
+    assert!(scratch.places().kept_file("cms").exists() && !scratch.places().kept_file("stale").exists());
+    fs::write(scratch.places().kept_file("forgotten"), "token").unwrap();
+    runtime.leave(here).unwrap();
+    let left: Vec<_> = fs::read_dir(&scratch.0).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(left, [beside]);
+}

@@ -111,10 +111,12 @@ impl Agent {
                 continue;
             }
             let forgotten = runtime.cache.forget(&entry.record_id).and_then(|()| {
-                match book.default_account.as_ref() == Some(&entry.name) {
-                    true => token_file::retract(runtime, Some(&entry.session_token()), now),
-                    false => Ok(()),
+                let wanted = entry.session_token();
+                if book.default_account.as_ref() == Some(&entry.name) {
+                    let file = runtime.places.token_file_name();
+                    token_file::retract(runtime, &file, Some(&wanted), now)?;
                 }
+                token_file::retract(runtime, &runtime.places.kept_file_name(&entry.name), Some(&wanted), now)
             });
             if let Err(error) = forgotten {
                 self.own.log.error(&error.to_string());

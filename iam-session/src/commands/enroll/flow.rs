@@ -86,7 +86,7 @@ impl<'a> Flow<'a> {
         let obtained = self.obtain(issuer, &mut held, &wish, keep);
         match &obtained {
             Ok(_) => {}
-            Err(stop) if self.handed_over && is_uncertain(stop) => warn(UNCERTAIN),
+            Err(stop) if self.handed_over && is_uncertain(stop) => warn_of_uncertainty(),
             Err(_) => self.undo(held),
         }
         obtained
@@ -107,7 +107,7 @@ impl<'a> Flow<'a> {
             Enrollment { imported: true, ..self.enrollment(issuer, client, refresh_token, &wanted) };
         let enrolled = keep(enrollment).inspect_err(|stop| {
             if is_uncertain(stop) {
-                warn(UNCERTAIN);
+                warn_of_uncertainty();
             }
         })?;
         let shortfall = Shortfall::new(&wanted, &wanted, &enrolled.scope, Grantor::Elsewhere);
@@ -141,6 +141,8 @@ impl<'a> Flow<'a> {
             refresh_token_expires_at: token.refresh_token_expires_at,
             states_scope,
             subject: token.subject,
+            registered_scope: held.registered_scope(),
+            client_name: held.is_ours().then(|| self.plan.client_name.clone()),
             ..self.enrollment(issuer, held.client.duplicate(), refresh_token, &granted)
         };
         self.handed_over = true;
@@ -169,6 +171,8 @@ impl<'a> Flow<'a> {
             subject: None,
             audience_mode: self.plan.provider.audience_mode,
             transport: self.plan.provider.transport.clone(),
+            registered_scope: None,
+            client_name: None,
         }
     }
 
@@ -241,7 +245,7 @@ impl<'a> Flow<'a> {
     }
 }
 
-fn failure(error: String, hint: Option<&str>) -> Stop {
+pub(super) fn failure(error: String, hint: Option<&str>) -> Stop {
     Stop::Failure(Failure { error, info: hint.map(str::to_owned), kind: FailureKind::Failed })
 }
 
@@ -253,9 +257,13 @@ pub(super) fn cancelled() -> Failure {
 
 /// Whether the agent may have kept the enrolment all the same: then its client must live. A failure that the agent
 /// told has left nothing, but for the one that says that its time was up.
-fn is_uncertain(stop: &Stop) -> bool {
+pub(super) fn is_uncertain(stop: &Stop) -> bool {
     let kind = if let Stop::Failure(failure) = stop { Some(failure.kind) } else { None };
     matches!(kind, Some(FailureKind::NoAgent | FailureKind::Unreachable))
+}
+
+pub(super) fn warn_of_uncertainty() {
+    warn(UNCERTAIN);
 }
 
 fn no_refresh_token(issuer: &str) -> Stop {

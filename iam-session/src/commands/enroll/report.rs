@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::EnrollArgs;
 use super::client::Origin;
 use super::flow::{Code, Obtained};
 use super::plan::Plan;
@@ -54,6 +55,10 @@ struct NotGranted<'a> {
 }
 
 impl Report {
+    pub(super) fn of(args: &EnrollArgs) -> Self {
+        if args.json { Self::Json } else { Self::Text }
+    }
+
     /// What the site has its users read before all else.
     pub(super) fn notice(self, text: &str) -> Result<(), Stop> {
         match self {

@@ -74,6 +74,11 @@ impl Wish {
         &self.explicit
     }
 
+    /// Whether what an issuer offers decides what is asked for.
+    pub(super) fn depends_on_offer(&self) -> bool {
+        self.all || self.explicit.is_empty()
+    }
+
     /// What to ask an issuer for that advertises `offered`. `scopes_supported` is often incomplete (IAM leaves
     /// out restricted and parametric scopes), so what somebody named is asked for whether it is there or not.
     pub(super) fn wanted(&self, offered: &ScopeSet) -> ScopeSet {

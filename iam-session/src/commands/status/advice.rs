@@ -51,7 +51,7 @@ pub(in crate::commands) fn others_token(status: &Status, now: u64) -> Option<Str
 }
 
 fn again(account: &Account) -> String {
-    format!("iam-session enroll {} --account {}", account.issuer, account.name)
+    format!("iam-session reenroll {}", account.name)
 }
 
 /// What other programs read before, or instead of, the token file (WLCG bearer token discovery).
@@ -131,7 +131,7 @@ mod tests {
         late.enrollment_ends_at = Some(NOW + 60);
         assert_eq!(
             next(&status(vec![late]), NOW),
-            "the enrolment ends soon: run 'iam-session enroll https://wlcg.example/ --account wlcg'"
+            "the enrolment ends soon: run 'iam-session reenroll wlcg'"
         );
         let mut failing = account("wlcg");
         failing.last_error = Some(last_error());

@@ -53,6 +53,9 @@ fn describe(lines: &mut Lines, account: &Account, now: u64) {
     }
     lines.add("granted", &account.scope.to_string());
     lines.add("in the file", &account.session_scope.to_string());
+    if let Some(file) = &account.kept_file {
+        lines.add("own file", file);
+    }
     lines.add("token", &token(account.token_expires_at, now));
     lines.add("enrolment", &enrolment(account.enrollment_ends_at, now));
     if let Some(error) = &account.last_error {
@@ -68,7 +71,7 @@ fn token(expires_at: Option<u64>, now: u64) -> String {
     }
 }
 
-fn enrolment(ends_at: Option<u64>, now: u64) -> String {
+pub(in crate::commands) fn enrolment(ends_at: Option<u64>, now: u64) -> String {
     match ends_at {
         Some(end) if end > now => format!("ends in {}, {}", duration(end - now), utc(end)),
         Some(end) => format!("ended {} ago, {}", duration(now - end), utc(end)),

@@ -22,3 +22,46 @@ fn accounts_are_found_read_and_removed_with_their_tokens() {
     assert!(matches!(store.read_record("wlcg"), Err(StoreError::NoAccount { .. })));
     std::fs::remove_dir_all(&scratch).unwrap();
 }
+
+fn scratch(name: &str) -> (std::path::PathBuf, Store) {
+    let path = std::env::temp_dir().join(format!("iam-session-store-{name}-{}", process::id()));
+    DirBuilder::new().mode(0o700).create(&path).unwrap();
+    let store = Store::open(&path, nix::unistd::geteuid().as_raw()).unwrap().unwrap();
+    (path, store)
+}
+
+#[test]
+fn a_new_name_takes_record_and_token_along_and_leaves_nothing() {
+    let (path, store) = scratch("rename");
+    store.write_record("a", b"record").unwrap();
+    store.write_token("a", b"token").unwrap();
+    // Of an account that is no more; it must not be taken for this one's.
+    store.write_token("b", b"stale").unwrap();
+    store.rename("a", "b").unwrap();
+    assert_eq!(store.0.names().unwrap(), ["b.cred", "b.token"]);
+    assert_eq!(
+        (store.read_record("b").unwrap(), store.read_token("b").unwrap()),
+        (b"record".into(), b"token".into())
+    );
+    store.write_record("c", b"record").unwrap();
+    store.rename("c", "b2").unwrap();
+    assert!(store.has("b2").unwrap() && !store.has("c").unwrap());
+    assert!(store.rename("none", "d").is_err());
+    std::fs::remove_dir_all(&path).unwrap();
+}
+
+#[test]
+fn the_choice_is_a_name_or_none() {
+    let (path, store) = scratch("default");
+    assert_eq!(store.default_account(), None);
+    store.choose_default("cms").unwrap();
+    assert_eq!(store.default_account().as_deref(), Some("cms"));
+    assert!(store.accounts().unwrap().is_empty(), "it is no account's file");
+    for text in ["", "../x\n", "a\nb\n", "a b"] {
+        std::fs::write(path.join("default"), text).unwrap();
+        assert_eq!(store.default_account(), None, "{text:?}");
+    }
+    store.forget_default().unwrap();
+    assert!(store.0.names().unwrap().is_empty());
+    std::fs::remove_dir_all(&path).unwrap();
+}

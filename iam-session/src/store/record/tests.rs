@@ -37,6 +37,8 @@ pub(in crate::store) fn record() -> Record {
         states_scope: false,
         subject: None,
         audience_mode: AudienceMode::Audience,
+        registered_scope: None,
+        client_name: None,
         transport: Transport::default(),
         enrolled_at: 1,
         rotates: false,

@@ -42,6 +42,16 @@ impl Held {
         self.revocation = endpoints.revocation.clone().map(|endpoint| (endpoint, refresh_token.duplicate()));
     }
 
+    /// What it may ask for, where the issuer has told us.
+    pub(super) fn registered_scope(&self) -> Option<ScopeSet> {
+        self.is_ours().then(|| self.scope.clone())
+    }
+
+    /// Whether it was registered for this enrolment.
+    pub(super) fn is_ours(&self) -> bool {
+        self.ownership == Ownership::Ours
+    }
+
     /// Who has the say about its scopes.
     pub(super) fn grantor(&self) -> Grantor {
         match self.ownership {

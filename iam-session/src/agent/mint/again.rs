@@ -1,0 +1,216 @@
+//! A new consent for a client that is there already: the device flow, one short job a step. Touches the store and one
+//! helper.
+//!
+//! Nothing is remembered from one step to the next, and no lock is held while the user thinks.
+
+use std::time::Duration;
+
+use super::Mint;
+use super::accounts::usage;
+use super::client::{Fit, allowed};
+use super::enroll::Former;
+use super::policy::Policy;
+use crate::account;
+use crate::clock;
+use crate::helper::HelperError;
+use crate::issuer::wire::{Answer, ErrorClass, Request, TokenAnswer};
+use crate::protocol::{
+    Authorization, Authorized, DeviceCode, Enrollment, Failure, FailureKind, Poll, Polled,
+};
+use crate::scope::ScopeSet;
+use crate::secret::Secret;
+use crate::store::{Record, Store, StoreError};
+
+impl Mint {
+    /// Has the issuer begin a device flow with the client of an account.
+    pub(super) fn authorize(&mut self, asked: &Authorization) -> Result<Authorized, Failure> {
+        let (store, record) = self.granter(asked)?;
+        self.message.keys.sealing().ok_or(StoreError::NoSealingKey)?;
+        let (record, scope) = match self.fit(&store, &asked.client_of, record, &asked.scope)? {
+            Fit::Scope(record, scope) => (record, scope),
+            Fit::Not(error) => return Ok(Authorized::NoClient { error }),
+        };
+        if !scope.allows("offline_access") {
+            let error = format!("{} does not let it ask for 'offline_access'", record.issuer);
+            return Ok(Authorized::NoClient { error });
+        }
+        let Some(endpoint) = self.device_endpoint(&record)? else {
+            let error = format!("{} offers no device flow", record.issuer);
+            return Err(Failure { error, info: None, kind: FailureKind::Failed });
+        };
+        let request = Request::AuthorizeDevice {
+            endpoint,
+            client: record.client.duplicate(),
+            scope: scope.clone(),
+            transport: record.transport.clone(),
+        };
+        match self.ask(&request) {
+            Ok(answer) => code(answer, scope, record.client_name),
+            Err(HelperError::Issuer(error)) if error.class == ErrorClass::ClientGone => {
+                Ok(Authorized::NoClient { error: error.message })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The record whose client is meant, if what is to come of it may take its place in the store.
+    fn granter(&self, asked: &Authorization) -> Result<(Store, Record), Failure> {
+        for name in [&asked.account, &asked.client_of] {
+            account::validate(name).map_err(|error| usage(error.to_string(), "choose another name"))?;
+        }
+        let policy = Policy::load(&self.message)?;
+        let no_account = || StoreError::NoAccount { account: asked.client_of.clone() };
+        let store = self.store(&policy)?.ok_or_else(no_account)?;
+        let record = self.open(&store, &asked.client_of)?.record;
+        allowed(&policy, &record)?;
+        self.former(&store, &asked.account, &record.issuer)?;
+        Ok((store, record))
+    }
+
+    /// As pinned; of an issuer that had none when it was pinned, as it says now.
+    fn device_endpoint(&mut self, record: &Record) -> Result<Option<String>, Failure> {
+        if record.endpoints.device_authorization.is_some() {
+            return Ok(record.endpoints.device_authorization.clone());
+        }
+        let request =
+            Request::Discover { issuer: record.issuer.clone(), transport: record.transport.clone() };
+        match self.ask(&request)? {
+            Answer::Discovered { endpoints, .. } => Ok(endpoints.device_authorization),
+            _ => Err(HelperError::Garbage.into()),
+        }
+    }
+
+    /// Asks once what the user decided; what was granted is sealed, until `by` on CLOCK_BOOTTIME.
+    pub(super) fn poll(&mut self, poll: Poll, by: Duration) -> Result<Polled, Failure> {
+        let Poll { authorization: asked, device_code } = poll;
+        let (_, record) = self.granter(&asked)?;
+        let request = Request::PollDevice {
+            endpoint: record.endpoints.token.clone(),
+            client: record.client.duplicate(),
+            device_code,
+            audience: String::new(),
+            audience_mode: record.audience_mode,
+            transport: record.transport.clone(),
+        };
+        match self.ask(&request) {
+            Ok(Answer::Token(token)) => self.granted(asked, record, token, by),
+            Ok(_) => Err(HelperError::Garbage.into()),
+            Err(HelperError::Issuer(error)) => match error.class {
+                ErrorClass::AuthorizationPending => Ok(Polled::Pending {}),
+                ErrorClass::SlowDown => Ok(Polled::SlowDown {}),
+                ErrorClass::AccessDenied => Ok(Polled::Denied {}),
+                ErrorClass::ExpiredToken => Ok(Polled::Expired {}),
+                ErrorClass::Unreachable | ErrorClass::Busy => {
+                    Ok(Polled::Unreachable { error: error.message, retry_after: error.retry_after })
+                }
+                _ => Err(HelperError::Issuer(error).into()),
+            },
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn granted(
+        &mut self,
+        asked: Authorization,
+        record: Record,
+        mut token: TokenAnswer,
+        by: Duration,
+    ) -> Result<Polled, Failure> {
+        let issuer = record.issuer.clone();
+        let refresh_token = token.refresh_token.take().ok_or_else(|| Failure {
+            error: format!("{issuer} gives no refresh token: 'offline_access' was not granted"),
+            info: Some("approve offline access on the consent page".into()),
+            kind: FailureKind::Refused,
+        })?;
+        let (name, spare) = (asked.account.clone(), refresh_token.duplicate());
+        let unwanted = duplicate(&record, spare);
+        let enrollment = enrollment(asked, record, token, refresh_token);
+        match self.enroll(enrollment, by) {
+            Ok(enrolled) => Ok(Polled::Enrolled { enrolled, issuer }),
+            Err(failure) => {
+                if !self.may_be_sealed(&name, &unwanted.refresh_token) {
+                    self.former.push(Former::without_client(unwanted));
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// Whether the store has, or may have, this refresh token: then it must live.
+    fn may_be_sealed(&self, name: &str, refresh_token: &Secret) -> bool {
+        let Ok(policy) = Policy::load(&self.message) else { return false };
+        match self.store(&policy) {
+            Ok(Some(store)) => match self.open(&store, name) {
+                Ok(opened) => opened.record.refresh_token.expose() == refresh_token.expose(),
+                Err(error) => !matches!(error, StoreError::NoAccount { .. }),
+            },
+            Ok(None) => false,
+            Err(_) => true,
+        }
+    }
+}
+
+fn code(answer: Answer, scope: ScopeSet, client_name: Option<String>) -> Result<Authorized, Failure> {
+    let Answer::DeviceAuthorization {
+        device_code,
+        user_code,
+        verification_uri,
+        verification_uri_complete,
+        expires_in,
+        interval,
+    } = answer
+    else {
+        return Err(HelperError::Garbage.into());
+    };
+    Ok(Authorized::Code(DeviceCode {
+        device_code,
+        user_code,
+        verification_uri,
+        verification_uri_complete,
+        expires_in,
+        interval,
+        scope,
+        client_name,
+    }))
+}
+
+/// As a first enrolment would have it: what the client is stays, what was granted is new.
+fn enrollment(asked: Authorization, record: Record, token: TokenAnswer, refresh_token: Secret) -> Enrollment {
+    Enrollment {
+        account: asked.account,
+        issuer: record.issuer,
+        endpoints: record.endpoints,
+        client: record.client,
+        refresh_token,
+        refresh_token_expires_at: token.refresh_token_expires_at,
+        states_scope: token.scope.is_some(),
+        // An absent scope means "as asked" (RFC 6749 §5.1).
+        scope: token.scope.unwrap_or(asked.scope),
+        subject: token.subject,
+        audience_mode: record.audience_mode,
+        transport: record.transport,
+        registered_scope: record.registered_scope,
+        imported: false,
+        client_name: record.client_name,
+    }
+}
+
+/// A record of the same client with another refresh token, to revoke that.
+fn duplicate(record: &Record, refresh_token: Secret) -> Record {
+    Record {
+        issuer: record.issuer.clone(),
+        endpoints: record.endpoints.clone(),
+        client: record.client.duplicate(),
+        refresh_token,
+        refresh_token_expires_at: None,
+        scope: ScopeSet::default(),
+        states_scope: false,
+        subject: None,
+        audience_mode: record.audience_mode,
+        transport: record.transport.clone(),
+        registered_scope: None,
+        client_name: None,
+        enrolled_at: clock::unix_time(),
+        rotates: false,
+    }
+}
