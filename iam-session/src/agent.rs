@@ -12,7 +12,9 @@ mod failure;
 mod freshness;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod guesses;
 mod held;
+mod host_lock;
 mod job;
 mod kept;
 mod lifetime;

@@ -20,19 +20,21 @@ use crate::commands::enroll::EnrollArgs;
 use crate::commands::env::EnvArgs;
 use crate::commands::forget::ForgetArgs;
 use crate::commands::list::ListArgs;
+use crate::commands::lock::LockArgs;
 use crate::commands::providers::ProvidersArgs;
 use crate::commands::reenroll::ReenrollArgs;
 use crate::commands::rename::RenameArgs;
 use crate::commands::revoke::RevokeArgs;
 use crate::commands::run::RunArgs;
+use crate::commands::seal::SealArgs;
 use crate::commands::start::StartArgs;
 use crate::commands::status::StatusArgs;
 use crate::commands::stop::StopArgs;
 use crate::commands::token::TokenArgs;
 use crate::commands::unlock::UnlockArgs;
 use crate::commands::{
-    choose, decode, doctor, enroll, env, forget, list, providers, reenroll, rename, revoke, run, start,
-    status, stop, token, unlock,
+    choose, decode, doctor, enroll, env, forget, list, lock, providers, reenroll, rename, revoke, run, seal,
+    start, status, stop, token, unlock,
 };
 use crate::protocol::{Failure, FailureKind};
 
@@ -71,8 +73,12 @@ enum Cli {
     Start(StartArgs),
     /// End the agent that 'start' started: eval "$(iam-session stop)"
     Stop(StopArgs),
+    /// Lock this host until a passphrase is given
+    Lock(LockArgs),
     /// Give the passphrase of what is locked
     Unlock(UnlockArgs),
+    /// Show and change what opens your enrolments
+    Seal(SealArgs),
     /// Find out why there is no token, or why a storage element refuses it
     Doctor(DoctorArgs),
 }
@@ -115,7 +121,9 @@ fn execute(arguments: Vec<OsString>) -> Outcome {
         Some("revoke") => revoke::run(&parse(arguments)?),
         Some("start") => start::run(&parse(arguments)?),
         Some("stop") => stop::run(&parse(arguments)?),
+        Some("lock") => lock::run(&parse(arguments)?),
         Some("unlock") => unlock::run(&parse(arguments)?),
+        Some("seal") => seal::run(parse(arguments)?),
         Some("doctor") => doctor::run(parse(arguments)?),
         Some(_) => whole_line(arguments),
     }
@@ -147,7 +155,9 @@ fn whole_line(arguments: Vec<OsString>) -> Outcome {
         Ok(Cli::Revoke(args)) => revoke::run(&args),
         Ok(Cli::Start(args)) => start::run(&args),
         Ok(Cli::Stop(args)) => stop::run(&args),
+        Ok(Cli::Lock(args)) => lock::run(&args),
         Ok(Cli::Unlock(args)) => unlock::run(&args),
+        Ok(Cli::Seal(args)) => seal::run(args),
         Ok(Cli::Doctor(args)) => doctor::run(args),
         Err(error) => Err(help_or_mistake(&error, "iam-session")),
     }
@@ -214,7 +224,9 @@ mod tests {
         }
         StartArgs::command().debug_assert();
         StopArgs::command().debug_assert();
+        LockArgs::command().debug_assert();
         UnlockArgs::command().debug_assert();
+        SealArgs::command().debug_assert();
         DoctorArgs::command().debug_assert();
     }
 
@@ -236,12 +248,16 @@ mod tests {
             (RevokeArgs::command(), include_str!("../../packaging/man/iam-session-revoke.1")),
             (StartArgs::command(), include_str!("../../packaging/man/iam-session-start.1")),
             (StopArgs::command(), include_str!("../../packaging/man/iam-session-stop.1")),
+            (LockArgs::command(), include_str!("../../packaging/man/iam-session-lock.1")),
             (UnlockArgs::command(), include_str!("../../packaging/man/iam-session-unlock.1")),
+            (SealArgs::command(), include_str!("../../packaging/man/iam-session-seal.1")),
             (DoctorArgs::command(), include_str!("../../packaging/man/iam-session-doctor.1")),
         ] {
             let page = page.replace("\\-", "-");
-            let shown = command.get_arguments().filter(|argument| !argument.is_hide_set());
-            for name in shown.filter_map(|argument| argument.get_long()) {
+            let shown = |argument: &&clap::Arg| !argument.is_hide_set();
+            let below = command.get_subcommands().flat_map(|below| below.get_arguments());
+            let all = command.get_arguments().chain(below).filter(shown);
+            for name in all.filter_map(|argument| argument.get_long()) {
                 assert!(page.contains(&format!("--{name}")), "{}: --{name}", command.get_name());
             }
         }

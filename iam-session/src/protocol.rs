@@ -4,16 +4,18 @@
 //! it has them. PROTOCOL.md, "Socket", is the prose.
 
 mod accounts;
+mod sealing;
 mod standing;
 
 use serde::{Deserialize, Serialize};
 
 pub use accounts::{Authorization, Authorized, DeviceCode, Poll, Polled, Renamed, Used};
+pub use sealing::{LockState, SealAction, SealReport, SealRequest, SealedAccount, SlotKind, SlotReport};
 pub use standing::{End, Heeded, MIN_PASSPHRASE, Sealing, Unlocked};
 
 use crate::issuer::wire::{AudienceMode, Client, Endpoints, Transport};
 use crate::scope::ScopeSet;
-use crate::secret::{Secret, expose_to};
+use crate::secret::{Secret, expose_option_to, expose_to};
 
 /// Longest line in either direction, the newline included.
 pub const MAX_LINE: usize = 64 * 1024;
@@ -71,7 +73,23 @@ pub enum Request {
         /// As it was typed.
         #[serde(serialize_with = "expose_to")]
         passphrase: Secret,
+        /// After so many seconds it is as before; for good if absent.
+        #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
+        seconds: Option<u64>,
     },
+    /// Lock this host: give the keys up until this passphrase is given → [`Heeded`].
+    Lock {
+        /// A new one; not needed where a lock stands that this agent was let past.
+        #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "expose_option_to")]
+        passphrase: Option<Secret>,
+    },
+    /// End a lock that this agent was let past → [`Heeded`].
+    Lift {
+        /// Its id, from [`Unlocked`].
+        lock: String,
+    },
+    /// Tell or change what opens the accounts → [`SealReport`].
+    Seal(SealRequest),
     /// Stay for this process too → [`Heeded`].
     Stay {
         /// Usually a shell.
@@ -250,6 +268,9 @@ pub struct Status {
     /// When the agent ends.
     #[serde(default)]
     pub ends: End,
+    /// The user's lock of this host.
+    #[serde(flatten)]
+    pub lock: LockState,
 }
 
 /// One account as [`Status`] shows it.

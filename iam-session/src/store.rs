@@ -8,16 +8,20 @@ mod directory;
 mod error;
 mod format;
 mod keys;
+mod marker;
 mod passphrase;
 mod record;
 mod session_token;
 mod slot;
+mod slots;
 
 pub use directory::{Lock, Store};
 pub use error::StoreError;
 pub use keys::{KeyId, Keyring, SealingKey, UserKey};
+pub use marker::{Marker, this_host};
 pub use passphrase::{Derivation, PassphraseKey};
 #[cfg(feature = "fuzzing")]
 pub use record::fuzzing;
 pub use record::{Cover, Opened, Record};
 pub use session_token::SessionToken;
+pub use slots::{Change, KeepSlot, Kind, SlotView};

@@ -104,6 +104,8 @@ impl Errand {
             || ErrandError::Start(io::Error::other("the user's name and directories are too long"));
         let bytes = message.to_bytes().ok_or_else(too_long)?;
         errand.send(&bytes)?;
+        // Root has the keys that the lock has; and a user who is to lose everything could keep it by locking first.
+        errand.send(&line::encode(&Job::Overrule, MAX_LINE).map_err(ErrandError::Broken)?)?;
         Ok(errand)
     }
 

@@ -1,25 +1,42 @@
 //! Which keys this agent has, by their ids: what it can mint by itself, and what waits for a passphrase. Pure.
 
+use std::time::Duration;
+
 use super::book::{Book, Entry};
+use super::host_lock::HostLock;
+use super::job::Opening;
 use crate::protocol::Sealing;
-use crate::store::{KeyId, Keyring, PassphraseKey};
+use crate::store::{KeyId, Keyring};
 
 /// The ids of an agent's keys. The keys themselves are the mint's.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     node: Vec<KeyId>,
     passphrase: Vec<KeyId>,
+    /// What an unlock has opened.
+    pub(super) opening: Opening,
 }
 
 impl Held {
-    /// Those that came with the lifeline.
-    pub(super) fn of(keys: &Keyring) -> Self {
-        Self { node: keys.node().map(|key| key.id).collect(), passphrase: Vec::new() }
+    /// Those of these keys.
+    pub(super) fn of(keys: &Keyring, opening: Opening) -> Self {
+        let passphrase = keys.passphrase().map(|key| key.key.id).collect();
+        Self { node: keys.node().map(|key| key.id).collect(), passphrase, opening }
     }
 
-    /// Those of an unlock, in the place of those of any before.
-    pub(super) fn unlock(&mut self, keys: &[PassphraseKey]) {
-        self.passphrase = keys.iter().map(|key| key.key.id).collect();
+    /// Whether the user's lock of this host stands against this agent.
+    pub(super) fn is_shut_by(&self, lock: Option<&HostLock>, now: Duration) -> bool {
+        lock.is_some_and(|lock| !self.opening.lets_past(&lock.id, now))
+    }
+
+    /// Whether a lock gives back all that this agent has.
+    pub(super) fn is_covered_by(&self, lock: &HostLock) -> bool {
+        self.ids().all(|id| lock.keys.contains(&id.to_hexadecimal()))
+    }
+
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.node.is_empty() && self.passphrase.is_empty()
     }
 
     /// All of them.
@@ -56,7 +73,7 @@ pub(super) mod tests {
 
     pub(in crate::agent) fn held(node: &[u8], passphrase: &[u8]) -> Held {
         let ids = |numbers: &[u8]| numbers.iter().map(|number| KeyId([*number; 8])).collect();
-        Held { node: ids(node), passphrase: ids(passphrase) }
+        Held { node: ids(node), passphrase: ids(passphrase), opening: Opening::default() }
     }
 
     #[test]
@@ -67,6 +84,19 @@ pub(super) mod tests {
         assert_eq!(held(&[], &[]).locked(&book), ["a"]);
         assert_eq!(held(&[2], &[]).locked(&book), ["a"]);
         assert!(held(&[1], &[]).locked(&book).is_empty() && held(&[], &[1]).locked(&book).is_empty());
+    }
+
+    #[test]
+    fn a_lock_stands_until_the_agent_is_let_past_it() {
+        let lock = HostLock { id: "a".into(), keys: vec!["0101010101010101".into()] };
+        let now = Duration::from_secs(1);
+        let mut agent = held(&[1], &[]);
+        assert!(!agent.is_shut_by(None, now) && agent.is_shut_by(Some(&lock), now));
+        assert!(agent.is_covered_by(&lock) && !held(&[1], &[2]).is_covered_by(&lock));
+        agent.opening.lock = Some("a".into());
+        assert!(!agent.is_shut_by(Some(&lock), now));
+        agent.opening.until = Some(now);
+        assert!(agent.is_shut_by(Some(&lock), now));
     }
 
     #[test]

@@ -12,10 +12,10 @@ pub(super) use self::account::{AccountDone, AccountJob, Ending};
 use super::book::Entry;
 use super::cache::{CachedToken, Wanted};
 use super::freshness::Freshness;
-use crate::protocol::{Enrolled, Enrollment, Failure, Unlocked};
+use crate::protocol::{Enrolled, Enrollment, Failure, SealReport, SealRequest, Unlocked};
 use crate::scope::ScopeSet;
-use crate::secret::{Secret, expose_to};
-use crate::store::PassphraseKey;
+use crate::secret::{Secret, expose_option_to, expose_to};
+use crate::store::Keyring;
 
 /// Longest line in either direction: a request of the socket with its frame.
 pub(super) const MAX_LINE: usize = 128 * 1024;
@@ -44,12 +44,52 @@ pub(super) enum Job {
         /// As it was typed.
         #[serde(serialize_with = "expose_to")]
         passphrase: Secret,
+        /// On CLOCK_BOOTTIME: not to be used later.
+        until: Option<Duration>,
     },
-    /// The keys of an earlier unlock, given to each mint before its first job; not answered.
+    /// Take the keys into the marker → [`Done::Locked`].
+    Lock {
+        /// That of a new lock.
+        #[serde(serialize_with = "expose_option_to")]
+        passphrase: Option<Secret>,
+    },
+    /// End a lock → [`Done::Lifted`].
+    Lift {
+        /// Its id.
+        lock: String,
+    },
+    /// See to the slots of records → [`Done::Sealed`].
+    Seal(SealRequest),
+    /// The user's lock of this host does not hold up what follows; told by root's tool alone; not answered.
+    Overrule,
+    /// All keys that the agent has, given to each mint before its first job; not answered.
     Keys {
-        /// All of them.
-        keys: Vec<PassphraseKey>,
+        /// The keys.
+        keys: Keyring,
+        /// What some of them are owed to.
+        opening: Opening,
     },
+}
+
+/// What an unlock has opened, and for how long.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Opening {
+    /// The id of the lock that does not stand against this agent any more.
+    pub(super) lock: Option<String>,
+    /// On CLOCK_BOOTTIME: from then on it is as before.
+    pub(super) until: Option<Duration>,
+}
+
+impl Opening {
+    /// Whether its time is over.
+    pub(super) fn is_over(&self, now: Duration) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
+
+    /// Whether it lets past the lock with this id.
+    pub(super) fn lets_past(&self, lock: &str, now: Duration) -> bool {
+        self.lock.as_deref() == Some(lock) && !self.is_over(now)
+    }
 }
 
 /// Which token.
@@ -105,6 +145,12 @@ pub(super) enum Done {
     Inventory(Box<Inventory>),
     /// The agent keeps the keys.
     Unlocked(Result<Box<Unlock>, Failure>),
+    /// The marker is on the disk: the agent lets go of its keys.
+    Locked(Result<(), Failure>),
+    /// There is no lock any more.
+    Lifted(Result<(), Failure>),
+    /// The agent keeps the keys.
+    Sealed(Result<Box<Seal>, Failure>),
 }
 
 /// What there is of a user's, without a secret.
@@ -132,8 +178,35 @@ pub(crate) struct LiveToken {
 /// What came of an unlock.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Unlock {
-    /// All keys of passphrases that the agent has from now on.
-    pub(super) keys: Vec<PassphraseKey>,
+    /// All keys that the agent has from now on.
+    pub(super) keys: Keyring,
+    /// What they are owed to.
+    pub(super) opening: Opening,
     /// What the client is told.
     pub(super) answer: Unlocked,
+}
+
+/// What came of a change of slots.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Seal {
+    /// All keys that the agent has from now on.
+    pub(super) keys: Keyring,
+    /// What the client is told.
+    pub(super) answer: SealReport,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unlock_lets_past_its_own_lock_and_for_its_time() {
+        let at = Duration::from_secs;
+        let opening = Opening { lock: Some("a".into()), until: Some(at(10)) };
+        assert!(opening.lets_past("a", at(9)) && !opening.lets_past("a", at(10)));
+        assert!(!opening.lets_past("b", at(9)));
+        let for_good = Opening { until: None, ..opening };
+        assert!(for_good.lets_past("a", at(1 << 40)) && !for_good.is_over(at(1 << 40)));
+        assert!(!Opening::default().lets_past("a", at(0)));
+    }
 }

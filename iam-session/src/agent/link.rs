@@ -12,11 +12,11 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::PollFlags;
 use zeroize::Zeroizing;
 
-use super::job::{Done, Job, MAX_LINE, TokenJob};
+use super::job::{Done, Job, MAX_LINE, Opening, TokenJob};
 use crate::line::{self, LineError, Lines};
 use crate::paths;
 use crate::protocol::{Failure, FailureKind};
-use crate::store::PassphraseKey;
+use crate::store::Keyring;
 
 /// How long an idle mint is kept, with its helper and the open connection to the issuer.
 const IDLE: Duration = Duration::from_secs(30);
@@ -36,13 +36,15 @@ pub(super) type Outcome = Result<Done, Failure>;
 
 /// The queue and the child that works it off.
 pub(super) struct Link {
-    message: Zeroizing<Vec<u8>>,
-    /// The keys of passphrases, as a line for each mint; empty before the first unlock.
-    keys: Zeroizing<Vec<u8>>,
+    message: Vec<u8>,
+    keys: Keyring,
+    opening: Opening,
     queue: VecDeque<(Ticket, Job)>,
     last: u64,
     running: Option<Running>,
     leaving: Vec<Child>,
+    /// What was broken off between two turns.
+    broken_off: Vec<(Ticket, Outcome)>,
     reap_at: Duration,
     reap_pause: Duration,
 }
@@ -61,28 +63,49 @@ struct Running {
 struct Busy {
     ticket: Ticket,
     token: Option<TokenJob>,
+    is_lock: bool,
 }
 
 impl Link {
-    /// `message` is what each mint is given first.
-    pub(super) fn new(message: Zeroizing<Vec<u8>>) -> Self {
+    /// `message` is what each mint is given first, `keys` what follows.
+    pub(super) fn new(message: Vec<u8>, keys: Keyring) -> Self {
         Self {
             message,
-            keys: Zeroizing::default(),
+            keys,
+            opening: Opening::default(),
             queue: VecDeque::new(),
             last: 0,
             running: None,
             leaving: Vec::new(),
+            broken_off: Vec::new(),
             reap_at: Duration::ZERO,
             reap_pause: REAP.0,
         }
     }
 
-    /// Keeps the keys of an unlock for the mints to come; the one that derived them has them.
-    pub(super) fn keep(&mut self, keys: &[PassphraseKey]) {
-        let keys = keys.iter().map(PassphraseKey::duplicate).collect();
-        // At most a few hundred bytes a key, and at most a few keys.
-        self.keys = line::encode(&Job::Keys { keys }, MAX_LINE).unwrap_or_default();
+    /// Keeps keys for the mints to come; the one that they are from has them.
+    pub(super) fn keep(&mut self, keys: Keyring, opening: Opening) {
+        self.keys = keys;
+        self.opening = opening;
+    }
+
+    /// Whether the mint is putting the keys into a lock: it is needed until it has answered.
+    pub(super) fn is_locking(&self) -> bool {
+        self.running.as_ref().and_then(|running| running.busy.as_ref()).is_some_and(|busy| busy.is_lock)
+    }
+
+    /// The keys that a mint is given.
+    pub(super) fn keys(&self) -> &Keyring {
+        &self.keys
+    }
+
+    /// Keeps `keys` alone, and parts with the mint that has more: it ends when its job is done, which is answered with
+    /// `failure` now.
+    pub(super) fn restrict(&mut self, keys: Keyring, now: Duration, failure: &Failure) {
+        self.keep(keys, Opening::default());
+        let mut ended = Vec::new();
+        self.part(now, failure.clone(), &mut ended);
+        self.broken_off.append(&mut ended);
     }
 
     /// Queues a job. One that asks for the same token as another is that other.
@@ -132,12 +155,13 @@ impl Link {
             .as_ref()
             .map(|running| running.since + if running.busy.is_some() { HUNG } else { IDLE });
         let reap = (!self.leaving.is_empty()).then_some(self.reap_at);
-        running.into_iter().chain(reap).min()
+        let broken_off = (!self.broken_off.is_empty()).then_some(Duration::ZERO);
+        running.into_iter().chain(reap).chain(broken_off).min()
     }
 
     /// Moves everything on that can be moved without waiting.
     pub(super) fn progress(&mut self, now: Duration) -> Vec<(Ticket, Outcome)> {
-        let mut finished = Vec::new();
+        let mut finished = std::mem::take(&mut self.broken_off);
         self.reap(now);
         self.receive(now, &mut finished);
         loop {
@@ -158,13 +182,13 @@ impl Link {
                 finished.extend(running.busy.take().map(|busy| (busy.ticket, Ok(done))));
             }
             Ok(None) if running.busy.is_some() && now >= running.since + HUNG => {
-                self.part(now, "does not come to an end", finished);
+                self.part(now, broken("does not come to an end"), finished);
             }
             Ok(None) if running.busy.is_none() && self.queue.is_empty() && now >= running.since + IDLE => {
-                self.part(now, "", finished);
+                self.part(now, broken("has ended"), finished);
             }
             Ok(None) => {}
-            Err(_) => self.part(now, "ended without an answer", finished),
+            Err(_) => self.part(now, broken("ended without an answer"), finished),
         }
     }
 
@@ -184,14 +208,17 @@ impl Link {
             if self.leaving.len() >= MAX_HUNG {
                 return Err(broken("hangs: is the home directory there?"));
             }
-            let started = Running::start(&[&self.message[..], &self.keys[..]], now);
+            let keys = Job::Keys { keys: self.keys.duplicate(), opening: self.opening.clone() };
+            // A few hundred bytes a key, and a few dozen keys at most.
+            let keys = line::encode(&keys, MAX_LINE).map_err(|_| broken("takes no keys of this size"))?;
+            let started = Running::start(&[&self.message[..], &keys[..]], now);
             self.running = Some(started.map_err(|error| broken(&format!("cannot be started: {error}")))?);
         }
         if let Some(running) = &mut self.running {
             running.out.extend_from_slice(&line);
             running.since = now;
             let token = if let Job::Token(token) = job { Some(token.clone()) } else { None };
-            running.busy = Some(Busy { ticket, token });
+            running.busy = Some(Busy { ticket, token, is_lock: matches!(job, Job::Lock { .. }) });
             // What does not fit into the pipe now goes when it is writable.
             let _ = running.flush();
         }
@@ -199,9 +226,9 @@ impl Link {
     }
 
     /// Closes the pipes of the mint, which ends it when its job is done.
-    fn part(&mut self, now: Duration, what: &str, finished: &mut Vec<(Ticket, Outcome)>) {
+    fn part(&mut self, now: Duration, failure: Failure, finished: &mut Vec<(Ticket, Outcome)>) {
         let Some(running) = self.running.take() else { return };
-        finished.extend(running.busy.map(|busy| (busy.ticket, Err(broken(what)))));
+        finished.extend(running.busy.map(|busy| (busy.ticket, Err(failure))));
         self.leaving.push(running.child);
         (self.reap_at, self.reap_pause) = (now + REAP.0, REAP.0);
     }

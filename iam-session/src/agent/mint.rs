@@ -8,14 +8,17 @@ mod account;
 mod accounts;
 mod again;
 mod client;
+mod derive;
 mod enroll;
 mod forget;
 mod inventory;
 mod issuer;
+mod lock;
 mod look;
 mod policy;
 mod publish;
 mod recover;
+mod seal;
 mod settle;
 mod token;
 mod unlock;
@@ -36,7 +39,7 @@ use self::enroll::Former;
 use self::unsaved::Unsaved;
 use super::book::Book;
 use super::failure::{Against, Asker, Outlook, Pause};
-use super::job::{Done, Job, Kind, MAX_LINE, TokenJob};
+use super::job::{Done, Job, Kind, MAX_LINE, Opening, TokenJob};
 use super::message::Message;
 use super::runtime::{Left, Runtime};
 use crate::clock;
@@ -46,7 +49,7 @@ use crate::helper::Helper;
 use crate::line::{self, LineError, Lines, Wait};
 use crate::log::{Level, Log};
 use crate::paths;
-use crate::protocol::Failure;
+use crate::protocol::{Failure, FailureKind};
 
 /// Between two looks whether the agent is still there; its end wakes the mint at once.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -59,12 +62,24 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// The mint of one agent.
 pub(super) struct Mint {
     message: Message,
+    /// What some of the keys are owed to.
+    opening: Opening,
+    behalf: Behalf,
     runtime: Runtime,
     helper: Option<Helper>,
     unsaved: Unsaved,
     /// What enrolments have replaced, to be ended at its issuer once they have been answered.
     former: Vec<Former>,
     log: Log,
+}
+
+/// Whom it works for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Behalf {
+    /// The user, by way of an agent.
+    User,
+    /// Root, who ends what the user has.
+    Root,
 }
 
 /// Serves jobs until the agent has no more or is gone.
@@ -84,8 +99,16 @@ fn run() -> io::Result<()> {
     let places = paths::Runtime::new(&message.runtime, message.uid);
     let runtime = Runtime::open(places).map_err(io::Error::other)?;
     let log = Log::of(&message.user, &message.session());
-    let mut mint =
-        Mint { message, runtime, helper: None, unsaved: Unsaved::default(), former: Vec::new(), log };
+    let mut mint = Mint {
+        message,
+        opening: Opening::default(),
+        behalf: Behalf::User,
+        runtime,
+        helper: None,
+        unsaved: Unsaved::default(),
+        former: Vec::new(),
+        log,
+    };
     let mut lines = Lines::new(MAX_LINE);
     while let Some(job) = mint.next_job(&mut lines, &mut jobs)? {
         if let Some(done) = mint.work(job) {
@@ -146,6 +169,10 @@ impl Mint {
         let book = Book::read(&self.runtime.agents).unwrap_or_default();
         let entry = book.find(Some(&job.account)).filter(|_| job.kind == Kind::Session);
         let Some(entry) = entry.filter(|entry| !entry.record_id.is_empty()) else { return };
+        // Nothing is tried until the user has unlocked it, and then at once.
+        if failure.kind == FailureKind::Locked {
+            return;
+        }
         let standing = self.setbacks(&entry.record_id).of_session();
         if standing.is_some_and(|setback| setback.holds(Asker::Agent, clock::boot_time())) {
             return;
@@ -158,11 +185,21 @@ impl Mint {
     fn work(&mut self, job: Job) -> Option<Done> {
         self.save();
         Some(match job {
-            Job::Keys { keys } => {
-                self.message.keys.unlock(keys);
+            Job::Keys { keys, opening } => {
+                self.message.keys = keys;
+                self.opening = opening;
                 return None;
             }
-            Job::Unlock { passphrase } => Done::Unlocked(self.unlock(&passphrase).map(Box::new)),
+            Job::Overrule => {
+                self.behalf = Behalf::Root;
+                return None;
+            }
+            Job::Unlock { passphrase, until } => {
+                Done::Unlocked(self.unlock(&passphrase, until).map(Box::new))
+            }
+            Job::Lock { passphrase } => Done::Locked(self.lock_host(passphrase.as_ref())),
+            Job::Lift { lock } => Done::Lifted(self.lift(&lock)),
+            Job::Seal(request) => Done::Sealed(self.seal_accounts(&request).map(Box::new)),
             Job::Inventory => Done::Inventory(Box::new(self.inventory())),
             Job::Look => Done::Looked(self.look()),
             Job::Token(job) => {

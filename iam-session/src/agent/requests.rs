@@ -1,6 +1,8 @@
 //! The requests of clients: answered at once where that can be, else when the mint is done or the time is up.
 //! Touches what `answer` touches.
 
+mod locking;
+
 use std::time::Duration;
 
 use serde_json::error::Category;
@@ -16,9 +18,12 @@ use super::token_file;
 use super::unlocking::Unlocking;
 use crate::clock::Now;
 use crate::protocol::{
-    Authorized, End, Enrolled, Failure, FailureKind, Forgotten, Heeded, Polled, Renamed, Request, Status,
-    Token, TokenRequest, Unlocked, Used,
+    Authorized, End, Enrolled, Failure, FailureKind, Forgotten, Heeded, Polled, Renamed, Request, SealReport,
+    Status, Token, TokenRequest, Unlocked, Used,
 };
+
+pub(super) use locking::host_locked;
+use locking::is_for_all;
 
 /// What waits for the mint: its wait for another one, and a busy issuer. The command line waits 5 s longer.
 const PATIENCE: Duration = Duration::from_secs(70);
@@ -50,6 +55,7 @@ pub(super) enum Answer {
     Renamed(Renamed),
     Forgotten(Forgotten),
     Unlocked(Unlocked),
+    Sealed(SealReport),
     Heeded(Heeded),
 }
 
@@ -147,6 +153,9 @@ impl Requests {
             Ok(request) => request,
             Err(error) => return Some(Err(not_a_request(&error))),
         };
+        if !is_for_all(&request) && means.is_shut() {
+            return Some(Err(host_locked()));
+        }
         let (job, want, patience) = match request {
             Request::AccessToken(request) => {
                 let by = means.now.boot + PATIENCE;
@@ -174,10 +183,16 @@ impl Requests {
                 self.wishes.push((peer, Wish::End));
                 return None;
             }
-            Request::Unlock { passphrase } => {
-                let refusal = self.unlocking.receive(peer, passphrase, means.now.boot)?;
-                return Some(refusal.map(Answer::Unlocked));
+            Request::Unlock { passphrase, seconds } => {
+                return self.unlock(peer, passphrase, seconds.map(Duration::from_secs), means.now.boot);
             }
+            // It has nothing left to give up.
+            Request::Lock { .. } if means.held.is_empty() && means.is_shut() => {
+                return Some(Ok(Answer::Heeded(Heeded {})));
+            }
+            Request::Lock { passphrase } => (Job::Lock { passphrase }, Want::Other, PATIENCE),
+            Request::Lift { lock } => (Job::Lift { lock }, Want::Other, PATIENCE),
+            Request::Seal(request) => (Job::Seal(request), Want::Other, PATIENCE),
             Request::Stay { pid } => return self.wish(peer, Wish::Stay(pid)),
             Request::Stop {} => return self.wish(peer, Wish::End),
         };
@@ -208,7 +223,10 @@ impl Requests {
 
     /// Hands over what has waited for its time.
     pub(super) fn advance(&mut self, means: &mut Means<'_>) {
-        self.unlocking.advance(means.link, means.now.boot);
+        if self.unlocking.is_waiting() {
+            let now = means.now.boot;
+            self.unlocking.advance(means.link, means.guesses().not_before(now), now);
+        }
     }
 
     fn wait(&mut self, peer: PeerId, job: Job, want: Want, deadline: Duration, means: &mut Means<'_>) {
@@ -224,6 +242,9 @@ impl Requests {
         by: Duration,
         means: &mut Means<'_>,
     ) -> Option<Reply> {
+        if means.is_shut() {
+            return Some(Err(host_locked()));
+        }
         match View::of(means.runtime, means.now).decide(&request) {
             Decision::Token(token) => Some(Ok(Answer::Token(token))),
             Decision::Refuse(failure) => Some(Err(failure)),
@@ -303,6 +324,12 @@ impl Requests {
             (Want::Other, Ok(Done::Account(done))) => {
                 Some(done.as_ref().map(|done| Answer::of(done)).map_err(Clone::clone))
             }
+            (Want::Other, Ok(Done::Locked(done) | Done::Lifted(done))) => {
+                Some(done.clone().map(|()| Answer::Heeded(Heeded {})))
+            }
+            (Want::Other, Ok(Done::Sealed(sealed))) => {
+                Some(sealed.as_ref().map(|seal| Answer::Sealed(seal.answer.clone())).map_err(Clone::clone))
+            }
             (_, Err(failure)) => Some(Err(failure.clone())),
             (_, Ok(_)) => Some(Err(failed("the agent's mint answered something else than was asked"))),
         }
@@ -350,19 +377,22 @@ impl Requests {
     fn status(&self, unwritten: Option<&Failure>, means: &Means<'_>) -> Answer {
         let view = View::of(means.runtime, means.now);
         let (accounts, trouble) = view.accounts();
+        let host_locked = means.is_shut().then(host_locked);
+        let lock = means.lock_state();
         Answer::Status(Box::new(Status {
             session: self.identity.session.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             user: self.identity.user.clone(),
             token_file: means.runtime.places.token_file().display().to_string(),
-            trouble: trouble.or(unwritten.cloned()),
+            trouble: host_locked.or(trouble).or(unwritten.cloned()),
             default_account: view.book.default_account.clone(),
             accounts,
             locked: means.held.locked(&view.book),
             others_token_until: token_file::others_until(means.runtime, means.now),
             sealing: means.held.sealing(),
             ends: self.identity.ends,
+            lock,
         }))
     }
 }

@@ -1,6 +1,8 @@
 //! The agent's loop: one thread, one poll(2), nothing that waits. Touches its socket, the runtime directory and the
 //! pipes of module and mint.
 
+mod locking;
+
 use std::io::Read;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
@@ -23,7 +25,6 @@ use super::verdict::Verdict;
 use crate::clock::{self, Now};
 use crate::log::Level;
 use crate::protocol::{Failure, FailureKind, Heeded};
-use crate::store::PassphraseKey;
 
 /// How long the store is waited for before the login is told that it cannot be read: less than the module waits.
 const FIRST_LOOK: Duration = Duration::from_millis(200);
@@ -67,6 +68,8 @@ struct Agent {
     spread: u8,
     upkeeps: Upkeeps,
     lifetime: Lifetime,
+    /// When keys are let go of that a lock does not have yet.
+    wipe_at: Option<Duration>,
 }
 
 impl Agent {
@@ -78,7 +81,7 @@ impl Agent {
         let lifetime = Lifetime::begin(stay, uid, &own.session, clock::boot_time());
         let identity = Identity { session: own.session.clone(), user: own.user.clone(), ends: stay.into() };
         Self {
-            link: Link::new(std::mem::take(&mut own.message)),
+            link: Link::new(std::mem::take(&mut own.message), std::mem::take(&mut own.keys)),
             requests: Requests::new(identity),
             own,
             report,
@@ -88,6 +91,7 @@ impl Agent {
             spread,
             upkeeps: Upkeeps::default(),
             lifetime,
+            wipe_at: None,
         }
     }
 
@@ -108,7 +112,8 @@ impl Agent {
     /// the mint has looked.
     fn begin(&mut self, now: Now) {
         self.reschedule(now);
-        if self.file_is_good(now) {
+        // Where a lock is told of, the store is asked whether it still stands.
+        if self.file_is_good(now) && !self.is_shut(now) {
             self.tell(now);
         } else {
             let look = self.link.submit(Job::Look);
@@ -180,7 +185,8 @@ impl Agent {
         let (link, requests) = (self.link.deadline(), self.requests.deadline());
         // Without a watch on the directory, what others do is looked at now and then.
         let unwatched = self.own.news.is_none().then_some(now + LOOK_WITHOUT_NEWS);
-        [telling, peers, upkeeps, link, requests, unwatched, self.lifetime.deadline()]
+        let (keys, life) = (self.keys_deadline(), self.lifetime.deadline());
+        [telling, peers, upkeeps, link, requests, unwatched, keys, life]
             .into_iter()
             .flatten()
             .min()
@@ -216,6 +222,7 @@ impl Agent {
         self.peers.gone().into_iter().for_each(|id| self.requests.gone(id));
         self.serve_peers(now);
         self.peers.drop_late(now.boot);
+        self.let_go_in_time(now);
         self.do_what_is_due(now);
         self.requests.advance(&mut means(&self.own, &mut self.link, now));
         for (ticket, outcome) in self.link.progress(now.boot) {
@@ -225,8 +232,7 @@ impl Agent {
         let late = self.requests.overdue(&means(&self.own, &mut self.link, now));
         self.reply_all(late, now);
         if matches!(self.telling, Telling::First { until, .. } if until <= now.boot) {
-            self.report.say(Word::StoreUnavailable, None);
-            self.tell_no_more();
+            self.tell_unread(now);
         }
     }
 
@@ -270,13 +276,12 @@ impl Agent {
         if let Some(news) = &self.own.news {
             let _ = news.read_events();
         }
+        self.heed_lock(now);
         self.reschedule(now);
     }
 
     fn finished(&mut self, ticket: Ticket, outcome: &Outcome, now: Now) {
-        if let Ok(Done::Unlocked(Ok(unlock))) = outcome {
-            self.keep(&unlock.keys);
-        }
+        self.heed_keys(outcome, now);
         self.upkeeps.finished(ticket, &upkeep_means(&self.own, &mut self.link, self.spread, now));
         self.reschedule(now);
         match self.telling {
@@ -289,36 +294,41 @@ impl Agent {
         self.reply_all(replies, now);
     }
 
-    /// Keeps the keys of an unlock, in memory alone, and lets the user's other agents know that it has them.
-    fn keep(&mut self, keys: &[PassphraseKey]) {
-        self.link.keep(keys);
-        self.own.held.unlock(keys);
-        if let Err(error) = self.own.presence.tell_keys(self.own.held.ids()) {
-            self.own.log.error(&format!("cannot tell other agents of an unlock: {error}"));
-        }
-    }
-
     fn tell_first(&mut self, outcome: &Outcome, now: Now) {
         if matches!(outcome, Ok(Done::Looked(Ok(())))) {
             self.tell(now);
         } else {
-            self.report.say(Word::StoreUnavailable, None);
-            self.tell_no_more();
+            self.tell_unread(now);
         }
+    }
+
+    /// The store cannot be read, or not in time: that the host is locked may be known all the same.
+    fn tell_unread(&mut self, now: Now) {
+        let verdict = if self.is_shut(now) { Verdict::LOCKED } else { Verdict::UNREAD };
+        self.say(verdict, now);
+        self.tell_no_more();
+    }
+
+    fn say(&mut self, verdict: Verdict, now: Now) {
+        let due = |_: &_| report::is_hint_due(self.own.hints, &self.own.runtime.agents, now.unix);
+        let hint = verdict.hint.filter(due);
+        self.report.say(verdict.word, hint);
     }
 
     fn tell(&mut self, now: Now) {
         let view = View::of(&self.own.runtime, now);
         let setback = view.setback(None);
-        let verdict = Verdict::of(&view.book, self.file_is_good(now), setback.as_ref(), now);
-        let due = |_: &_| report::is_hint_due(self.own.hints, &self.own.runtime.agents, now.unix);
-        let hint = verdict.hint.filter(due);
+        let has_token = self.file_is_good(now);
+        if !has_token && self.is_shut(now) {
+            return self.tell_unread(now);
+        }
+        let verdict = Verdict::of(&view.book, has_token, setback.as_ref(), now);
         if verdict.word == Word::Ready && verdict.hint.is_none() {
             report::forget_hint(&self.own.runtime.agents);
         }
         let default = view.book.find(None).filter(|entry| self.own.held.opens(entry));
         let account = default.map(|entry| entry.name.clone());
-        self.report.say(verdict.word, hint);
+        self.say(verdict, now);
         match account.filter(|_| verdict.is_worth_waiting) {
             Some(account) => {
                 let mut means = upkeep_means(&self.own, &mut self.link, self.spread, now);
@@ -356,6 +366,7 @@ impl Agent {
 
     fn do_what_is_due(&mut self, now: Now) {
         if self.own.news.is_none() {
+            self.heed_lock(now);
             self.reschedule(now);
         }
         self.upkeeps.do_what_is_due(&mut upkeep_means(&self.own, &mut self.link, self.spread, now));

@@ -11,17 +11,18 @@ use std::path::Path;
 use nix::sys::inotify::Inotify;
 use nix::sys::signalfd::SignalFd;
 use nix::unistd::{dup2_stdin, dup2_stdout, geteuid, setsid};
-use zeroize::Zeroizing;
 
 use super::Stay;
 use super::events;
 use super::held::Held;
+use super::job::Opening;
 use super::message::{HintPolicy, Message};
 use super::report::{Code, Report};
 use super::runtime::{Presence, Runtime};
 use crate::harden::harden;
 use crate::log::Log;
 use crate::paths;
+use crate::store::Keyring;
 
 /// All that an agent begins with.
 pub(super) struct Started {
@@ -29,8 +30,9 @@ pub(super) struct Started {
     pub(super) user: String,
     pub(super) hints: HintPolicy,
     pub(super) held: Held,
-    /// As the module sent it: for the mints.
-    pub(super) message: Zeroizing<Vec<u8>>,
+    /// For the mints: as the module sent it, but for the keys.
+    pub(super) message: Vec<u8>,
+    pub(super) keys: Keyring,
     pub(super) lifeline: File,
     pub(super) signals: SignalFd,
     pub(super) runtime: Runtime,
@@ -58,7 +60,7 @@ pub(super) fn start(mut lifeline: File, stay: Stay) -> Result<Option<Started>, C
         // The module has done that for its agents. Without it a Ctrl-C at the terminal would be for this one too.
         setsid().map_err(|_| Code::Harden)?;
     }
-    let message = match Message::read(&mut lifeline) {
+    let mut message = match Message::read(&mut lifeline) {
         Ok(message) => message,
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         Err(_) => return Err(Code::Message),
@@ -66,6 +68,8 @@ pub(super) fn start(mut lifeline: File, stay: Stay) -> Result<Option<Started>, C
     if message.uid != geteuid().as_raw() {
         return Err(Code::Message);
     }
+    // What opens the store is kept in one place only, so that it can be let go of.
+    let keys = std::mem::take(&mut message.keys);
     let bytes = message.to_bytes().ok_or(Code::Message)?;
     let signals = events::ending_signals().map_err(|_| Code::Harden)?;
     let session = message.session();
@@ -75,7 +79,7 @@ pub(super) fn start(mut lifeline: File, stay: Stay) -> Result<Option<Started>, C
         log.error(&error.to_string());
         Code::Runtime
     })?;
-    let held = Held::of(&message.keys);
+    let held = Held::of(&keys, Opening::default());
     // Without it other agents take a record for closed that only this one opens: a nuisance, not a reason to fail.
     let _ = presence.tell_keys(held.ids());
     // What cannot be swept is somebody's who lives, or in nobody's way.
@@ -90,7 +94,8 @@ pub(super) fn start(mut lifeline: File, stay: Stay) -> Result<Option<Started>, C
         user: message.user,
         hints: message.hints,
         held,
-        message: bytes,
+        message: bytes.to_vec(),
+        keys,
         lifeline,
         signals,
         news: events::news_of(&runtime.agents, &runtime.top),

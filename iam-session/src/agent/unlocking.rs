@@ -4,14 +4,13 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::guesses::pause_after;
 use super::job::{Done, Job};
 use super::link::{Link, Outcome, Ticket};
 use super::peer::PeerId;
 use crate::protocol::{Failure, FailureKind, Unlocked};
 use crate::secret::Secret;
 
-/// After the first wrong passphrase, doubled after each further one up to the second.
-const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// Who types passphrases has one hand or two.
 const MAX_WAITING: usize = 4;
 /// The longest pause, and a mint behind it. The command line waits 5 s longer.
@@ -25,10 +24,17 @@ struct Try {
     deadline: Duration,
 }
 
+/// What was given.
+pub(super) struct Given {
+    pub(super) passphrase: Secret,
+    /// How long it is to open what it opens; for good if absent.
+    pub(super) span: Option<Duration>,
+}
+
 /// The passphrases that wait, and the one that is tried.
 #[derive(Default)]
 pub(super) struct Unlocking {
-    waiting: VecDeque<(Try, Secret)>,
+    waiting: VecDeque<(Try, Given)>,
     trying: Option<(Try, Ticket)>,
     wrong: u32,
     not_before: Duration,
@@ -36,21 +42,28 @@ pub(super) struct Unlocking {
 
 impl Unlocking {
     /// Takes a passphrase; a reply now is a refusal.
-    pub(super) fn receive(&mut self, peer: PeerId, passphrase: Secret, now: Duration) -> Option<Reply> {
+    pub(super) fn receive(&mut self, peer: PeerId, given: Given, now: Duration) -> Option<Reply> {
         if self.waiting.len() >= MAX_WAITING {
             return Some(Err(failure("other passphrases are being tried")));
         }
-        self.waiting.push_back((Try { peer, deadline: now + PATIENCE }, passphrase));
+        self.waiting.push_back((Try { peer, deadline: now + PATIENCE }, given));
         None
     }
 
-    /// Hands the next one over, if it is time.
-    pub(super) fn advance(&mut self, link: &mut Link, now: Duration) {
+    /// Whether there is one to be handed over.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.trying.is_none() && !self.waiting.is_empty()
+    }
+
+    /// Hands the next one over, if it is time; `not_before` is what the user's other agents have met with.
+    pub(super) fn advance(&mut self, link: &mut Link, not_before: Duration, now: Duration) {
+        self.not_before = self.not_before.max(not_before);
         if self.trying.is_some() || now < self.not_before {
             return;
         }
-        if let Some((attempt, passphrase)) = self.waiting.pop_front() {
-            self.trying = Some((attempt, link.submit(Job::Unlock { passphrase })));
+        if let Some((attempt, Given { passphrase, span })) = self.waiting.pop_front() {
+            let until = span.map(|span| now + span);
+            self.trying = Some((attempt, link.submit(Job::Unlock { passphrase, until })));
         }
     }
 
@@ -70,8 +83,7 @@ impl Unlocking {
         match &reply {
             Ok(_) => self.wrong = 0,
             Err(failure) if failure.kind == FailureKind::Locked => {
-                let (first, longest) = PAUSE;
-                self.not_before = now + (first * (1 << self.wrong.min(5))).min(longest);
+                self.not_before = now + pause_after(self.wrong);
                 self.wrong = self.wrong.saturating_add(1);
             }
             Err(_) => {}
@@ -118,9 +130,8 @@ fn failure(error: &str) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use zeroize::Zeroizing;
-
     use super::*;
+    use crate::store::Keyring;
 
     const START: Duration = Duration::from_secs(100);
 
@@ -128,8 +139,12 @@ mod tests {
         START + Duration::from_secs(seconds)
     }
 
+    fn given(passphrase: &str) -> Given {
+        Given { passphrase: Secret::new(passphrase.into()), span: None }
+    }
+
     fn link() -> Link {
-        Link::new(Zeroizing::default())
+        Link::new(Vec::new(), Keyring::default())
     }
 
     fn wrong() -> Outcome {
@@ -145,14 +160,18 @@ mod tests {
     fn each_wrong_one_makes_the_next_one_wait_longer() {
         let (mut unlocking, mut link, mut now) = (Unlocking::default(), link(), START);
         for pause in [1, 2, 4, 8, 16, 30, 30] {
-            assert!(unlocking.receive(1, Secret::new("x".into()), now).is_none());
-            unlocking.advance(&mut link, now);
+            assert!(unlocking.receive(1, given("x"), now).is_none());
+            unlocking.advance(&mut link, Duration::ZERO, now);
             let tried = ticket(&unlocking).unwrap();
             let (peer, reply) = unlocking.finished(tried, &wrong(), now).unwrap();
             assert_eq!((peer, reply.unwrap_err().kind), (1, FailureKind::Locked));
-            unlocking.receive(2, Secret::new("y".into()), now);
+            unlocking.receive(2, given("y"), now);
             assert_eq!(unlocking.deadline(), Some(now + Duration::from_secs(pause)));
-            unlocking.advance(&mut link, now + Duration::from_secs(pause) - Duration::from_millis(1));
+            unlocking.advance(
+                &mut link,
+                Duration::ZERO,
+                now + Duration::from_secs(pause) - Duration::from_millis(1),
+            );
             assert!(ticket(&unlocking).is_none());
             unlocking.gone(2);
             now += Duration::from_secs(pause);
@@ -160,25 +179,34 @@ mod tests {
     }
 
     #[test]
+    fn what_was_wrong_at_another_agent_makes_this_one_wait() {
+        let (mut unlocking, mut link) = (Unlocking::default(), link());
+        unlocking.receive(1, given("x"), START);
+        unlocking.advance(&mut link, seconds(4), START);
+        assert!(ticket(&unlocking).is_none() && unlocking.is_waiting());
+        assert_eq!(unlocking.deadline(), Some(seconds(4)));
+        unlocking.advance(&mut link, seconds(4), seconds(4));
+        assert!(ticket(&unlocking).is_some() && !unlocking.is_waiting());
+    }
+
+    #[test]
     fn guesses_at_once_are_tried_one_after_the_other_and_not_many() {
         let (mut unlocking, mut link) = (Unlocking::default(), link());
-        let refused = |unlocking: &mut Unlocking, peer| {
-            unlocking.receive(peer, Secret::new("x".into()), START).is_some()
-        };
+        let refused = |unlocking: &mut Unlocking, peer| unlocking.receive(peer, given("x"), START).is_some();
         assert!(!refused(&mut unlocking, 0));
-        unlocking.advance(&mut link, START);
+        unlocking.advance(&mut link, Duration::ZERO, START);
         let first = ticket(&unlocking);
         assert!((1..=4).all(|peer| !refused(&mut unlocking, peer)) && refused(&mut unlocking, 5));
-        unlocking.advance(&mut link, START);
+        unlocking.advance(&mut link, Duration::ZERO, START);
         assert_eq!(ticket(&unlocking), first);
     }
 
     #[test]
     fn whoever_has_waited_long_enough_is_told() {
         let (mut unlocking, mut link) = (Unlocking::default(), link());
-        unlocking.receive(1, Secret::new("x".into()), START);
-        unlocking.advance(&mut link, START);
-        unlocking.receive(2, Secret::new("x".into()), seconds(1));
+        unlocking.receive(1, given("x"), START);
+        unlocking.advance(&mut link, Duration::ZERO, START);
+        unlocking.receive(2, given("x"), seconds(1));
         assert_eq!(unlocking.deadline(), Some(seconds(70)));
         let late: Vec<PeerId> = unlocking.overdue(seconds(70)).into_iter().map(|(peer, _)| peer).collect();
         assert_eq!((late, unlocking.deadline()), (vec![1], Some(seconds(71))));

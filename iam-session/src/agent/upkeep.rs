@@ -6,10 +6,11 @@ use std::time::Duration;
 use super::answer::View;
 use super::failure::Asker;
 use super::freshness::Freshness;
+use super::host_lock::HostLock;
 use super::job::{Job, Kind, TokenJob};
 use super::kept::Kept;
 use super::link::{Link, Ticket};
-use super::schedule::{self, Attempts, Task};
+use super::schedule::{self, Attempts, Standing, Task};
 use super::start::Started;
 use super::token_file;
 use crate::clock::Now;
@@ -63,7 +64,10 @@ impl Upkeep {
         let account = self.account.as_deref();
         let setback = view.setback(account);
         let is_filed = token_file::is_there(&own.runtime, &self.file(own));
-        let standing = view.standing(account, is_filed, setback.as_ref(), &own.held);
+        let standing = match own.held.is_shut_by(HostLock::read(&own.runtime.agents).as_ref(), now.boot) {
+            true => Standing::Nothing,
+            false => view.standing(account, is_filed, setback.as_ref(), &own.held),
+        };
         self.next_task = schedule::next(standing, self.attempts, means.spread, now.boot);
         // Kept when the token is found to have ended: the file is still to be seen to.
         let ours = view.session_token(account).map(|token| token.ends);

@@ -20,6 +20,13 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
+    /// The store cannot be read, or not in time.
+    pub(super) const UNREAD: Self =
+        Self { word: Word::StoreUnavailable, hint: None, is_worth_waiting: false };
+    /// The user's lock of this host stands.
+    pub(super) const LOCKED: Self =
+        Self { word: Word::Locked, hint: Some(Hint::Unlock), is_worth_waiting: false };
+
     /// Judges the default account. `has_token`: a good one is in the file.
     pub(super) fn of(book: &Book, has_token: bool, setback: Option<&Setback>, now: Now) -> Self {
         let finally = |word, hint| Self { word, hint, is_worth_waiting: false };

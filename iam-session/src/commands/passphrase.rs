@@ -1,25 +1,20 @@
-//! A passphrase from whoever has it: typed at the terminal, or a line of a descriptor. Never from an argument or the
-//! environment, which other processes can read. Touches the terminal and that descriptor.
+//! A passphrase from whoever has it: typed at the terminal, or given in another way. Touches the terminal.
 
+mod given;
 mod purpose;
 mod terminal;
 
-use std::fs::File;
-use std::io::Read;
-
-use zeroize::Zeroizing;
-
+pub(crate) use given::{PassphraseArgs, read_line_of};
 pub(crate) use purpose::Purpose;
 pub(crate) use terminal::Terminal;
 
+use super::everywhere::Span;
 use crate::cli::print_error;
 use crate::client::Agent;
 use crate::harden::harden;
 use crate::protocol::{Failure, FailureKind, MIN_PASSPHRASE, Request, Sealing, Status, Unlocked};
 use crate::secret::Secret;
 
-/// Far beyond what anybody types, and what a descriptor may hold of it.
-const MAX: usize = 1024;
 /// As many as ssh and sudo give.
 const TRIES: u32 = 3;
 
@@ -28,7 +23,7 @@ const TRIES: u32 = 3;
 pub(crate) enum Source<'a> {
     /// The terminal; it may be asked again.
     Terminal,
-    /// What was read from a descriptor; there is no other.
+    /// It was given in another way; there is no other.
     Given(&'a Secret),
 }
 
@@ -43,8 +38,36 @@ pub(crate) enum Need {
     Nothing,
 }
 
+/// What a new one is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// What will be enrolled.
+    Enrol,
+    /// What is enrolled.
+    Seal,
+    /// This host.
+    Lock,
+}
+
+impl Use {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Enrol => "Enrolments will be sealed under a passphrase. Nobody can recover it.\n",
+            Self::Seal => {
+                "A passphrase that opens your enrolments wherever they lie. Nobody can recover it.\n"
+            }
+            Self::Lock => "This host is locked until the passphrase is given again. Nobody can recover it.\n",
+        }
+    }
+}
+
 impl Need {
     pub(crate) fn of(status: &Status) -> Self {
+        // Given once more, it makes the time of an unlock longer or ends that, or removes a lock that could not be.
+        let is_open_for_a_while = status.lock.unlocked_until.is_some() || status.lock.lock_kept;
+        if status.lock.host_locked || is_open_for_a_while {
+            return Self::Open;
+        }
         match (status.locked.is_empty(), status.sealing) {
             (false, _) => Self::Open,
             (true, Sealing::Nothing) => Self::Choose,
@@ -62,37 +85,43 @@ pub(crate) fn prepare() -> Result<(), Failure> {
     })
 }
 
-/// Gives the agent the passphrase it needs.
-pub(crate) fn unlock(agent: &mut Agent, need: Need, source: Source<'_>) -> Result<Unlocked, Failure> {
+/// Gives the agent the passphrase it needs; gives back the one that was right, for the others.
+pub(crate) fn unlock(
+    agent: &mut Agent,
+    need: Need,
+    source: Source<'_>,
+    span: Span,
+) -> Result<(Unlocked, Secret), Failure> {
     match source {
-        Source::Given(passphrase) => send(agent, passphrase.duplicate()),
+        Source::Given(passphrase) => send(agent, passphrase.duplicate(), span),
         Source::Terminal if need == Need::Choose => {
-            let passphrase = choose(&mut Terminal::open()?)?;
-            send(agent, passphrase)
+            let passphrase = choose(&mut Terminal::open()?, Use::Enrol)?;
+            send(agent, passphrase, span)
         }
         Source::Terminal => {
             let mut terminal = Terminal::open()?;
             for _ in 1..TRIES {
-                match send(agent, terminal.ask("iam-session passphrase: ")?) {
+                match send(agent, terminal.ask("iam-session passphrase: ")?, span) {
                     Err(failure) if failure.kind == FailureKind::Locked => {
                         print_error("iam-session: that is not it")
                     }
                     done => return done,
                 }
             }
-            send(agent, terminal.ask("iam-session passphrase: ")?)
+            send(agent, terminal.ask("iam-session passphrase: ")?, span)
         }
     }
 }
 
-fn send(agent: &mut Agent, passphrase: Secret) -> Result<Unlocked, Failure> {
+fn send(agent: &mut Agent, passphrase: Secret, span: Span) -> Result<(Unlocked, Secret), Failure> {
     check(&passphrase, 1)?;
-    agent.ask(&Request::Unlock { passphrase }).map_err(Failure::from)
+    let request = Request::Unlock { passphrase: passphrase.duplicate(), seconds: span.seconds() };
+    Ok((agent.ask(&request)?, passphrase))
 }
 
 /// Asks for a new one, twice.
-fn choose(terminal: &mut Terminal) -> Result<Secret, Failure> {
-    terminal.say("Enrolments will be sealed under a passphrase. Nobody can recover it.\n")?;
+pub(crate) fn choose(terminal: &mut Terminal, purpose: Use) -> Result<Secret, Failure> {
+    terminal.say(purpose.text())?;
     let first = terminal.ask("New iam-session passphrase: ")?;
     check(&first, MIN_PASSPHRASE)?;
     let second = terminal.ask("The same again: ")?;
@@ -100,6 +129,12 @@ fn choose(terminal: &mut Terminal) -> Result<Secret, Failure> {
         return Ok(first);
     }
     Err(usage("the two passphrases differ".into()))
+}
+
+/// A new one that was given in another way.
+pub(crate) fn checked(passphrase: Secret) -> Result<Secret, Failure> {
+    check(&passphrase, MIN_PASSPHRASE)?;
+    Ok(passphrase)
 }
 
 /// Checked before anything is sent, so that a new one is not asked for twice in vain.
@@ -113,83 +148,13 @@ fn check(passphrase: &Secret, least: usize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The passphrase on the first line of descriptor `number`.
-pub(crate) fn read_from(number: u32) -> Result<Secret, Failure> {
-    read_line_of(number, Purpose::Passphrase.name(), "--passphrase-fd")
-}
-
-/// The first line of descriptor `number`, without its end. It is opened anew by its name in /proc: a pipe, a file or
-/// a here-document can be, a socket cannot.
-pub(crate) fn read_line_of(number: u32, what: &str, option: &str) -> Result<Secret, Failure> {
-    let failed = |why: String| Failure {
-        error: format!("cannot read a {what} from descriptor {number}: {why}"),
-        info: Some(format!("in bash: {option} {number} {number}<file")),
-        kind: FailureKind::Usage,
-    };
-    let mut file =
-        File::open(format!("/proc/self/fd/{number}")).map_err(|error| failed(error.to_string()))?;
-    let mut line = Zeroizing::new(Vec::with_capacity(MAX + 1));
-    while line.len() <= MAX {
-        let mut byte = [0];
-        match file.read(&mut byte) {
-            Ok(0) => break,
-            Ok(_) if byte == *b"\n" => break,
-            Ok(_) => line.extend(byte),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(failed(error.to_string())),
-        }
-    }
-    text(&line).ok_or_else(|| failed("it is too long, or no UTF-8".into()))
-}
-
-/// A line as it was given, without a carriage return at its end.
-fn text(line: &[u8]) -> Option<Secret> {
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let text = std::str::from_utf8(line).ok().filter(|text| text.len() <= MAX)?;
-    Some(Secret::new(text.to_owned()))
-}
-
 fn usage(error: String) -> Failure {
     Failure { error, info: Some("try again".into()), kind: FailureKind::Usage }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-    use std::os::fd::AsRawFd;
-
     use super::*;
-
-    fn read(input: &[u8]) -> Result<String, String> {
-        let (reader, mut writer) = std::io::pipe().unwrap();
-        writer.write_all(input).unwrap();
-        drop(writer);
-        let number = u32::try_from(reader.as_raw_fd()).unwrap();
-        read_from(number).map(|secret| secret.expose().to_owned()).map_err(|failure| failure.error)
-    }
-
-    #[test]
-    fn a_passphrase_is_the_first_line_of_a_descriptor() {
-        for (input, passphrase) in [
-            ("one two\nmore\n", "one two"),
-            ("no end", "no end"),
-            ("\n", ""),
-            ("", ""),
-            ("dos\r\n", "dos"),
-            (" é ", " é "),
-        ] {
-            assert_eq!(read(input.as_bytes()).as_deref(), Ok(passphrase), "{input:?}");
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_one_is_refused_without_a_word_of_it() {
-        for input in [&[0xff, 0xfe, b'\n'][..], &[b'x'; MAX + 1]] {
-            let error = read(input).unwrap_err();
-            assert!(error.ends_with("it is too long, or no UTF-8"), "{error}");
-        }
-        assert!(read_from(1_000_000).is_err());
-    }
 
     #[test]
     fn a_new_one_must_have_some_length() {

@@ -14,10 +14,11 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 
 use self::identity::Identity;
-use super::passphrase::{self, Need, Source};
+use super::everywhere::{self, Span};
+use super::passphrase::{self, Need, PassphraseArgs, Source};
 use super::shell::Shell;
 use crate::cli::{Exit, Outcome, Stop, print, warn};
-use crate::client::{Agent, sockets};
+use crate::client::{Agent, Places, sockets};
 use crate::paths::{ENV_SESSION, ENV_SOCKET, ENV_TOKEN_FILE, Runtime};
 use crate::protocol::{End, Failure, FailureKind, Heeded, Request, Status};
 use crate::secret::Secret;
@@ -29,18 +30,17 @@ pub(crate) struct StartArgs {
     /// Whose language to print; the default follows $SHELL
     #[arg(long, value_enum, value_name = "SHELL")]
     shell: Option<Shell>,
-    /// Read the passphrase from the first line of this descriptor
-    #[arg(long, value_name = "N")]
-    passphrase_fd: Option<u32>,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
     /// Leave locked what is locked
-    #[arg(long, conflicts_with = "passphrase_fd")]
+    #[arg(long, conflicts_with = "PassphraseArgs")]
     no_unlock: bool,
 }
 
 pub(crate) fn run(args: &StartArgs) -> Outcome {
     let shell = Shell::choose(args.shell);
     passphrase::prepare()?;
-    let passphrase = args.passphrase_fd.map(passphrase::read_from).transpose()?;
+    let passphrase = args.passphrase.read()?;
     // First of all: the agent is to inherit nothing, and so far nothing here is open that is ours.
     launch::close_inherited();
     let identity = Identity::of_environment()?;
@@ -96,7 +96,11 @@ fn unlock(agent: &mut Agent, status: &Status, given: Option<&Secret>) -> Result<
         }
         None => Source::Terminal,
     };
-    let unlocked = passphrase::unlock(agent, need, source)?;
+    let span = Span::from_now(None);
+    let (unlocked, passphrase) = passphrase::unlock(agent, need, source, span)?;
+    if need == Need::Open {
+        everywhere::unlock_others(&Places::of_environment(), agent, &unlocked, &passphrase, span)?;
+    }
     if let Some(trouble) = unlocked.trouble {
         warn(&format!("unlocked, but there is no token yet: {}", trouble.error));
     }
@@ -134,6 +138,6 @@ mod tests {
         assert!(StartArgs::try_parse_from(["start", "--passphrase-fd", "x"]).is_err());
         assert!(StartArgs::try_parse_from(["start", "--passphrase-fd", "3", "--no-unlock"]).is_err());
         let args = StartArgs::try_parse_from(["start", "--shell", "fish", "--passphrase-fd", "3"]).unwrap();
-        assert_eq!((args.shell, args.passphrase_fd), (Some(Shell::Fish), Some(3)));
+        assert_eq!(args.shell, Some(Shell::Fish));
     }
 }

@@ -67,8 +67,11 @@ pub(super) fn mistakes() -> Vec<ConfigError> {
         .collect()
 }
 
-/// Good as long as a token is in the file, whatever else is wrong.
+/// Good as long as a token is in the file, whatever else is wrong; but who has locked this host is served none.
 fn exit(status: &Status, now: u64) -> Exit {
+    if status.lock.host_locked {
+        return Exit::With(FailureKind::Locked);
+    }
     match (default_account(status), &status.trouble) {
         (Some(account), _) if account.token_expires_at.is_some_and(|end| end > now) => Exit::Done,
         (_, Some(trouble)) => Exit::With(trouble.kind),
@@ -81,7 +84,7 @@ fn exit(status: &Status, now: u64) -> Exit {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::protocol::{Account, End, Failure, LastError, Sealing};
+    use crate::protocol::{Account, End, Failure, LastError, LockState, Sealing};
     use crate::scope::ScopeSet;
 
     /// 2026-11-24T01:23:31Z.
@@ -115,6 +118,7 @@ pub(super) mod tests {
             others_token_until: None,
             sealing: Sealing::Node,
             ends: End::Login,
+            lock: LockState::default(),
         }
     }
 
@@ -136,6 +140,8 @@ pub(super) mod tests {
         assert_eq!(exit(&status, NOW), Exit::Done);
         status.trouble = Some(unreachable());
         assert_eq!(exit(&status, NOW), Exit::Done);
+        status.lock.host_locked = true;
+        assert_eq!(exit(&status, NOW), Exit::With(FailureKind::Locked));
     }
 
     #[test]

@@ -1,47 +1,79 @@
-//! `iam-session unlock`: gives this session's agent the passphrase. Touches the agent's socket and the terminal.
+//! `iam-session unlock`: gives the user's agents on this host the passphrase. Touches the agents' sockets and the
+//! terminal.
 
 use clap::Parser;
 
-use super::passphrase::{self, Need, Source};
+use super::everywhere::{self, Span};
+use super::passphrase::{self, Need, PassphraseArgs, Source};
 use crate::cli::{Exit, Outcome, print, warn};
 use crate::client::{Agent, Places};
-use crate::protocol::{Request, Status};
-use crate::text::printable;
+use crate::protocol::{Request, Status, Unlocked};
+use crate::text::{duration, printable};
 
-/// Open what is sealed under a passphrase, or choose one where nothing is enrolled yet.
+/// What an agent lets an unlock be for.
+const LONGEST: u64 = 24 * 60 * 60;
+
+/// Open what 'iam-session lock' has locked or what is sealed under a passphrase, in all sessions of yours on this host;
+/// or choose a passphrase where nothing is enrolled yet.
 #[derive(Debug, Default, Parser)]
 #[command(name = "unlock", bin_name = "iam-session unlock")]
 pub(crate) struct UnlockArgs {
-    /// Read the passphrase from the first line of this descriptor
-    #[arg(long, value_name = "N")]
-    passphrase_fd: Option<u32>,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+    /// Lock it again after this time, as in 90s, 30m or 8h; 24h at most
+    #[arg(long = "for", value_name = "TIME", value_parser = seconds)]
+    span: Option<u64>,
 }
 
 pub(crate) fn run(args: &UnlockArgs) -> Outcome {
     passphrase::prepare()?;
-    let given = args.passphrase_fd.map(passphrase::read_from).transpose()?;
-    let mut agent = Agent::find(&Places::of_environment())?;
+    let given = args.passphrase.read()?;
+    let places = Places::of_environment();
+    let mut agent = Agent::find(&places)?;
     let status: Status = agent.ask(&Request::Status {})?;
     let need = Need::of(&status);
     if need == Need::Nothing {
         print(b"nothing is locked\n")?;
         return Ok(Exit::Done);
     }
-    let unlocked =
-        passphrase::unlock(&mut agent, need, given.as_ref().map_or(Source::Terminal, Source::Given))?;
-    let names: Vec<String> = unlocked.accounts.iter().map(|name| format!("'{}'", printable(name))).collect();
-    print(
-        match names.is_empty() {
-            true => "what you enrol now is sealed under this passphrase\n".to_owned(),
-            false => format!("unlocked {}\n", names.join(", ")),
-        }
-        .as_bytes(),
-    )?;
+    let source = given.as_ref().map_or(Source::Terminal, Source::Given);
+    let span = Span::from_now(args.span);
+    let (unlocked, passphrase) = passphrase::unlock(&mut agent, need, source, span)?;
+    if need == Need::Open {
+        everywhere::unlock_others(&places, &mut agent, &unlocked, &passphrase, span)?;
+    }
+    print(told(&unlocked, args.span).as_bytes())?;
     if let Some(trouble) = unlocked.trouble {
         warn(&format!("there is no token yet: {}", trouble.error));
         return Ok(Exit::With(trouble.kind));
     }
     Ok(Exit::Done)
+}
+
+fn told(unlocked: &Unlocked, span: Option<u64>) -> String {
+    let names: Vec<String> = unlocked.accounts.iter().map(|name| format!("'{}'", printable(name))).collect();
+    let span = span.map(|seconds| format!(" for {}", duration(seconds))).unwrap_or_default();
+    match (names.is_empty(), &unlocked.lock) {
+        (false, _) => format!("unlocked {}{span}\n", names.join(", ")),
+        (true, Some(_)) => format!("unlocked this host{span}\n"),
+        (true, None) => format!("what you enrol now is sealed under this passphrase{span}\n"),
+    }
+}
+
+/// A number and its unit.
+fn seconds(text: &str) -> Result<u64, String> {
+    let accepted = || "accepted are seconds, minutes and hours, as in 90s, 30m or 8h, up to 24h".to_owned();
+    let unit = text.chars().last().ok_or_else(accepted)?;
+    let factor = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        _ => return Err(accepted()),
+    };
+    let digits = text.strip_suffix(unit).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    let number = digits.and_then(|digits| digits.parse::<u64>().ok());
+    let seconds = number.and_then(|number| number.checked_mul(factor));
+    seconds.filter(|seconds| (1..=LONGEST).contains(seconds)).ok_or_else(accepted)
 }
 
 #[cfg(test)]
@@ -51,9 +83,20 @@ mod tests {
     #[test]
     fn a_passphrase_is_never_an_argument() {
         assert!(UnlockArgs::try_parse_from(["unlock", "secret"]).is_err());
-        assert_eq!(
-            UnlockArgs::try_parse_from(["unlock", "--passphrase-fd", "3"]).unwrap().passphrase_fd,
-            Some(3)
-        );
+        assert!(UnlockArgs::try_parse_from(["unlock", "--passphrase-fd", "3"]).is_ok());
+        let two = ["unlock", "--passphrase-fd", "3", "--passphrase-file", "x"];
+        assert!(UnlockArgs::try_parse_from(two).is_err());
+    }
+
+    #[test]
+    fn a_time_has_a_unit_and_an_end() {
+        for (text, expected) in [("90s", 90), ("30m", 1800), ("8h", 28_800), ("24h", LONGEST), ("1s", 1)] {
+            assert_eq!(seconds(text), Ok(expected), "{text}");
+        }
+        for text in
+            ["", "8", "h", "0s", "25h", "-1h", "+1h", "1.5h", "8d", "8 h", "18446744073709551615h", "8é"]
+        {
+            assert!(seconds(text).is_err(), "{text}");
+        }
     }
 }

@@ -9,11 +9,14 @@ use nix::libc;
 
 use super::error::StoreError;
 use super::format::MAX_FILE;
+use super::marker::{Marker, this_host};
 use crate::account;
 use crate::directory::{Directory, DirectoryError, Draft, Durability};
 
 const RECORD: &str = ".cred";
 const TOKEN: &str = ".token";
+/// The user's lock of one host.
+const LOCKED: &str = ".locked";
 /// Never removed: a lock that can be unlinked protects nothing.
 const LOCK: &str = ".lock";
 /// The name of the account that the user chose for the session's token file. No account's file: those have an ending.
@@ -201,6 +204,41 @@ impl Store {
         self.remove_unfinished(account)?;
         self.0.remove(&format!("{account}{RECORD}"))?;
         Ok(self.0.sync()?)
+    }
+
+    /// The user's lock of this host, if there is one.
+    ///
+    /// # Errors
+    /// [`StoreError`]: whoever cannot read it must not take it for absent.
+    pub fn read_marker(&self) -> Result<Option<Marker>, StoreError> {
+        let file = self.0.read(&Self::marker_name(), MAX_FILE)?;
+        file.map(|file| Marker::parse(&file, &self.marker_path(), self.0.uid())).transpose()
+    }
+
+    /// Locks this host; on the disk when this returns.
+    ///
+    /// # Errors
+    /// [`StoreError::Directory`]; then it is locked as little, or as much, as before.
+    pub fn write_marker(&self, marker: &Marker) -> Result<(), StoreError> {
+        Ok(self.0.replace(&Self::marker_name(), &marker.to_bytes(), Durability::Synced)?)
+    }
+
+    /// Ends the lock of this host.
+    ///
+    /// # Errors
+    /// [`StoreError::Directory`].
+    pub fn remove_marker(&self) -> Result<(), StoreError> {
+        self.0.remove(&Self::marker_name())?;
+        Ok(self.0.sync()?)
+    }
+
+    /// Where it lies, for messages.
+    pub fn marker_path(&self) -> PathBuf {
+        self.0.path().join(Self::marker_name())
+    }
+
+    fn marker_name() -> String {
+        this_host() + LOCKED
     }
 
     /// Takes the lock that hosts sharing this store respect, without waiting.

@@ -51,6 +51,17 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// The user has locked this host.
+    #[error("you have locked this host")]
+    HostLocked,
+    /// The lock is not what we wrote; the store stays closed.
+    #[error("{} is damaged: {what}", path.display())]
+    DamagedLock {
+        /// The marker.
+        path: PathBuf,
+        /// Which part.
+        what: &'static str,
+    },
     /// A new record cannot be sealed.
     #[error("there is nothing to seal an enrolment with: neither a node key nor a passphrase")]
     NoSealingKey,
@@ -76,7 +87,8 @@ impl StoreError {
             Self::NoKey { .. } => {
                 "log in again; if that does not help, ask the administrator to look at /etc/iam-session/keys.d"
             }
-            Self::Locked { .. } => "run 'iam-session unlock'",
+            Self::Locked { .. } | Self::HostLocked => "run 'iam-session unlock'",
+            Self::DamagedLock { .. } => "remove it, and log in again",
             Self::NoSealingKey => "run 'iam-session unlock' to choose a passphrase, or ask for a node key",
             Self::Busy { .. } => "try again in a moment",
         }
@@ -87,7 +99,10 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let kind = match error {
             StoreError::NoAccount { .. } => FailureKind::NotEnrolled,
-            StoreError::Locked { .. } | StoreError::NoSealingKey => FailureKind::Locked,
+            StoreError::Locked { .. }
+            | StoreError::HostLocked
+            | StoreError::DamagedLock { .. }
+            | StoreError::NoSealingKey => FailureKind::Locked,
             _ => FailureKind::Failed,
         };
         Self { error: error.to_string(), info: Some(error.hint().to_owned()), kind }

@@ -12,7 +12,7 @@ const VERSION: u16 = 1;
 /// XChaCha20-Poly1305 with HKDF-SHA256.
 const SUITE: u16 = 1;
 /// Each login tries them; a record has one a node key that may open it.
-const MAX_SLOTS: usize = 8;
+pub(crate) const MAX_SLOTS: usize = 8;
 /// A record holds a refresh token, a client and a few URLs; what is larger is not ours.
 pub(crate) const MAX_FILE: usize = 64 * 1024;
 

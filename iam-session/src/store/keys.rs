@@ -3,11 +3,13 @@
 use std::fmt;
 
 use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use super::crypto::KEY;
 use super::passphrase::PassphraseKey;
 use super::slot::Origin;
+use crate::secret::{Secret, expose_to};
 
 /// Names a node key, or how a key is derived from a passphrase: 8 bytes of a hash.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,6 +29,8 @@ impl fmt::Debug for KeyId {
 }
 
 /// One user's key of one node key or passphrase. Has no `Clone` and is wiped when dropped.
+#[derive(Deserialize)]
+#[serde(try_from = "Written")]
 pub struct UserKey {
     /// Where it comes from.
     pub id: KeyId,
@@ -34,9 +38,53 @@ pub struct UserKey {
     pub key: Zeroizing<[u8; KEY]>,
 }
 
+impl UserKey {
+    /// A second one, for who hands it on and keeps it.
+    pub fn duplicate(&self) -> Self {
+        Self { id: self.id, key: self.key.clone() }
+    }
+}
+
+/// For the pipe between an agent and its mint.
+impl Serialize for UserKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let key = Secret::new(HEXLOWER.encode(&*self.key));
+        Written { id: self.id.to_hexadecimal(), key }.serialize(serializer)
+    }
+}
+
+impl fmt::Debug for UserKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "UserKey({:?}, …)", self.id)
+    }
+}
+
+/// As it crosses the pipe between an agent and its mint.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    id: String,
+    #[serde(serialize_with = "expose_to")]
+    key: Secret,
+}
+
+impl TryFrom<Written> for UserKey {
+    type Error = &'static str;
+
+    fn try_from(written: Written) -> Result<Self, Self::Error> {
+        let read = || -> Option<Self> {
+            let id = HEXLOWER.decode(written.id.as_bytes()).ok()?.try_into().ok()?;
+            let bytes = Zeroizing::new(HEXLOWER.decode(written.key.expose().as_bytes()).ok()?);
+            let mut key = Zeroizing::new([0; KEY]);
+            key.copy_from_slice(bytes.get(..KEY).filter(|_| bytes.len() == KEY)?);
+            Some(Self { id: KeyId(id), key })
+        };
+        read().ok_or("no user key")
+    }
+}
+
 /// The keys that a login was given, the one that wraps new records first, and those of passphrases that were given
 /// since.
-#[derive(Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Keyring {
     node: Vec<UserKey>,
     passphrase: Vec<PassphraseKey>,
@@ -74,6 +122,28 @@ impl Keyring {
         self.node.iter().chain(passphrase).find(|key| key.id == id)
     }
 
+    /// These, and those of `more` that are not among them.
+    pub fn join(&mut self, more: Self) {
+        let is_new = |key: &UserKey| self.node.iter().all(|had| had.id != key.id);
+        let node: Vec<UserKey> = more.node.into_iter().filter(is_new).collect();
+        self.node.extend(node);
+        let is_new = |key: &PassphraseKey| self.passphrase.iter().all(|had| had.key.id != key.key.id);
+        let more: Vec<PassphraseKey> = more.passphrase.into_iter().filter(is_new).collect();
+        self.passphrase.extend(more);
+    }
+
+    /// A second one, for who hands it on and keeps it.
+    pub fn duplicate(&self) -> Self {
+        let node = self.node.iter().map(UserKey::duplicate).collect();
+        Self { node, passphrase: self.passphrase.iter().map(PassphraseKey::duplicate).collect() }
+    }
+
+    /// The ids of all.
+    pub fn ids(&self) -> impl Iterator<Item = KeyId> {
+        let passphrase = self.passphrase.iter().map(|key| key.key.id);
+        self.node.iter().map(|key| key.id).chain(passphrase)
+    }
+
     /// Those of node keys.
     pub fn node(&self) -> impl Iterator<Item = &UserKey> {
         self.node.iter()
@@ -86,6 +156,11 @@ impl Keyring {
 }
 
 impl SealingKey<'_> {
+    /// Names it.
+    pub fn key_id(&self) -> KeyId {
+        self.user_key().id
+    }
+
     pub(crate) fn user_key(&self) -> &UserKey {
         match self {
             Self::Node(key) => key,

@@ -106,8 +106,7 @@ pub struct PassphraseKey {
 impl PassphraseKey {
     /// A second one, for who hands it on and keeps it.
     pub fn duplicate(&self) -> Self {
-        let key = UserKey { id: self.key.id, key: self.key.key.clone() };
-        Self { derivation: self.derivation, key }
+        Self { derivation: self.derivation, key: self.key.duplicate() }
     }
 }
 

@@ -11,6 +11,7 @@ use super::format::{self, Header, Parsed};
 use super::keys::{KeyId, Keyring, SealingKey};
 use super::passphrase::Derivation;
 use super::slot::{KeySlot, Origin, Owner, Slot};
+use super::slots::{Change, SlotView};
 use crate::issuer::wire::{AudienceMode, Client, Endpoints, Transport};
 use crate::protocol::Enrollment;
 use crate::scope::ScopeSet;
@@ -94,6 +95,8 @@ pub struct Cover {
     pub client_id: String,
     /// The keys of which each opens it.
     pub keys: Vec<KeyId>,
+    /// All slots, in order.
+    pub slots: Vec<SlotView>,
     /// How those of them are derived that come from a passphrase.
     pub derivations: Vec<Derivation>,
 }
@@ -118,6 +121,7 @@ impl Cover {
             issuer: header.issuer.clone(),
             client_id: header.client_id.clone(),
             keys: origins().map(Origin::key_id).collect(),
+            slots: header.slots.iter().map(Slot::view).collect(),
             derivations: derivations.collect(),
         }
     }
@@ -202,6 +206,33 @@ impl Opened {
         Cover::of(&self.header)
     }
 
+    /// Its slots, in order.
+    pub fn slots(&self) -> impl Iterator<Item = SlotView> {
+        self.header.slots.iter().map(Slot::view)
+    }
+
+    pub(super) fn add_slot(&mut self, slot: KeySlot) -> Change {
+        if self.header.slots.len() >= format::MAX_SLOTS {
+            return Change::Unneeded;
+        }
+        self.header.slots.push(Slot::Key(slot));
+        Change::Made
+    }
+
+    pub(super) fn drop_slots(&mut self, unwanted: impl Fn(SlotView) -> bool) -> Change {
+        let before = self.header.slots.len();
+        self.header.slots.retain(|slot| !unwanted(slot.view()));
+        if self.header.slots.len() == before { Change::Unneeded } else { Change::Made }
+    }
+
+    pub(super) fn owner(&self) -> Owner<'_> {
+        self.header.owner()
+    }
+
+    pub(super) fn data_key(&self) -> &SecretKey {
+        &self.data_key
+    }
+
     /// How often it was written.
     pub fn generation(&self) -> u64 {
         self.header.generation
@@ -247,4 +278,11 @@ fn decrypt(parsed: &Parsed<'_>, data_key: &SecretKey) -> Option<Record> {
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 #[cfg(test)]
-mod tests;
+impl Opened {
+    pub(super) fn add_slot_of_later_version(&mut self) {
+        self.header.slots.push(Slot::Other { kind: 200, body: vec![1, 2, 3] });
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -8,6 +8,7 @@ mod decode;
 mod enroll;
 mod finding;
 mod forget;
+mod locking;
 mod program;
 mod providers;
 mod run;

@@ -106,7 +106,7 @@ fn a_question_that_is_interrupted_leaves_the_terminal_as_it_was() {
 
 /// What a terminal shows while a shell on it runs a script and its user answers each prompt. At the end it shows what is
 /// typed again.
-fn on_a_terminal(host: &Host, shell: &str, script: &str, answers: &[(&str, &str)]) -> String {
+pub(crate) fn on_a_terminal(host: &Host, shell: &str, script: &str, answers: &[(&str, &str)]) -> String {
     host.write("/mnt/script", script, 0o644);
     let conversation = format!(
         "import os, pty, sys, termios
@@ -170,7 +170,7 @@ fn at_a_login_by_pam_it_is_locked_and_unlock_opens_it() {
 }
 
 #[test]
-fn an_unlock_is_of_one_session_and_takes_nothing_from_the_others() {
+fn one_unlock_is_for_every_session_and_none_takes_from_another() {
     // No node key: what is enrolled here is sealed under a passphrase.
     let host = Host::plan().start();
     let scene = Scene { provider: Provider::start(&host), host };
@@ -185,8 +185,41 @@ fn an_unlock_is_of_one_session_and_takes_nothing_from_the_others() {
     assert_eq!(locked.status, 6, "{locked:?}");
     one.run("iam-session token -s storage.read:/one").successful();
 
-    other.run(&format!("iam-session unlock {}", given(PASSPHRASE))).successful();
+    let third = scene.host.login("alice");
+    third.run(&format!("iam-session unlock {}", given(PASSPHRASE))).successful();
     one.close();
-    scene.host.wait_until("the end of the first agent", || scene.host.agents_of("alice").len() == 1);
-    other.run("iam-session token -s storage.read:/other").successful();
+    scene.host.wait_until("the end of the first agent", || scene.host.agents_of("alice").len() == 2);
+    for login in [&other, &third] {
+        login.run("iam-session token -s storage.read:/other --force").successful();
+    }
+}
+
+#[test]
+fn a_passphrase_comes_from_a_private_file_or_a_command() {
+    let scene = scene();
+    let login = enrolled_and_stopped(&scene);
+    login
+        .run("rm .local/state/iam-session/wlcg.token; start() { iam-session start --no-unlock; }")
+        .successful();
+    login.run(&format!("(umask 077; echo '{PASSPHRASE}' >secret)")).successful();
+    for option in ["--passphrase-file secret", "--passphrase-command 'cat secret'"] {
+        login.run("eval \"$(start)\"").successful();
+        login.run(&format!("iam-session unlock {option}")).successful();
+        login.run("iam-session token -s storage.read:/x --force").successful();
+        login.run("eval \"$(iam-session stop)\"").successful();
+    }
+    login.run("eval \"$(iam-session start --passphrase-file secret)\"").successful();
+    login.run("iam-session token -s storage.read:/x --force").successful();
+    login.run("eval \"$(iam-session stop)\"; chmod 644 secret").successful();
+    start(&login, "--no-unlock").successful();
+    let refused = login.run("iam-session unlock --passphrase-file secret");
+    assert_eq!((refused.status, refused.stdout.as_str()), (2, ""));
+    assert_eq!(
+        refused.stderr,
+        "iam-session: cannot read a passphrase from secret: others may read or write it; \
+         it must be a file of yours with mode 0600 or 0400\n"
+    );
+    let failed = login.run("iam-session unlock --passphrase-command 'cat secret; false'");
+    assert_eq!(failed.status, 1, "{failed:?}");
+    assert!(!failed.stderr.contains(PASSPHRASE));
 }

@@ -2,6 +2,7 @@
 
 use support::{Host, Output};
 
+use crate::lock;
 use crate::scene::{Scene, is_deserted, left_behind, token_file};
 
 const RECORD: &str = "/home/alice/.local/state/iam-session/wlcg.cred";
@@ -65,6 +66,18 @@ fn without_any_login_the_issuer_is_asked_with_keys_that_the_user_never_sees() {
     assert_eq!((scene.provider.count("revocation"), scene.host.exists(RECORD)), (1, false));
     scene.host.wait_for_log("event=forgotten user=alice");
     scene.host.wait_for_log("action=\"ended the enrolments of alice");
+}
+
+#[test]
+fn a_user_who_has_locked_the_host_loses_the_enrolment_all_the_same() {
+    let scene = Scene::enrolled();
+    let login = scene.host.login("alice");
+    lock::lock(&login);
+    let told = admin(&scene.host, "revoke alice --at-issuer").successful().stdout;
+    assert!(told.ends_with("account 'wlcg': removed from the user's store\n"), "{told}");
+    assert_eq!((scene.provider.count("revocation"), scene.provider.count("deregistration")), (1, 1));
+    assert!(is_deserted(&scene.host) && !scene.host.exists(RECORD));
+    assert_eq!(left_behind(&scene.host), "", "no token was made usable for that");
 }
 
 #[test]

@@ -16,8 +16,32 @@ const CANARY: &str = "canary-5f0c2e";
 /// After it there is nobody to ask: it is tried last.
 const END: &str = "end";
 
-/// Each request of the protocol, in as many forms as there are to try. A new one is to be added here.
-const REQUESTS: [(&str, &[&str]); 15] = [
+/// Each request of the protocol, in as many forms as there are to try. A new one is to be added here. Locked, and then let past, before the rest is tried.
+const REQUESTS: [(&str, &[&str]); 18] = [
+    (
+        "lock",
+        &[
+            r#"{"request":"lock"}"#,
+            r#"{"request":"lock","passphrase":"canary-5f0c2e-passphrase"}"#,
+            r#"{"request":"lock"}"#,
+        ],
+    ),
+    (
+        "unlock",
+        &[
+            r#"{"request":"unlock","passphrase":"canary-5f0c2e-wrong"}"#,
+            r#"{"request":"unlock","passphrase":"canary-5f0c2e-passphrase","for":3600}"#,
+        ],
+    ),
+    ("lift", &[r#"{"request":"lift","lock":"00"}"#, r#"{"request":"lift","lock":"../wlcg.cred"}"#]),
+    (
+        "seal",
+        &[
+            r#"{"request":"seal","action":"list","secrets":true}"#,
+            r#"{"request":"seal","action":"add","slot":"passphrase","passphrase":"canary-5f0c2e-slot"}"#,
+            r#"{"request":"seal","action":"list","account":"../wlcg"}"#,
+        ],
+    ),
     (
         "access_token",
         &[
@@ -52,7 +76,6 @@ const REQUESTS: [(&str, &[&str]); 15] = [
     ("rename", &[r#"{"request":"rename","account":"wlcg","to":"../x"}"#]),
     ("remove", &[r#"{"request":"remove","account":"../wlcg"}"#]),
     ("revoke", &[r#"{"request":"revoke","account":"../wlcg"}"#]),
-    ("unlock", &[r#"{"request":"unlock","passphrase":"canary-5f0c2e-passphrase"}"#]),
     ("stay", &[r#"{"request":"stay","pid":1}"#]),
     ("stop", &[r#"{"request":"stop"}"#]),
     (END, &[r#"{"request":"end"}"#]),

@@ -41,7 +41,7 @@ impl Mint {
         let no_account = || StoreError::NoAccount { account: name.to_owned() };
         let store = self.store(&policy)?.ok_or_else(no_account)?;
         let locks = self.lock(&store, &self.patience())?;
-        match store.has(name) {
+        match self.guard(&store).and_then(|()| store.has(name)) {
             Ok(true) => Ok(Site { policy, store, locks }),
             Ok(false) => {
                 self.release(locks);

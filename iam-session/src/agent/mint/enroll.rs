@@ -98,6 +98,7 @@ impl Mint {
                 "choose another name with --account NAME",
             )),
             Err(StoreError::NoAccount { .. }) => Ok(None),
+            Err(error @ StoreError::HostLocked) => Err(error.into()),
             Err(error) => Err(Failure {
                 info: Some(format!(
                     "choose another name with --account NAME, or remove it with 'iam-session forget {name}'"

@@ -33,7 +33,11 @@ impl Mint {
     }
 
     fn look_under_lock(&self) -> Result<(), Failure> {
-        let book = self.look_now();
+        let policy = Policy::load(&self.message);
+        if let Ok(policy) = &policy {
+            self.mirror_lock(policy);
+        }
+        let book = policy.map_or_else(|trouble| self.troubled(trouble), |policy| self.look_with(&policy));
         let published = self.publish_book(&book);
         self.align_files(&book, Others::Leave);
         published
@@ -82,12 +86,16 @@ impl Mint {
             Ok(names) => names,
             Err(error) => return self.troubled(Failure::from(error)),
         };
+        let serves = self.serves(store);
         let mut entries = Vec::new();
         for name in names {
             match self.open(store, &name) {
                 Ok(opened) => {
                     let entry = entry(&name, &opened, policy);
-                    self.unseal_token(store, &name, &opened, &entry);
+                    // For root a locked host's records are opened, and nothing of them is made usable.
+                    if serves.is_ok() {
+                        self.unseal_token(store, &name, &opened, &entry);
+                    }
                     entries.push(entry);
                 }
                 Err(error) => entries.push(self.closed(store, &name, error, policy)),

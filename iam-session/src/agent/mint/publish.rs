@@ -4,7 +4,7 @@ use super::Mint;
 use super::look::no_place;
 use crate::agent::book::{Book, Entry};
 use crate::agent::failure::{Against, Outlook, Pause};
-use crate::agent::kept::Kept;
+use crate::agent::kept::{self, Kept};
 use crate::agent::token_file::{self, Others};
 use crate::clock::Now;
 use crate::directory::DirectoryError;
@@ -36,6 +36,14 @@ impl Mint {
         self.align(book, book.find(None), &places.token_file_name(), others);
         for account in Kept::read(&self.runtime.agents).iter() {
             self.align(book, book.find(Some(account)), &places.kept_file_name(account), others);
+        }
+    }
+
+    /// Removes what we have put into any of the files. The caller holds the mint lock.
+    pub(super) fn empty_files(&self) {
+        let kept = kept::files(&self.runtime).unwrap_or_default();
+        for file in std::iter::once(self.runtime.places.token_file_name()).chain(kept) {
+            self.note(token_file::retract(&self.runtime, &file, None, Now::read()));
         }
     }
 

@@ -43,6 +43,7 @@ impl Mint {
             }
             return Err(failure);
         }
+        self.in_time()?;
         let token = self.cached(errand, answer, granted, asked);
         self.note(self.runtime.cache.put(&token, Now::read()));
         if errand.job.kind == Kind::Session {
@@ -87,6 +88,8 @@ impl Mint {
         record.refresh_token = new;
         record.refresh_token_expires_at = expires_at;
         record.rotates = true;
+        // It is written anyway: a site can retire a node key once this has been done everywhere.
+        let _ = opened.renew_node_slots(&self.message.keys);
         let Ok(file) = opened.seal(&store.record_path(account)) else { return };
         let written = match room {
             Some(room) => room.commit(&file).map_err(StoreError::from),

@@ -1,57 +1,59 @@
-//! From a passphrase to the keys that open the store. Touches the store, which it only reads, a lock, and memory.
-//!
-//! It happens here and nowhere else: not in the agent, which must not be held up, and not in the command line,
-//! which a debugger may look into.
+//! From a passphrase to the keys that open the store. Touches the store, which it only reads.
 
-use std::thread;
 use std::time::Duration;
 
 use super::Mint;
+use super::derive::no_memory;
 use super::policy::Policy;
 use crate::agent::book::Book;
 use crate::agent::freshness::Freshness;
-use crate::agent::job::{Kind, TokenJob, Unlock};
-use crate::agent::runtime::FileLock;
-use crate::clock;
-use crate::protocol::{Failure, FailureKind, MIN_PASSPHRASE, Unlocked};
+use crate::agent::job::{Kind, Opening, TokenJob, Unlock};
+use crate::protocol::{Failure, FailureKind, Unlocked};
 use crate::secret::Secret;
 use crate::store::{Derivation, Keyring, Opened, PassphraseKey, Store, StoreError};
 
 /// Each takes time and memory; records that were enrolled together share one.
 const MAX_DERIVATIONS: usize = 4;
-/// Four of somebody else's derivations with the largest parameters there may be, and some.
-const PATIENCE: Duration = Duration::from_secs(30);
-const PAUSE: Duration = Duration::from_millis(50);
 
 impl Mint {
-    /// Opens what `passphrase` opens; where nothing is sealed under one, what is enrolled next will be.
-    pub(super) fn unlock(&mut self, passphrase: &Secret) -> Result<Unlock, Failure> {
+    /// Opens what `passphrase` opens, until `until` on CLOCK_BOOTTIME: the user's lock of this host, if one stands, else
+    /// what is sealed. Where nothing is, what is enrolled next will be sealed under it.
+    pub(super) fn unlock(&mut self, passphrase: &Secret, until: Option<Duration>) -> Result<Unlock, Failure> {
         let policy = Policy::load(&self.message)?;
-        let keys = self.keys_of(passphrase, &policy)?;
-        self.message.keys.unlock(keys);
+        let store = self.store(&policy)?;
+        let marker = store.as_ref().map(Store::read_marker).transpose()?.flatten();
+        let keys = match &marker {
+            Some(marker) => self.open_marker(marker, passphrase)?,
+            None => self.keys_of(passphrase, store.as_ref())?,
+        };
+        self.message.keys = keys;
+        self.opening = Opening { lock: marker.map(|marker| marker.id()), until };
         // Where it cannot be written now, the token's own job sees to it.
         let _ = self.look();
         let book = self.look_with(&policy);
         let trouble = self.session_token(&book).err();
         let open = book.entries.iter().filter(|entry| entry.trouble.is_none());
         Ok(Unlock {
-            keys: self.message.keys.passphrase().map(PassphraseKey::duplicate).collect(),
+            keys: self.message.keys.duplicate(),
+            opening: self.opening.clone(),
             answer: Unlocked {
                 accounts: open.map(|entry| entry.name.clone()).collect(),
                 token_file: self.runtime.places.token_file().display().to_string(),
+                lock: self.opening.lock.clone(),
                 trouble,
             },
         })
     }
 
-    fn keys_of(&self, passphrase: &Secret, policy: &Policy) -> Result<Vec<PassphraseKey>, Failure> {
-        let store = self.store(policy)?;
-        let sealed = store.as_ref().map(|store| self.sealed(store)).transpose()?.unwrap_or_default();
-        let _alone = self.lock_derivation()?;
-        match store.filter(|_| !sealed.is_empty()) {
-            Some(store) => self.try_all(passphrase, &store, &sealed),
+    fn keys_of(&self, passphrase: &Secret, store: Option<&Store>) -> Result<Keyring, Failure> {
+        let sealed = store.map(|store| self.sealed(store)).transpose()?.unwrap_or_default();
+        let passphrase = self.guess(|| match store.filter(|_| !sealed.is_empty()) {
+            Some(store) => self.try_all(passphrase, store, &sealed),
             None => self.begin_with(passphrase).map(|key| vec![key]),
-        }
+        })?;
+        let mut keys = self.message.keys.duplicate();
+        keys.unlock(passphrase);
+        Ok(keys)
     }
 
     /// The accounts that are sealed under a passphrase. What is damaged is told by `status`.
@@ -111,37 +113,7 @@ impl Mint {
                 kind: FailureKind::Failed,
             });
         }
-        if passphrase.expose().chars().count() < MIN_PASSPHRASE {
-            return Err(Failure {
-                error: "the passphrase is too short".into(),
-                info: Some(format!("choose one of {MIN_PASSPHRASE} characters or more")),
-                kind: FailureKind::Usage,
-            });
-        }
-        Derivation::fresh().and_then(|derivation| derivation.derive(passphrase)).ok_or_else(no_memory)
-    }
-
-    /// Waits for the other derivations of this user: one alone may take a quarter of a GiB.
-    fn lock_derivation(&self) -> Result<FileLock, Failure> {
-        let deadline = clock::boot_time() + PATIENCE;
-        loop {
-            let lock = self.runtime.try_lock_derivation().map_err(|error| Failure {
-                error: error.to_string(),
-                info: Some("log in again".into()),
-                kind: FailureKind::Failed,
-            })?;
-            match lock {
-                Some(lock) => return Ok(lock),
-                None if clock::boot_time() < deadline => thread::sleep(PAUSE),
-                None => {
-                    return Err(Failure {
-                        error: "another passphrase of yours is being tried".into(),
-                        info: Some("try again in a moment".into()),
-                        kind: FailureKind::Failed,
-                    });
-                }
-            }
-        }
+        self.choose(passphrase)
     }
 
     /// Sees to a token of the default account, so that the file is there when the user is told.
@@ -161,13 +133,5 @@ fn wrong(accounts: &str) -> Failure {
         error: format!("the passphrase is wrong: it does not open {accounts}"),
         info: Some("run 'iam-session unlock' to try again".into()),
         kind: FailureKind::Locked,
-    }
-}
-
-fn no_memory() -> Failure {
-    Failure {
-        error: "there is not enough memory to derive a key from the passphrase".into(),
-        info: Some("free some, or raise the limit that 'ulimit -v' shows".into()),
-        kind: FailureKind::Failed,
     }
 }

@@ -30,7 +30,7 @@ impl Purpose {
         let (what, info, kind) = match self {
             Self::Passphrase => (
                 "the passphrase",
-                "use --passphrase-fd, or run 'iam-session unlock' on a terminal",
+                "use --passphrase-fd, --passphrase-file or --passphrase-command",
                 FailureKind::Locked,
             ),
             Self::Password => {

@@ -84,7 +84,7 @@ impl Terminal {
         // Without a newline it is Ctrl-D that ended it.
         let line = line.strip_suffix(b"\n").ok_or_else(|| self.purpose.cancelled())?;
         match self.purpose {
-            Purpose::Passphrase | Purpose::Password => super::text(line)
+            Purpose::Passphrase | Purpose::Password => super::given::text(line)
                 .ok_or_else(|| super::usage(format!("the {} is too long, or no UTF-8", self.purpose.name()))),
             Purpose::Credential => credential(line),
         }

@@ -15,7 +15,7 @@ fn key(id: u8) -> UserKey {
     UserKey { id: KeyId([id; 8]), key: Zeroizing::new([id; KEY]) }
 }
 
-fn record() -> Record {
+pub(in crate::store) fn record() -> Record {
     Record {
         issuer: "https://issuer.example/".into(),
         endpoints: Endpoints {

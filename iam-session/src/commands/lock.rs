@@ -1,0 +1,54 @@
+//! `iam-session lock`: all of the user's agents on this host give their keys up until `unlock`. Touches the agents'
+//! sockets and the terminal.
+
+use clap::Parser;
+
+use super::everywhere;
+use super::passphrase::{self, PassphraseArgs, Terminal, Use};
+use crate::cli::{Exit, Outcome, print};
+use crate::client::{Agent, Places};
+use crate::protocol::{Heeded, Request, Status};
+use crate::secret::Secret;
+
+/// Lock this host: every session of yours here, and each new login, serves no token until 'iam-session unlock'.
+#[derive(Debug, Default, Parser)]
+#[command(name = "lock", bin_name = "iam-session lock")]
+pub(crate) struct LockArgs {
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+}
+
+pub(crate) fn run(args: &LockArgs) -> Outcome {
+    passphrase::prepare()?;
+    let given = args.passphrase.read()?;
+    let places = Places::of_environment();
+    let mut agent = Agent::find(&places)?;
+    let status: Status = agent.ask(&Request::Status {})?;
+    // A lock that stands has its passphrase.
+    let passphrase = match status.lock.host_locked || status.lock.lock_kept {
+        true => None,
+        false => Some(match given {
+            Some(passphrase) => passphrase::checked(passphrase)?,
+            None => passphrase::choose(&mut Terminal::open()?, Use::Lock)?,
+        }),
+    };
+    agent.ask::<Heeded>(&Request::Lock { passphrase: passphrase.as_ref().map(Secret::duplicate) })?;
+    everywhere::lock_others(&places, agent.path(), passphrase.as_ref());
+    let text = match status.lock.host_locked {
+        true => "this host is locked already\n",
+        false => "locked; 'iam-session unlock' opens it again\n",
+    };
+    print(text.as_bytes())?;
+    Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_passphrase_is_never_an_argument() {
+        assert!(LockArgs::try_parse_from(["lock", "secret"]).is_err());
+        assert!(LockArgs::try_parse_from(["lock", "--passphrase", "secret"]).is_err());
+    }
+}
