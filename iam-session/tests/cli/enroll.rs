@@ -358,7 +358,7 @@ fn again_the_agent_asks_the_issuer_and_the_code_is_shown_with_the_clients_own_na
 fn a_refusal_and_the_end_of_a_code_are_told_as_at_the_first_time() {
     for (name, line, code) in [
         ("denied", "you refused on the consent page", 5),
-        ("expired", "the code ended before it was approved; run 'iam-session enroll' again for a new one", 1),
+        ("expired", "the code ended before it was approved; run the command again for a new one", 1),
     ] {
         let stage = Stage::new(GRANTED);
         let status = STATUS.replace("\"accounts\":[]", KNOWN);
