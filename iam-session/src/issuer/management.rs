@@ -8,6 +8,7 @@ use super::body::{BodyError, Object, is_visible};
 use super::call::{Call, Exchange, Payload, Response, failure};
 use super::refusal::refusal;
 use super::registration::{MAX_CREDENTIAL, management};
+use super::url;
 use super::wire::{Answer, Client, ErrorClass, IssuerError};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
@@ -90,12 +91,17 @@ fn read(body: &[u8], before: &Client, unless_told: &ScopeSet) -> Result<(Object,
     }
     let uri = client.registration_client_uri.clone();
     let token = fields.text("registration_access_token").map(str::to_owned);
-    if let Some(new) =
-        token.and_then(|token| management(fields.take_text("registration_client_uri").or(uri), token))
-    {
+    // Pinned at registration: what comes later may name another path, and sends secret and token nowhere else.
+    let moved = fields.take_text("registration_client_uri").filter(|new| is_same_origin(uri.as_ref(), new));
+    if let Some(new) = token.and_then(|token| management(moved.or(uri), token)) {
         (client.registration_client_uri, client.registration_access_token) = (Some(new.0), Some(new.1));
     }
     Ok((fields, Registered { client, scope }))
+}
+
+fn is_same_origin(pinned: Option<&String>, new: &str) -> bool {
+    let origin = |text: &str| url::endpoint(text).ok().map(|url| url.origin());
+    pinned.and_then(|pinned| origin(pinned)).is_some_and(|pinned| origin(new) == Some(pinned))
 }
 
 /// The whole object back, but for what is not the client's to say.
@@ -168,6 +174,23 @@ mod tests {
         assert_eq!(asked[0], (Value::Null, "token-1".into()));
         assert_eq!(asked[1], (registered("openid storage.modify:/"), "token-2".into()));
         assert_eq!(told(answer), ("token-2".into(), "openid storage.modify:/".into(), None));
+    }
+
+    #[test]
+    fn a_uri_of_another_origin_is_not_gone_to() {
+        for (uri, kept) in [
+            ("https://b.example/c/1", URI),
+            ("https://a.example:8443/c/1", URI),
+            ("https://a.example/c/2", "https://a.example/c/2"),
+        ] {
+            let mut now = registered("openid storage.modify:/");
+            now["registration_client_uri"] = uri.into();
+            now["registration_access_token"] = "token-2".into();
+            let (_, answer) = widened(&[(200, now)]);
+            let Ok(Answer::Client { client, .. }) = answer else { panic!() };
+            assert_eq!(client.registration_client_uri.as_deref(), Some(kept), "{uri}");
+            assert_eq!(client.registration_access_token.unwrap().expose(), "token-2");
+        }
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl Store {
     /// [`StoreError::Directory`].
     pub fn unfinished(&self, account: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
         let mut found = Vec::new();
-        for name in self.0.drafts(&format!("{account}{RECORD}"))? {
+        for name in self.drafts(account)? {
             if let Some(bytes) = self.0.read(&name, MAX_FILE)? {
                 found.push((name, bytes));
             }
@@ -117,7 +117,15 @@ impl Store {
     /// # Errors
     /// [`StoreError::Directory`].
     pub fn remove_unfinished(&self, account: &str) -> Result<(), StoreError> {
-        Ok(self.0.remove_drafts(&format!("{account}{RECORD}"))?)
+        self.drafts(account)?.iter().try_for_each(|name| self.remove_named(name))
+    }
+
+    /// Not those of an account whose name begins with this one's record's: 'a.cred.b' is a name, too.
+    fn drafts(&self, account: &str) -> Result<Vec<String>, StoreError> {
+        let prefix = format!(".{account}{RECORD}.");
+        let mut names = self.0.drafts(&format!("{account}{RECORD}"))?;
+        names.retain(|name| name.strip_prefix(&prefix).is_some_and(|random| !random.contains('.')));
+        Ok(names)
     }
 
     /// Makes room for an account's next record before it is known: an issuer that rotates is not asked where its answer
@@ -128,7 +136,7 @@ impl Store {
     /// [`StoreError::Directory`].
     pub fn reserve_record(&self, account: &str, size: usize) -> Result<Draft<'_>, StoreError> {
         let name = format!("{account}{RECORD}");
-        self.0.remove_drafts(&name)?;
+        self.remove_unfinished(account)?;
         let mut draft = self.0.draft(&name, Durability::Synced)?;
         draft.reserve(size)?;
         Ok(draft)
@@ -165,7 +173,7 @@ impl Store {
             _ => {}
         }
         let (record, its) = (format!(".{account}{RECORD}"), format!(".{to}{RECORD}"));
-        for draft in self.0.drafts(&format!("{account}{RECORD}"))? {
+        for draft in self.drafts(account)? {
             self.0.rename(&draft, &draft.replacen(&record, &its, 1))?;
         }
         Ok(self.0.sync()?)

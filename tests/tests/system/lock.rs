@@ -292,3 +292,17 @@ fn twenty_sessions_are_locked_and_unlocked_with_one_command_each() {
     }
     assert_eq!(scene.provider.count("refresh"), refreshes);
 }
+
+#[test]
+fn a_lock_empties_the_file_of_a_single_account_too() {
+    let scene = Scene::enrolled();
+    let (one, other) = (scene.host.login("alice"), scene.host.login("alice"));
+    let kept = one.run("eval \"$(iam-session env --account wlcg)\"; echo $BEARER_TOKEN_FILE").successful();
+    let kept = kept.stdout.trim().to_owned();
+    assert!(kept.ends_with("-iam.wlcg") && scene.host.exists(&kept), "{kept}");
+    lock(&other);
+    assert!(!scene.host.exists(&kept), "when the command returns");
+    assert_eq!(other.run("iam-session use wlcg").status, 6);
+    unlock(&other, "");
+    assert!(scene.provider.accepts(&one.read(&kept)), "when the command returns");
+}

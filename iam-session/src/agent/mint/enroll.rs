@@ -64,11 +64,13 @@ impl Mint {
             true => Err(too_late()),
             false => self.seal(store, enrollment, Seal { rotation, since, room }),
         };
-        sealed.map_err(|failure| if imported { rotation.explain(failure) } else { failure })?;
+        let sealed = sealed.map_err(|failure| if imported { rotation.explain(failure) } else { failure })?;
         self.unsaved.remove(&name);
         let job = TokenJob { account: name.clone(), kind: Kind::Session, freshness: Freshness::New };
         let trouble = self.token_under_lock(store, policy, &job).err();
-        let record = self.open(store, &name)?.record;
+        // It is kept, and no failure from here on may have who asked undo it at the issuer: a store that cannot be read
+        // now, or an unlock whose time is over meanwhile.
+        let record = self.open(store, &name).map_or(sealed, |opened| opened.record);
         // The same again changes nothing, and what it names must live.
         let replaced =
             former.filter(|former| former.record.refresh_token.expose() != record.refresh_token.expose());
@@ -108,7 +110,7 @@ impl Mint {
         }
     }
 
-    fn seal(&self, store: &Store, enrollment: Enrollment, seal: Seal<'_>) -> Result<(), Failure> {
+    fn seal(&self, store: &Store, enrollment: Enrollment, seal: Seal<'_>) -> Result<Record, Failure> {
         let name = enrollment.account.clone();
         let name = name.as_str();
         let key = self.message.keys.sealing().ok_or(StoreError::NoSealingKey)?;
@@ -135,7 +137,7 @@ impl Mint {
         let _ = store.remove_unfinished(name);
         let fields = [("account", name), ("issuer", &issuer), ("subject", &subject), ("scope", &scope)];
         self.log.event(Level::Info, "enrolled", &fields);
-        Ok(())
+        Ok(opened.record)
     }
 
     /// Ends what enrolments have replaced, as far as the issuer lets it. They have been answered before: an issuer

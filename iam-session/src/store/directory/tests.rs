@@ -65,3 +65,14 @@ fn the_choice_is_a_name_or_none() {
     assert!(store.0.names().unwrap().is_empty());
     std::fs::remove_dir_all(&path).unwrap();
 }
+
+#[test]
+fn what_another_account_of_a_longer_name_has_begun_stays() {
+    let (path, store) = scratch("prefix");
+    store.reserve_record("a.cred.b", 8).unwrap().leave();
+    assert!(store.unfinished("a").unwrap().is_empty());
+    drop(store.reserve_record("a", 8).unwrap());
+    store.remove("a").unwrap();
+    assert_eq!(store.unfinished("a.cred.b").unwrap().len(), 1);
+    std::fs::remove_dir_all(&path).unwrap();
+}
