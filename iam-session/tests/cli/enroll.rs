@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -239,6 +239,11 @@ fn an_agent_that_cannot_seal_leaves_no_client_behind() {
     assert_eq!((ended.code, stage.asked().last().map(String::as_str)), (Some(1), Some("deregister")));
 }
 
+/// As Ctrl-C does. SIGINT itself would be ignored where the tests run as a background job.
+fn end(child: &Child) {
+    kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+}
+
 #[test]
 fn ctrl_c_while_waiting_leaves_no_client_behind() {
     let stage = Stage::new(PENDING);
@@ -249,7 +254,7 @@ fn ctrl_c_while_waiting_leaves_no_client_behind() {
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     stdout.read_line(&mut event).unwrap();
     assert!(event.contains("device_code"), "{event}");
-    kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
+    end(&child);
     let mut rest = String::new();
     stdout.read_line(&mut rest).unwrap();
     let ended = Ended::from(child.wait_with_output().unwrap());
@@ -399,7 +404,7 @@ fn ctrl_c_while_the_agent_polls_says_that_it_may_have_been_kept() {
     assert!(event.contains("device_code"), "{event}");
     // Its second connection is there: it polls.
     agent.requests();
-    kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
+    end(&child);
     let ended = Ended::from(child.wait_with_output().unwrap());
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert_eq!(
