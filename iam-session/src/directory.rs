@@ -238,12 +238,15 @@ impl Directory {
         }
     }
 
-    /// Makes renames and removals durable.
+    /// Makes renames and removals durable, as far as the file system knows how to: some take no fsync(2) of a directory.
     ///
     /// # Errors
     /// [`DirectoryError::Io`].
     pub fn sync(&self) -> Result<(), DirectoryError> {
-        nix::unistd::fsync(&self.descriptor).map_err(|errno| failed("sync", &self.path)(errno.into()))
+        match nix::unistd::fsync(&self.descriptor) {
+            Ok(()) | Err(Errno::EINVAL | Errno::EOPNOTSUPP) => Ok(()),
+            Err(errno) => Err(failed("sync", &self.path)(errno.into())),
+        }
     }
 
     /// A file to lock, made empty where there is none.

@@ -112,15 +112,16 @@ impl Mint {
     }
 
     /// A record that this mint cannot open. The book is shared: where another agent of the user lives that can, what
-    /// that one wrote stays. Of one that nobody can read now, what is known stays known.
+    /// that one wrote stays. Of one that nobody can read now, or that is damaged, what is known stays known.
     fn closed(&self, store: &Store, name: &str, error: StoreError, policy: &Policy) -> Entry {
         let cover = self.cover(store, name).ok();
-        let others = cover.as_ref().and_then(|cover| self.entry_of_others(name, cover));
+        let wants_key = matches!(error, StoreError::NoKey { .. } | StoreError::Locked { .. });
+        let others = cover.as_ref().filter(|_| wants_key).and_then(|cover| self.entry_of_others(name, cover));
         let Some(mut entry) = others else {
             let closed = closed_entry(name, cover.as_ref(), error);
             let before = Book::read(&self.runtime.agents);
             let known = before.as_ref().and_then(|book| book.find(Some(name)));
-            let known = known.filter(|_| cover.is_none()).cloned();
+            let known = known.filter(|_| cover.is_none() || !wants_key).cloned();
             return known.map(|known| Entry { trouble: closed.trouble.clone(), ..known }).unwrap_or(closed);
         };
         entry.session_scope = policy.session_scope(&entry.issuer, &entry.scope);
