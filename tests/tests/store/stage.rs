@@ -31,6 +31,12 @@ impl Stage {
         stage
     }
 
+    /// Another login, with an agent of its own, in the place of the one before.
+    pub(crate) fn log_in_again(&mut self) {
+        let login = self.scene.host.login("alice");
+        std::mem::replace(&mut self.login, login).close();
+    }
+
     /// Asks for a token that is in no cache, and so has the refresh token replaced.
     pub(crate) fn rotate(&self) -> Output {
         self.asked.set(self.asked.get() + 1);
