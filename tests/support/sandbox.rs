@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::Mode;
 use nix::unistd::geteuid;
@@ -139,7 +140,14 @@ impl Sandbox {
     /// Writes a root-owned file of this mode, and its directory where that is missing.
     pub fn write(&self, inside: &str, contents: impl AsRef<[u8]>, mode: u32) {
         fs::create_dir_all(self.path(inside).parent().unwrap()).unwrap();
-        let file = self.open(inside, OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC);
+        let open = || self.open(inside, OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC);
+        let file = match open() {
+            // A program that still runs keeps its own file.
+            Err(Errno::ETXTBSY) => {
+                fs::remove_file(self.path(inside)).map_err(|_| Errno::ETXTBSY).and_then(|()| open())
+            }
+            opened => opened,
+        };
         let mut file = File::from(file.unwrap_or_else(|error| panic!("{inside}: {error}")));
         file.write_all(contents.as_ref()).unwrap();
         file.set_permissions(fs::Permissions::from_mode(mode)).unwrap();

@@ -91,6 +91,19 @@ fn programs_are_installed_as_by_the_package() {
 }
 
 #[test]
+fn a_program_that_still_runs_can_be_replaced() {
+    let host = plain();
+    let program = "/usr/libexec/iam-session/agent";
+    host.as_root()
+        .run(&format!("cp /usr/bin/sleep {program}; {program} 1000 >/dev/null 2>&1 &"))
+        .successful();
+    host.wait_until("the program to run", || host.as_root().run("pgrep -x agent").status == 0);
+    host.write(program, "#!/bin/sh\necho another\n", 0o755);
+    assert_eq!(host.as_root().run(program).stdout, "another\n");
+    host.as_root().run("pgrep -x agent").successful();
+}
+
+#[test]
 fn a_node_key_is_only_root_s() {
     let host = plain();
     let key = host.add_node_key();
