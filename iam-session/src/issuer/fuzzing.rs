@@ -8,7 +8,7 @@ use super::redact::redact;
 use super::refusal::refusal as refused;
 use super::token::{Audience, Wanted};
 use super::wire::{Answer, AudienceMode, Client, ClientAuth, IssuerError, Reply, TokenAnswer};
-use super::{device, discovery, jwt, registration, retry_after, token, url, wire};
+use super::{device, discovery, jwt, management, registration, retry_after, token, url, wire};
 use crate::line;
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
@@ -84,6 +84,41 @@ pub fn answer(data: &[u8]) {
         }
         Err(error) => unusable(&error, &body),
     }
+}
+
+/// A body of what an issuer says of a client that it has registered (RFC 7592): what is kept of it, and what is sent
+/// back.
+pub fn client(data: &[u8]) {
+    let client = Client {
+        client_id: "client".into(),
+        client_secret: Some(Secret::new(SECRET.into())),
+        auth: ClientAuth::Basic,
+        registration_client_uri: Some("https://iam.example/register/client".into()),
+        registration_access_token: Some(Secret::new(SECRET.into())),
+    };
+    let body = quoting(data);
+    match management::told(&body, &client, &ScopeSet::parse("storage.read:/")) {
+        Ok((answer, update)) => {
+            is_still_ours(&answer);
+            crosses_the_pipe(&Reply::Ok(answer));
+            let sent: serde_json::Value = serde_json::from_slice(&update).unwrap_or_default();
+            assert_eq!(sent["client_id"], "client");
+            let scope = sent["scope"].as_str().unwrap_or_default();
+            assert!(scope.split(' ').any(|scope| scope == "storage.read:/"), "{scope:?}");
+            assert!(sent.get("registration_access_token").is_none());
+        }
+        Err(error) => unusable(&error, &body),
+    }
+}
+
+/// Whoever changes it goes to the host that registered it, and with something to show there.
+fn is_still_ours(answer: &Answer) {
+    let Answer::Client { client, .. } = answer else { panic!("{answer:?}") };
+    assert_eq!(client.client_id, "client");
+    assert!(client.client_secret.as_ref().is_some_and(|secret| !secret.expose().is_empty()));
+    assert!(client.registration_access_token.as_ref().is_some_and(|token| !token.expose().is_empty()));
+    let uri = client.registration_client_uri.as_deref().unwrap_or_default();
+    assert!(url::endpoint(uri).is_ok_and(|uri| uri.host_str() == Some("iam.example")), "{uri:?}");
 }
 
 fn unusable(error: &BodyError, body: &[u8]) {

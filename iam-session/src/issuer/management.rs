@@ -42,7 +42,7 @@ pub(super) fn widen(
     }
     let wanted = now.scope.union(scope);
     let updated = (|| {
-        let write = call(&now.client, Payload::Put(update(&mut metadata, &client.client_id, &wanted)))?;
+        let write = call(&now.client, Payload::Put(update(&mut metadata, &now.client, &wanted)))?;
         understood(&write, &send(&write)?, &now.client, &wanted)
     })();
     match updated {
@@ -76,6 +76,18 @@ fn understood(
     read(&response.body, before, unless_told).map_err(|error| call.malformed(response.status, &error))
 }
 
+/// What an answer says of a client (for the fuzzers: nothing is sent).
+#[cfg(feature = "fuzzing")]
+pub(super) fn told(
+    body: &[u8],
+    before: &Client,
+    scope: &ScopeSet,
+) -> Result<(Answer, Zeroizing<Vec<u8>>), BodyError> {
+    let (mut metadata, now) = read(body, before, &ScopeSet::default())?;
+    let update = update(&mut metadata, &now.client, &now.scope.union(scope));
+    Ok((answer(now, None), update))
+}
+
 /// What the issuer leaves out is as it was before: IAM sends no registration token back.
 fn read(body: &[u8], before: &Client, unless_told: &ScopeSet) -> Result<(Object, Registered), BodyError> {
     let mut fields = Object::parse(body)?;
@@ -85,7 +97,7 @@ fn read(body: &[u8], before: &Client, unless_told: &ScopeSet) -> Result<(Object,
     let scope = fields.scope("scope").unwrap_or_else(|| unless_told.clone());
     let mut client = before.duplicate();
     if client.client_secret.is_some()
-        && let Some(secret) = fields.text("client_secret").filter(|text| is_visible(text, MAX_CREDENTIAL))
+        && let Some(secret) = fields.text("client_secret").filter(|text| is_secret(text))
     {
         client.client_secret = Some(Secret::new(secret.to_owned()));
     }
@@ -99,15 +111,24 @@ fn read(body: &[u8], before: &Client, unless_told: &ScopeSet) -> Result<(Object,
     Ok((fields, Registered { client, scope }))
 }
 
+/// Some issuers show asterisks, or a part of the secret followed by them, to whoever reads a client.
+fn is_secret(text: &str) -> bool {
+    is_visible(text, MAX_CREDENTIAL) && !text.contains("***")
+}
+
 fn is_same_origin(pinned: Option<&String>, new: &str) -> bool {
     let origin = |text: &str| url::endpoint(text).ok().map(|url| url.origin());
     pinned.and_then(|pinned| origin(pinned)).is_some_and(|pinned| origin(new) == Some(pinned))
 }
 
-/// The whole object back, but for what is not the client's to say.
-fn update(metadata: &mut Object, client_id: &str, scope: &ScopeSet) -> Zeroizing<Vec<u8>> {
+/// The whole object back, but for what is not the client's to say. A secret in it must be the current one (RFC 7592
+/// §2.2), whatever the issuer showed in its place.
+fn update(metadata: &mut Object, client: &Client, scope: &ScopeSet) -> Zeroizing<Vec<u8>> {
     OF_THE_ISSUER.iter().for_each(|field| metadata.remove(field));
-    metadata.set("client_id", client_id);
+    metadata.set("client_id", &client.client_id);
+    if let Some(secret) = client.client_secret.as_ref().filter(|_| metadata.has("client_secret")) {
+        metadata.set("client_secret", secret.expose());
+    }
     metadata.set("scope", &scope.to_string());
     metadata.to_bytes()
 }
@@ -209,6 +230,20 @@ mod tests {
         assert_eq!(client.client_secret.unwrap().expose(), "another");
         assert_eq!(client.registration_access_token.unwrap().expose(), "token-1");
         assert_eq!(scope.to_string(), "openid storage.modify:/");
+    }
+
+    #[test]
+    fn a_secret_that_is_hidden_from_us_is_neither_kept_nor_sent() {
+        for hidden in ["********", "s cr****", "\u{2022}\u{2022}\u{2022}\u{2022}"] {
+            let (mut before, mut after) = (registered("openid"), registered("openid storage.modify:/"));
+            for metadata in [&mut before, &mut after] {
+                metadata["client_secret"] = hidden.into();
+            }
+            let (asked, answer) = widened(&[(200, before), (200, after)]);
+            assert_eq!(asked[1].0["client_secret"], "s cr&t%", "{hidden}");
+            let Ok(Answer::Client { client, .. }) = answer else { panic!("{hidden}") };
+            assert_eq!(client.client_secret.unwrap().expose(), "s cr&t%", "{hidden}");
+        }
     }
 
     #[test]
