@@ -160,21 +160,26 @@ impl Store {
     }
 
     /// Gives an account another name, which no account has. The caller holds the lock. The record goes first: a session
-    /// token without one opens for nobody, and nobody misses it. What was to become a record goes along.
+    /// token without one opens for nobody, and nobody misses it. What was to become a record goes along. Gives what of
+    /// the rest could not be done.
     ///
     /// # Errors
-    /// [`StoreError::Directory`].
-    pub fn rename(&self, account: &str, to: &str) -> Result<(), StoreError> {
+    /// [`StoreError::Directory`]: it has its name still.
+    pub fn rename(&self, account: &str, to: &str) -> Result<Option<StoreError>, StoreError> {
         self.0.remove(&format!("{to}{TOKEN}"))?;
         self.remove_unfinished(to)?;
         self.0.rename(&format!("{account}{RECORD}"), &format!("{to}{RECORD}"))?;
-        match self.0.rename(&format!("{account}{TOKEN}"), &format!("{to}{TOKEN}")) {
-            Err(error) if !error.is_not_found() => return Err(error.into()),
-            _ => {}
-        }
+        Ok(self.rename_rest(account, to).err())
+    }
+
+    fn rename_rest(&self, account: &str, to: &str) -> Result<(), StoreError> {
         let (record, its) = (format!(".{account}{RECORD}"), format!(".{to}{RECORD}"));
         for draft in self.drafts(account)? {
             self.0.rename(&draft, &draft.replacen(&record, &its, 1))?;
+        }
+        match self.0.rename(&format!("{account}{TOKEN}"), &format!("{to}{TOKEN}")) {
+            Err(error) if !error.is_not_found() => return Err(error.into()),
+            _ => {}
         }
         Ok(self.0.sync()?)
     }

@@ -149,7 +149,7 @@ impl Mint {
             self.recover(store, name, opened);
         }
         let was_chosen = store.default_account().as_deref() == Some(name);
-        store.rename(name, &to)?;
+        let trouble = store.rename(name, &to)?;
         self.unsaved.rename(name, &to);
         self.log.event(Level::Info, "renamed", &[("account", name), ("to", &to)]);
         let chosen = if was_chosen { store.choose_default(&to) } else { Ok(()) };
@@ -162,7 +162,8 @@ impl Mint {
         let stale = configured.map(|(_, place)| format!("{place} still says default_account = \"{name}\""));
         let lost = chosen.err().map(|error| format!("whose token is in the file was forgotten: {error}"));
         let kept_file = is_kept.then(|| self.runtime.places.kept_file(&to).display().to_string());
-        Ok(Renamed { account: to, kept_file, note: stale.or(lost) })
+        let trouble = trouble.map(|error| format!("not all that belongs to it has the new name: {error}"));
+        Ok(Renamed { account: to, kept_file, note: stale.or(lost).or(trouble) })
     }
 
     /// Keeps no file for `name` any more, but perhaps one for who has its place. The caller holds the mint lock.
