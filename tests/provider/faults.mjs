@@ -1,6 +1,8 @@
 // Ways in which an issuer fails. A new one is a row in FAULTS: it gets the koa context and the fault's own fields,
 // and answers, or calls next() first and spoils the answer.
 
+import { count } from './traffic.mjs';
+
 const JSON_TYPE = 'application/json';
 
 function answer(ctx, status, body, type = JSON_TYPE) {
@@ -26,6 +28,13 @@ const FAULTS = {
   slow: async (ctx, { milliseconds }, next) => {
     await next();
     await new Promise((resolve) => { setTimeout(resolve, milliseconds); });
+  },
+  // Does what it was asked, and keeps a good answer back until it is healed. `held` is counted.
+  held: async (ctx, _, next) => {
+    await next();
+    if (ctx.status !== 200) return;
+    count('held');
+    await new Promise((resolve) => { held.push(resolve); });
   },
   status: async (ctx, { status, body = '', retry_after: retryAfter }) => {
     if (retryAfter !== undefined) ctx.set('Retry-After', String(retryAfter));
@@ -65,6 +74,7 @@ const FAULTS = {
 };
 
 let active = [];
+const held = [];
 
 // `at`: the endpoints that fail, all if absent. `times`: how often, for ever if absent.
 export function fail({ fault, at, times, ...fields }) {
@@ -74,6 +84,7 @@ export function fail({ fault, at, times, ...fields }) {
 
 export function heal() {
   active = [];
+  held.splice(0).forEach((release) => release());
 }
 
 export async function misbehave(ctx, next) {

@@ -35,7 +35,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use self::enroll::Former;
+use self::enroll::Origin;
 use self::unsaved::Unsaved;
 use super::book::Book;
 use super::failure::{Against, Asker, Outlook, Pause};
@@ -46,6 +46,7 @@ use crate::clock;
 use crate::directory::DirectoryError;
 use crate::harden::{harden, outlive_the_session};
 use crate::helper::Helper;
+use crate::issuer::wire::Request;
 use crate::line::{self, LineError, Lines, Wait};
 use crate::log::{Level, Log};
 use crate::paths;
@@ -68,8 +69,8 @@ pub(super) struct Mint {
     runtime: Runtime,
     helper: Option<Helper>,
     unsaved: Unsaved,
-    /// What enrolments have replaced, to be ended at its issuer once they have been answered.
-    former: Vec<Former>,
+    /// What enrolments have replaced, or did not keep, is ended at its issuer so, once they have been answered.
+    endings: Vec<Request>,
     log: Log,
 }
 
@@ -106,7 +107,7 @@ fn run() -> io::Result<()> {
         runtime,
         helper: None,
         unsaved: Unsaved::default(),
-        former: Vec::new(),
+        endings: Vec::new(),
         log,
     };
     let mut lines = Lines::new(MAX_LINE);
@@ -115,7 +116,7 @@ fn run() -> io::Result<()> {
             // An agent that is gone needs no answer; what was to be kept is in the store.
             let _ = answer(&mut answers, &done);
         }
-        mint.retire_former();
+        mint.end_what_is_left();
     }
     mint.save_at_last();
     drop(mint.helper.take());
@@ -211,7 +212,7 @@ impl Mint {
                 }
                 Done::Token(token.map(Box::new))
             }
-            Job::Enroll { enrollment, by } => Done::Enrolled(self.enroll(*enrollment, by)),
+            Job::Enroll { enrollment, by } => Done::Enrolled(self.enroll(*enrollment, Origin::Command, by)),
             Job::Account(job) => Done::Account(self.account_job(job).map(Box::new)),
         })
     }

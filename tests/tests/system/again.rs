@@ -4,6 +4,7 @@ use serde_json::json;
 use support::Enrolling;
 
 use crate::accounts::with_cms;
+use crate::lock::{lock, unlock};
 use crate::scene::{Scene, json_of, token_file, words};
 
 fn granted(scene: &Scene, account: &str) -> Vec<String> {
@@ -121,6 +122,48 @@ fn an_issuer_that_is_busy_meanwhile_is_polled_on() {
     scene.provider.approve(code["user_code"].as_str().unwrap(), "alice");
     enrolling.event("enrolled");
     assert_eq!(enrolling.status(), Some(0));
+}
+
+/// A new consent for 'wlcg' that is given, while the issuer's answer is still on its way.
+fn given_and_not_told(scene: &Scene) -> Enrolling {
+    scene.provider.set(json!({"device_interval": 1}));
+    let mut enrolling = Enrolling::running(&scene.host, "alice", "reenroll --json wlcg");
+    let code = enrolling.event("device_code");
+    scene.provider.fail_with(json!({"fault": "held", "at": ["poll"]}));
+    scene.provider.approve(code["user_code"].as_str().unwrap(), "alice");
+    scene.host.wait_until("the answer", || scene.provider.count("held") == 1);
+    enrolling
+}
+
+#[test]
+fn a_client_that_is_changed_meanwhile_is_kept_as_it_is_now() {
+    let scene = with_cms(Scene::enrolled());
+    scene.provider.set(json!({"rotate_registration_tokens": true}));
+    let mut enrolling = given_and_not_told(&scene);
+    let mut other = Enrolling::running(&scene.host, "alice", "reenroll --json cms -s 'storage.create:/cms'");
+    let code = other.event("device_code");
+    assert_eq!(scene.provider.count("client"), 2, "the client has another registration token");
+    scene.provider.heal();
+    enrolling.event("enrolled");
+    scene.provider.deny(code["user_code"].as_str().unwrap());
+    other.event("error");
+    // Only with the newest token can it be changed once more.
+    scene.host.reenroll(&scene.provider, "alice", "wlcg -s storage.modify:/x");
+    assert_eq!(scene.provider.count("registration"), 1);
+}
+
+#[test]
+fn what_is_given_when_the_host_is_locked_does_not_live_on() {
+    let scene = Scene::enrolled();
+    let mut enrolling = given_and_not_told(&scene);
+    lock(&scene.host.login("alice"));
+    scene.provider.heal();
+    let event = enrolling.event("error");
+    assert!(event["error"].as_str().unwrap().contains("locked"), "{event}");
+    scene.host.wait_until("the end of what was granted", || scene.provider.count("revocation") == 1);
+    let login = scene.host.login("alice");
+    unlock(&login, "");
+    login.run("iam-session token -s storage.read:/still").successful();
 }
 
 #[test]

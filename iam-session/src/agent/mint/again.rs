@@ -8,10 +8,9 @@ use std::time::Duration;
 use super::Mint;
 use super::accounts::usage;
 use super::client::{Fit, allowed};
-use super::enroll::Former;
+use super::enroll::{Origin, unwanted};
 use super::policy::Policy;
 use crate::account;
-use crate::clock;
 use crate::helper::HelperError;
 use crate::issuer::wire::{Answer, ErrorClass, Request, TokenAnswer};
 use crate::protocol::{
@@ -122,30 +121,31 @@ impl Mint {
             info: Some("approve offline access on the consent page".into()),
             kind: FailureKind::Refused,
         })?;
-        let (name, spare) = (asked.account.clone(), refresh_token.duplicate());
-        let unwanted = duplicate(&record, spare);
+        let (name, client_of) = (asked.account.clone(), asked.client_of.clone());
+        let before = self.record_file(&name);
         let enrollment = enrollment(asked, record, token, refresh_token);
-        match self.enroll(enrollment, by) {
+        let unwanted = unwanted(&enrollment);
+        match self.enroll(enrollment, Origin::ClientOf(client_of), by) {
             Ok(enrolled) => Ok(Polled::Enrolled { enrolled, issuer }),
             Err(failure) => {
-                if !self.may_be_sealed(&name, &unwanted.refresh_token) {
-                    self.former.push(Former::without_client(unwanted));
+                // What is, or may be, in the store must live.
+                if before.is_some() && self.record_file(&name) == before {
+                    self.endings.extend(unwanted);
                 }
                 Err(failure)
             }
         }
     }
 
-    /// Whether the store has, or may have, this refresh token: then it must live.
-    fn may_be_sealed(&self, name: &str, refresh_token: &Secret) -> bool {
-        let Ok(policy) = Policy::load(&self.message) else { return false };
-        match self.store(&policy) {
-            Ok(Some(store)) => match self.open(&store, name) {
-                Ok(opened) => opened.record.refresh_token.expose() == refresh_token.expose(),
-                Err(error) => !matches!(error, StoreError::NoAccount { .. }),
-            },
-            Ok(None) => false,
-            Err(_) => true,
+    /// An account's record as it lies there, and no bytes where there is none: a host that is locked has it, too.
+    /// `None` where that cannot be said.
+    fn record_file(&self, name: &str) -> Option<Vec<u8>> {
+        let policy = Policy::load(&self.message).ok()?;
+        let Some(store) = self.store(&policy).ok()? else { return Some(Vec::new()) };
+        match store.read_record(name) {
+            Ok(record) => Some(record),
+            Err(StoreError::NoAccount { .. }) => Some(Vec::new()),
+            Err(_) => None,
         }
     }
 }
@@ -192,25 +192,5 @@ fn enrollment(asked: Authorization, record: Record, token: TokenAnswer, refresh_
         registered_scope: record.registered_scope,
         imported: false,
         client_name: record.client_name,
-    }
-}
-
-/// A record of the same client with another refresh token, to revoke that.
-fn duplicate(record: &Record, refresh_token: Secret) -> Record {
-    Record {
-        issuer: record.issuer.clone(),
-        endpoints: record.endpoints.clone(),
-        client: record.client.duplicate(),
-        refresh_token,
-        refresh_token_expires_at: None,
-        scope: ScopeSet::default(),
-        states_scope: false,
-        subject: None,
-        audience_mode: record.audience_mode,
-        transport: record.transport.clone(),
-        registered_scope: None,
-        client_name: None,
-        enrolled_at: clock::unix_time(),
-        rotates: false,
     }
 }

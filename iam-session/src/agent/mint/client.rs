@@ -81,7 +81,13 @@ impl Mint {
         };
         let (issuer, client_id) = (first.record.issuer.clone(), first.record.client.client_id.clone());
         for other in store.accounts()?.into_iter().filter(|other| other != account) {
-            let Ok(cover) = self.cover(store, &other) else { continue };
+            let cover = match self.cover(store, &other) {
+                Ok(cover) => cover,
+                // A new secret could not be kept for it.
+                Err(error) => {
+                    return Ok(Fit::Not(format!("account '{other}' may have the same client, and {error}")));
+                }
+            };
             if same_issuer(&cover.issuer, &issuer) && cover.client_id == client_id {
                 match self.newest(store, &other) {
                     Ok(record) => opened.push((other, record)),
@@ -111,7 +117,7 @@ impl Mint {
 
     /// An account's record with what a mint before did not come to put in its place: sealing an older one would make
     /// that look old.
-    fn newest(&mut self, store: &Store, account: &str) -> Result<Opened, StoreError> {
+    pub(super) fn newest(&mut self, store: &Store, account: &str) -> Result<Opened, StoreError> {
         let opened = self.open(store, account)?;
         Ok(self.recover(store, account, opened).0)
     }

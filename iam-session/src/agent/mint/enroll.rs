@@ -17,6 +17,7 @@ use crate::agent::job::{Kind, TokenJob};
 use crate::clock;
 use crate::config::same_issuer;
 use crate::directory::Draft;
+use crate::issuer::wire::Request;
 use crate::log::Level;
 use crate::protocol::{Enrolled, Enrollment, Failure, FailureKind};
 use crate::store::{Opened, Record, Store, StoreError};
@@ -24,7 +25,12 @@ use crate::store::{Opened, Record, Store, StoreError};
 impl Mint {
     /// Seals an enrolment, until `by` on CLOCK_BOOTTIME: whoever asked is told by then that it failed, and may undo it
     /// at the issuer. That the first token cannot be had is told, and is no failure of the enrolment.
-    pub(super) fn enroll(&mut self, enrollment: Enrollment, by: Duration) -> Result<Enrolled, Failure> {
+    pub(super) fn enroll(
+        &mut self,
+        mut enrollment: Enrollment,
+        origin: Origin,
+        by: Duration,
+    ) -> Result<Enrolled, Failure> {
         account::validate(&enrollment.account)
             .map_err(|error| usage(error.to_string(), "choose another name"))?;
         let policy = Policy::load(&self.message)?;
@@ -33,9 +39,26 @@ impl Mint {
         }
         let store = Store::create(&policy.store_dir(&self.message), self.message.uid)?;
         let locks = self.lock(&store, &self.patience())?;
+        if let Origin::ClientOf(account) = &origin {
+            self.refresh_client(&store, account, &mut enrollment);
+        }
         let enrolled = self.enroll_under_lock(&store, &policy, enrollment, by);
         self.release(locks);
         enrolled
+    }
+
+    /// The client as it is now that nobody else can change it: it was read before the user was asked, and a widening
+    /// meanwhile may have brought it another secret.
+    fn refresh_client(&mut self, store: &Store, account: &str, enrollment: &mut Enrollment) {
+        // An account that is gone, or another one's by now, has nothing newer.
+        let Ok(opened) = self.newest(store, account) else { return };
+        let record = opened.record;
+        if same_issuer(&record.issuer, &enrollment.issuer)
+            && record.client.client_id == enrollment.client.client_id
+        {
+            enrollment.client = record.client;
+            enrollment.registered_scope = record.registered_scope;
+        }
     }
 
     fn enroll_under_lock(
@@ -57,14 +80,28 @@ impl Mint {
         // Made first, for vouching may have the issuer replace a refresh token that is in use elsewhere.
         let room = enrollment.imported.then(|| store.reserve_record(&name, RECORD_SIZE)).transpose()?;
         let imported = enrollment.imported;
-        let rotation = self.vouch(policy, &mut enrollment).map_err(certainly)?;
+        let given = enrollment.refresh_token.duplicate();
+        let vouched = self.vouch(policy, &mut enrollment).map_err(certainly);
+        // Nobody else has one that came in its place.
+        let is_replaced = enrollment.refresh_token.expose() != given.expose();
+        let stray = is_replaced.then(|| unwanted(&enrollment)).flatten();
+        let rotation = match vouched {
+            Ok(rotation) => rotation,
+            Err(failure) => {
+                self.endings.extend(stray);
+                return Err(failure);
+            }
+        };
         // Which account was there first decides whose token is in the file: enrolled again it is no younger.
         let since = former.as_ref().map_or_else(clock::unix_time, |former| former.record.enrolled_at);
         let sealed = match clock::boot_time() >= by {
             true => Err(too_late()),
             false => self.seal(store, enrollment, Seal { rotation, since, room }),
         };
-        let sealed = sealed.map_err(|failure| if imported { rotation.explain(failure) } else { failure })?;
+        let sealed = sealed.map_err(|failure| {
+            self.endings.extend(stray);
+            if imported { rotation.explain(failure) } else { failure }
+        })?;
         self.unsaved.remove(&name);
         let job = TokenJob { account: name.clone(), kind: Kind::Session, freshness: Freshness::New };
         let trouble = self.token_under_lock(store, policy, &job).err();
@@ -78,8 +115,8 @@ impl Mint {
             self.forget_record(&HEXLOWER.encode(&former.id()));
             let is_replaced = former.record.client.client_id != record.client.client_id;
             let needless = is_replaced && matches!(self.need(store, &name, &former.record), Need::None);
-            let client = if needless { FormerClient::Needless } else { FormerClient::Needed };
-            self.former.push(Former { record: former.record, client });
+            let deregistration = deregistration(&former.record).filter(|_| needless);
+            self.endings.extend(revocation(&former.record).into_iter().chain(deregistration));
         }
         Ok(Enrolled {
             session_scope: policy.session_scope(&record.issuer, &record.scope),
@@ -140,15 +177,11 @@ impl Mint {
         Ok(opened.record)
     }
 
-    /// Ends what enrolments have replaced, as far as the issuer lets it. They have been answered before: an issuer
-    /// that hangs at this must not make them look failed.
-    pub(super) fn retire_former(&mut self) {
-        for former in std::mem::take(&mut self.former) {
-            let is_needless = former.client == FormerClient::Needless;
-            let deregistration = deregistration(&former.record).filter(|_| is_needless);
-            for request in revocation(&former.record).into_iter().chain(deregistration) {
-                let _ = self.ask(&request);
-            }
+    /// Ends what enrolments have replaced or did not keep, as far as the issuer lets it. They have been answered
+    /// before: an issuer that hangs at this must not make them look failed.
+    pub(super) fn end_what_is_left(&mut self) {
+        for request in std::mem::take(&mut self.endings) {
+            let _ = self.ask(&request);
         }
     }
 }
@@ -162,26 +195,22 @@ struct Seal<'a> {
     room: Option<Draft<'a>>,
 }
 
-/// A record that has been replaced.
-pub(super) struct Former {
-    record: Record,
-    client: FormerClient,
+/// Where an enrolment comes from.
+pub(super) enum Origin {
+    /// The command has obtained all of it.
+    Command,
+    /// The mint has asked with the client of this account.
+    ClientOf(String),
 }
 
-/// Whether the client of such a record is still of use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum FormerClient {
-    /// It is that of the record in its place, or of another account.
-    Needed,
-    /// It is nobody's.
-    Needless,
-}
-
-impl Former {
-    /// One whose refresh token alone is to be ended.
-    pub(super) fn without_client(record: Record) -> Self {
-        Self { record, client: FormerClient::Needed }
-    }
+/// Revocation of an enrolment's refresh token, where the issuer has an endpoint for it.
+pub(super) fn unwanted(enrollment: &Enrollment) -> Option<Request> {
+    Some(Request::Revoke {
+        endpoint: enrollment.endpoints.revocation.clone()?,
+        client: enrollment.client.duplicate(),
+        refresh_token: enrollment.refresh_token.duplicate(),
+        transport: enrollment.transport.clone(),
+    })
 }
 
 /// That an issuer was out of reach leaves nothing sealed. `Unreachable` would say that nobody knows, and have whoever

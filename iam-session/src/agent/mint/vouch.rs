@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::Mint;
+use super::enroll::unwanted;
 use super::policy::Policy;
 use crate::config::{ExpectedSubject, Provider};
 use crate::helper::HelperError;
@@ -149,7 +150,8 @@ impl Mint {
     ) -> Result<(TokenAnswer, Rotation), Failure> {
         let mut answer = match self.ask(request) {
             Ok(Answer::Token(answer)) => answer,
-            Ok(Answer::Unusable { error, .. }) => {
+            Ok(Answer::Unusable { error, refresh_token, .. }) => {
+                enrollment.refresh_token = refresh_token;
                 let failure = HelperError::Issuer(error).into();
                 return Err(if enrollment.imported { Rotation::Replaced.explain(failure) } else { failure });
             }
@@ -217,14 +219,10 @@ impl Mint {
         let fields =
             [("account", enrollment.account.as_str()), ("issuer", &enrollment.issuer), ("error", &error)];
         self.log.event(Level::Warning, "refused", &fields);
-        let ours = !enrollment.imported || rotation == Rotation::Replaced;
-        if let Some(endpoint) = enrollment.endpoints.revocation.clone().filter(|_| ours) {
-            let _ = self.ask(&Request::Revoke {
-                endpoint,
-                client: enrollment.client.duplicate(),
-                refresh_token: enrollment.refresh_token.duplicate(),
-                transport: enrollment.transport.clone(),
-            });
+        // One that was replaced meanwhile is ended by the enrolment, as in every other failure.
+        let is_ours = !enrollment.imported && rotation == Rotation::Kept;
+        if let Some(request) = unwanted(enrollment).filter(|_| is_ours) {
+            let _ = self.ask(&request);
         }
     }
 }
