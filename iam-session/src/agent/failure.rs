@@ -49,6 +49,8 @@ pub(crate) enum Pause {
     Issuers(Duration),
     /// So long, where nothing but somebody's doing will help. A user who has seen to it need not wait so long.
     Ours(Duration),
+    /// The longer, the more often, for the agents alone: nobody was asked, so a user who has seen to it need not wait.
+    OfAgents,
 }
 
 /// The last failure since the last success.
@@ -88,7 +90,8 @@ impl Setback {
         let count = previous.map_or(1, |previous| previous.count.saturating_add(1));
         let doubled = FIRST_PAUSE.saturating_mul(1 << (count - 1).min(8)).min(LONGEST_PAUSE);
         let pause_of = |asker| match (pause, asker) {
-            (Pause::Doubling, _) | (Pause::Ours(_), Asker::User) => doubled,
+            (Pause::Doubling, _) | (Pause::Ours(_), Asker::User) | (Pause::OfAgents, Asker::Agent) => doubled,
+            (Pause::OfAgents, Asker::User) => Duration::ZERO,
             (Pause::Issuers(wish), _) => doubled.max(wish),
             (Pause::Ours(wish), Asker::Agent) => doubled.max(wish),
         };
@@ -255,6 +258,14 @@ mod tests {
         let refused = setback(None, Pause::Ours(Duration::from_secs(900)), 0);
         let later = Duration::from_secs(106);
         assert!(refused.holds(Asker::Agent, later) && !refused.holds(Asker::User, later));
+    }
+
+    #[test]
+    fn who_asks_where_nobody_was_asked_is_not_kept_waiting() {
+        let first = setback(None, Pause::OfAgents, 0);
+        let second = setback(Some(&first), Pause::OfAgents, 255);
+        assert!(!second.holds(Asker::User, NOW.boot));
+        assert!(second.holds(Asker::Agent, NOW.boot + FIRST_PAUSE) && pause(&second) > pause(&first));
     }
 
     #[test]

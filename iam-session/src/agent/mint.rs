@@ -180,7 +180,7 @@ impl Mint {
         }
         self.log_failure(&job.account, "-", failure);
         let (id, failure) = (&entry.record_id, failure.clone());
-        self.note_setback_of(id, Against::Session, failure, Outlook::Passing, Pause::Doubling);
+        self.note_setback_of(id, Against::Session, failure, Outlook::Passing, Pause::OfAgents);
     }
 
     fn work(&mut self, job: Job) -> Option<Done> {

@@ -188,6 +188,8 @@ fn why_a_read_only_home_gives_no_token_is_told() {
     let status = login.run("iam-session status");
     assert!(status.stdout.contains("Read-only file system"), "{status:?}");
     root(&scene, "mount -o remount,rw /home");
+    // However often the agent has tried in vain: who asks once it is mended waits for nothing but the end of the moment
+    // in which no token so short-lived is asked for again.
     scene.host.wait_until("the token", || login.run("iam-session token").status == 0);
     assert_eq!(scene.provider.count("reuse"), 0);
 }

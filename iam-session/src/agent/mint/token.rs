@@ -151,7 +151,7 @@ impl Mint {
     fn no_room(&self, errand: &Errand<'_>, error: StoreError) -> Failure {
         let failure = Failure::from(error);
         self.log_failure(&errand.entry.name, "store", &failure);
-        self.note_setback(errand, Against::Record, failure.clone(), Outlook::Passing, Pause::Doubling);
+        self.note_setback(errand, Against::Record, failure.clone(), Outlook::Passing, Pause::OfAgents);
         failure
     }
 }
