@@ -25,7 +25,7 @@ pub use linger::{Linger, LingerFor};
 pub use notice::Notice;
 pub use password_flow::PasswordFlow;
 pub use policy::effective_session_scope;
-pub use provider::{Provider, Whose};
+pub use provider::{Provider, Revocation, Whose};
 pub use providers::{DefaultProvider, Providers, Why};
 pub use roles::{Role, Roles};
 pub use site::{Site, StoreDir};

@@ -2,6 +2,7 @@
 
 import { ANY_AUDIENCE, OIDC_SCOPES } from './oidc.mjs';
 import { words } from './scopes.mjs';
+import { settings } from './settings.mjs';
 
 async function pending(provider, userCode) {
   const code = await provider.DeviceCode.findByUserCode(userCode.replace(/\W/g, '').toUpperCase());
@@ -12,7 +13,10 @@ async function pending(provider, userCode) {
 export async function approve(provider, { user_code: userCode, user }) {
   const code = await pending(provider, userCode);
   const scopes = words(code.params.scope);
-  const grant = new provider.Grant({ accountId: user, clientId: code.clientId });
+  const former = settings.shared_grants && [...provider.Grant.adapter.entries]
+    .find(([, { accountId, clientId }]) => accountId === user && clientId === code.clientId);
+  const grant = former ? await provider.Grant.find(former[0])
+    : new provider.Grant({ accountId: user, clientId: code.clientId });
   grant.addOIDCScope(scopes.filter((scope) => OIDC_SCOPES.includes(scope)).join(' '));
   grant.addResourceScope(ANY_AUDIENCE, scopes.join(' '));
   Object.assign(code, {

@@ -17,6 +17,8 @@ export const settings = {
   device_interval: null,
   // A new refresh token at each refresh; the use of an old one then ends the whole grant.
   rotate: false,
+  // One grant for all that a user approves for a client: revoking a refresh token ends all of it.
+  shared_grants: false,
   // Clients can be read and changed by whoever registered them (RFC 7592).
   client_management: true,
   // A new registration token with each change of a client, which ends the one before.

@@ -11,13 +11,14 @@ use crate::issuer::wire::{AudienceMode, Transport};
 use crate::scope::ScopeSet;
 
 /// The keys, for who misspells one.
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "alias",
     "issuer",
     "name",
     "scope",
     "session_scope",
     "audience",
+    "revocation",
     "client_id",
     "groups",
     "expect_subject",
@@ -28,7 +29,8 @@ const KEYS: [&str; 14] = [
     "proxy",
 ];
 /// Those of them that a user's own file may not have: they say what the site's users are let do, and are told.
-const SITE_KEYS: [&str; 5] = ["session_scope", "groups", "expect_subject", "notice", "notice_file"];
+const SITE_KEYS: [&str; 6] =
+    ["session_scope", "revocation", "groups", "expect_subject", "notice", "notice_file"];
 const GROUPS: &str = "an array of names or numbers of Unix groups, each a string";
 
 /// Who has written a provider's file.
@@ -38,6 +40,16 @@ pub enum Whose {
     Site,
     /// The user, or nobody.
     User,
+}
+
+/// What an issuer ends when a refresh token is revoked (RFC 7009 §2.1 leaves it open).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Revocation {
+    /// That refresh token and what came of it, as INDIGO IAM.
+    #[default]
+    Token,
+    /// All that the user has granted to the client, as Keycloak before 26.1.
+    Grant,
 }
 
 /// One issuer.
@@ -57,6 +69,8 @@ pub struct Provider {
     pub session_scope: Option<ScopeSet>,
     /// How it takes an audience.
     pub audience_mode: AudienceMode,
+    /// What it ends with a refresh token.
+    pub revocation: Revocation,
     /// A public client that is there already: none is registered.
     pub client_id: Option<String>,
     /// Unix groups whose members mean this one where they name none.
@@ -80,6 +94,7 @@ impl Provider {
             scope: None,
             session_scope: None,
             audience_mode: AudienceMode::default(),
+            revocation: Revocation::default(),
             client_id: None,
             groups: Vec::new(),
             expect_subject: None,
@@ -121,6 +136,7 @@ impl Provider {
             "audience" => {
                 self.audience_mode = entry.parsed("\"audience\", \"resource\" or \"none\"", audience_mode)?;
             }
+            "revocation" => self.revocation = entry.parsed("\"token\" or \"grant\"", revocation)?,
             "client_id" => self.client_id = Some(entry.parsed(CLIENT_ID, client_id)?),
             "groups" => self.groups = groups(entry)?,
             "expect_subject" => self.expect_subject = Some(entry.parsed(SUBJECT, ExpectedSubject::parse)?),
@@ -162,6 +178,14 @@ fn audience_mode(text: &str) -> Option<AudienceMode> {
     }
 }
 
+fn revocation(text: &str) -> Option<Revocation> {
+    match text {
+        "token" => Some(Revocation::Token),
+        "grant" => Some(Revocation::Grant),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,7 +208,7 @@ mod tests {
         let provider = parse(
             "p.toml",
             "alias = \"cms\"\nissuer = \"https://cms.example/\"\nname = \"CMS\"\nscope = \"openid offline_access\"\n\
-             session_scope = \"openid\"\naudience = \"resource\"\nca_file = \"/a.pem\"\nca_dir = \"/certs\"\n\
+             session_scope = \"openid\"\naudience = \"resource\"\nrevocation = \"grant\"\nca_file = \"/a.pem\"\nca_dir = \"/certs\"\n\
              proxy = \"http://p:3128\"\nclient_id = \"cms-login\"\ngroups = [\"zh\", \"1399\"]\n\
              expect_subject = \"preferred_username=%u\"\nnotice_file = \"/etc/motd\"\n",
         )
@@ -197,6 +221,7 @@ mod tests {
         assert_eq!((provider.alias.as_str(), provider.audience_mode), ("cms", AudienceMode::Resource));
         assert_eq!((provider.name.as_deref(), provider.transport), (Some("CMS"), transport));
         assert_eq!(provider.scope, Some(ScopeSet::parse("offline_access openid")));
+        assert_eq!(provider.revocation, Revocation::Grant);
         assert_eq!(provider.session_scope, Some(ScopeSet::parse("openid")));
         assert_eq!(
             (provider.client_id.as_deref(), provider.groups.join(" ").as_str()),

@@ -124,6 +124,39 @@ fn an_issuer_that_is_busy_meanwhile_is_polled_on() {
     assert_eq!(enrolling.status(), Some(0));
 }
 
+/// An issuer that ends all of a client's grants with one of its refresh tokens, and has been told to the site.
+fn with_shared_grants() -> Scene {
+    let scene = Scene::new();
+    scene.provider.set(json!({"shared_grants": true}));
+    let file = "/etc/iam-session/issuers.d/wlcg.toml";
+    let text = scene.host.sandbox().read(file);
+    scene.host.write(file, format!("revocation = \"grant\"\n{text}"), 0o644);
+    scene.host.enroll(&scene.provider, "alice");
+    scene
+}
+
+#[test]
+fn where_a_revocation_ends_the_whole_grant_a_new_consent_outlives_the_old_one() {
+    let scene = with_shared_grants();
+    scene.host.reenroll(&scene.provider, "alice", "wlcg");
+    let login = scene.host.login("alice");
+    login.run("iam-session token -s storage.read:/new").successful();
+    assert_eq!(scene.provider.count("revocation"), 0);
+    // The last of them ends all there is.
+    login.run("iam-session forget wlcg").successful();
+    assert_eq!((scene.provider.count("revocation"), scene.provider.count("deregistration")), (1, 1));
+}
+
+#[test]
+fn where_a_revocation_ends_the_whole_grant_another_account_of_the_client_outlives_a_forgotten_one() {
+    let scene = with_cms(with_shared_grants());
+    let login = scene.host.login("alice");
+    let told = login.run("iam-session forget cms");
+    assert!(told.stderr.contains("it ends with the last of them"), "{told:?}");
+    login.run("iam-session token -s storage.read:/new").successful();
+    assert_eq!(scene.provider.count("revocation"), 0);
+}
+
 /// A new consent for 'wlcg' that is given, while the issuer's answer is still on its way.
 fn given_and_not_told(scene: &Scene) -> Enrolling {
     scene.provider.set(json!({"device_interval": 1}));

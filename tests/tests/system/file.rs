@@ -45,6 +45,20 @@ fn an_issuer_that_grants_more_than_it_was_asked_does_not_get_it_into_the_file() 
     assert!(status.stdout.contains("storage.modify:/"), "{status:?}");
 }
 
+#[test]
+fn an_issuer_that_names_offline_access_in_every_answer_grants_no_more_by_that() {
+    let scene = Scene::new();
+    scene.provider.fail_with(json!({"fault": "surplus", "scope": "offline_access", "at": ["refresh"]}));
+    scene.host.enroll(&scene.provider, "alice");
+    let login = scene.host.login("alice");
+    assert!(scene.provider.accepts(&login.read(&token_file(&login))));
+    // Nor is one that the last login has left of less use.
+    login.close();
+    let login = scene.host.login("alice");
+    assert!(scene.provider.accepts(&login.read(&token_file(&login))));
+    assert_eq!(scene.provider.count("refresh"), 1);
+}
+
 /// Reads the file until it has held three tokens, and counts the moments in which it was not one whole line.
 const READER: &str = r#"/mnt/tools/python/bin/python -c '
 import os, time

@@ -15,7 +15,7 @@ use crate::account;
 use crate::agent::freshness::Freshness;
 use crate::agent::job::{Kind, TokenJob};
 use crate::clock;
-use crate::config::same_issuer;
+use crate::config::{Revocation, same_issuer};
 use crate::directory::Draft;
 use crate::issuer::wire::Request;
 use crate::log::Level;
@@ -113,10 +113,7 @@ impl Mint {
             former.filter(|former| former.record.refresh_token.expose() != record.refresh_token.expose());
         if let Some(former) = replaced {
             self.forget_record(&HEXLOWER.encode(&former.id()));
-            let is_replaced = former.record.client.client_id != record.client.client_id;
-            let needless = is_replaced && matches!(self.need(store, &name, &former.record), Need::None);
-            let deregistration = deregistration(&former.record).filter(|_| needless);
-            self.endings.extend(revocation(&former.record).into_iter().chain(deregistration));
+            self.end_former(store, policy, &name, &former.record, &record);
         }
         Ok(Enrolled {
             session_scope: policy.session_scope(&record.issuer, &record.scope),
@@ -125,6 +122,16 @@ impl Mint {
             token_file: self.runtime.places.token_file().display().to_string(),
             trouble,
         })
+    }
+
+    /// Ends what was replaced, but for what would end with it and is still of use.
+    fn end_former(&mut self, store: &Store, policy: &Policy, name: &str, former: &Record, record: &Record) {
+        let is_replaced = former.client.client_id != record.client.client_id;
+        let is_needless = is_replaced && matches!(self.need(store, name, former), Need::None);
+        if is_needless || policy.revocation(&former.issuer) == Revocation::Token {
+            self.endings.extend(revocation(former));
+        }
+        self.endings.extend(deregistration(former).filter(|_| is_needless));
     }
 
     /// The record that is to be replaced. One that does not open is not ours to overwrite: another host may be

@@ -6,9 +6,11 @@ use data_encoding::HEXLOWER;
 use super::Mint;
 use super::accounts::Site;
 use super::client::Need;
+use super::policy::Policy;
 use crate::agent::failure::Against;
 use crate::agent::job::Ending;
 use crate::agent::token_file::Others;
+use crate::config::Revocation;
 use crate::helper::HelperError;
 use crate::issuer::wire::{ErrorClass, Request};
 use crate::log::Level;
@@ -20,7 +22,7 @@ impl Mint {
     /// Ends an account in the way that is asked for, and says what of it could not be done.
     pub(super) fn end_account(&mut self, name: &str, ending: Ending) -> Result<Forgotten, Failure> {
         let Site { policy, store, locks } = self.site_of(name)?;
-        let steps = self.end_under_lock(&store, name, ending);
+        let steps = self.end_under_lock(&store, &policy, name, ending);
         let book = self.look_with(&policy);
         let published = self.publish_book(&book);
         self.align_files(&book, Others::Leave);
@@ -28,14 +30,20 @@ impl Mint {
         published.map(|()| Forgotten { account: name.to_owned(), steps })
     }
 
-    fn end_under_lock(&mut self, store: &Store, name: &str, ending: Ending) -> Vec<ForgetStep> {
+    fn end_under_lock(
+        &mut self,
+        store: &Store,
+        policy: &Policy,
+        name: &str,
+        ending: Ending,
+    ) -> Vec<ForgetStep> {
         let cover = self.cover(store, name).ok();
         let steps = match (ending, self.open(store, name)) {
             (Ending::Remove, opened) => here_alone(store, name, cover.as_ref(), opened.ok().as_ref()),
             (_, Ok(opened)) => {
                 // Of two refresh tokens it is the newer one that the issuer knows.
                 let (opened, _) = self.recover(store, name, opened);
-                self.end(store, name, &opened)
+                self.end(store, policy, name, &opened)
             }
             // Nothing opens it here. Removing it is what the user asked for; the rest cannot be done.
             (Ending::Forget, Err(error)) => {
@@ -66,7 +74,12 @@ impl Mint {
         self.log.event(Level::Info, "forgotten", &[("account", name)]);
     }
 
-    fn end(&mut self, store: &Store, name: &str, opened: &Opened) -> Vec<ForgetStep> {
+    fn end(&mut self, store: &Store, policy: &Policy, name: &str, opened: &Opened) -> Vec<ForgetStep> {
+        let need = self.need(store, name, &opened.record);
+        if policy.revocation(&opened.record.issuer) == Revocation::Grant && !matches!(need, Need::None) {
+            let shared = "its issuer would end another account of the same client with it; it ends with the last of them";
+            return vec![behind(ForgetAction::Revoke, shared.to_owned()), remove(store, name)];
+        }
         let revoked = self.revoke(&opened.record);
         if let Err((Keep::Record, error)) = revoked {
             let kept = "it is kept so that its refresh token can still be revoked; try again later";
@@ -76,7 +89,7 @@ impl Mint {
         let mut steps = vec![ForgetStep { step: ForgetAction::Revoke, error }];
         if let Some(request) = deregistration(&opened.record) {
             // Another account goes on with it: then that is what it is for.
-            match self.need(store, name, &opened.record) {
+            match need {
                 Need::Account => {}
                 Need::Unknown(error) => {
                     let unknown = format!("another account may need it: {error}");

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::agent::message::Message;
-use crate::config::{ConfigError, Linger, Provider, Providers, Site, User, effective_session_scope};
+use crate::config::{
+    ConfigError, Linger, Provider, Providers, Revocation, Site, User, effective_session_scope,
+};
 use crate::protocol::{Failure, FailureKind};
 use crate::scope::ScopeSet;
 use crate::{names, paths};
@@ -49,6 +51,11 @@ impl Policy {
         let provider = self.providers.by_issuer(issuer).and_then(|provider| provider.session_scope.as_ref());
         let scope = effective_session_scope(&self.site, provider, &self.user).intersect(granted);
         if scope.is_empty() { ScopeSet::parse("openid") } else { scope }
+    }
+
+    /// What `issuer` ends with a refresh token, as far as the site has said.
+    pub(super) fn revocation(&self, issuer: &str) -> Revocation {
+        self.providers.by_issuer(issuer).map_or_else(Revocation::default, |provider| provider.revocation)
     }
 
     pub(super) fn allows(&self, issuer: &str) -> bool {

@@ -35,6 +35,7 @@ impl Mint {
         asked: Now,
     ) -> Result<CachedToken, Failure> {
         let granted = answer.scope.take().unwrap_or_else(|| unstated(errand, &opened.record));
+        let granted = rights(granted, &errand.wanted.scope);
         self.note(self.setbacks(&errand.wanted.record_id).clear(Against::Record));
         if let Err(failure) = judge(errand, &granted) {
             self.log_failure(&errand.entry.name, "scope_missing", &failure);
@@ -205,6 +206,15 @@ impl Mint {
 /// leaves the scope out when its policy has taken everything away.
 fn unstated(errand: &Errand<'_>, record: &Record) -> ScopeSet {
     if record.states_scope { ScopeSet::default() } else { errand.wanted.scope.clone() }
+}
+
+/// What of a granted scope an access token gives. Keycloak names `offline_access` in every answer to a refresh: it was
+/// the wish for a refresh token (OpenID Connect Core §11), and is no right of who has the access token.
+fn rights(granted: ScopeSet, asked: &ScopeSet) -> ScopeSet {
+    if asked.allows("offline_access") {
+        return granted;
+    }
+    granted.iter().filter(|scope| *scope != "offline_access").collect()
 }
 
 /// Compares what was granted with what was asked.
