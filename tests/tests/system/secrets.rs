@@ -4,9 +4,10 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use support::Process;
+use support::{ISSUER, Process};
 
 use crate::scene::{Scene, token_file};
+use crate::subject::say;
 
 /// The agent's own list of requests.
 const PROTOCOL: &str = include_str!("../../../iam-session/src/protocol.rs");
@@ -226,4 +227,28 @@ fn node_key(scene: &Scene) -> Vec<u8> {
     let hexadecimal =
         scene.host.as_root().run("cat /etc/iam-session/keys.d/*.key | od -An -v -tx1 | tr -d ' \\n'");
     data_encoding::HEXLOWER.decode(hexadecimal.successful().stdout.as_bytes()).unwrap()
+}
+
+/// A record of the same client, with a server of its own: what the real one says of the client must not get there, nor
+/// what that one says into the real record.
+#[test]
+fn a_record_of_the_same_client_with_another_server_learns_nothing_of_it_and_spoils_nothing() {
+    let scene = Scene::enrolled();
+    let login = scene.host.login("alice");
+    // In clear in the record's header.
+    let text = r"grep -ao '[0-9A-Za-z_-]\{16,\}' .local/state/iam-session/wlcg.cred | head -n 1";
+    let client_id = login.run(text).successful().stdout;
+    let enroll = json!({"request": "enroll", "account": "planted", "issuer": ISSUER,
+        "endpoints": {"token": "https://127.0.0.1:9/token"}, "refresh_token": "planted", "scope": "openid",
+        "client": {"client_id": client_id.trim(), "client_secret": "planted", "auth": "client_secret_basic",
+                   "registration_client_uri": "https://127.0.0.1:9/client", "registration_access_token": "planted"}});
+    assert_eq!(say(&scene, &login, &enroll)["status"], "success");
+    for client_of in ["wlcg", "planted"] {
+        let authorize = json!({"request": "authorize", "account": "new", "client_of": client_of,
+                               "scope": "openid offline_access storage.stage:/never"});
+        let reply = say(&scene, &login, &authorize);
+        assert!(reply.to_string().contains("not the same server"), "{client_of}: {reply}");
+    }
+    assert_eq!(scene.provider.count("client"), 0);
+    login.run("iam-session token -s storage.read:/still").successful();
 }

@@ -74,7 +74,7 @@ fn a_refresh_token_that_is_replaced_meanwhile_is_the_one_that_is_kept() {
 }
 
 /// What bob was granted, in the hands of alice.
-fn grant_of_bob(host: &Host, scene: &Scene) -> Value {
+pub(crate) fn grant_of_bob(host: &Host, scene: &Scene) -> Value {
     let mut helper = Helper::start(host, "alice");
     let transport = json!({"ca_file": "/etc/iam-session/iam.example.pem"});
     let scope = "openid offline_access profile wlcg storage.read:/";
@@ -93,7 +93,7 @@ fn grant_of_bob(host: &Host, scene: &Scene) -> Value {
 }
 
 /// Speaks to the agent as a command line of the user's own making does.
-fn say(scene: &Scene, login: &Login, request: &Value) -> Value {
+pub(crate) fn say(scene: &Scene, login: &Login, request: &Value) -> Value {
     let script = "import os, socket, sys
 agent = socket.socket(socket.AF_UNIX)
 agent.connect(os.environ['IAM_SESSION_SOCK'])

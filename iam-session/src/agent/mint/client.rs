@@ -72,14 +72,15 @@ impl Mint {
 
     /// Under the locks, for the answer may hold a new secret for every record of the client.
     fn widen(&mut self, store: &Store, account: &str, wanted: &ScopeSet) -> Result<Fit, Failure> {
-        let mut opened = vec![(account.to_owned(), self.newest(store, account)?)];
-        let Some((_, first)) = opened.first() else { return Ok(Fit::Not(String::new())) };
+        let newest = self.newest(store, account)?;
+        let first = &newest.record;
         let request = Request::WidenClient {
-            client: first.record.client.duplicate(),
+            client: first.client.duplicate(),
             scope: wanted.clone(),
-            transport: first.record.transport.clone(),
+            transport: first.transport.clone(),
         };
-        let (issuer, client_id) = (first.record.issuer.clone(), first.record.client.client_id.clone());
+        let (issuer, client_id) = (first.issuer.clone(), first.client.client_id.clone());
+        let mut opened = Vec::new();
         for other in store.accounts()?.into_iter().filter(|other| other != account) {
             let cover = match self.cover(store, &other) {
                 Ok(cover) => cover,
@@ -90,13 +91,19 @@ impl Mint {
             };
             if same_issuer(&cover.issuer, &issuer) && cover.client_id == client_id {
                 match self.newest(store, &other) {
-                    Ok(record) => opened.push((other, record)),
+                    Ok(record) if shares_client(&record.record, first) => opened.push((other, record)),
+                    Ok(_) => {
+                        let error =
+                            format!("account '{other}' names the same client, and not the same server");
+                        return Ok(Fit::Not(error));
+                    }
                     Err(error) => {
                         return Ok(Fit::Not(format!("account '{other}' has the same client, and {error}")));
                     }
                 }
             }
         }
+        opened.push((account.to_owned(), newest));
         match self.ask(&request) {
             Ok(Answer::Client { client, scope, error }) => {
                 self.keep_client(store, &mut opened, &client, &scope);
@@ -163,6 +170,16 @@ impl Mint {
 
 fn is_of(issuer: &str, client_id: &str, record: &Record) -> bool {
     same_issuer(issuer, &record.issuer) && client_id == record.client.client_id
+}
+
+/// Whether what is new of the client of one record may be kept in the other. Whoever may enrol can name any client, with
+/// servers of its own: the secret of one record must not get to the servers of another, nor a secret of those into it.
+pub(super) fn shares_client(a: &Record, b: &Record) -> bool {
+    same_issuer(&a.issuer, &b.issuer)
+        && a.client.client_id == b.client.client_id
+        && a.client.registration_client_uri == b.client.registration_client_uri
+        && a.endpoints == b.endpoints
+        && a.transport == b.transport
 }
 
 fn is_same(a: &Client, b: &Client) -> bool {

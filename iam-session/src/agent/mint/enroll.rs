@@ -53,8 +53,12 @@ impl Mint {
         // An account that is gone, or another one's by now, has nothing newer.
         let Ok(opened) = self.newest(store, account) else { return };
         let record = opened.record;
+        // As of accounts that share one (shares_client).
         if same_issuer(&record.issuer, &enrollment.issuer)
             && record.client.client_id == enrollment.client.client_id
+            && record.client.registration_client_uri == enrollment.client.registration_client_uri
+            && record.endpoints == enrollment.endpoints
+            && record.transport == enrollment.transport
         {
             enrollment.client = record.client;
             enrollment.registered_scope = record.registered_scope;
