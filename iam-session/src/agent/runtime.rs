@@ -245,14 +245,17 @@ impl Runtime {
         };
         let file = self.lock_file()?;
         let name = self.places.token_file_name();
-        self.top.remove(&name)?;
-        kept::files(self)?.iter().try_for_each(|kept| self.top.remove(kept))?;
+        // One that the user has put a directory in the place of must not keep the tokens elsewhere.
+        let mut removed = self.top.remove(&name);
+        for kept in kept::files(self)? {
+            removed = self.top.remove(&kept).and(removed);
+        }
         // Of a process that was killed in the middle; the names of the kept ones begin with this one.
         self.top.remove_drafts(&name)?;
         drop(file);
         self.cache.clear()?;
         let Some(mint) = self.try_lock_mint()? else {
-            return Ok(Left::Minting);
+            return removed.map(|()| Left::Minting);
         };
         match self.agents.remove_subdirectory(CACHE) {
             Err(error) if !error.is_not_empty() => return Err(error),
@@ -271,7 +274,7 @@ impl Runtime {
             Err(error) if error.is_not_empty() => {}
             done => done?,
         }
-        Ok(Left::Nothing)
+        removed.map(|()| Left::Nothing)
     }
 
     fn still_spares_an_issuer(&self, name: &str) -> bool {

@@ -142,6 +142,15 @@ pub(crate) fn retract(
     runtime.top.remove(name)
 }
 
+/// Removes the file, whoever has written it.
+///
+/// # Errors
+/// [`DirectoryError`].
+pub(crate) fn remove(runtime: &Runtime, name: &str) -> Result<(), DirectoryError> {
+    let _lock = runtime.lock_file()?;
+    runtime.top.remove(name)
+}
+
 /// Whether the file holds `token`.
 pub(crate) fn holds(top: &Directory, name: &str, token: &Secret) -> bool {
     let there = top.read(name, MAX_TOKEN_FILE).ok().flatten().map(Zeroizing::new);

@@ -1,10 +1,23 @@
 //! `iam-session forget` ends an account here and at the issuer.
 
+use crate::lock::lock;
 use crate::passphrase::enrolled_and_stopped;
 use crate::scene::{Scene, token_file};
 use crate::standing::start;
 
 const RECORD: &str = "/home/alice/.local/state/iam-session/wlcg.cred";
+
+#[test]
+fn an_account_can_be_removed_here_while_the_host_is_locked() {
+    let scene = Scene::enrolled();
+    let login = scene.host.login("alice");
+    lock(&login);
+    let refused = login.run("iam-session forget wlcg");
+    assert_eq!(refused.status, 6, "{refused:?}");
+    assert!(scene.host.exists(RECORD));
+    login.run("iam-session forget --local wlcg").successful();
+    assert!(!scene.host.exists(RECORD));
+}
 
 #[test]
 fn what_is_forgotten_is_gone_here_and_at_the_issuer() {

@@ -2,6 +2,7 @@
 
 use support::Login;
 
+use crate::lock::lock;
 use crate::scene::{Scene, json_of, token_file};
 
 /// Puts a JWT that ends in so many seconds into the token file, the way htgettoken does; gives it.
@@ -84,4 +85,13 @@ fn of_a_user_who_has_not_enrolled_it_stays_as_well() {
     let file = token_file(&login);
     login.close();
     scene.host.wait_until_gone(&file);
+}
+
+#[test]
+fn a_lock_takes_it_away_too() {
+    let scene = Scene::enrolled();
+    let login = scene.host.login("alice");
+    put(&login, 3600);
+    lock(&login);
+    assert!(!scene.host.exists(&token_file(&login)));
 }

@@ -36,12 +36,24 @@ impl Mint {
 
     /// Takes both locks for a job about `name`, which must be there.
     pub(super) fn site_of(&mut self, name: &str) -> Result<Site, Failure> {
+        let site = self.site_though_locked(name)?;
+        match self.guard(&site.store) {
+            Ok(()) => Ok(site),
+            Err(error) => {
+                self.release(site.locks);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// The same, whether or not the user has locked this host.
+    pub(super) fn site_though_locked(&mut self, name: &str) -> Result<Site, Failure> {
         account::validate(name).map_err(|error| usage(error.to_string(), LISTED))?;
         let policy = Policy::load(&self.message)?;
         let no_account = || StoreError::NoAccount { account: name.to_owned() };
         let store = self.store(&policy)?.ok_or_else(no_account)?;
         let locks = self.lock(&store, &self.patience())?;
-        match self.guard(&store).and_then(|()| store.has(name)) {
+        match store.has(name) {
             Ok(true) => Ok(Site { policy, store, locks }),
             Ok(false) => {
                 self.release(locks);

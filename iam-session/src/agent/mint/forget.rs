@@ -21,7 +21,12 @@ use crate::text::{printable, utc};
 impl Mint {
     /// Ends an account in the way that is asked for, and says what of it could not be done.
     pub(super) fn end_account(&mut self, name: &str, ending: Ending) -> Result<Forgotten, Failure> {
-        let Site { policy, store, locks } = self.site_of(name)?;
+        let site = match ending {
+            // It takes nothing that a lock keeps.
+            Ending::Remove => self.site_though_locked(name),
+            Ending::Forget | Ending::Revoke => self.site_of(name),
+        };
+        let Site { policy, store, locks } = site?;
         let steps = self.end_under_lock(&store, &policy, name, ending);
         let book = self.look_with(&policy);
         let published = self.publish_book(&book);

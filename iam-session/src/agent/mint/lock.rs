@@ -148,7 +148,10 @@ impl Mint {
 fn wrong() -> Failure {
     Failure {
         error: "the passphrase is wrong: it does not open this host".into(),
-        info: Some("run 'iam-session unlock' to try again".into()),
+        info: Some(
+            "run 'iam-session unlock' to try again; iam-session-lock(1) says what is left if it is forgotten"
+                .into(),
+        ),
         kind: FailureKind::Locked,
     }
 }

@@ -43,7 +43,7 @@ impl Mint {
     pub(super) fn empty_files(&self) {
         let kept = kept::files(&self.runtime).unwrap_or_default();
         for file in std::iter::once(self.runtime.places.token_file_name()).chain(kept) {
-            self.note(token_file::retract(&self.runtime, &file, None, Now::read()));
+            self.note(token_file::remove(&self.runtime, &file));
         }
     }
 

@@ -65,6 +65,7 @@ pub(super) fn is_for_all(request: &Request) -> bool {
             | R::Unlock { .. }
             | R::Lock { .. }
             | R::Lift { .. }
+            | R::Remove { .. }
             | R::Stay { .. }
             | R::Stop {}
             | R::End {}
