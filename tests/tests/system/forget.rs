@@ -47,6 +47,23 @@ fn while_the_issuer_is_down_the_record_is_kept_to_revoke_it_later() {
 }
 
 #[test]
+fn an_answer_that_is_not_the_issuers_own_keeps_the_record() {
+    let scene = Scene::enrolled();
+    let login = scene.host.login("alice");
+    for fault in [
+        json!({"fault": "redirect", "to": "https://maintenance.example/", "at": ["revocation"], "times": 1}),
+        json!({"fault": "status", "status": 403, "body": "<html>blocked</html>", "at": ["revocation"], "times": 1}),
+    ] {
+        scene.provider.fail_with(fault);
+        let kept = login.run("iam-session forget wlcg");
+        assert!(kept.status == 1 && kept.stderr.contains("forget --local wlcg"), "{kept:?}");
+        assert!(scene.host.exists(RECORD));
+    }
+    login.run("iam-session forget wlcg").successful();
+    assert!(!scene.host.exists(RECORD));
+}
+
+#[test]
 fn what_is_not_there_cannot_be_forgotten() {
     let scene = Scene::new();
     let told = scene.host.login("alice").run("iam-session forget wlcg");

@@ -48,7 +48,12 @@ impl Mint {
             (_, Ok(opened)) => {
                 // Of two refresh tokens it is the newer one that the issuer knows.
                 let (opened, _) = self.recover(store, name, opened);
-                self.end(store, policy, name, &opened)
+                let revocation = match ending {
+                    Ending::Forget => policy.revocation(&opened.record.issuer),
+                    // All are to end.
+                    Ending::Revoke | Ending::Remove => Revocation::Token,
+                };
+                self.end(store, revocation, name, &opened)
             }
             // Nothing opens it here. Removing it is what the user asked for; the rest cannot be done.
             (Ending::Forget, Err(error)) => {
@@ -79,16 +84,23 @@ impl Mint {
         self.log.event(Level::Info, "forgotten", &[("account", name)]);
     }
 
-    fn end(&mut self, store: &Store, policy: &Policy, name: &str, opened: &Opened) -> Vec<ForgetStep> {
+    fn end(
+        &mut self,
+        store: &Store,
+        revocation: Revocation,
+        name: &str,
+        opened: &Opened,
+    ) -> Vec<ForgetStep> {
         let need = self.need(store, name, &opened.record);
-        if policy.revocation(&opened.record.issuer) == Revocation::Grant && !matches!(need, Need::None) {
+        if revocation == Revocation::Grant && !matches!(need, Need::None) {
             let shared = "its issuer would end another account of the same client with it; it ends with the last of them";
             return vec![behind(ForgetAction::Revoke, shared.to_owned()), remove(store, name)];
         }
         let revoked = self.revoke(&opened.record);
         if let Err((Keep::Record, error)) = revoked {
             let kept = "it is kept so that its refresh token can still be revoked; try again later";
-            return vec![behind(ForgetAction::Revoke, error), behind(ForgetAction::Remove, kept.to_owned())];
+            let kept = format!("{kept}, or remove it with 'iam-session forget --local {}'", printable(name));
+            return vec![behind(ForgetAction::Revoke, error), behind(ForgetAction::Remove, kept)];
         }
         let error = revoked.err().map(|(_, error)| error);
         let mut steps = vec![ForgetStep { step: ForgetAction::Revoke, error }];
@@ -122,11 +134,17 @@ impl Mint {
         let Some(request) = revocation(record) else {
             return Err((Keep::Nothing, format!("{} offers no revocation", record.issuer)));
         };
-        ended(self.ask(&request)).map_err(|error| match error.is_passing() {
-            true => (Keep::Record, error.to_string()),
-            false => (Keep::Nothing, error.to_string()),
+        ended(self.ask(&request)).map_err(|error| match is_definite(&error) {
+            true => (Keep::Nothing, error.to_string()),
+            false => (Keep::Record, error.to_string()),
         })
     }
+}
+
+/// Whether the issuer itself has said that it does not revoke. A proxy's page, a helper that does not start or a user
+/// who has yet to sign something say nothing of the kind.
+fn is_definite(error: &HelperError) -> bool {
+    matches!(error, HelperError::Issuer(error) if error.class == ErrorClass::Refused)
 }
 
 /// What is worth keeping after a revocation that failed.
@@ -192,4 +210,25 @@ fn behind(step: ForgetAction, error: String) -> ForgetStep {
 fn remove(store: &Store, name: &str) -> ForgetStep {
     let error = store.remove(name).err().map(|error| error.to_string());
     ForgetStep { step: ForgetAction::Remove, error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::issuer::wire::IssuerError;
+
+    #[test]
+    fn only_a_refusal_of_the_issuer_is_definite() {
+        use ErrorClass as E;
+        let error = |class| {
+            HelperError::Issuer(IssuerError { class, message: "m".into(), status: None, retry_after: None })
+        };
+        assert!(is_definite(&error(E::Refused)));
+        for class in
+            [E::Unreachable, E::Busy, E::Malformed, E::AupUnsigned, E::UserSuspended, E::ClientSuspended]
+        {
+            assert!(!is_definite(&error(class)), "{class:?}");
+        }
+        assert!(!is_definite(&HelperError::Garbage));
+    }
 }
