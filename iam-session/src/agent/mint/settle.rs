@@ -130,7 +130,7 @@ impl Mint {
     /// Notes why there is no token, and when the issuer may be asked again.
     pub(super) fn set_back(&self, errand: &Errand<'_>, error: HelperError) -> Failure {
         let (against, outlook, pause) = match &error {
-            HelperError::Issuer(error) => consequence(error),
+            HelperError::Issuer(error) => consequence(error, &errand.job.kind),
             _ => (Against::Record, Outlook::Passing, Pause::Doubling),
         };
         let class = match &error {
@@ -142,7 +142,7 @@ impl Mint {
             Outlook::Passing => error.into(),
         };
         self.log_failure(&errand.entry.name, &class, &failure);
-        // A scope that somebody named and may not have says nothing about the next request.
+        // What somebody named and may not have says nothing about the next request.
         if against == Against::Record || errand.job.kind == Kind::Session {
             self.note_setback(errand, against, failure.clone(), outlook, pause);
         }
@@ -254,7 +254,7 @@ fn some_of(scopes: &[String]) -> String {
 }
 
 /// What fails with it, whether trying again may help, and how long the issuer is spared.
-fn consequence(error: &IssuerError) -> (Against, Outlook, Pause) {
+fn consequence(error: &IssuerError, kind: &Kind) -> (Against, Outlook, Pause) {
     use ErrorClass as E;
     let issuers = error.retry_after.map(|seconds| Pause::Issuers(Duration::from_secs(seconds)));
     match error.class {
@@ -263,7 +263,38 @@ fn consequence(error: &IssuerError) -> (Against, Outlook, Pause) {
             (Against::Record, Outlook::Passing, issuers.unwrap_or(Pause::Doubling))
         }
         E::ScopeRefused | E::AudienceRefused => (Against::Session, Outlook::Passing, REFUSED),
+        E::Refused | E::AccessDenied if *kind != Kind::Session => (Against::Session, Outlook::Passing, REFUSED),
         // Somebody at the issuer, or the user on its page, has to do something: that takes a while.
         _ => (Against::Record, Outlook::Passing, issuers.unwrap_or(REFUSED)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_named_and_refused_is_not_held_against_the_session() {
+        use ErrorClass as E;
+        let named = Kind::Named { scope: ScopeSet::parse("openid"), audience: "https://se.example".into() };
+        let against = |class, kind| {
+            let error = IssuerError { class, message: "m".into(), status: None, retry_after: None };
+            consequence(&error, kind).0
+        };
+        for class in [E::Refused, E::AccessDenied] {
+            assert_eq!(against(class, &named), Against::Session, "{class:?}");
+            assert_eq!(against(class, &Kind::Session), Against::Record, "{class:?}");
+        }
+        for class in [E::CredentialDead, E::ClientGone, E::ClientSuspended, E::UserSuspended, E::AupUnsigned, E::Busy]
+        {
+            assert_eq!(against(class, &named), Against::Record, "{class:?}");
+        }
+    }
+
+    #[test]
+    fn offline_access_that_was_not_asked_for_is_no_right_and_all_else_is() {
+        let rights = |granted: &str, asked: &str| rights(ScopeSet::parse(granted), &ScopeSet::parse(asked)).to_string();
+        assert_eq!(rights("offline_access openid storage.modify:/", "openid"), "openid storage.modify:/");
+        assert_eq!(rights("offline_access openid", "offline_access"), "offline_access openid");
     }
 }
