@@ -56,7 +56,11 @@ pub(super) fn answer(body: &[u8]) -> Result<Answer, BodyError> {
     if user_code.len() > MAX_USER_CODE || !user_code.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return Err(BodyError::Unusable("user_code", "nobody can type"));
     }
-    let verification_uri = fields.require_text("verification_uri")?;
+    let verification_uri = match fields.take_text("verification_url") {
+        // Google's name for it, from before RFC 8628.
+        Some(url) if !fields.has("verification_uri") => url,
+        _ => fields.require_text("verification_uri")?,
+    };
     if !url::is_showable(&verification_uri) {
         return Err(BodyError::Unusable("verification_uri", "nobody can open"));
     }
@@ -147,6 +151,20 @@ mod tests {
         assert_eq!(found.as_deref(), Some(complete));
         let (.., found) = shown(r#","verification_uri_complete":"javascript:alert(1)""#).unwrap();
         assert_eq!(found, None);
+    }
+
+    #[test]
+    fn the_older_name_of_the_uri_is_understood_and_counts_less() {
+        for (fields, uri) in [
+            (r#""verification_url":"https://a/old""#, "https://a/old"),
+            (r#""verification_url":"https://a/old","verification_uri":"https://a/d""#, "https://a/d"),
+        ] {
+            let body = format!(r#"{{"device_code":"dc","user_code":"A",{fields}}}"#);
+            let Ok(Answer::DeviceAuthorization { verification_uri, .. }) = answer(body.as_bytes()) else {
+                panic!("{body}")
+            };
+            assert_eq!(verification_uri, uri);
+        }
     }
 
     #[test]

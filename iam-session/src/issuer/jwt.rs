@@ -48,7 +48,8 @@ fn payload(token: &str) -> Option<Object> {
 fn read(mut fields: Object) -> Claims {
     let date = |field| fields.number(field).and_then(|date| u64::try_from(date).ok());
     Claims {
-        expires_at: date("exp"),
+        // Keycloak's offline tokens had a 0 that means "no end".
+        expires_at: date("exp").filter(|&end| end != 0),
         issued_at: date("iat"),
         subject: fields.take_text("sub").filter(|text| is_printable(text)),
         id: fields.take_text("jti").filter(|text| is_printable(text)),
@@ -80,6 +81,11 @@ mod tests {
             id: Some("a-1".into()),
         };
         assert_eq!(claims(&token), read);
+    }
+
+    #[test]
+    fn an_end_of_zero_is_none() {
+        assert_eq!(claims(&token("{}", r#"{"exp":0}"#, "s")).expires_at, None);
     }
 
     #[test]
