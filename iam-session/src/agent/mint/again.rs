@@ -99,7 +99,7 @@ impl Mint {
                 ErrorClass::SlowDown => Ok(Polled::SlowDown {}),
                 ErrorClass::AccessDenied => Ok(Polled::Denied {}),
                 ErrorClass::ExpiredToken => Ok(Polled::Expired {}),
-                ErrorClass::Unreachable | ErrorClass::Busy => {
+                ErrorClass::Unreachable | ErrorClass::Busy | ErrorClass::Malformed => {
                     Ok(Polled::Unreachable { error: error.message, retry_after: error.retry_after })
                 }
                 _ => Err(HelperError::Issuer(error).into()),

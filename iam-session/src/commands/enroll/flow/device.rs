@@ -50,14 +50,17 @@ impl Pace {
             ErrorClass::SlowDown => {
                 self.reached();
                 self.interval += SLOW_DOWN;
+                self.back_off = Duration::from_secs(error.retry_after.unwrap_or_default());
             }
-            ErrorClass::Unreachable | ErrorClass::Busy => {
+            // A proxy's page in place of an answer passes, too: the code is still good.
+            ErrorClass::Unreachable | ErrorClass::Busy | ErrorClass::Malformed => {
                 let doubled = (self.interval.max(self.back_off) * 2).min(BACK_OFF);
                 let asked = Duration::from_secs(error.retry_after.unwrap_or_default());
                 self.back_off = doubled.max(asked);
                 self.trouble = Some(error);
             }
-            ErrorClass::ExpiredToken => return Err(ended()),
+            // The answer that could not be read may have been the token: then the code is used up.
+            ErrorClass::ExpiredToken => return Err(self.unreadable().unwrap_or_else(ended)),
             ErrorClass::AccessDenied => {
                 return Err(Failure {
                     info: None,
@@ -68,6 +71,11 @@ impl Pace {
             _ => return Err(HelperError::Issuer(error).into()),
         }
         Ok(())
+    }
+
+    fn unreadable(&mut self) -> Option<Failure> {
+        let error = self.trouble.take().filter(|error| error.class == ErrorClass::Malformed)?;
+        Some(HelperError::Issuer(error).into())
     }
 
     fn reached(&mut self) {
@@ -128,6 +136,29 @@ mod tests {
     }
 
     #[test]
+    fn a_stray_page_does_not_end_a_code_that_is_good() {
+        let mut pace = Pace::new(5, 600, s(0));
+        assert_eq!(pace.answered(error(ErrorClass::Malformed)), Ok(()));
+        assert_eq!(pace.next(s(0)), Ok(s(10)));
+        let used_up = pace.answered(error(ErrorClass::ExpiredToken));
+        assert_eq!(used_up.map_err(|failure| failure.error), Err("m".into()));
+        let mut pace = Pace::new(5, 600, s(0));
+        assert_eq!(pace.answered(error(ErrorClass::Malformed)), Ok(()));
+        assert_eq!(pace.answered(error(ErrorClass::AuthorizationPending)), Ok(()));
+        assert_eq!(pace.answered(error(ErrorClass::ExpiredToken)), Err(ended()));
+    }
+
+    #[test]
+    fn a_pause_that_is_asked_for_is_kept_once() {
+        let mut pace = Pace::new(5, 600, s(0));
+        let slow = IssuerError { retry_after: Some(30), ..error(ErrorClass::SlowDown) };
+        assert_eq!(pace.answered(slow), Ok(()));
+        assert_eq!(pace.next(s(0)), Ok(s(30)));
+        assert_eq!(pace.answered(error(ErrorClass::AuthorizationPending)), Ok(()));
+        assert_eq!(pace.next(s(0)), Ok(s(10)));
+    }
+
+    #[test]
     fn a_refusal_that_is_never_reported_ends_by_our_own_clock() {
         assert_eq!(Pace::new(5, 600, s(0)).next(s(596)), Err(ended()));
         let forever = Pace::new(0, u64::MAX, s(0));
@@ -141,7 +172,7 @@ mod tests {
             (ErrorClass::AccessDenied, FailureKind::Refused),
             (ErrorClass::ExpiredToken, FailureKind::Failed),
             (ErrorClass::UserSuspended, FailureKind::Refused),
-            (ErrorClass::Malformed, FailureKind::Failed),
+            (ErrorClass::Refused, FailureKind::Refused),
         ] {
             let answered = Pace::new(5, 600, s(0)).answered(error(class));
             assert_eq!(answered.map_err(|failure| failure.kind), Err(kind), "{class:?}");
