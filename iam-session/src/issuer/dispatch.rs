@@ -15,8 +15,8 @@ pub(super) fn perform(
     request: &Request,
     deadline: Deadline,
 ) -> Result<Answer, IssuerError> {
-    if let Request::WidenClient { client, scope, transport } = request {
-        return management::widen(client, scope, |call| connections.send(transport, call, deadline));
+    if let Request::WidenClient { client, scope, known, transport } = request {
+        return management::widen(client, scope, known, |call| connections.send(transport, call, deadline));
     }
     let (call, transport) = call_for(request)?;
     let response = connections.send(transport, &call, deadline)?;

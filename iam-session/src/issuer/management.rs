@@ -29,14 +29,16 @@ struct Registered {
 
 /// Has the issuer let `client` ask for `scope` too. Two requests at most, one if it may already.
 ///
+/// Where the issuer does not tell what the client may ask for, it is `known`: an update that lacked it would take it away.
 /// What the first one says of the client is kept in any case: an issuer may give a new registration token with it.
 pub(super) fn widen(
     client: &Client,
     scope: &ScopeSet,
+    known: &ScopeSet,
     mut send: impl FnMut(&Call<'_>) -> Result<Response, IssuerError>,
 ) -> Result<Answer, IssuerError> {
     let read = call(client, Payload::Get)?;
-    let (mut metadata, now) = understood(&read, &send(&read)?, client, &ScopeSet::default())?;
+    let (mut metadata, now) = understood(&read, &send(&read)?, client, known)?;
     if now.scope.missing(scope).is_empty() {
         return Ok(answer(now, None));
     }
@@ -171,7 +173,12 @@ mod tests {
                 body: Zeroizing::new(body.to_string().into()),
             })
         };
-        let answer = widen(&managed(), &ScopeSet::parse("openid storage.modify:/"), send);
+        let answer = widen(
+            &managed(),
+            &ScopeSet::parse("openid storage.modify:/"),
+            &ScopeSet::parse("storage.read:/"),
+            send,
+        );
         (asked.into_inner(), answer)
     }
 
@@ -230,6 +237,15 @@ mod tests {
         assert_eq!(client.client_secret.unwrap().expose(), "another");
         assert_eq!(client.registration_access_token.unwrap().expose(), "token-1");
         assert_eq!(scope.to_string(), "openid storage.modify:/");
+    }
+
+    #[test]
+    fn where_no_scope_is_told_what_is_known_is_asked_for_too() {
+        let (mut before, all) = (registered(""), "openid storage.modify:/ storage.read:/");
+        before.as_object_mut().unwrap().remove("scope");
+        let (asked, answer) = widened(&[(200, before), (200, registered(all))]);
+        assert_eq!(asked[1].0["scope"], all);
+        assert_eq!(told(answer).1, all);
     }
 
     #[test]

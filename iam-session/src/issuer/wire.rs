@@ -266,6 +266,9 @@ pub enum Request {
         client: Client,
         /// What it should be able to ask for too.
         scope: ScopeSet,
+        /// What it may ask for already as far as we know, where the issuer does not tell.
+        #[serde(default)]
+        known: ScopeSet,
         /// How to reach it.
         #[serde(default)]
         transport: Transport,

@@ -74,11 +74,6 @@ impl Mint {
     fn widen(&mut self, store: &Store, account: &str, wanted: &ScopeSet) -> Result<Fit, Failure> {
         let newest = self.newest(store, account)?;
         let first = &newest.record;
-        let request = Request::WidenClient {
-            client: first.client.duplicate(),
-            scope: wanted.clone(),
-            transport: first.transport.clone(),
-        };
         let (issuer, client_id) = (first.issuer.clone(), first.client.client_id.clone());
         let mut opened = Vec::new();
         for other in store.accounts()?.into_iter().filter(|other| other != account) {
@@ -103,7 +98,8 @@ impl Mint {
                 }
             }
         }
-        opened.push((account.to_owned(), newest));
+        opened.insert(0, (account.to_owned(), newest));
+        let Some(request) = widening(&opened, wanted) else { return Ok(Fit::Not(String::new())) };
         match self.ask(&request) {
             Ok(Answer::Client { client, scope, error }) => {
                 self.keep_client(store, &mut opened, &client, &scope);
@@ -166,6 +162,21 @@ impl Mint {
             }
         }
     }
+}
+
+/// What is known of the client is in all its records: what was registered, and what was granted with it.
+fn widening(opened: &[(String, Opened)], wanted: &ScopeSet) -> Option<Request> {
+    let (_, first) = opened.first()?;
+    let known = opened.iter().map(|(_, opened)| &opened.record).fold(ScopeSet::default(), |known, record| {
+        let registered = registered_scope(record).unwrap_or_default();
+        known.union(&registered).union(&record.scope)
+    });
+    Some(Request::WidenClient {
+        client: first.record.client.duplicate(),
+        scope: wanted.clone(),
+        known,
+        transport: first.record.transport.clone(),
+    })
 }
 
 fn is_of(issuer: &str, client_id: &str, record: &Record) -> bool {
