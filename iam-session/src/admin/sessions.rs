@@ -13,7 +13,7 @@ use super::{advised, failed, say};
 use crate::cli::{Exit, Outcome, warn};
 use crate::clock::unix_time;
 use crate::protocol::{Failure, Status};
-use crate::text::{duration, printable, utc};
+use crate::text::{duration, printable, printable_json, utc};
 
 /// List the agents that live, oldest first.
 #[derive(Debug, Parser)]
@@ -51,7 +51,7 @@ pub(super) fn run(args: &SessionsArgs) -> Outcome {
     let seen = all()?;
     if args.json {
         let sessions: Vec<Value> = seen.iter().map(Seen::to_json).collect();
-        say(&Value::from(sessions).to_string())?;
+        say(&printable_json(&Value::from(sessions).to_string()))?;
     } else if seen.is_empty() {
         say("no agent lives on this host")?;
     } else {
