@@ -96,6 +96,13 @@ fn a_host_without_a_place_for_token_files_is_told() {
 }
 
 #[test]
+fn a_place_for_token_files_that_the_module_refuses_is_told() {
+    let scene = Scene::new();
+    scene.host.as_root().run("chmod 0755 /run/iam-session").successful();
+    is_told(&doctor(&scene.host.login("alice")), "runtime directory", "with mode 0711");
+}
+
+#[test]
 fn what_is_wrong_with_the_token_file_is_told() {
     let scene = Scene::enrolled();
     let login = scene.host.login("alice");
