@@ -26,6 +26,20 @@ pub fn printable(text: &str) -> String {
     out
 }
 
+/// `json` with the same characters as JSON has them: it means the same, and moves nothing on a terminal.
+pub(crate) fn printable_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_unsafe(c) {
+            // All of them are one unit of UTF-16; writing to a String cannot fail.
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 fn is_unsafe(c: char) -> bool {
     let invisible = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{61c}');
     c.is_control() || invisible
@@ -78,6 +92,14 @@ pub fn days(year: u64, month: u64, day: u64) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_says_the_same_without_a_control_character() {
+        let hostile = "a\u{9b}2J\u{2028}\u{202e}b\u{7f}\u{feff}\u{1b}é";
+        let json = printable_json(&serde_json::to_string(hostile).unwrap());
+        assert_eq!(json, "\"a\\u009b2J\\u2028\\u202eb\\u007f\\ufeff\\u001bé\"");
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), hostile);
+    }
 
     #[test]
     fn controls_are_shown_instead_of_obeyed() {

@@ -27,7 +27,9 @@ const SHARED: [&str; 5] =
     ["password-auth", "system-auth", "common-session", "common-session-noninteractive", "postlogin"];
 
 pub(super) fn run(args: &CheckArgs) -> Outcome {
-    let mut wrong = configuration(Path::new(paths::SITE_CONFIG));
+    let site = Path::new(paths::SITE_CONFIG);
+    let mut wrong: Vec<String> = installed::site(site).err().into_iter().collect();
+    wrong.extend(configuration(site));
     wrong.extend(pam(&args.pam_file));
     wrong.extend(SHARED.iter().filter_map(|name| shared(&Path::new("/etc/pam.d").join(name))));
     wrong.extend(files());
@@ -73,8 +75,9 @@ fn pam(path: &Path) -> Vec<String> {
             vec![format!("{}: pam_iam.so is not enabled; 'iam-session-admin enable'", path.display())]
         }
         Ok(Some(ours)) => {
-            let mistakes = pam_line::mistakes(&ours.options).into_iter();
-            mistakes.map(|mistake| format!("{}:{}: {}", path.display(), ours.line, mistake.0)).collect()
+            let options = pam_line::mistakes(&ours.options).into_iter().map(|mistake| mistake.0);
+            let mistakes = ours.mistake().into_iter().chain(options);
+            mistakes.map(|mistake| format!("{}:{}: {mistake}", path.display(), ours.line)).collect()
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::cli::{Exit, Outcome};
 use crate::protocol::Failure;
 
 /// The module looks for it at each login. In /etc: a reboot is no reason to serve users again.
-const DRAIN: &str = "/etc/iam-session/drain";
+pub(crate) const DRAIN: &str = "/etc/iam-session/drain";
 
 /// Start no new agents; those that there are go on until they end.
 #[derive(Debug, Parser)]

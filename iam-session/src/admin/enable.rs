@@ -54,6 +54,12 @@ pub(super) fn enable(args: &EnableArgs) -> Outcome {
     let (text, look) = read(path)?;
     let file = parse(path, &text)?;
     if let Some(ours) = file.ours().map_err(|why| refused(path, &why))? {
+        if let Some(mistake) = ours.mistake() {
+            let error = format!("{}:{}: {mistake}", path.display(), ours.line);
+            return Err(
+                advised(error, "write 'optional' there by hand, or 'disable' it and enable it anew").into()
+            );
+        }
         say(&format!("{}:{}: enabled already", shown(path), ours.line))?;
         return Ok(Exit::Done);
     }

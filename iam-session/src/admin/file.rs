@@ -1,12 +1,17 @@
 //! A file of root's that is changed as a whole: read with care, replaced by a rename. Touches that file and its
 //! directory.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown};
-use std::path::{Path, PathBuf};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
+use std::path::Path;
 
-use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg, OFlag, open, openat, renameat};
+use nix::sys::stat::Mode;
+use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 
 use super::{advised, failed};
 use crate::protocol::Failure;
@@ -67,30 +72,84 @@ pub(super) fn lock(path: &Path) -> Result<Flock<File>, Failure> {
 
 /// Puts a whole new file in the place of `path`; until it is complete the old one stays.
 pub(super) fn replace(path: &Path, bytes: &[u8], look: Look) -> Result<(), Failure> {
-    let draft = draft_of(path);
-    let written =
-        write(&draft, bytes, look).and_then(|()| fs::rename(&draft, path)).and_then(|()| sync(path));
-    written.map_err(|error| {
-        let _ = fs::remove_file(&draft);
-        failed(format!("cannot write {}: {error}; it is as it was", path.display()))
+    let written = Place::open(path).and_then(|place| place.put(bytes, look));
+    written.map_err(|errno| {
+        failed(format!("cannot write {}: {}; it is as it was", path.display(), errno.desc()))
     })
 }
 
-fn write(draft: &Path, bytes: &[u8], look: Look) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft)?;
-    file.write_all(bytes)?;
-    chown(draft, Some(look.uid), Some(look.gid))?;
-    // Whatever umask this has, and after the owner: a change of that may take bits away.
-    file.set_permissions(Permissions::from_mode(look.mode))?;
-    file.sync_all()
+/// A name in an open directory. That may be another user's, as a textfile collector's is: all is done by descriptors,
+/// so that whoever renames or links there meanwhile turns nothing of this on another file.
+struct Place {
+    directory: OwnedFd,
+    name: OsString,
+    /// Beside it, for rename(2) stays on one file system. Neither libpam nor the module reads names that begin with a
+    /// dot.
+    draft: OsString,
 }
 
-fn sync(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
+impl Place {
+    fn open(path: &Path) -> nix::Result<Self> {
+        let name = path.file_name().ok_or(Errno::EISDIR)?.to_owned();
+        let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let directory = open(above, flags, Mode::empty())?;
+        let draft = format!(".{}.iam-session-{}", name.to_string_lossy(), std::process::id()).into();
+        Ok(Self { directory, name, draft })
+    }
+
+    fn put(&self, bytes: &[u8], look: Look) -> nix::Result<()> {
+        let draft = self.draft.as_os_str();
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let file = openat(&self.directory, draft, flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
+        let written = fill(&mut File::from(file), bytes, look)
+            .and_then(|()| renameat(&self.directory, draft, &self.directory, self.name.as_os_str()))
+            .and_then(|()| fsync(&self.directory));
+        if written.is_err() {
+            let _ = unlinkat(&self.directory, draft, UnlinkatFlags::NoRemoveDir);
+        }
+        written
+    }
 }
 
-/// Beside it, for rename(2) stays on one file system. Neither libpam nor the module reads names that begin with a dot.
-fn draft_of(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    path.with_file_name(format!(".{name}.iam-session-{}", std::process::id()))
+fn fill(file: &mut File, bytes: &[u8], look: Look) -> nix::Result<()> {
+    let mut fill = || -> io::Result<()> {
+        file.write_all(bytes)?;
+        fchown(&*file, Some(look.uid), Some(look.gid))?;
+        // Whatever umask this has, and after the owner: a change of that may take bits away.
+        file.set_permissions(Permissions::from_mode(look.mode))?;
+        file.sync_all()
+    };
+    fill().map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(Errno::EIO as i32)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use nix::unistd::{getegid, geteuid};
+
+    use super::*;
+
+    #[test]
+    fn a_directory_that_is_exchanged_meanwhile_leads_to_no_other_place() {
+        let above = std::env::temp_dir().join(format!("iam-session-file-{}", std::process::id()));
+        let (given, moved, victim) = (above.join("given"), above.join("moved"), above.join("victim"));
+        fs::create_dir_all(&given).unwrap();
+        fs::create_dir_all(&victim).unwrap();
+        let look = Look { uid: geteuid().as_raw(), gid: getegid().as_raw(), mode: 0o644 };
+        let place = Place::open(&given.join("a.prom")).unwrap();
+        fs::rename(&given, &moved).unwrap();
+        symlink(&victim, &given).unwrap();
+        place.put(b"new", look).unwrap();
+        assert_eq!(fs::read(moved.join("a.prom")).unwrap(), b"new");
+        assert_eq!(fs::metadata(moved.join("a.prom")).unwrap().mode() & 0o7777, 0o644);
+        assert_eq!(fs::read_dir(&victim).unwrap().count(), 0);
+        // A link that waits in the draft's name is not followed, and not owned by root afterwards.
+        symlink(victim.join("x"), moved.join(&place.draft)).unwrap();
+        assert_eq!(place.put(b"newer", look), Err(Errno::EEXIST));
+        assert_eq!((fs::read_dir(&victim).unwrap().count(), fs::read_dir(&moved).unwrap().count()), (0, 2));
+        fs::remove_dir_all(&above).unwrap();
+    }
 }

@@ -1,7 +1,7 @@
 //! What the package has put on this host, and the places that it needs. Looks at files; changes none.
 
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ const MACHINE: std::ops::Range<usize> = 18..20;
 
 /// A file that must be there and in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(crate) enum Found {
     /// It is.
     Good(PathBuf),
     /// It is not: which, and why not.
@@ -76,8 +76,21 @@ fn is_roots(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.uid() == 0 && metadata.mode() & 0o022 == 0)
 }
 
+/// Whether the module reads the site's directory, by its own rule; without one there is nothing to distrust.
+pub(crate) fn site(path: &Path) -> Result<(), String> {
+    let shown = path.display();
+    let wrong = match fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => format!("cannot be looked at ({error})"),
+        Ok(metadata) if !metadata.is_dir() => "is no directory".to_owned(),
+        Ok(_) if !is_roots(path) => "must be root's, and writable by root alone".to_owned(),
+        Ok(_) => return Ok(()),
+    };
+    Err(format!("{shown} {wrong}: nobody is served"))
+}
+
 /// Whether runtime directories can be made where logind makes none.
-pub(super) fn runtime() -> Found {
+pub(crate) fn runtime() -> Found {
     let path = PathBuf::from(paths::RUN);
     let Ok(metadata) = fs::symlink_metadata(&path) else { return Found::Missing };
     if !metadata.is_dir() || metadata.uid() != 0 || metadata.mode() & 0o7777 != 0o711 {
@@ -92,6 +105,8 @@ pub(super) fn runtime() -> Found {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -101,6 +116,18 @@ mod tests {
         assert_eq!(elf(Path::new("/etc/passwd")), None);
         assert_eq!(judge(Path::new("/etc/passwd")), Some("it is no ELF file"));
         assert_eq!(judge(Path::new("/bin/sh")), None);
+    }
+
+    #[test]
+    fn a_site_directory_that_others_can_write_is_not_read() {
+        let path = std::env::temp_dir().join(format!("iam-session-site-{}", std::process::id()));
+        assert_eq!(site(&path), Ok(()));
+        fs::create_dir(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o775)).unwrap();
+        assert!(site(&path).is_err_and(|why| why.ends_with("writable by root alone: nobody is served")));
+        fs::remove_dir(&path).unwrap();
+        assert!(site(Path::new("/etc/passwd")).is_err());
+        assert_eq!(site(Path::new("/etc")), Ok(()));
     }
 
     #[test]

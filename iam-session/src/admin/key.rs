@@ -82,7 +82,19 @@ fn list() -> Outcome {
     Ok(Exit::Done)
 }
 
+/// One more would silently put the oldest out of use, and what that alone opens.
+fn room(usable: usize) -> Result<(), Failure> {
+    if usable < MAX_USED {
+        return Ok(());
+    }
+    let error = format!(
+        "there are {usable} keys, and logins use the newest {MAX_USED}: one more would put the oldest out of use"
+    );
+    Err(advised(error, "retire one first: 'iam-session-admin key list', then 'key retire'"))
+}
+
 fn add() -> Outcome {
+    room(node_key::files()?.iter().filter(|file| file.read().is_ok()).count())?;
     let sealing = sealing()?;
     let file = node_key::make(sealing.as_ref(), unix_time())?;
     audit(&format!("made node key {}", file.id()));
@@ -249,6 +261,12 @@ mod tests {
         };
         let others = ["2".to_owned(), "3".to_owned()];
         assert_eq!(needing(&covers, "1", &others).collect::<Vec<_>>(), ["a", "d"]);
+    }
+
+    #[test]
+    fn a_key_that_would_put_another_out_of_use_is_not_made() {
+        assert_eq!(room(MAX_USED - 1), Ok(()));
+        assert!(room(MAX_USED).unwrap_err().info.unwrap().starts_with("retire one first"));
     }
 
     #[test]

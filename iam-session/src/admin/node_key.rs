@@ -7,7 +7,7 @@ use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
 use hkdf::Hkdf;
@@ -34,13 +34,13 @@ const NAME_FORM: &[u8] = b"00000000T000000-";
 
 /// The file of a node key, by its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct KeyFile {
+pub(crate) struct KeyFile {
     pub(super) name: String,
 }
 
 /// What of a file that is named like a key is not in order.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Unusable(&'static str);
+pub(crate) struct Unusable(&'static str);
 
 impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -49,7 +49,7 @@ impl fmt::Display for Unusable {
 }
 
 impl KeyFile {
-    fn of(name: String) -> Option<Self> {
+    pub(crate) fn of(name: String) -> Option<Self> {
         let (time, rest) = name.as_bytes().split_at_checked(NAME_FORM.len())?;
         let fits =
             |(byte, form): (&u8, &u8)| if *form == b'0' { byte.is_ascii_digit() } else { byte == form };
@@ -95,8 +95,13 @@ impl KeyFile {
 
     /// The key, if the module would use it.
     pub(super) fn read(&self) -> Result<Zeroizing<Vec<u8>>, Unusable> {
+        self.read_at(&self.path())
+    }
+
+    /// The same where the file is at `path`.
+    pub(crate) fn read_at(&self, path: &Path) -> Result<Zeroizing<Vec<u8>>, Unusable> {
         let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-        let opened = OpenOptions::new().read(true).custom_flags(flags.bits()).open(self.path());
+        let opened = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path);
         let file = opened.map_err(|_| Unusable("cannot be opened, or is a link"))?;
         read_checked(file, self.id())
     }

@@ -5,7 +5,10 @@
 
 use std::fmt;
 
+use crate::text::printable;
+
 pub(super) const MODULE: &str = "pam_iam.so";
+const CONTROL: &str = "optional";
 /// These hold no session lines on Debian, where `@include` is of whole files.
 const NO_SESSIONS: [&str; 3] = ["common-auth", "common-account", "common-password"];
 
@@ -44,7 +47,18 @@ enum Kind<'t> {
 pub(super) struct Ours {
     /// Counted from 1.
     pub(super) line: usize,
+    control: String,
     pub(super) options: Vec<String>,
+}
+
+impl Ours {
+    /// What is wrong with its control: anything but this one lets an error of the module keep everybody out.
+    pub(super) fn mistake(&self) -> Option<String> {
+        let control = printable(&self.control);
+        (!self.control.eq_ignore_ascii_case(CONTROL)).then(|| {
+            format!("the line is '{control}': a login fails where {MODULE} does; accepted: {CONTROL}")
+        })
+    }
 }
 
 /// Why a file is not changed.
@@ -105,9 +119,9 @@ impl<'t> PamFile<'t> {
             if found.is_some() {
                 return Err(Refusal::Ours(rule.line));
             }
-            if let Kind::Module { options, .. } = &rule.kind {
+            if let Kind::Module { control, options, .. } = &rule.kind {
                 let options = options.iter().map(|option| (*option).to_owned()).collect();
-                found = Some(Ours { line: rule.line, options });
+                found = Some(Ours { line: rule.line, control: control.clone(), options });
             }
         }
         Ok(found)

@@ -18,9 +18,18 @@ pub(super) const MIN_UID: u32 = 1000;
 const MAX_START_WAIT: u64 = 300; // milliseconds
 const MAX_TOKEN_WAIT: u64 = 30_000; // milliseconds
 
+const NOBODY: &str = "is wrong and nobody is served";
+
 /// What the module makes of an option that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Mistake(pub(super) String);
+pub(crate) struct Mistake(pub(crate) String);
+
+impl Mistake {
+    /// Whether it is one that the module goes on with by serving nobody.
+    pub(crate) fn serves_nobody(&self) -> bool {
+        self.0.contains(NOBODY)
+    }
+}
 
 /// The line to put into the file of a PAM service, on a system whose people begin at `min_uid`.
 pub(super) fn line(service: &str, min_uid: u32) -> String {
@@ -35,7 +44,7 @@ pub(super) fn line(service: &str, min_uid: u32) -> String {
 }
 
 /// What is wrong with the options of a line.
-pub(super) fn mistakes(options: &[String]) -> Vec<Mistake> {
+pub(crate) fn mistakes(options: &[String]) -> Vec<Mistake> {
     options.iter().filter_map(|option| mistake(option)).map(Mistake).collect()
 }
 
@@ -49,7 +58,7 @@ fn mistake(option: &str) -> Option<String> {
         return None;
     }
     let effect = match name {
-        "min_uid" | "services" | "groups" => "is wrong and nobody is served",
+        "min_uid" | "services" | "groups" => NOBODY,
         _ => "is ignored and its default stands",
     };
     Some(format!("option '{option}' {effect}; accepted: {accepted}"))

@@ -1,21 +1,25 @@
 //! `iam-session-admin revoke` and `unrevoke`: a user gets no agent any more, and loses what there is. Touches
 //! /etc/iam-session/revoked; ends agents; starts a mint as the user.
 
+mod report;
+
 use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
 use clap::Parser;
+use nix::sys::signal::{SigSet, Signal};
 
-use super::account::{self, Account};
+use self::report::Report;
+use super::account::Account;
 use super::kill::{count, end};
 use super::process::Agent;
 use super::revoked::{self, Listed};
-use super::sessions::agents_with;
+use super::sessions::{agents_with, who};
 use super::{advised, audit, failed, node_key, runtime, say};
 use crate::agent::errand::{Errand, ErrandError, Inventory, LiveToken, Owner};
-use crate::cli::{Exit, Outcome, Stop, warn};
-use crate::protocol::{Failure, FailureKind, ForgetAction, ForgetStep};
+use crate::cli::{Exit, Outcome, warn};
+use crate::protocol::{Failure, ForgetAction, ForgetStep};
 use crate::store::Keyring;
 use crate::text::{printable, utc};
 
@@ -44,34 +48,56 @@ pub(super) struct UnrevokeArgs {
 }
 
 pub(super) fn run(args: &RevokeArgs) -> Outcome {
-    let account = account::find(&args.user)?;
-    if account.as_ref().is_some_and(|account| account.uid == 0) {
+    // A connection that drops in the middle of it must not end it there.
+    let _ = SigSet::from(Signal::SIGHUP).thread_block();
+    let (account, uid) = who(&args.user)?;
+    if uid == Some(0) {
         return Err(advised("root never has an agent".to_owned(), "give another user").into());
     }
-    let name = list(&args.user, account.as_ref())?;
+    let mut report = Report::default();
+    let name = list(&args.user, account.as_ref(), uid, &mut report)?;
+    revoke(args, account.as_ref(), uid, &name, &mut report);
+    report.tell()
+}
+
+/// What follows the list. Each step is tried, whatever becomes of those before it.
+fn revoke(args: &RevokeArgs, account: Option<&Account>, uid: Option<u32>, name: &str, report: &mut Report) {
+    let Some(uid) = uid else {
+        report.failed(advised(
+            format!(
+                "{name} is listed, but no such user is known: agents may live, and are found by the uid alone"
+            ),
+            "give the uid: 'iam-session-admin revoke UID'; 'iam-session-admin sessions' lists the agents",
+        ));
+        return;
+    };
     // Before they end: the last one takes the cache with it.
-    let uid = listed(&args.user, account.as_ref()).uid;
-    let agents = uid.map_or_else(|| Ok(Vec::new()), agents_with)?;
-    let before = account.as_ref().map(|account| look(account, &agents)).unwrap_or_default();
-    end_all(uid, &name)?;
-    let account = account.ok_or_else(|| {
-        let error = format!("{name} is listed, but no such user is known, so nothing else can be looked at");
-        advised(error, "if the home is still there, the issuer's administrators can end the enrolments")
-    })?;
+    let agents = agents_with(uid).unwrap_or_default();
+    let before = account.map(|account| look(account, &agents)).unwrap_or_default();
+    let ended = end_all(|| agents_with(uid), end, LAST_LOGIN);
+    audit(&format!("ended {} of {name}", count(ended.agents)));
+    report.say(format!("ended {} of {}{}", count(ended.agents), printable(name), ended.remarks));
+    ended.trouble.into_iter().for_each(|failure| report.failed(failure));
+    let Some(account) = account else {
+        report.failed(advised(
+            format!("{name} is listed, but no such user is known, so nothing else can be looked at"),
+            "if the home is still there, the issuer's administrators can end the enrolments",
+        ));
+        return;
+    };
     let tokens = before.iter().flat_map(|inventory| inventory.tokens.clone()).collect::<Vec<_>>();
-    tell_tokens(&tokens)?;
-    if args.at_issuer {
-        return at_issuer(&account);
+    tell_tokens(&tokens, report);
+    if !args.at_issuer {
+        report.say("what is enrolled stays good at the issuers: 'iam-session-admin revoke --at-issuer', or have the user disabled there".to_owned());
+    } else if let Err(failure) = at_issuer(account, report) {
+        audit(&format!("ended no enrolment of {name} at an issuer: {}", failure.error));
+        report.failed(failure);
     }
-    say(
-        "what is enrolled stays good at the issuers: 'iam-session-admin revoke --at-issuer', or have the user disabled there",
-    )?;
-    Ok(Exit::Done)
 }
 
 pub(super) fn unrevoke(args: &UnrevokeArgs) -> Outcome {
-    let account = account::find(&args.user)?;
-    let changed = revoked::remove(&listed(&args.user, account.as_ref()))?;
+    let (account, uid) = who(&args.user)?;
+    let changed = revoked::remove(&listed(&args.user, account.as_ref(), uid))?;
     let user = printable(&args.user);
     match changed {
         true => say(&format!(
@@ -86,38 +112,66 @@ pub(super) fn unrevoke(args: &UnrevokeArgs) -> Outcome {
     Ok(Exit::Done)
 }
 
-fn listed<'a>(user: &'a str, account: Option<&'a Account>) -> Listed<'a> {
+fn listed<'a>(user: &'a str, account: Option<&'a Account>, uid: Option<u32>) -> Listed<'a> {
     let mut names: Vec<&str> = account.map(|account| account.name.as_str()).into_iter().collect();
     names.push(user);
-    Listed { names, uid: account.map(|account| account.uid).or_else(|| user.parse().ok()) }
+    Listed { names, uid }
 }
 
-fn list(user: &str, account: Option<&Account>) -> Result<String, Stop> {
+fn list(
+    user: &str,
+    account: Option<&Account>,
+    uid: Option<u32>,
+    report: &mut Report,
+) -> Result<String, Failure> {
     let name = account.map_or_else(|| user.to_owned(), |account| account.name.clone());
-    let added = revoked::add(&listed(user, account))?;
+    let added = revoked::add(&listed(user, account, uid))?;
     audit(&format!("revoked {name}"));
-    say(&match added {
+    let shown = printable(&name);
+    report.say(match added {
         true => {
-            format!("{} is listed in {}: no login gets an agent or a key", printable(&name), revoked::REVOKED)
+            format!("{shown} is listed in {}: no login on this host gets an agent or a key", revoked::REVOKED)
         }
-        false => format!("{} was listed in {} already", printable(&name), revoked::REVOKED),
-    })?;
+        false => format!("{shown} was listed in {} already", revoked::REVOKED),
+    });
+    report.say("each host that shares the homes has a list of its own: run this there, too".to_owned());
     Ok(name)
 }
 
+/// What has become of a user's agents.
+#[derive(Debug, Default)]
+struct Ended {
+    agents: usize,
+    remarks: String,
+    trouble: Option<Failure>,
+}
+
 /// Ends the agents, and those of logins that were on their way when the user was listed.
-fn end_all(uid: Option<u32>, name: &str) -> Result<(), Stop> {
-    let (mut ended, mut remarks) = (0, String::new());
-    for round in 0..ROUNDS {
-        let agents = uid.map_or_else(|| Ok(Vec::new()), agents_with)?;
-        if agents.is_empty() && round > 0 {
-            break;
+fn end_all(
+    mut find: impl FnMut() -> Result<Vec<Agent>, Failure>,
+    mut end: impl FnMut(&[Agent]) -> Result<String, Failure>,
+    last_login: Duration,
+) -> Ended {
+    let mut ended = Ended::default();
+    let mut rounds = || -> Result<(), Failure> {
+        for round in 0..ROUNDS {
+            let agents = find()?;
+            if agents.is_empty() && round > 0 {
+                return Ok(());
+            }
+            ended.remarks.push_str(&end(&agents)?);
+            ended.agents += agents.len();
+            thread::sleep(last_login);
         }
-        remarks.push_str(&end(&agents)?);
-        ended += agents.len();
-        thread::sleep(LAST_LOGIN);
-    }
-    say(&format!("ended {} of {}{remarks}", count(ended), printable(name)))
+        let left: Vec<String> = find()?.iter().map(|agent| agent.process.pid.to_string()).collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        let error = format!("agents are started again and again, and live: process {}", left.join(", "));
+        Err(advised(error, "look at what starts them, and run it again"))
+    };
+    ended.trouble = rounds().err();
+    ended
 }
 
 /// What there is, where the user's agents meet; what cannot be looked at is told and no obstacle.
@@ -143,11 +197,13 @@ fn owner(account: &Account, runtime: PathBuf) -> Owner {
     }
 }
 
-fn tell_tokens(tokens: &[LiveToken]) -> Result<(), Stop> {
+fn tell_tokens(tokens: &[LiveToken], report: &mut Report) {
     if tokens.is_empty() {
-        return say("no access token is known that lives; one that was copied is good until it ends");
+        return report.say(
+            "no access token is known that lives; one that was copied is good until it ends".to_owned(),
+        );
     }
-    say("access tokens that were given out stay good until they end:")?;
+    report.say("access tokens that were given out stay good until they end:".to_owned());
     for token in tokens {
         let jti = token.jti.as_deref().unwrap_or("unknown");
         let audience = if token.audience.is_empty() { "the issuer's default" } else { &token.audience };
@@ -156,17 +212,17 @@ fn tell_tokens(tokens: &[LiveToken]) -> Result<(), Stop> {
             "until {}  jti {jti}  of {issuer}  scope '{scope}'  audience {audience}",
             utc(token.expires_at)
         );
-        say(&format!("  {}", printable(&line)))?;
+        report.say(format!("  {}", printable(&line)));
     }
-    Ok(())
 }
 
 /// Account by account, with what a login would be given.
-fn at_issuer(account: &Account) -> Outcome {
+fn at_issuer(account: &Account, report: &mut Report) -> Result<(), Failure> {
+    let user = &account.name;
     let runtime = runtime::of(account.uid, account.gid, &[])?.into_iter().next().unwrap_or_default();
     let failed_errand = |error: ErrandError| {
         advised(
-            format!("the enrolments of {} are as they were: {error}", account.name),
+            format!("the enrolments of {user} are as they were: {error}"),
             "the system log may say more; then run it again",
         )
     };
@@ -174,42 +230,36 @@ fn at_issuer(account: &Account) -> Outcome {
         Errand::start(&owner(account, runtime), || node_key::keyring(account.uid)).map_err(failed_errand)?;
     let inventory = errand.inventory().map_err(failed_errand)?;
     if let Some(trouble) = inventory.trouble {
-        return Err(Failure {
-            error: format!("the store of {}: {}", account.name, trouble.error),
-            ..trouble
-        }
-        .into());
+        return Err(Failure { error: format!("the store of {user}: {}", trouble.error), ..trouble });
     }
     if inventory.accounts.is_empty() {
-        say(&format!("{} has no enrolment on this host", printable(&account.name)))?;
+        report.say(format!("{} has no enrolment on this host", printable(user)));
     }
-    let mut exit = Exit::Done;
     for entry in &inventory.accounts {
         // What does not open here is left to a host that has its key, or to the user's passphrase.
         let steps = match &entry.trouble {
             Some(trouble) if entry.enrolled_at.is_none() => Err(trouble.error.clone()),
             _ => errand.forget(entry).map(|forgotten| forgotten.steps).map_err(|error| error.to_string()),
         };
-        if !tell_steps(&entry.name, steps)? {
-            exit = Exit::With(FailureKind::Failed);
+        for line in tell_steps(&entry.name, steps, report) {
+            audit(&format!("of {user}, {line}"));
         }
     }
-    audit(&format!("ended the enrolments of {} at their issuers", account.name));
-    Ok(exit)
+    Ok(())
 }
 
-/// Whether all was done.
-fn tell_steps(name: &str, steps: Result<Vec<ForgetStep>, String>) -> Result<bool, Stop> {
+/// A line for each step of one account, in the report and for the log.
+fn tell_steps(name: &str, steps: Result<Vec<ForgetStep>, String>, report: &mut Report) -> Vec<String> {
     let name = printable(name);
     let steps = match steps {
         Ok(steps) => steps,
         Err(error) => {
-            warn(&format!("account '{name}' stays as it is: {error}"));
-            return Ok(false);
+            let line = format!("account '{name}' stays as it is: {error}");
+            report.warn(line.clone());
+            return vec![line];
         }
     };
-    let mut all = true;
-    for ForgetStep { step, error } in steps {
+    let told = steps.into_iter().map(|ForgetStep { step, error }| {
         let (done, not_done) = match step {
             ForgetAction::Revoke => ("revoked at the issuer", "is still good at the issuer"),
             ForgetAction::Deregister => {
@@ -218,14 +268,19 @@ fn tell_steps(name: &str, steps: Result<Vec<ForgetStep>, String>) -> Result<bool
             ForgetAction::Remove => ("removed from the user's store", "stays in the user's store"),
         };
         match error {
-            None => say(&format!("account '{name}': {done}"))?,
+            None => {
+                let line = format!("account '{name}': {done}");
+                report.say(line.clone());
+                line
+            }
             Some(error) => {
-                all = false;
-                warn(&format!("account '{name}': {not_done}: {error}"));
+                let line = format!("account '{name}': {not_done}: {error}");
+                report.warn(line.clone());
+                line
             }
         }
-    }
-    Ok(all)
+    });
+    told.collect()
 }
 
 impl From<ErrandError> for Failure {
@@ -233,3 +288,6 @@ impl From<ErrandError> for Failure {
         failed(error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests;

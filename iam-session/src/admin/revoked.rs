@@ -5,16 +5,16 @@ use std::path::Path;
 use super::file::{self, Look};
 use crate::protocol::Failure;
 
-pub(super) const REVOKED: &str = "/etc/iam-session/revoked";
+pub(crate) const REVOKED: &str = "/etc/iam-session/revoked";
 /// The module reads no more, and serves nobody beyond it.
 const MAX_SIZE: u64 = 1 << 20;
 
 /// A user by all that a line may stand for.
 #[derive(Clone, Debug)]
-pub(super) struct Listed<'a> {
+pub(crate) struct Listed<'a> {
     /// Names that mean this user.
-    pub(super) names: Vec<&'a str>,
-    pub(super) uid: Option<u32>,
+    pub(crate) names: Vec<&'a str>,
+    pub(crate) uid: Option<u32>,
 }
 
 /// Adds a user; whether that changed anything.
@@ -33,6 +33,11 @@ pub(super) fn count() -> Result<usize, Failure> {
     Ok(lines(&text).filter(|line| !meaning(line).is_empty()).count())
 }
 
+/// Whether the module finds a user in a list.
+pub(crate) fn lists(text: &[u8], user: &Listed<'_>) -> bool {
+    lines(text).any(|line| user.is(line))
+}
+
 fn change(edit: impl FnOnce(&[u8]) -> Option<Vec<u8>>) -> Result<bool, Failure> {
     let path = Path::new(REVOKED);
     // Of two who change it at once neither may put back what the other has read.
@@ -46,7 +51,7 @@ fn change(edit: impl FnOnce(&[u8]) -> Option<Vec<u8>>) -> Result<bool, Failure> 
 
 /// The text with one more line at its end, or nothing where there is one already.
 fn added(text: &[u8], user: &Listed<'_>) -> Option<Vec<u8>> {
-    if lines(text).any(|line| user.is(line)) {
+    if lists(text, user) {
         return None;
     }
     let mut text = text.to_vec();

@@ -5,14 +5,15 @@ use std::collections::HashMap;
 use clap::Parser;
 use serde_json::{Value, json};
 
+use super::account::{self, Account};
 use super::process::{self, Agent, Program, Stay};
 use super::record::{self, Record};
 use super::told::{self, Told};
-use super::{account, advised, failed, say};
+use super::{advised, failed, say};
 use crate::cli::{Exit, Outcome, warn};
 use crate::clock::unix_time;
 use crate::protocol::{Failure, Status};
-use crate::text::{duration, printable, utc};
+use crate::text::{duration, printable, printable_json, utc};
 
 /// List the agents that live, oldest first.
 #[derive(Debug, Parser)]
@@ -50,7 +51,7 @@ pub(super) fn run(args: &SessionsArgs) -> Outcome {
     let seen = all()?;
     if args.json {
         let sessions: Vec<Value> = seen.iter().map(Seen::to_json).collect();
-        say(&Value::from(sessions).to_string())?;
+        say(&printable_json(&Value::from(sessions).to_string()))?;
     } else if seen.is_empty() {
         say("no agent lives on this host")?;
     } else {
@@ -92,13 +93,37 @@ fn name_of(uid: u32) -> String {
 
 /// One user's agents, by name or uid.
 pub(super) fn agents_of(user: &str) -> Result<(String, Vec<Agent>), Failure> {
-    let account = account::find(user)?;
-    // A uid that the name service has forgotten may have agents still.
-    let uid = account.as_ref().map(|account| account.uid).or_else(|| user.parse().ok());
-    let uid =
-        uid.ok_or_else(|| advised(format!("there is no user '{user}'"), "give a user name or a uid"))?;
+    let (account, uid) = who(user)?;
+    let uid = uid.ok_or_else(|| {
+        advised(
+            format!("there is no user '{user}': where the name service has forgotten one, agents may live"),
+            "give a user name or the uid; 'iam-session-admin sessions' lists the agents",
+        )
+    })?;
     let name = account.map_or_else(|| user.to_owned(), |account| account.name);
     Ok((name, agents_with(uid)?))
+}
+
+/// Who is meant, and the uid. A user whom the name service has forgotten, or does not tell of now, may have agents
+/// still: the uid is what was given, or what root's own records of sessions have for the name.
+pub(super) fn who(user: &str) -> Result<(Option<Account>, Option<u32>), Failure> {
+    let found = account::find(user);
+    if let Ok(Some(account)) = found {
+        let uid = account.uid;
+        return Ok((Some(account), Some(uid)));
+    }
+    let uid = user.parse().ok().or_else(|| recorded(&record::live().unwrap_or_default(), user));
+    match (found, uid) {
+        (Err(failure), None) => Err(failure),
+        (_, uid) => Ok((None, uid)),
+    }
+}
+
+/// Of a name that has meant two users nothing is known.
+fn recorded(records: &[Record], user: &str) -> Option<u32> {
+    let mut uids = records.iter().filter(|record| record.user == user).map(|record| record.uid);
+    let first = uids.next()?;
+    uids.all(|uid| uid == first).then_some(first)
 }
 
 /// The same by uid alone, whatever the name service says meanwhile.
@@ -257,6 +282,14 @@ mod tests {
             assert_eq!(join(vec![one.clone()], vec![record], Told::new())[0].kind(), Kind::Past);
         }
         assert_eq!(join(vec![agent(Stay::Shell)], vec![], told(None))[0].kind(), Kind::Shell);
+    }
+
+    #[test]
+    fn a_name_that_only_a_record_has_is_known_by_it() {
+        let of = |uid| record(uid, agent(Stay::Login).process);
+        assert_eq!(recorded(&[of(1000), of(1000)], "alice"), Some(1000));
+        assert_eq!(recorded(&[of(1000)], "bob"), None);
+        assert_eq!(recorded(&[of(1000), of(1001)], "alice"), None);
     }
 
     #[test]

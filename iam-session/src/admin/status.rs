@@ -23,6 +23,7 @@ const LABEL: usize = 13;
 pub(super) fn run(_args: &StatusArgs) -> Outcome {
     for (label, value) in [
         ("PAM line", pam()),
+        ("site", site()),
         (
             "module",
             installed_file(&installed::module(), "there is none: is the package installed completely?"),
@@ -58,10 +59,17 @@ fn pam() -> String {
         ours.map_err(|why| super::failed(format!("{SSHD}: {why}")))
     });
     match line {
-        Ok(Some(ours)) => format!("{SSHD}:{}: enabled, {}", ours.line, options(&ours.options)),
+        Ok(Some(ours)) => {
+            let mistake = ours.mistake().map(|mistake| format!("; {mistake}")).unwrap_or_default();
+            format!("{SSHD}:{}: enabled, {}{mistake}", ours.line, options(&ours.options))
+        }
         Ok(None) => format!("{SSHD}: not enabled; 'iam-session-admin enable'"),
         Err(failure) => failure.error,
     }
+}
+
+fn site() -> String {
+    installed::site(Path::new(paths::SITE_CONFIG)).map_or_else(|why| why, |()| paths::SITE_CONFIG.to_owned())
 }
 
 fn options(options: &[String]) -> String {

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
+use nix::unistd::geteuid;
 use serde::{Deserialize, Serialize};
 
 use self::bounded::Check;
@@ -31,7 +32,7 @@ use super::print_json;
 use super::status::mistakes;
 use crate::cli::{Exit, Outcome, print};
 use crate::client::Places;
-use crate::protocol::{End, FailureKind};
+use crate::protocol::{End, Failure, FailureKind};
 
 /// What needs no more than this host: longer, and what it looks at hangs.
 const LOCAL: Duration = Duration::from_secs(5);
@@ -76,6 +77,15 @@ pub(crate) fn run(args: DoctorArgs) -> Outcome {
     if args.look {
         print_json(&Report::of(examine(args.url)))?;
         return Ok(Exit::Done);
+    }
+    if args.url.is_some() && geteuid().is_root() {
+        // xrdfs is whatever PATH says, which may be a user's.
+        return Err(Failure {
+            error: "root has no token to try".to_owned(),
+            info: Some("run this as the user whose token is refused".to_owned()),
+            kind: FailureKind::Failed,
+        }
+        .into());
     }
     let report = apart::report(args.url.as_ref())?;
     if args.json {

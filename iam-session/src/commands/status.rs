@@ -8,6 +8,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
+use nix::unistd::geteuid;
 use serde::Serialize;
 
 use self::advice::{Environment, default_account};
@@ -59,7 +60,9 @@ pub(crate) fn run(args: &StatusArgs) -> Outcome {
 /// What is wrong with the configuration. The agent goes on with what it has; here is where it is read.
 pub(super) fn mistakes() -> Vec<ConfigError> {
     let site = Path::new(SITE_CONFIG);
-    let home = env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
+    // Root has no sessions, and may have a user's HOME: what is there is not root's to open.
+    let home = env::var_os("HOME").filter(|_| !geteuid().is_root()).map(PathBuf::from);
+    let home = home.filter(|home| home.is_absolute());
     let user = home.map(|home| User::load(&home));
     [Site::load(site).err(), Providers::load(site).err(), user.and_then(Result::err)]
         .into_iter()

@@ -177,3 +177,16 @@ fn a_drained_host_starts_no_agent_and_ends_none() {
     let after = scene.host.login("alice");
     assert!(scene.provider.accepts(&after.read(&token_file(&after))));
 }
+
+#[test]
+fn a_line_by_which_the_module_could_keep_everybody_out_is_told() {
+    let host = Host::start();
+    host.write("/etc/pam.d/other", "session required pam_unix.so\nsession required pam_iam.so\n", 0o644);
+    let told = admin(&host, "check --pam-file /etc/pam.d/other");
+    assert!(
+        told.status == 1 && told.stdout.contains("/etc/pam.d/other:2: the line is 'required'"),
+        "{told:?}"
+    );
+    let told = admin(&host, "enable --yes --pam-file /etc/pam.d/other");
+    assert!(told.status == 1 && told.stderr.contains("the line is 'required'"), "{told:?}");
+}

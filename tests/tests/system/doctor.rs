@@ -96,6 +96,13 @@ fn a_host_without_a_place_for_token_files_is_told() {
 }
 
 #[test]
+fn a_place_for_token_files_that_the_module_refuses_is_told() {
+    let scene = Scene::new();
+    scene.host.as_root().run("chmod 0755 /run/iam-session").successful();
+    is_told(&doctor(&scene.host.login("alice")), "runtime directory", "with mode 0711");
+}
+
+#[test]
 fn what_is_wrong_with_the_token_file_is_told() {
     let scene = Scene::enrolled();
     let login = scene.host.login("alice");
@@ -158,6 +165,74 @@ fn a_configuration_that_would_make_one_wait_is_a_mistake() {
     let login = scene.host.login("alice");
     login.run("mkdir -p ~/.config/iam-session && mkfifo ~/.config/iam-session/config.toml").successful();
     is_told(&doctor(&login), "configuration", "not a regular file");
+}
+
+#[test]
+fn a_drained_host_is_the_reason_and_none_for_an_agent_that_lives() {
+    let scene = Scene::enrolled();
+    let before = scene.host.login("alice");
+    scene.host.as_root().run("iam-session-admin drain").successful();
+    let told = doctor(&before).successful().stdout;
+    assert!(told.contains("note     drain: this host is drained"), "{told}");
+    is_told(&doctor(&scene.host.login("bob")), "drain", "no new login gets an agent; use another host");
+    let root = scene.host.as_root().run("iam-session doctor").stdout;
+    assert!(root.contains("note     drain: this host is drained"), "{root}");
+}
+
+#[test]
+fn a_user_who_is_revoked_with_a_comment_is_told() {
+    let scene = Scene::new();
+    scene.host.write("/etc/iam-session/revoked", "alice # left in March\n", 0o644);
+    is_told(&doctor(&scene.host.login("alice")), "environment", "you are listed in /etc/iam-session/revoked");
+    scene.host.as_root().run("chmod 0640 /etc/iam-session/revoked").successful();
+    let told = doctor(&scene.host.login("alice")).stdout;
+    assert!(told.contains("unknown  environment: whether you are listed in"), "{told}");
+}
+
+#[test]
+fn a_site_directory_that_others_can_write_is_told_by_all_who_look() {
+    let scene = Scene::new();
+    let root = scene.host.as_root();
+    root.run("chmod g+w /etc/iam-session").successful();
+    is_told(&root.run("iam-session doctor"), "site", "/etc/iam-session must be root's");
+    for command in ["check", "status"] {
+        let told = root.run(&format!("iam-session-admin {command}")).stdout;
+        assert!(told.contains("/etc/iam-session must be root's, and writable by root alone"), "{told}");
+    }
+}
+
+#[test]
+fn the_proxy_and_the_ca_of_a_users_own_provider_are_used() {
+    let scene = Scene::enrolled();
+    let move_it = "mkdir -p /home/alice/.config/iam-session/issuers.d \
+        && mv /etc/iam-session/issuers.d/*.toml /home/alice/.config/iam-session/issuers.d/ \
+        && sed -i '/^default_provider/d' /etc/iam-session/config.toml \
+        && chown -R alice: /home/alice/.config";
+    scene.host.as_root().run(move_it).successful();
+    let told = doctor(&scene.host.login("alice")).successful().stdout;
+    assert!(told.contains("ok       issuer: https://iam.example/ answers"), "{told}");
+}
+
+#[test]
+fn root_opens_nothing_that_a_users_environment_names() {
+    let scene = Scene::new();
+    let root = scene.host.as_root();
+    root.run("install -d -o alice /tmp/bin && printf '#!/bin/sh\n: >/tmp/ran\n' >/tmp/bin/xrdfs && chmod 755 /tmp/bin/xrdfs")
+        .successful();
+    let url = root.run("PATH=/tmp/bin:$PATH iam-session doctor roots://se.example//x");
+    assert!(url.status == 1 && url.stderr.contains("run this as the user"), "{url:?}");
+    assert!(!scene.host.exists("/tmp/ran"));
+    root.run(
+        "mkdir -p /tmp/home/.config/iam-session && echo nonsense >/tmp/home/.config/iam-session/config.toml",
+    )
+    .successful();
+    let told = root
+        .run("HOME=/tmp/home BEARER_TOKEN_FILE=/etc/passwd OIDC_SOCK=/tmp/none IAM_SESSION_SOCK=/tmp/s iam-session doctor")
+        .stdout;
+    assert!(told.contains("note     agent: root has none"), "{told}");
+    for unasked in ["/etc/passwd", "oidc-agent", "nonsense", "/tmp/home"] {
+        assert!(!told.contains(unasked), "{unasked}: {told}");
+    }
 }
 
 #[test]

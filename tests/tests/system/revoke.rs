@@ -65,7 +65,7 @@ fn without_any_login_the_issuer_is_asked_with_keys_that_the_user_never_sees() {
     admin(&scene.host, "revoke 20001 --at-issuer").successful();
     assert_eq!((scene.provider.count("revocation"), scene.host.exists(RECORD)), (1, false));
     scene.host.wait_for_log("event=forgotten user=alice");
-    scene.host.wait_for_log("action=\"ended the enrolments of alice");
+    scene.host.wait_for_log("action=\"of alice, account 'wlcg': revoked at the issuer");
 }
 
 #[test]
@@ -132,6 +132,34 @@ fn a_name_service_that_goes_away_meanwhile_saves_no_agent() {
     root.run("umount /usr/bin/getent").successful();
     assert!(told.stdout.contains("ended 1 agent of alice"), "{told:?}");
     assert!(scene.host.agents_of("alice").is_empty());
+}
+
+/// And one that never answers none, as long as root's own record has the name.
+#[test]
+fn a_user_whom_the_name_service_has_forgotten_loses_the_agents_by_name() {
+    let scene = Scene::enrolled();
+    let _login = scene.host.login("alice");
+    scene.host.write("/run/never", "#!/bin/sh\nexit 2\n", 0o755);
+    let root = scene.host.as_root();
+    root.run("mount --bind /run/never /usr/bin/getent").successful();
+    let told = admin(&scene.host, "revoke alice");
+    let carol = admin(&scene.host, "kill carol");
+    root.run("umount /usr/bin/getent").successful();
+    assert!(told.stdout.contains("ended 1 agent of alice"), "{told:?}");
+    assert!(told.stderr.contains("no such user is known"), "{told:?}");
+    assert!(scene.host.agents_of("alice").is_empty());
+    assert!(carol.stderr.contains("there is no user 'carol'"), "{carol:?}");
+}
+
+#[test]
+fn a_revocation_whose_words_nobody_can_read_is_a_whole_one() {
+    let scene = Scene::enrolled();
+    let _login = scene.host.login("alice");
+    let told = admin(&scene.host, "revoke alice --at-issuer >/dev/full");
+    assert_eq!(told.status, 1, "{told:?}");
+    assert!(is_deserted(&scene.host) && !scene.host.exists(RECORD));
+    assert_eq!((scene.provider.count("revocation"), scene.provider.count("deregistration")), (1, 1));
+    assert_eq!(scene.host.read(REVOKED), "alice\n");
 }
 
 #[test]

@@ -34,7 +34,11 @@ fn on_every_system_it_comes_last_among_the_sessions_and_goes_again() {
         // Nothing else has changed, and it can be told and undone.
         let with = PamFile::parse(&with).unwrap();
         let options = vec!["token_wait=2s".to_owned()];
-        assert_eq!(with.ours(), Ok(Some(Ours { line: at + 1, options })), "{system}");
+        assert_eq!(
+            with.ours(),
+            Ok(Some(Ours { line: at + 1, control: "optional".into(), options })),
+            "{system}"
+        );
         assert_eq!(with.without().unwrap(), text, "{system}");
     }
 }
@@ -58,7 +62,10 @@ fn a_line_that_goes_on_is_one_line() {
     let ours =
         "session required pam_unix.so\nsession optional \\\n /lib/security/pam_iam.so \\\n min_uid=500 # x\n";
     let file = PamFile::parse(ours).unwrap();
-    assert_eq!(file.ours().unwrap().unwrap(), Ours { line: 2, options: vec!["min_uid=500".into()] });
+    assert_eq!(
+        file.ours().unwrap().unwrap(),
+        Ours { line: 2, control: "optional".into(), options: vec!["min_uid=500".into()] }
+    );
     assert_eq!(file.without().unwrap(), "session required pam_unix.so\n");
 }
 
@@ -123,4 +130,16 @@ fn what_is_not_understood_is_refused() {
     assert!(with(&jump).unwrap().ends_with(&format!("{unix}{LINE}\n")));
     let twice = format!("{unix}{LINE}\n{LINE}\n");
     assert_eq!(PamFile::parse(&twice).unwrap().ours(), Err(Refusal::Ours(3)));
+}
+
+#[test]
+fn a_control_by_which_the_module_can_keep_everybody_out_is_a_mistake() {
+    let mistake = |control: &str| {
+        let text = format!("session {control} pam_iam.so\n");
+        PamFile::parse(&text).unwrap().ours().unwrap().unwrap().mistake()
+    };
+    assert_eq!((mistake("optional"), mistake("Optional")), (None, None));
+    for control in ["required", "requisite", "sufficient", "[success=ok default=die]"] {
+        assert!(mistake(control).is_some_and(|told| told.contains(control)), "{control}");
+    }
 }

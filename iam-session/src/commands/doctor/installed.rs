@@ -7,6 +7,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::finding::Finding;
+use crate::admin;
+use crate::admin::node_key::KeyFile;
 use crate::paths::{AGENT, HELPER, SITE_CONFIG};
 
 const MODULE: &str = "pam_iam.so";
@@ -91,6 +93,9 @@ pub(super) fn programs_and_keys(uid: u32) -> Vec<Finding> {
         let what = concat!("agent and helper are installed; this is version ", env!("CARGO_PKG_VERSION"));
         findings.push(Finding::ok("programs", what));
     }
+    let mend = format!("administrator: chown root:root {SITE_CONFIG} && chmod go-w {SITE_CONFIG}");
+    let site = admin::installed::site(Path::new(SITE_CONFIG));
+    findings.extend(site.err().map(|what| Finding::wrong("site", &what, &mend)));
     if uid == 0 {
         findings.extend(keys(&Path::new(SITE_CONFIG).join("keys.d")));
     }
@@ -138,14 +143,13 @@ fn keys(directory: &Path) -> Vec<Finding> {
         if path.extension().is_none_or(|extension| extension != "key") {
             continue;
         }
-        let good = fs::symlink_metadata(&path)
-            .is_ok_and(|file| file.is_file() && file.len() == 32 && is_roots(&file, 0o400));
-        if good {
-            usable += 1;
-        } else {
-            let mend = format!("run 'chown root:root {0} && chmod 0400 {0}', or remove it", path.display());
-            let what = format!("{} is not 32 bytes of root's, mode 0400", path.display());
-            findings.push(Finding::wrong(CHECK, &what, &mend));
+        match unusable(&path) {
+            None => usable += 1,
+            Some(why) => {
+                let what = format!("{} {why}", path.display());
+                let mend = "copy it again, by its own name, root's and with mode 0400; or remove it";
+                findings.push(Finding::wrong(CHECK, &what, mend));
+            }
         }
     }
     findings.push(match usable {
@@ -153,6 +157,15 @@ fn keys(directory: &Path) -> Vec<Finding> {
         number => Finding::ok(CHECK, &format!("{number} in {shown}")),
     });
     findings
+}
+
+/// Why the module would not use a key.
+fn unusable(path: &Path) -> Option<String> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    match KeyFile::of(name) {
+        None => Some("is not named TIME-ID.key, as 'iam-session-admin key add' does".to_owned()),
+        Some(file) => file.read_at(path).err().map(|why| why.to_string()),
+    }
 }
 
 const NEW_KEY: &str = "copy those of the hosts that share the homes, or run 'iam-session-admin key add'";
@@ -163,6 +176,8 @@ fn is_roots(metadata: &Metadata, mode: u32) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::super::finding::State;
     use super::*;
 
@@ -170,6 +185,22 @@ mod tests {
     fn our_own_program_fits_and_a_text_does_not() {
         assert_eq!(fits(&std::env::current_exe().unwrap()), Ok(()));
         assert!(fits(Path::new("/etc/passwd")).is_err());
+    }
+
+    #[test]
+    fn a_key_by_another_name_than_the_modules_is_no_key() {
+        let directory = std::env::temp_dir().join(format!("iam-session-doctor-keys-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let (unnamed, other) =
+            (directory.join("a.key"), directory.join("20260101T000000-0011223344556677.key"));
+        for path in [&unnamed, &other] {
+            fs::write(path, [7; 32]).unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(0o400)).unwrap();
+        }
+        assert!(unusable(&unnamed).unwrap().starts_with("is not named"));
+        // Of root's it is not the key that its name says; of another's it is not root's.
+        assert!(unusable(&other).is_some());
+        fs::remove_dir_all(&directory).unwrap();
     }
 
     #[test]

@@ -1,13 +1,17 @@
-//! Whether the issuers can be reached, and what their clocks say. Starts a helper for each; reads the site's files.
+//! Whether the issuers can be reached, and what their clocks say. Starts a helper for each; reads the site's files
+//! and the user's.
 
 use std::path::Path;
 use std::thread;
+use std::time::Duration;
 
 use nix::unistd::geteuid;
 
+use super::bounded;
 use super::finding::Finding;
 use super::session::Session;
 use crate::clock::unix_time;
+use crate::commands::known::known_providers;
 use crate::config::{Providers, Site, same_issuer};
 use crate::helper::{Helper, HelperError};
 use crate::issuer::wire::{Answer, Request, Transport};
@@ -16,6 +20,8 @@ use crate::text::duration;
 
 /// A user has one or two; a site that lists more is not asked about all of them.
 const MAX_ISSUERS: usize = 4;
+/// A home that takes longer hangs.
+const HOME: Duration = Duration::from_secs(3);
 /// Who checks a token mostly allows for a minute.
 const MAX_SKEW: u64 = 30;
 
@@ -40,7 +46,7 @@ pub(super) fn look(session: &Session) -> Vec<Finding> {
 /// Those of the accounts; without an account, the site's default or all of its few.
 fn issuers(session: &Session) -> Vec<(String, Transport)> {
     let site = Site::load(Path::new(SITE_CONFIG)).unwrap_or_default();
-    let providers = Providers::load(Path::new(SITE_CONFIG)).unwrap_or_default();
+    let providers = providers();
     let mut wanted: Vec<(String, Transport)> = Vec::new();
     let mut add = |issuer: &str, transport: Transport| {
         if wanted.len() < MAX_ISSUERS && !wanted.iter().any(|(known, _)| same_issuer(known, issuer)) {
@@ -58,6 +64,16 @@ fn issuers(session: &Session) -> Vec<(String, Transport)> {
         chosen.take(MAX_ISSUERS).for_each(|provider| add(&provider.issuer, provider.transport.clone()));
     }
     wanted
+}
+
+/// The site's and the user's own, who may need a CA or a proxy of theirs. Those of a home that hangs, or with a mistake
+/// in them, are left out; another check tells that.
+fn providers() -> Providers {
+    let own = if geteuid().is_root() { None } else { bounded::first(HOME, known_providers) };
+    match own {
+        Some(Ok(providers)) => providers,
+        _ => Providers::load(Path::new(SITE_CONFIG)).unwrap_or_default(),
+    }
 }
 
 /// The Date of its answer, where it gave one.

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use super::finding::Finding;
+use crate::admin::pam_line::{Mistake, mistakes};
 
 const CHECK: &str = "PAM";
 const DIRECTORY: &str = "/etc/pam.d";
@@ -163,7 +164,11 @@ fn misplaced(after: &[Line], line: &Line) -> Vec<Finding> {
 fn unserved(line: &Line, uid: u32) -> Vec<Finding> {
     let value = |key: &str| line.arguments.iter().rev().find_map(|word| word.strip_prefix(key));
     let min_uid = value("min_uid=").and_then(|text| text.parse().ok()).unwrap_or(MIN_UID);
-    let mut findings = Vec::new();
+    let told = |mistake: Mistake| {
+        let judge = if mistake.serves_nobody() { Finding::wrong } else { Finding::note };
+        judge(CHECK, &format!("{}: {}", line.place(), mistake.0), "administrator: mend the line")
+    };
+    let mut findings: Vec<Finding> = mistakes(&line.arguments).into_iter().map(told).collect();
     if uid == 0 {
         findings.push(Finding::note(CHECK, "root gets no agent: run this as the user who has no token", ""));
     } else if uid < min_uid {
@@ -174,7 +179,7 @@ fn unserved(line: &Line, uid: u32) -> Vec<Finding> {
         let what = format!("{}: '{SERVICE}' is not among services=", line.place());
         findings.push(Finding::wrong(CHECK, &what, "administrator: add it"));
     }
-    if let Some(groups) = value("groups=") {
+    if let Some(groups) = value("groups=").filter(|groups| !groups.is_empty()) {
         let what = format!("{}: only members of {groups} get an agent; 'id' shows yours", line.place());
         findings.push(Finding::note(CHECK, &what, ""));
     }
@@ -243,6 +248,17 @@ mod tests {
         let found = found(sshd, 1000);
         assert_eq!((found.len(), found[0].state), (1, State::Wrong), "{found:?}");
         found[0].what.clone()
+    }
+
+    #[test]
+    fn options_by_which_the_module_serves_nobody_are_told() {
+        for option in ["min_uid=0", "groups=", "services=sshd,,x"] {
+            let told =
+                wrong(&format!("session optional pam_systemd.so\nsession optional pam_iam.so {option}\n"));
+            assert!(told.contains(option) && told.contains("nobody is served"), "{told}");
+        }
+        let ignored = found("session optional pam_iam.so token_wait=99s\n", 1000);
+        assert_eq!((ignored.len(), ignored[0].state), (1, State::Note), "{ignored:?}");
     }
 
     #[test]

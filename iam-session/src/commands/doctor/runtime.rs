@@ -9,6 +9,7 @@ use nix::sys::statvfs::statvfs;
 
 use super::finding::Finding;
 use super::session::Session;
+use crate::admin::installed::{self, Found};
 use crate::paths::RUN;
 use crate::protocol::End;
 
@@ -38,6 +39,10 @@ fn offered(uid: u32, mounts: &str) -> Finding {
         return Finding::ok(CHECK, &format!("{logind}, a mount of its own"));
     }
     if is_mount(mounts, RUN) {
+        if let Found::Bad(path, why) = installed::runtime() {
+            let mend = format!("administrator: chown root:root {0} && chmod 0711 {0}", path.display());
+            return Finding::wrong(CHECK, &format!("{}: {why}", path.display()), &mend);
+        }
         let free = statvfs(RUN).map(|file_system| file_system.files_available() > 0);
         return match free {
             Ok(true) => Finding::ok(CHECK, &format!("{RUN}, a mount of its own")),

@@ -29,6 +29,11 @@ impl Session {
 }
 
 pub(super) fn look(places: &Places) -> (Session, Vec<Finding>) {
+    if places.uid() == 0 {
+        // Its environment may be a user's (su, sudo -E), and name that user's files and sockets.
+        let note = Finding::note("agent", "root has none: run this as the user who has no token", "");
+        return (Session::default(), vec![note]);
+    }
     let named = env::var_os(ENV_TOKEN_FILE).filter(|value| !value.is_empty()).map(PathBuf::from);
     let asked = Agent::find(places).and_then(|mut agent| {
         let status: Status = agent.ask(&Request::Status {})?;
@@ -41,17 +46,14 @@ pub(super) fn look(places: &Places) -> (Session, Vec<Finding>) {
             (Session { status: Some(status), answered: Some(socket), token_file }, findings)
         }
         Err(error) => {
-            let finding = absent(error, places.uid());
+            let finding = absent(error);
             (Session { token_file: named, ..Session::default() }, vec![finding])
         }
     }
 }
 
-fn absent(error: ClientError, uid: u32) -> Finding {
+fn absent(error: ClientError) -> Finding {
     let failure = Failure::from(error);
-    if uid == 0 {
-        return Finding::note("agent", "root has none: run this as the user who has no token", "");
-    }
     Finding::wrong("agent", &failure.error, &failure.info.unwrap_or_default())
 }
 

@@ -2,7 +2,6 @@
 //! is the user's own program: no line of ours speaks to a storage element.
 
 use std::env;
-use std::fs;
 use std::io::{ErrorKind, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::str::FromStr;
@@ -13,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::finding::Finding;
 use super::session::Session;
+use super::token_file;
 use crate::claims::Claims;
 use crate::clock;
 use crate::scope::ScopeSet;
@@ -81,7 +81,7 @@ fn token(session: &Session) -> Option<Claims> {
     if let Some(token) = variable {
         return Claims::of(token.as_bytes());
     }
-    let token = Zeroizing::new(fs::read(session.token_file.as_ref()?).ok()?);
+    let (_, token) = token_file::read(session.token_file.as_ref()?).ok()?;
     Claims::of(&token)
 }
 

@@ -3,23 +3,31 @@
 
 use std::env;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use super::finding::Finding;
 use super::session::Session;
+use crate::admin::drain::DRAIN;
+use crate::admin::revoked::{Listed, REVOKED, lists};
 use crate::client::Places;
 use crate::clock::unix_time;
 use crate::commands::status::advice::{self, Environment};
-use crate::paths::{ENV_TOKEN_FILE, SITE_CONFIG};
+use crate::paths::ENV_TOKEN_FILE;
 
 const CHECK: &str = "environment";
+const DRAINED: &str = "drain";
 
 pub(super) fn look(session: &Session, uid: u32) -> Vec<Finding> {
     let mut findings = variables(session);
     findings.extend(leftovers(uid));
-    findings.extend(oidc_agent());
+    if uid != 0 {
+        // A user's, where root has a user's environment.
+        findings.extend(oidc_agent());
+    }
+    findings.extend(drained(session, uid));
     findings.extend(revoked(uid));
     findings.extend(selinux());
     if findings.is_empty() {
@@ -108,15 +116,37 @@ fn oidc_agent() -> Option<Finding> {
     })
 }
 
-/// As far as users may read the list.
+/// That no login gets an agent now; one that there is goes on.
+fn drained(session: &Session, uid: u32) -> Option<Finding> {
+    let there = match fs::symlink_metadata(DRAIN) {
+        Ok(_) => true,
+        Err(error) => error.kind() != ErrorKind::NotFound,
+    };
+    there.then(|| while_drained(uid == 0 || session.status.is_some()))
+}
+
+fn while_drained(needs_none: bool) -> Finding {
+    let what = format!("this host is drained ({DRAIN}): no new login gets an agent");
+    if needs_none {
+        return Finding::note(DRAINED, &what, "administrator: 'iam-session-admin drain --off' ends that");
+    }
+    Finding::wrong(DRAINED, &what, "use another host, or ask the administrator")
+}
+
 fn revoked(uid: u32) -> Option<Finding> {
-    let path = Path::new(SITE_CONFIG).join("revoked");
-    let list = fs::read_to_string(&path).ok()?;
     let user = env::var("USER").unwrap_or_default();
-    let uid = uid.to_string();
-    let listed = list.lines().map(str::trim).any(|line| line == uid || (!user.is_empty() && line == user));
-    let what = format!("you are listed in {}: your logins get no agent", path.display());
-    listed.then(|| Finding::wrong(CHECK, &what, "ask the administrator"))
+    match fs::read(REVOKED) {
+        Ok(list) => is_listed(&list, &user, uid),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => Some(Finding::unknown(CHECK, &format!("whether you are listed in {REVOKED}: {error}"))),
+    }
+}
+
+fn is_listed(list: &[u8], user: &str, uid: u32) -> Option<Finding> {
+    let names = Some(user).filter(|user| !user.is_empty()).into_iter().collect();
+    let what = format!("you are listed in {REVOKED}: your logins get no agent");
+    lists(list, &Listed { names, uid: Some(uid) })
+        .then(|| Finding::wrong(CHECK, &what, "ask the administrator"))
 }
 
 fn selinux() -> Option<Finding> {
@@ -151,5 +181,22 @@ mod tests {
         assert_eq!(leftover(path, Leftover::Hidden).state, State::Note);
         assert_eq!(leftover(path, Leftover::InUse).state, State::Wrong);
         assert_eq!(leftover(path, Leftover::Foreign).mend.as_deref(), Some("tell the administrator"));
+    }
+
+    #[test]
+    fn who_is_revoked_is_found_as_the_module_finds_it() {
+        for list in ["alice # left\n", "01000\n", "\u{feff}alice\n", "1000 # x"] {
+            assert!(is_listed(list.as_bytes(), "alice", 1000).is_some(), "{list:?}");
+        }
+        for list in ["", "#alice\n", "bob\n", "10001\n", "alicex\n"] {
+            assert_eq!(is_listed(list.as_bytes(), "alice", 1000), None, "{list:?}");
+        }
+        assert_eq!(is_listed(b"\n\n", "", 1000), None);
+    }
+
+    #[test]
+    fn a_drained_host_is_wrong_for_who_has_no_agent() {
+        assert_eq!(while_drained(false).state, State::Wrong);
+        assert_eq!(while_drained(true).state, State::Note);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -21,6 +22,10 @@ const CHECK: &str = "token file";
 const MAX_SIZE: usize = 4096;
 
 pub(super) fn look(session: &Session, uid: u32) -> Vec<Finding> {
+    if uid == 0 {
+        // What root's environment names may be a user's.
+        return Vec::new();
+    }
     let Some(path) = &session.token_file else {
         return vec![Finding::unknown(CHECK, "no agent and no BEARER_TOKEN_FILE says where it would be")];
     };
@@ -35,13 +40,15 @@ pub(super) fn look(session: &Session, uid: u32) -> Vec<Finding> {
     if wrong.is_empty() { vec![Finding::ok(CHECK, &shown)] } else { wrong }
 }
 
-fn read(path: &Path) -> io::Result<(Metadata, Zeroizing<Vec<u8>>)> {
-    // A pipe in its place must not make us wait.
-    let file = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
-    let metadata = file.metadata()?;
+/// A regular file's beginning. Nothing else is opened: to open a pipe may wait, and a device do something.
+pub(super) fn read(path: &Path) -> io::Result<(Metadata, Zeroizing<Vec<u8>>)> {
+    let found = File::options().read(true).custom_flags(OFlag::O_PATH.bits()).open(path)?;
+    let metadata = found.metadata()?;
     if !metadata.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
+    // The one that was looked at, whatever has its name by now.
+    let file = File::open(format!("/proc/self/fd/{}", found.as_raw_fd()))?;
     let mut text = Zeroizing::new(Vec::with_capacity(2 * MAX_SIZE));
     file.take(MAX_SIZE as u64 + 1).read_to_end(&mut text)?;
     Ok((metadata, text))
@@ -125,6 +132,21 @@ mod tests {
             .into_iter()
             .map(|finding| finding.what)
             .collect()
+    }
+
+    #[test]
+    fn only_a_regular_file_is_opened() {
+        assert!(read(Path::new("/etc/passwd")).is_ok_and(|(_, text)| !text.is_empty()));
+        // To open this one gives a new terminal (pts(4)).
+        for other in ["/dev/ptmx", "/dev/zero", "/etc"] {
+            assert_eq!(read(Path::new(other)).unwrap_err().to_string(), "it is not a regular file");
+        }
+    }
+
+    #[test]
+    fn root_reads_no_token_file() {
+        let session = Session { token_file: Some("/etc/passwd".into()), ..Session::default() };
+        assert_eq!(look(&session, 0), []);
     }
 
     #[test]
