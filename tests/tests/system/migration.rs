@@ -1,5 +1,6 @@
 //! Every command of ours in docs/coming-from-oidc-agent.md works, in the order of the page, typed on a terminal.
 
+use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 use support::{Attend, Host, ISSUER, Login, Provider};
 
@@ -17,6 +18,33 @@ const FILLED_IN: [(&str, &str); 4] = [
     ("CONFIDENTIAL_CLIENT", "device-code-client"),
     ("CLIENT", "public-dc-client"),
     ("https://iam.example.org/", ISSUER),
+];
+
+/// What the page promises of some of its commands: what is then to be seen, by that command or by another after it. The
+/// claims of a token that is printed count as printed. `!` is before what must not be there.
+const PROMISED: [(&str, Option<&str>, &str); 18] = [
+    ("iam-session enroll wlcg", Some("iam-session list"), "wlcg"),
+    ("iam-session token", None, "storage.read:/"),
+    ("iam-session token", None, "!offline_access"),
+    (
+        "iam-session token -s storage.read:/cms --aud https://se.example.org",
+        None,
+        "\"aud\":\"https://se.example.org\"",
+    ),
+    ("iam-session token -s storage.create:/cms/me", None, "\"scope\":\"storage.create:/cms/me\""),
+    ("iam-session token -s storage.read:/cms -s wlcg.groups", None, "storage.read:/cms"),
+    ("iam-session token -s storage.read:/cms -s wlcg.groups", None, "wlcg.groups"),
+    ("iam-session token --json", None, "\"expires_at\""),
+    ("iam-session run -s storage.read:/cms -- env", None, "BEARER_TOKEN=eyJ"),
+    ("iam-session token -s storage.read:/cms | iam-session decode -", None, "storage.read:/cms"),
+    ("iam-session enroll wlcg --account cms", Some("iam-session list"), "cms"),
+    ("iam-session rename wlcg atlas", Some("iam-session list"), "atlas"),
+    ("iam-session rename atlas wlcg", Some("iam-session list"), "!atlas"),
+    ("iam-session forget cms", None, "revoked the refresh token"),
+    ("iam-session forget cms", Some("iam-session list"), "!cms"),
+    ("iam-session lock", Some("iam-session token"), "!eyJ"),
+    ("iam-session unlock", Some("iam-session token"), "storage.read:/"),
+    ("eval \"$(iam-session stop)\"", Some("echo \"${BEARER_TOKEN_FILE-none}\""), "none"),
 ];
 
 /// The options of oidc-agent 4.2.6, as its own help has them, without those that every program has.
@@ -69,6 +97,26 @@ fn refresh_token(scene: &Scene, login: &Login) -> String {
     token["refresh_token"].as_str().unwrap().to_owned()
 }
 
+/// What was printed, and of each token in it the claims.
+fn shown(printed: &str) -> String {
+    let parts = printed.split(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c)));
+    let payload = |token: &str| BASE64URL_NOPAD.decode(token.split('.').nth(1)?.as_bytes()).ok();
+    let claims = parts.filter(|part| part.starts_with("eyJ")).filter_map(payload);
+    let claims = claims.map(|claims| String::from_utf8_lossy(&claims).into_owned());
+    [printed.to_owned()].into_iter().chain(claims).collect::<Vec<_>>().join("\n")
+}
+
+/// What the page promises of a command that was run.
+fn keeps_promises(login: &Login, command: &str, printed: &str) {
+    for (_, then, promise) in PROMISED.iter().filter(|(of, ..)| *of == command) {
+        let text = shown(&then.map_or_else(|| printed.to_owned(), |then| login.run(then).stdout));
+        let (word, wanted) = promise.strip_prefix('!').map_or((*promise, true), |word| (word, false));
+        // A terminal ends its lines with two characters.
+        let kept = text.replace('\r', "").contains(word) == wanted;
+        assert!(kept, "{command:?}, {then:?}: {promise:?} is not so of {text:?}");
+    }
+}
+
 /// Runs the commands of a text, as a user before a terminal who has the browser beside it.
 fn follow(scene: &Scene, login: &Login, text: &str) {
     scene.provider.set(json!({"device_interval": 1}));
@@ -89,10 +137,14 @@ fn follow(scene: &Scene, login: &Login, text: &str) {
         ("The same again: ", Attend::Type(PASSPHRASE)),
         ("Password of 'alice' at https://iam.example/: ", Attend::Type(PASSWORD)),
     ];
+    // Else only the last of a pipeline's commands would count.
+    login.run("set -o pipefail").successful();
     for command in commands(text) {
-        let filled = FILLED_IN.iter().fold(command, |command, (word, stands)| command.replace(word, stands));
+        let filled =
+            FILLED_IN.iter().fold(command.clone(), |command, (word, stands)| command.replace(word, stands));
         let output = login.run_attended(&filled, &attended);
         assert_eq!(output.status, 0, "{filled}: {output:?}");
+        keeps_promises(login, &command, &output.stdout);
     }
 }
 
@@ -119,6 +171,10 @@ fn the_page_is_right_without_a_login() {
 fn the_page_has_the_commands_of_a_whole_day() {
     let all = commands(PAGE);
     assert!(all.len() > 40, "{all:?}");
+    let promised = PROMISED.iter().map(|(command, ..)| *command);
+    for command in promised {
+        assert!(all.iter().any(|one| one == command), "{command:?} is not on the page: {all:#?}");
+    }
 }
 
 #[test]
