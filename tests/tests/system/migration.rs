@@ -47,21 +47,24 @@ const PROMISED: [(&str, Option<&str>, &str); 18] = [
     ("eval \"$(iam-session stop)\"", Some("echo \"${BEARER_TOKEN_FILE-none}\""), "none"),
 ];
 
-/// The options of oidc-agent 4.2.6, as its own help has them, without those that every program has.
+/// The options of oidc-agent 4.2.6, as its own help has them, without those that every program has; and what the change
+/// log of 5 adds.
 const OIDC_AGENT: &str = "--always-allow-idtoken -a --socket-path --bind_address -c --confirm --json -k --kill \
     --no-autoload --no-autoreauthenticate --no-scheme --no-webserver --pw-store --quiet --seccomp -t --lifetime \
-    --with-group -d --console -g --debug --log-stderr --status";
+    --with-group -d --console -g --debug --log-stderr --status --bind-address --pid-file \
+    --restart-on-update COMMAND";
 const OIDC_GEN: &str = "-d --delete -l --accounts -p --print --reauthenticate --rename -u --update --client-id \
     --client-secret -f --file --iss --issuer -m --manual --no-save --port --pub --redirect-uri --scope --scope-all \
     --scope-max --at --access-token --aud --audience --cnid --client-name-identifier --cp --cert-path --cert-file --dae \
     --device-authorization-endpoint --only-at --op-password --op-username --rt --refresh-token --rt-env \
     --refresh-token-env -w --flow --codeExchange --confirm-default --confirm-no --confirm-yes --no-scheme --no-url-call \
-    --no-webserver --prompt --pw-cmd --pw-env --pw-file --pw-gpg --pw-prompt --seccomp --state -g --debug -v --verbose";
+    --no-webserver --prompt --pw-cmd --pw-env --pw-file --pw-gpg --pw-prompt --seccomp --state -g --debug -v --verbose \
+    --config-endpoint";
 const OIDC_ADD: &str = "--always-allow-idtoken -a --loaded -c --confirm -l --list --pw-cmd --pw-env --pw-file --pw-gpg \
     --pw-keyring --pw-prompt --pw-store -p --print --remote -r --remove -R --remove-all --seccomp -t --lifetime -x --lock \
     -X --unlock -g --debug -v --verbose";
 const OIDC_TOKEN: &str = "-a --all -c --env -e --expires-at -f --force-new -i --issuer -o --token -t --time --aud \
-    --id-token --name --seccomp -s --scope";
+    --id-token --name --seccomp -s --scope --bearer --auth-header oidc-tokensh";
 
 /// The code spans of a text, and the lines of its blocks, that call the program. A vertical bar in a cell is escaped.
 fn commands(text: &str) -> Vec<String> {
