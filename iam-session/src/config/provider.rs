@@ -255,6 +255,11 @@ mod tests {
         let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/config");
         let shipped = super::super::Providers::load(&directory).unwrap();
         assert!(shipped.by_alias("wlcg").is_some() && shipped.by_alias("egi").is_some());
+        // Without one a terminal is asked.
+        let narrow = ScopeSet::parse("wlcg wlcg.groups storage.read:/");
+        for alias in ["alice", "atlas", "cms", "infn-cloud", "lhcb", "wlcg"] {
+            assert_eq!(shipped.by_alias(alias).unwrap().scope.as_ref(), Some(&narrow), "{alias}");
+        }
         let page = include_str!("../../../packaging/man/iam-session-issuers.5");
         for key in KEYS {
             assert!(page.contains(&format!(".B {key}\n")), "{key}");

@@ -1,6 +1,8 @@
 //! The log: every kind of line, with its fields, and nothing secret. What docs/admin.md tells a site to look for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
 
 use serde_json::json;
 use support::Host;
@@ -139,4 +141,42 @@ fn no_line_holds_a_token_and_an_issuers_words_make_no_field() {
     assert!(!lines(host).is_empty());
     let log = host.log_lines().join("\n");
     assert!(!log.contains("eyJ") && !log.contains(token.trim()), "{log}");
+}
+
+const FOR_SITES: &str = include_str!("../../../docs/admin.md");
+const FOR_USERS: &str = include_str!("../../../packaging/man/iam-session.1");
+
+/// Every `event` that the agent, the command line and root's tool can write: the word after the level.
+fn events(directory: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            events(&path, found);
+            continue;
+        }
+        let source = fs::read_to_string(&path).unwrap();
+        for call in source.split(".event(").skip(1) {
+            let Some((_, word)) =
+                call.trim_start().strip_prefix("Level::").and_then(|call| call.split_once('"'))
+            else {
+                panic!("{}: an event without a word: {:.60}", path.display(), call);
+            };
+            found.insert(word.split('"').next().unwrap().to_owned());
+        }
+    }
+}
+
+#[test]
+fn every_event_is_in_the_documents() {
+    let mut found = BTreeSet::new();
+    events(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../iam-session/src"), &mut found);
+    assert!(found.len() > 15 && found.contains("minted"), "{found:?}");
+    let (_, manual) = FOR_USERS.split_once("\n.SH LOG\n").unwrap();
+    let manual = manual.split("\n.SH ").next().unwrap();
+    let words: Vec<&str> = manual.split([' ', '"', '\n', ';', ',']).collect();
+    for event in &found {
+        let row = |line: &str| line.starts_with("| `iam-session` |") && line.contains(&format!("`{event}`"));
+        assert!(FOR_SITES.lines().any(row), "docs/admin.md has no {event}");
+        assert!(words.contains(&event.as_str()), "iam-session(1) has no {event}");
+    }
 }

@@ -1,5 +1,6 @@
 //! Every command of ours in docs/coming-from-oidc-agent.md works, in the order of the page, typed on a terminal.
 
+use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 use support::{Attend, Host, ISSUER, Login, Provider};
 
@@ -19,21 +20,51 @@ const FILLED_IN: [(&str, &str); 4] = [
     ("https://iam.example.org/", ISSUER),
 ];
 
-/// The options of oidc-agent 4.2.6, as its own help has them, without those that every program has.
+/// What the page promises of some of its commands: what is then to be seen, by that command or by another after it. The
+/// claims of a token that is printed count as printed. `!` is before what must not be there.
+const PROMISED: [(&str, Option<&str>, &str); 18] = [
+    ("iam-session enroll wlcg", Some("iam-session list"), "wlcg"),
+    ("iam-session token", None, "storage.read:/"),
+    ("iam-session token", None, "!offline_access"),
+    (
+        "iam-session token -s storage.read:/cms --aud https://se.example.org",
+        None,
+        "\"aud\":\"https://se.example.org\"",
+    ),
+    ("iam-session token -s storage.create:/cms/me", None, "\"scope\":\"storage.create:/cms/me\""),
+    ("iam-session token -s storage.read:/cms -s wlcg.groups", None, "storage.read:/cms"),
+    ("iam-session token -s storage.read:/cms -s wlcg.groups", None, "wlcg.groups"),
+    ("iam-session token --json", None, "\"expires_at\""),
+    ("iam-session run -s storage.read:/cms -- env", None, "BEARER_TOKEN=eyJ"),
+    ("iam-session token -s storage.read:/cms | iam-session decode -", None, "storage.read:/cms"),
+    ("iam-session enroll wlcg --account cms", Some("iam-session list"), "cms"),
+    ("iam-session rename wlcg atlas", Some("iam-session list"), "atlas"),
+    ("iam-session rename atlas wlcg", Some("iam-session list"), "!atlas"),
+    ("iam-session forget cms", None, "revoked the refresh token"),
+    ("iam-session forget cms", Some("iam-session list"), "!cms"),
+    ("iam-session lock", Some("iam-session token"), "!eyJ"),
+    ("iam-session unlock", Some("iam-session token"), "storage.read:/"),
+    ("eval \"$(iam-session stop)\"", Some("echo \"${BEARER_TOKEN_FILE-none}\""), "none"),
+];
+
+/// The options of oidc-agent 4.2.6, as its own help has them, without those that every program has; and what the change
+/// log of 5 adds.
 const OIDC_AGENT: &str = "--always-allow-idtoken -a --socket-path --bind_address -c --confirm --json -k --kill \
     --no-autoload --no-autoreauthenticate --no-scheme --no-webserver --pw-store --quiet --seccomp -t --lifetime \
-    --with-group -d --console -g --debug --log-stderr --status";
+    --with-group -d --console -g --debug --log-stderr --status --bind-address --pid-file \
+    --restart-on-update COMMAND";
 const OIDC_GEN: &str = "-d --delete -l --accounts -p --print --reauthenticate --rename -u --update --client-id \
     --client-secret -f --file --iss --issuer -m --manual --no-save --port --pub --redirect-uri --scope --scope-all \
     --scope-max --at --access-token --aud --audience --cnid --client-name-identifier --cp --cert-path --cert-file --dae \
     --device-authorization-endpoint --only-at --op-password --op-username --rt --refresh-token --rt-env \
     --refresh-token-env -w --flow --codeExchange --confirm-default --confirm-no --confirm-yes --no-scheme --no-url-call \
-    --no-webserver --prompt --pw-cmd --pw-env --pw-file --pw-gpg --pw-prompt --seccomp --state -g --debug -v --verbose";
+    --no-webserver --prompt --pw-cmd --pw-env --pw-file --pw-gpg --pw-prompt --seccomp --state -g --debug -v --verbose \
+    --config-endpoint";
 const OIDC_ADD: &str = "--always-allow-idtoken -a --loaded -c --confirm -l --list --pw-cmd --pw-env --pw-file --pw-gpg \
     --pw-keyring --pw-prompt --pw-store -p --print --remote -r --remove -R --remove-all --seccomp -t --lifetime -x --lock \
     -X --unlock -g --debug -v --verbose";
 const OIDC_TOKEN: &str = "-a --all -c --env -e --expires-at -f --force-new -i --issuer -o --token -t --time --aud \
-    --id-token --name --seccomp -s --scope";
+    --id-token --name --seccomp -s --scope --bearer --auth-header oidc-tokensh";
 
 /// The code spans of a text, and the lines of its blocks, that call the program. A vertical bar in a cell is escaped.
 fn commands(text: &str) -> Vec<String> {
@@ -69,6 +100,26 @@ fn refresh_token(scene: &Scene, login: &Login) -> String {
     token["refresh_token"].as_str().unwrap().to_owned()
 }
 
+/// What was printed, and of each token in it the claims.
+fn shown(printed: &str) -> String {
+    let parts = printed.split(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c)));
+    let payload = |token: &str| BASE64URL_NOPAD.decode(token.split('.').nth(1)?.as_bytes()).ok();
+    let claims = parts.filter(|part| part.starts_with("eyJ")).filter_map(payload);
+    let claims = claims.map(|claims| String::from_utf8_lossy(&claims).into_owned());
+    [printed.to_owned()].into_iter().chain(claims).collect::<Vec<_>>().join("\n")
+}
+
+/// What the page promises of a command that was run.
+fn keeps_promises(login: &Login, command: &str, printed: &str) {
+    for (_, then, promise) in PROMISED.iter().filter(|(of, ..)| *of == command) {
+        let text = shown(&then.map_or_else(|| printed.to_owned(), |then| login.run(then).stdout));
+        let (word, wanted) = promise.strip_prefix('!').map_or((*promise, true), |word| (word, false));
+        // A terminal ends its lines with two characters.
+        let kept = text.replace('\r', "").contains(word) == wanted;
+        assert!(kept, "{command:?}, {then:?}: {promise:?} is not so of {text:?}");
+    }
+}
+
 /// Runs the commands of a text, as a user before a terminal who has the browser beside it.
 fn follow(scene: &Scene, login: &Login, text: &str) {
     scene.provider.set(json!({"device_interval": 1}));
@@ -89,10 +140,14 @@ fn follow(scene: &Scene, login: &Login, text: &str) {
         ("The same again: ", Attend::Type(PASSPHRASE)),
         ("Password of 'alice' at https://iam.example/: ", Attend::Type(PASSWORD)),
     ];
+    // Else only the last of a pipeline's commands would count.
+    login.run("set -o pipefail").successful();
     for command in commands(text) {
-        let filled = FILLED_IN.iter().fold(command, |command, (word, stands)| command.replace(word, stands));
+        let filled =
+            FILLED_IN.iter().fold(command.clone(), |command, (word, stands)| command.replace(word, stands));
         let output = login.run_attended(&filled, &attended);
         assert_eq!(output.status, 0, "{filled}: {output:?}");
+        keeps_promises(login, &command, &output.stdout);
     }
 }
 
@@ -119,6 +174,10 @@ fn the_page_is_right_without_a_login() {
 fn the_page_has_the_commands_of_a_whole_day() {
     let all = commands(PAGE);
     assert!(all.len() > 40, "{all:?}");
+    let promised = PROMISED.iter().map(|(command, ..)| *command);
+    for command in promised {
+        assert!(all.iter().any(|one| one == command), "{command:?} is not on the page: {all:#?}");
+    }
 }
 
 #[test]
