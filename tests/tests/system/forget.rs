@@ -1,5 +1,7 @@
 //! `iam-session forget` ends an account here and at the issuer.
 
+use serde_json::json;
+
 use crate::lock::lock;
 use crate::passphrase::enrolled_and_stopped;
 use crate::scene::{Scene, token_file};

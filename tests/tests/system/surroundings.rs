@@ -209,9 +209,9 @@ fn a_named_token_that_is_refused_does_not_keep_the_sessions_away() {
     let scene = Scene::enrolled();
     let login = scene.host.login("alice");
     let refusal = r#"{"error":"access_denied"}"#;
-    scene.provider.fail_with(
-        json!({"fault": "status", "status": 400, "body": refusal, "at": ["refresh"], "times": 1}),
-    );
+    scene
+        .provider
+        .fail_with(json!({"fault": "status", "status": 400, "body": refusal, "at": ["refresh"], "times": 1}));
     assert_eq!(login.run("iam-session token --aud https://se.example").status, 5);
     login.run("iam-session token --aud https://other.example").successful();
     assert_eq!(login.run("iam-session status").status, 0);

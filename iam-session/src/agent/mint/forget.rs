@@ -84,13 +84,7 @@ impl Mint {
         self.log.event(Level::Info, "forgotten", &[("account", name)]);
     }
 
-    fn end(
-        &mut self,
-        store: &Store,
-        revocation: Revocation,
-        name: &str,
-        opened: &Opened,
-    ) -> Vec<ForgetStep> {
+    fn end(&mut self, store: &Store, revocation: Revocation, name: &str, opened: &Opened) -> Vec<ForgetStep> {
         let need = self.need(store, name, &opened.record);
         if revocation == Revocation::Grant && !matches!(need, Need::None) {
             let shared = "its issuer would end another account of the same client with it; it ends with the last of them";

@@ -263,7 +263,9 @@ fn consequence(error: &IssuerError, kind: &Kind) -> (Against, Outlook, Pause) {
             (Against::Record, Outlook::Passing, issuers.unwrap_or(Pause::Doubling))
         }
         E::ScopeRefused | E::AudienceRefused => (Against::Session, Outlook::Passing, REFUSED),
-        E::Refused | E::AccessDenied if *kind != Kind::Session => (Against::Session, Outlook::Passing, REFUSED),
+        E::Refused | E::AccessDenied if *kind != Kind::Session => {
+            (Against::Session, Outlook::Passing, REFUSED)
+        }
         // Somebody at the issuer, or the user on its page, has to do something: that takes a while.
         _ => (Against::Record, Outlook::Passing, issuers.unwrap_or(REFUSED)),
     }
@@ -285,7 +287,8 @@ mod tests {
             assert_eq!(against(class, &named), Against::Session, "{class:?}");
             assert_eq!(against(class, &Kind::Session), Against::Record, "{class:?}");
         }
-        for class in [E::CredentialDead, E::ClientGone, E::ClientSuspended, E::UserSuspended, E::AupUnsigned, E::Busy]
+        for class in
+            [E::CredentialDead, E::ClientGone, E::ClientSuspended, E::UserSuspended, E::AupUnsigned, E::Busy]
         {
             assert_eq!(against(class, &named), Against::Record, "{class:?}");
         }
@@ -293,7 +296,9 @@ mod tests {
 
     #[test]
     fn offline_access_that_was_not_asked_for_is_no_right_and_all_else_is() {
-        let rights = |granted: &str, asked: &str| rights(ScopeSet::parse(granted), &ScopeSet::parse(asked)).to_string();
+        let rights = |granted: &str, asked: &str| {
+            rights(ScopeSet::parse(granted), &ScopeSet::parse(asked)).to_string()
+        };
         assert_eq!(rights("offline_access openid storage.modify:/", "openid"), "openid storage.modify:/");
         assert_eq!(rights("offline_access openid", "offline_access"), "offline_access openid");
     }
