@@ -13,6 +13,8 @@ mod covers;
 mod drain;
 mod enable;
 mod file;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod installed;
 mod key;
 mod kill;
