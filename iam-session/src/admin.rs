@@ -13,6 +13,8 @@ mod covers;
 pub(crate) mod drain;
 mod enable;
 mod file;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub(crate) mod installed;
 mod key;
 mod kill;

@@ -50,5 +50,5 @@ mod transport;
 mod unreachable;
 #[cfg(feature = "answers")]
 mod url;
-#[cfg(feature = "helper")]
+#[cfg(feature = "answers")]
 mod userinfo;

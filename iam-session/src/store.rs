@@ -18,6 +18,8 @@ mod slots;
 pub use directory::{Lock, Store};
 pub use error::StoreError;
 pub use keys::{KeyId, Keyring, SealingKey, UserKey};
+#[cfg(feature = "fuzzing")]
+pub use marker::fuzzing as marker_fuzzing;
 pub use marker::{Marker, this_host};
 pub use passphrase::{Derivation, PassphraseKey};
 #[cfg(feature = "fuzzing")]

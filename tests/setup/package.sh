@@ -3,6 +3,8 @@
 # the first can be upgraded to, in target/package/next; and in target/package/root what the first one's payload holds,
 # which is what the whole-system tests install.
 set -euo pipefail
+# The tests look for the names of EL 7, whatever the caller builds for.
+unset DIST
 cd "$(dirname "$0")/../.."
 packages=${CARGO_TARGET_DIR:-target}/package
 

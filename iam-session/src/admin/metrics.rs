@@ -53,11 +53,11 @@ pub(super) fn run(args: &MetricsArgs) -> Outcome {
 
 /// What root knows besides the agents.
 #[derive(Clone, Copy, Debug)]
-struct Host {
-    drained: u64,
+pub(super) struct Host {
+    pub(super) drained: u64,
     /// `None` where the list cannot be trusted: then nobody is served.
-    revoked: Option<u64>,
-    keys: u64,
+    pub(super) revoked: Option<u64>,
+    pub(super) keys: u64,
 }
 
 impl Host {
@@ -71,7 +71,7 @@ impl Host {
     }
 }
 
-fn render(seen: &[Seen], host: &Host, now: u64) -> String {
+pub(super) fn render(seen: &[Seen], host: &Host, now: u64) -> String {
     let mut text = String::new();
     let mut gauge = |name: &str, help: &str, samples: Samples| {
         text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} gauge\n"));

@@ -149,7 +149,7 @@ impl Seen {
         default?.token_expires_at
     }
 
-    fn to_json(&self) -> Value {
+    pub(super) fn to_json(&self) -> Value {
         let Self { agent, record, user, told } = self;
         json!({
             "user": user,
@@ -217,7 +217,7 @@ fn trouble(status: &Status) -> Option<&str> {
 }
 
 /// Columns as wide as what is in them, but for the last one.
-fn table(seen: &[Seen], now: u64) -> String {
+pub(super) fn table(seen: &[Seen], now: u64) -> String {
     let rows: Vec<[String; 7]> =
         std::iter::once(HEAD.map(str::to_owned)).chain(seen.iter().map(|seen| seen.row(now))).collect();
     let width = |column: usize| rows.iter().filter_map(|row| Some(row.get(column)?.chars().count())).max();

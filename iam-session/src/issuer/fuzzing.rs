@@ -8,7 +8,7 @@ use super::redact::redact;
 use super::refusal::refusal as refused;
 use super::token::{Audience, Wanted};
 use super::wire::{Answer, AudienceMode, Client, ClientAuth, IssuerError, Reply, TokenAnswer};
-use super::{device, discovery, jwt, management, registration, retry_after, token, url, wire};
+use super::{device, discovery, jwt, management, registration, retry_after, token, url, userinfo, wire};
 use crate::line;
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
@@ -69,11 +69,12 @@ fn is_in_order(answer: &TokenAnswer) {
 pub fn answer(data: &[u8]) {
     let Some((kind, body)) = data.split_first() else { return };
     let body = quoting(body);
-    let read = match kind % 4 {
+    let read = match kind % 5 {
         0 => discovery::answer(ISSUER, &body),
         1 => registration::answer(&ScopeSet::parse("openid"), ClientAuth::Basic, &body),
         2 => device::answer(&body),
-        _ => token::answer(&body),
+        3 => token::answer(&body),
+        _ => userinfo::answer("groups", &body),
     };
     match read {
         Ok(answer) => {

@@ -222,5 +222,7 @@ fn file_name(host: &str) -> String {
     }
 }
 
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 #[cfg(test)]
 mod tests;
