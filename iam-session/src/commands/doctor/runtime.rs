@@ -59,7 +59,8 @@ fn offered(uid: u32, mounts: &str) -> Finding {
     Finding::wrong(CHECK, &what, MOUNT)
 }
 
-const MOUNT: &str = "administrator: run 'systemctl start /run/iam-session', or 'mount /run/iam-session' where fstab has it";
+const MOUNT: &str =
+    "administrator: run 'systemctl start /run/iam-session', or 'mount /run/iam-session' where fstab has it";
 
 /// The fifth field of /proc/self/mountinfo (proc(5)).
 fn is_mount(mounts: &str, directory: &str) -> bool {
