@@ -5,6 +5,8 @@ pub(in crate::commands) mod advice;
 pub(super) mod layout;
 
 use std::env;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
@@ -57,12 +59,15 @@ pub(crate) fn run(args: &StatusArgs) -> Outcome {
     Ok(exit(&status, now))
 }
 
+/// Root may have a user's HOME, as after `su`: what is there is not root's to open.
+fn is_ours(home: &Path) -> bool {
+    !geteuid().is_root() || fs::metadata(home).is_ok_and(|home| home.uid() == 0)
+}
+
 /// What is wrong with the configuration. The agent goes on with what it has; here is where it is read.
 pub(super) fn mistakes() -> Vec<ConfigError> {
     let site = Path::new(SITE_CONFIG);
-    // Root has no sessions, and may have a user's HOME: what is there is not root's to open.
-    let home = env::var_os("HOME").filter(|_| !geteuid().is_root()).map(PathBuf::from);
-    let home = home.filter(|home| home.is_absolute());
+    let home = env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute() && is_ours(home));
     let user = home.map(|home| User::load(&home));
     [Site::load(site).err(), Providers::load(site).err(), user.and_then(Result::err)]
         .into_iter()
