@@ -16,7 +16,7 @@ impl Hint {
     pub(crate) fn text(self) -> &'static str {
         match self {
             Self::EndsSoon => {
-                "Your enrolment for access tokens ends within 7 days: run 'iam-session enroll' to renew it."
+                "Your enrolment for access tokens ends within 7 days: 'iam-session status' says how to renew it."
             }
             Self::Enrol => "To have access tokens here, run 'iam-session enroll' once.",
             Self::Unlock => "Your access tokens are locked: run 'iam-session unlock'.",

@@ -12,7 +12,7 @@ use super::outcome::{Said, links};
 const ENROL: &str = "4 To have access tokens here, run 'iam-session enroll' once.";
 const UNLOCK: &str = "4 Your access tokens are locked: run 'iam-session unlock'.";
 const ENDS_SOON: &str =
-    "4 Your enrolment for access tokens ends within 7 days: run 'iam-session enroll' to renew it.";
+    "4 Your enrolment for access tokens ends within 7 days: 'iam-session status' says how to renew it.";
 
 const NO_EXEC: &str = "the agent failed (exec): is /usr/libexec/iam-session/agent there and executable, \
                        and may the user have more processes?";

@@ -94,7 +94,7 @@ fn enrolment(account: &Account, status: &Status, now: u64) -> Finding {
         let what = format!("{name}: {age} ago, {}", error.failure.error);
         return Finding::wrong("enrolment", &what, error.failure.info.as_deref().unwrap_or_default());
     }
-    let again = format!("run 'iam-session enroll {issuer} --account {name}'");
+    let again = format!("run 'iam-session reenroll {name}'");
     match account.enrollment_ends_at {
         Some(end) if end <= now => {
             Finding::wrong("enrolment", &format!("{name} ended {} ago", duration(now - end)), &again)
