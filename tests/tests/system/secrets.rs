@@ -250,5 +250,5 @@ fn a_record_of_the_same_client_with_another_server_learns_nothing_of_it_and_spoi
         assert!(reply.to_string().contains("not the same server"), "{client_of}: {reply}");
     }
     assert_eq!(scene.provider.count("client"), 0);
-    login.run("iam-session token -s storage.read:/still").successful();
+    login.run("iam-session token --account wlcg -s storage.read:/still").successful();
 }
