@@ -223,7 +223,8 @@ fn root_opens_nothing_that_a_users_environment_names() {
     assert!(url.status == 1 && url.stderr.contains("run this as the user"), "{url:?}");
     assert!(!scene.host.exists("/tmp/ran"));
     root.run(
-        "mkdir -p /tmp/home/.config/iam-session && echo nonsense >/tmp/home/.config/iam-session/config.toml",
+        "mkdir -p /tmp/home/.config/iam-session && echo nonsense >/tmp/home/.config/iam-session/config.toml \
+            && chown -R alice: /tmp/home",
     )
     .successful();
     let told = root
