@@ -35,7 +35,8 @@ ln -sf "$(find /usr/lib /usr/lib64 -maxdepth 2 -name libpam.so | head -n 1)" "$l
 compile() {
     local where=$target/$1 how=$2 triple=$3 variable
     variable=CARGO_TARGET_$(tr 'a-z-' 'A-Z_' <<<"$host")_RUSTFLAGS
-    env "$variable=$4$flags" cargo "$how" --quiet --locked --release --target-dir "$where" --target "$triple" "${@:5}"
+    # Either of these, where it is set, would have cargo leave ours out.
+    env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS "$variable=$4$flags" cargo "$how" --quiet --locked --release --target-dir "$where" --target "$triple" "${@:5}"
 }
 
 mapfile -t static < <(awk '$4 == "static" { print "--bin=" $1 }' packaging/programs)
