@@ -5,9 +5,9 @@ use super::Mint;
 use super::policy::Policy;
 use crate::config::same_issuer;
 use crate::helper::HelperError;
-use crate::issuer::wire::{Answer, Client, IssuerError, Request};
+use crate::issuer::wire::{Answer, Client, Endpoints, IssuerError, Request, Transport};
 use crate::log::Level;
-use crate::protocol::Failure;
+use crate::protocol::{Enrollment, Failure};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
 use crate::store::{Opened, Record, Store, StoreError};
@@ -86,7 +86,9 @@ impl Mint {
             };
             if same_issuer(&cover.issuer, &issuer) && cover.client_id == client_id {
                 match self.newest(store, &other) {
-                    Ok(record) if shares_client(&record.record, first) => opened.push((other, record)),
+                    Ok(record) if Holder::from(&record.record) == Holder::from(first) => {
+                        opened.push((other, record))
+                    }
                     Ok(_) => {
                         let error =
                             format!("account '{other}' names the same client, and not the same server");
@@ -183,14 +185,35 @@ fn is_of(issuer: &str, client_id: &str, record: &Record) -> bool {
     same_issuer(issuer, &record.issuer) && client_id == record.client.client_id
 }
 
-/// Whether what is new of the client of one record may be kept in the other. Whoever may enrol can name any client, with
+/// Whose a client is: what is new of it is kept where this is equal. Whoever may enrol can name any client, with
 /// servers of its own: the secret of one record must not get to the servers of another, nor a secret of those into it.
-pub(super) fn shares_client(a: &Record, b: &Record) -> bool {
-    same_issuer(&a.issuer, &b.issuer)
-        && a.client.client_id == b.client.client_id
-        && a.client.registration_client_uri == b.client.registration_client_uri
-        && a.endpoints == b.endpoints
-        && a.transport == b.transport
+pub(super) struct Holder<'a> {
+    issuer: &'a str,
+    client: &'a Client,
+    endpoints: &'a Endpoints,
+    transport: &'a Transport,
+}
+
+impl<'a> From<&'a Record> for Holder<'a> {
+    fn from(of: &'a Record) -> Self {
+        Self { issuer: &of.issuer, client: &of.client, endpoints: &of.endpoints, transport: &of.transport }
+    }
+}
+
+impl<'a> From<&'a Enrollment> for Holder<'a> {
+    fn from(of: &'a Enrollment) -> Self {
+        Self { issuer: &of.issuer, client: &of.client, endpoints: &of.endpoints, transport: &of.transport }
+    }
+}
+
+impl PartialEq for Holder<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        same_issuer(self.issuer, other.issuer)
+            && self.client.client_id == other.client.client_id
+            && self.client.registration_client_uri == other.client.registration_client_uri
+            && self.endpoints == other.endpoints
+            && self.transport == other.transport
+    }
 }
 
 fn is_same(a: &Client, b: &Client) -> bool {

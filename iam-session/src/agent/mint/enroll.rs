@@ -6,7 +6,7 @@ use data_encoding::HEXLOWER;
 
 use super::Mint;
 use super::accounts::usage;
-use super::client::Need;
+use super::client::{Holder, Need};
 use super::forget::{deregistration, revocation};
 use super::policy::Policy;
 use super::token::{RECORD_SIZE, not_allowed};
@@ -53,13 +53,7 @@ impl Mint {
         // An account that is gone, or another one's by now, has nothing newer.
         let Ok(opened) = self.newest(store, account) else { return };
         let record = opened.record;
-        // As of accounts that share one (shares_client).
-        if same_issuer(&record.issuer, &enrollment.issuer)
-            && record.client.client_id == enrollment.client.client_id
-            && record.client.registration_client_uri == enrollment.client.registration_client_uri
-            && record.endpoints == enrollment.endpoints
-            && record.transport == enrollment.transport
-        {
+        if Holder::from(&record) == Holder::from(&*enrollment) {
             enrollment.client = record.client;
             enrollment.registered_scope = record.registered_scope;
         }
