@@ -25,7 +25,7 @@ pub(crate) mod pam_line;
 mod process;
 mod record;
 mod revoke;
-pub(crate) mod revoked;
+mod revoked;
 mod runtime;
 mod sessions;
 mod status;

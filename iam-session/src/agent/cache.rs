@@ -193,12 +193,10 @@ impl Cache {
     }
 
     fn remove_if(&self, unwanted: impl Fn(Option<&CachedToken>) -> bool) -> Result<(), DirectoryError> {
-        for name in self.directory.names()? {
-            if unwanted(self.entry(&name).as_ref()) {
-                self.directory.remove(&name)?;
-            }
-        }
-        Ok(())
+        let mut names = self.directory.names()?;
+        names.retain(|name| unwanted(self.entry(name).as_ref()));
+        // What cannot be removed keeps no other from going.
+        names.iter().fold(Ok(()), |removed, name| self.directory.remove(name).and(removed))
     }
 
     fn entry(&self, name: &str) -> Option<CachedToken> {

@@ -2,12 +2,14 @@
 //! pipes of module and mint.
 
 mod locking;
+mod obeying;
 
 use std::io::Read;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use self::obeying::Obedience;
 use super::Stay;
 use super::answer::View;
 use super::events::{Source, Watch};
@@ -70,6 +72,7 @@ struct Agent {
     lifetime: Lifetime,
     /// When keys are let go of that a lock does not have yet.
     wipe_at: Option<Duration>,
+    obedience: Obedience,
 }
 
 impl Agent {
@@ -92,6 +95,7 @@ impl Agent {
             upkeeps: Upkeeps::default(),
             lifetime,
             wipe_at: None,
+            obedience: Obedience::default(),
         }
     }
 
@@ -99,6 +103,10 @@ impl Agent {
         self.own.log.event(Level::Info, "agent_started", &[("version", env!("CARGO_PKG_VERSION"))]);
         self.begin(Now::read());
         while self.turn().is_continue() {}
+        if self.is_revoked() {
+            self.end_for_good();
+            return ExitCode::SUCCESS;
+        }
         let left = self.own.runtime.leave(self.own.presence);
         if let Err(error) = left {
             self.own.log.error(&error.to_string());
@@ -123,6 +131,7 @@ impl Agent {
 
     fn turn(&mut self) -> ControlFlow<()> {
         let before = Now::read();
+        self.obey(before)?;
         self.advance(before);
         self.heed(before)?;
         let policy = || View::of(&self.own.runtime, before).book.linger;
@@ -183,10 +192,11 @@ impl Agent {
         let peers = self.peers.deadline();
         let upkeeps = self.upkeeps.deadline();
         let (link, requests) = (self.link.deadline(), self.requests.deadline());
-        // Without a watch on the directory, what others do is looked at now and then.
-        let unwatched = self.own.news.is_none().then_some(now + LOOK_WITHOUT_NEWS);
-        let (keys, life) = (self.keys_deadline(), self.lifetime.deadline());
-        [telling, peers, upkeeps, link, requests, unwatched, keys, life]
+        // Without a watch on a directory, what others do there is looked at now and then.
+        let is_unwatched = self.own.news.is_none() || !self.obedience.is_told;
+        let unwatched = is_unwatched.then_some(now + LOOK_WITHOUT_NEWS);
+        let (keys, life, list) = (self.keys_deadline(), self.lifetime.deadline(), self.own.list.deadline());
+        [telling, peers, upkeeps, link, requests, unwatched, keys, life, list]
             .into_iter()
             .flatten()
             .min()
@@ -269,6 +279,11 @@ impl Agent {
     }
 
     fn reply(&mut self, id: PeerId, reply: Reply, now: Now) {
+        if matches!(reply, Ok(Answer::Token(_))) && self.obey(now).is_break() {
+            // The next turn is the last one.
+            self.is_restless = true;
+            return;
+        }
         self.peers.with(id, |peer| peer.reply(reply, now.boot));
     }
 
@@ -276,6 +291,7 @@ impl Agent {
         if let Some(news) = &self.own.news {
             let _ = news.read_events();
         }
+        self.obedience.is_told = false;
         self.heed_lock(now);
         self.reschedule(now);
     }

@@ -19,10 +19,15 @@ use super::job::Opening;
 use super::message::{HintPolicy, Message};
 use super::report::{Code, Report};
 use super::runtime::{Presence, Runtime};
+use crate::clock;
 use crate::harden::harden;
-use crate::log::Log;
+use crate::log::{Level, Log};
 use crate::paths;
+use crate::revoked::{List, Ruling};
 use crate::store::Keyring;
+
+/// What the log is told of an agent whose user is revoked.
+pub(super) const REVOKED: [(&str, &str); 1] = [("reason", "revoked")];
 
 /// All that an agent begins with.
 pub(super) struct Started {
@@ -39,6 +44,8 @@ pub(super) struct Started {
     pub(super) presence: Presence,
     pub(super) listener: UnixListener,
     pub(super) news: Option<Inotify>,
+    /// Who is revoked.
+    pub(super) list: List,
     pub(super) log: Log,
 }
 
@@ -74,6 +81,12 @@ pub(super) fn start(mut lifeline: File, stay: Stay) -> Result<Option<Started>, C
     let signals = events::ending_signals().map_err(|_| Code::Harden)?;
     let session = message.session();
     let log = Log::of(&message.user, &session);
+    let mut list = List::new(&message.user, message.uid);
+    // Since the module has looked; and nobody has who starts one by hand.
+    if list.look(clock::boot_time()) == Ruling::Revoked {
+        log.event(Level::Warning, "agent_ended", &REVOKED);
+        return Ok(None);
+    }
     let places = paths::Runtime::new(&message.runtime, message.uid);
     let (runtime, presence) = Runtime::enter(places, &session).map_err(|error| {
         log.error(&error.to_string());
@@ -102,6 +115,7 @@ pub(super) fn start(mut lifeline: File, stay: Stay) -> Result<Option<Started>, C
         runtime,
         presence,
         listener,
+        list,
         log,
     }))
 }

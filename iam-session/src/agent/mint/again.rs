@@ -83,6 +83,7 @@ impl Mint {
     pub(super) fn poll(&mut self, poll: Poll, by: Duration) -> Result<Polled, Failure> {
         let Poll { authorization: asked, device_code } = poll;
         let (_, record) = self.granter(&asked)?;
+        self.may_ask()?;
         let request = Request::PollDevice {
             endpoint: record.endpoints.token.clone(),
             client: record.client.duplicate(),
