@@ -2,13 +2,16 @@
 //! to check it.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::account::{self, Account};
 use super::file::{self, Look};
+use crate::paths::SITE_CONFIG;
 use crate::protocol::Failure;
-pub(super) use crate::revoked::{Listed, REVOKED};
 use crate::revoked::{BYTE_ORDER_MARK, MAX_SIZE, Mention, lines, meaning, mention, number};
+pub(super) use crate::revoked::{Listed, REVOKED};
 
 /// Adds a user; whether that changed anything.
 pub(super) fn add(user: &Listed<'_>) -> Result<bool, Failure> {
@@ -28,19 +31,22 @@ pub(super) fn count() -> Result<usize, Failure> {
 
 /// What is wrong with the list: a line each.
 pub(super) fn mistakes() -> Vec<String> {
+    const UNREAD: &str = "users cannot read it, so their agents give no new tokens";
+    let mut wrong = Vec::new();
+    if fs::metadata(SITE_CONFIG).is_ok_and(|site| site.mode() & 0o005 != 0o005) {
+        wrong.push(format!("{SITE_CONFIG}: {UNREAD}; 'chmod 755' it"));
+    }
     match file::read(Path::new(REVOKED), MAX_SIZE as u64) {
-        Err(failure) => vec![format!("{}: nobody is served", failure.error)],
-        Ok(None) => Vec::new(),
+        Err(failure) => wrong.push(format!("{}: nobody is served", failure.error)),
+        Ok(None) => {}
         Ok(Some((text, look))) => {
-            let mut wrong = Vec::new();
             if !look.is_public() {
-                let error = "users cannot read it, so their agents give no new tokens; 'chmod 644' it";
-                wrong.push(format!("{REVOKED}: {error}"));
+                wrong.push(format!("{REVOKED}: {UNREAD}; 'chmod 644' it"));
             }
             wrong.extend(idle_lines(&text, account::find));
-            wrong
         }
     }
+    wrong
 }
 
 fn change(edit: impl FnOnce(&[u8]) -> Option<Vec<u8>>) -> Result<bool, Failure> {
@@ -63,8 +69,7 @@ fn added(text: &[u8], user: &Listed<'_>) -> Option<Vec<u8>> {
     let named = name.filter(|_| !is_there(&|line| user.is_named_in(line)));
     let numbered = user.uid.filter(|_| !is_there(&|line| user.is_numbered_in(line)));
     let comment = name.map(|name| format!(" # {name}")).unwrap_or_default();
-    let missing =
-        named.map(str::to_owned).into_iter().chain(numbered.map(|uid| format!("{uid}{comment}")));
+    let missing = named.map(str::to_owned).into_iter().chain(numbered.map(|uid| format!("{uid}{comment}")));
     let missing: String = missing.map(|line| line + "\n").collect();
     if missing.is_empty() && mention(text, user) != Mention::Unfinished {
         return None;
@@ -200,7 +205,10 @@ mod tests {
 
     #[test]
     fn a_user_is_removed_by_every_line_that_means_it_and_comments_stay() {
-        assert_eq!(remove("# a\nalice # x\nbob\n1000 # alice\n#alice\n").as_deref(), Some("# a\nbob\n#alice\n"));
+        assert_eq!(
+            remove("# a\nalice # x\nbob\n1000 # alice\n#alice\n").as_deref(),
+            Some("# a\nbob\n#alice\n")
+        );
         assert_eq!(remove("bob\n"), None);
         assert_eq!(remove(""), None);
         assert_eq!(remove("alice").as_deref(), Some(""));
@@ -250,6 +258,8 @@ mod tests {
     fn a_name_service_that_fails_is_told_once() {
         let fails = |_: &str| Err(crate::admin::failed("no answer".to_owned()));
         let told = idle_lines(b"alice\nbob\n", fails);
-        assert!(matches!(&told[..], [line] if line.contains(":1: from here on") && line.contains("no answer")));
+        assert!(
+            matches!(&told[..], [line] if line.contains(":1: from here on") && line.contains("no answer"))
+        );
     }
 }

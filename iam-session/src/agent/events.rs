@@ -99,7 +99,8 @@ pub(super) fn news_of(agents: &Directory, top: &Directory) -> Option<Inotify> {
 pub(super) fn watch_site(news: &Inotify) -> bool {
     let directory = Path::new(SITE_CONFIG);
     // Nobody tells where a link leads from now on, or what another host does.
-    let tells = fs::symlink_metadata(directory).is_ok_and(|its| its.is_dir()) && file_system::is_local(directory);
+    let tells =
+        fs::symlink_metadata(directory).is_ok_and(|its| its.is_dir()) && file_system::is_local(directory);
     let changes = AddWatchFlags::IN_CREATE
         | AddWatchFlags::IN_CLOSE_WRITE
         | AddWatchFlags::IN_MOVE

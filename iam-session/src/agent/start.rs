@@ -27,7 +27,7 @@ use crate::revoked::{List, Ruling};
 use crate::store::Keyring;
 
 /// What the log is told of an agent whose user is revoked.
-pub(super) const REVOKED: [(&str, &str); 1] = [("reason", "revoked")];
+pub(super) const REASON_REVOKED: [(&str, &str); 1] = [("reason", "revoked")];
 
 /// All that an agent begins with.
 pub(super) struct Started {
@@ -84,7 +84,7 @@ pub(super) fn start(mut lifeline: File, stay: Stay) -> Result<Option<Started>, C
     let mut list = List::new(&message.user, message.uid);
     // Since the module has looked; and nobody has who starts one by hand.
     if list.look(clock::boot_time()) == Ruling::Revoked {
-        log.event(Level::Warning, "agent_ended", &REVOKED);
+        log.event(Level::Warning, "agent_ended", &REASON_REVOKED);
         return Ok(None);
     }
     let places = paths::Runtime::new(&message.runtime, message.uid);

@@ -23,7 +23,7 @@ fn a_revoked_user_loses_what_lives_and_gets_nothing_until_unrevoked() {
     assert!(told.contains(&format!("  jti {jti}  ")) && told.contains("stays good at the issuers"), "{told}");
     assert!(is_deserted(&scene.host) && !scene.host.exists(&token_file(&other)));
     assert_eq!(left_behind(&scene.host), "");
-    assert_eq!(scene.host.read(REVOKED), "# gone\nbob # in March\nalice\n");
+    assert_eq!(scene.host.read(REVOKED), "# gone\nbob # in March\nalice\n20001 # alice\n");
     assert_eq!(
         scene
             .host
@@ -32,7 +32,8 @@ fn a_revoked_user_loses_what_lives_and_gets_nothing_until_unrevoked() {
             .stdout
             .lines()
             .next(),
-        Some("640 root")
+        Some("644 root"),
+        "agents read it as their users"
     );
     assert_eq!(scene.host.login("alice").env("BEARER_TOKEN_FILE"), None);
     // Nothing was asked of the issuer, and nothing is lost.
@@ -159,7 +160,7 @@ fn a_revocation_whose_words_nobody_can_read_is_a_whole_one() {
     assert_eq!(told.status, 1, "{told:?}");
     assert!(is_deserted(&scene.host) && !scene.host.exists(RECORD));
     assert_eq!((scene.provider.count("revocation"), scene.provider.count("deregistration")), (1, 1));
-    assert_eq!(scene.host.read(REVOKED), "alice\n");
+    assert_eq!(scene.host.read(REVOKED), "alice\n20001 # alice\n");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::Agent;
 use crate::agent::events;
-use crate::agent::start::REVOKED;
+use crate::agent::start::REASON_REVOKED;
 use crate::clock::Now;
 use crate::log::Level;
 use crate::revoked::Ruling;
@@ -55,7 +55,7 @@ impl Agent {
         // Keys and connections go before any file is touched: in the user's directory that may take as long as the user
         // likes.
         drop((link, peers));
-        own.log.event(Level::Warning, "agent_ended", &REVOKED);
+        own.log.event(Level::Warning, "agent_ended", &REASON_REVOKED);
         let tokens = own.runtime.remove_tokens();
         if let Err(error) = own.runtime.leave(own.presence).and(tokens) {
             own.log.error(&error.to_string());

@@ -137,7 +137,9 @@ fn if_revoked(uid: u32) -> Option<Finding> {
     let user = env::var("USER").unwrap_or_default();
     match revoked::read() {
         Ok(list) => is_listed(&list.unwrap_or_default(), &user, uid),
-        Err(why) => Some(Finding::wrong(CHECK, &format!("{why}: you get no new tokens"), "ask the administrator")),
+        Err(why) => {
+            Some(Finding::wrong(CHECK, &format!("{why}: you get no new tokens"), "ask the administrator"))
+        }
     }
 }
 
@@ -145,8 +147,7 @@ fn is_listed(list: &[u8], user: &str, uid: u32) -> Option<Finding> {
     let names = Some(user).filter(|user| !user.is_empty()).into_iter().collect();
     let what = format!("you are listed in {REVOKED}: you get no token");
     let mention = mention(list, &Listed { names, uid: Some(uid) });
-    (mention != Mention::None)
-        .then(|| Finding::wrong(CHECK, &what, "ask the administrator"))
+    (mention != Mention::None).then(|| Finding::wrong(CHECK, &what, "ask the administrator"))
 }
 
 fn selinux() -> Option<Finding> {
