@@ -129,6 +129,11 @@ impl Host {
         self
     }
 
+    /// A file system of its own.
+    pub(crate) fn tmpfs(&self, path: &str, options: &str) {
+        tmpfs(path, options);
+    }
+
     /// A runtime directory as logind makes it.
     pub(crate) fn logind(&self, uid: u32, mode: u32) -> String {
         let path = format!("/run/user/{uid}");
