@@ -13,8 +13,10 @@ mod covers;
 pub(crate) mod drain;
 mod enable;
 mod file;
+mod find;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod inspect;
 pub(crate) mod installed;
 mod key;
 mod kill;
@@ -22,6 +24,7 @@ mod metrics;
 pub(crate) mod node_key;
 mod pam_file;
 pub(crate) mod pam_line;
+mod parallel;
 mod process;
 mod record;
 mod revoke;
@@ -30,6 +33,7 @@ mod runtime;
 mod sessions;
 mod status;
 mod told;
+mod worker;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -72,6 +76,8 @@ enum Cli {
     Ask(ask::AskArgs),
     #[command(hide = true)]
     Covers(covers::CoversArgs),
+    #[command(hide = true)]
+    Inspect(inspect::InspectArgs),
 }
 
 const AFTER_HELP: &str = "Exit status: 0 ok, 1 failed, 2 usage. Manual: iam-session-admin(8).";
@@ -120,6 +126,7 @@ fn execute(arguments: Vec<OsString>) -> Outcome {
         Cli::Check(args) => check::run(args),
         Cli::Metrics(args) => metrics::run(args),
         Cli::Key(args) => key::run(args),
+        Cli::Inspect(args) => inspect::run(args),
         Cli::Ask(_) | Cli::Covers(_) => Ok(Exit::Done),
     }
 }

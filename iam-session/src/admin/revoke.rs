@@ -1,18 +1,17 @@
 //! `iam-session-admin revoke` and `unrevoke`: a user gets no agent any more, and loses what there is. Touches
 //! /etc/iam-session/revoked; ends agents; starts a mint as the user.
 
+mod ending;
 mod report;
 
 use std::path::PathBuf;
-use std::thread;
-use std::time::Duration;
 
 use clap::Parser;
 use nix::sys::signal::{SigSet, Signal};
 
 use self::report::Report;
 use super::account::Account;
-use super::kill::{count, end};
+use super::kill::count;
 use super::process::Agent;
 use super::revoked::{self, Listed};
 use super::sessions::{agents_with, who};
@@ -23,10 +22,6 @@ use crate::protocol::{Failure, ForgetAction, ForgetStep};
 use crate::store::Keyring;
 use crate::text::{printable, utc};
 
-/// A login that had read the list before it was changed has its agent by then; the module waits no longer for one.
-const LAST_LOGIN: Duration = Duration::from_millis(300);
-/// A user who logs in again and again with an agent that was started by then has no more of those.
-const ROUNDS: u32 = 5;
 /// A user has one runtime directory, and perhaps one of `iam-session start`; more could only be meant to take our time.
 const MAX_PLACES: usize = 3;
 
@@ -74,9 +69,12 @@ fn revoke(args: &RevokeArgs, account: Option<&Account>, uid: Option<u32>, name: 
     // Before they end: the last one takes the cache with it.
     let agents = agents_with(uid).unwrap_or_default();
     let before = account.map(|account| look(account, &agents)).unwrap_or_default();
-    let ended = end_all(|| agents_with(uid), end, LAST_LOGIN);
-    audit(&format!("ended {} of {name}", count(ended.agents)));
-    report.say(format!("ended {} of {}{}", count(ended.agents), printable(name), ended.remarks));
+    let ended = ending::end_all(uid);
+    audit(&format!("ended {} of {name}", count(ended.agents.len())));
+    report.say(format!("ended {} of {}", count(ended.agents.len()), printable(name)));
+    if ended.jobs > 0 {
+        report.say(format!("ended what worked for them: {} mints and helpers", ended.jobs));
+    }
     ended.trouble.into_iter().for_each(|failure| report.failed(failure));
     let Some(account) = account else {
         report.failed(advised(
@@ -136,42 +134,6 @@ fn list(
     });
     report.say("each host that shares the homes has a list of its own: run this there, too".to_owned());
     Ok(name)
-}
-
-/// What has become of a user's agents.
-#[derive(Debug, Default)]
-struct Ended {
-    agents: usize,
-    remarks: String,
-    trouble: Option<Failure>,
-}
-
-/// Ends the agents, and those of logins that were on their way when the user was listed.
-fn end_all(
-    mut find: impl FnMut() -> Result<Vec<Agent>, Failure>,
-    mut end: impl FnMut(&[Agent]) -> Result<String, Failure>,
-    last_login: Duration,
-) -> Ended {
-    let mut ended = Ended::default();
-    let mut rounds = || -> Result<(), Failure> {
-        for round in 0..ROUNDS {
-            let agents = find()?;
-            if agents.is_empty() && round > 0 {
-                return Ok(());
-            }
-            ended.remarks.push_str(&end(&agents)?);
-            ended.agents += agents.len();
-            thread::sleep(last_login);
-        }
-        let left: Vec<String> = find()?.iter().map(|agent| agent.process.pid.to_string()).collect();
-        if left.is_empty() {
-            return Ok(());
-        }
-        let error = format!("agents are started again and again, and live: process {}", left.join(", "));
-        Err(advised(error, "look at what starts them, and run it again"))
-    };
-    ended.trouble = rounds().err();
-    ended
 }
 
 /// What there is, where the user's agents meet; what cannot be looked at is told and no obstacle.
