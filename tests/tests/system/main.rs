@@ -18,6 +18,7 @@ mod environment;
 mod failures;
 mod file;
 mod forget;
+mod hostile_users;
 mod issuer;
 mod kept;
 mod linger;
