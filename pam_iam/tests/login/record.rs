@@ -8,7 +8,7 @@ use nix::mount::umount;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::host::{Host, PAM_SESSION_ERR, PAM_SUCCESS, on_a_host, wait_until};
+use super::host::{AGENT, Host, PAM_SESSION_ERR, PAM_SUCCESS, on_a_host, wait_until};
 use super::outcome::{Given, links};
 
 const RECORDS: &str = "/run/pam_iam";
@@ -57,6 +57,35 @@ fn the_agent_holds_the_record_of_its_session() {
         let info = fs::read_to_string(format!("/proc/{}/fdinfo/2", agent.pid())).unwrap();
         let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap().trim();
         assert_eq!(i32::from_str_radix(flags, 8).unwrap() & libc::O_ACCMODE, libc::O_RDONLY);
+        running.finish();
+    });
+}
+
+#[test]
+fn a_child_that_is_stopped_before_its_exec_is_the_users_in_a_record_that_is_complete() {
+    on_a_host(|host| {
+        host.line("start_wait=150ms");
+        let running = host.agent("say ready").start_stopped("alice", &["open", "wait", "end"]);
+        let paths = records();
+        assert_eq!(paths.len(), 1);
+        let record = fs::read_to_string(&paths[0]).unwrap();
+        let pid: i32 = fields(&record)["agent"].parse().unwrap();
+        let of = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap();
+        let status = of("status");
+        for line in ["State:\tT", "Uid:\t1000\t1000\t1000\t1000\n"] {
+            assert!(status.contains(line), "{line} is not in {status}");
+        }
+        // All but SIGKILL and SIGSTOP, and the two that glibc keeps for itself.
+        assert!(status.contains("SigBlk:\tfffffffe7ffbfeff\n"), "{status}");
+        let limits = of("limits");
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["1", "1"]);
+        assert_ne!(fs::read_link(format!("/proc/{pid}/exe")).unwrap().to_str().unwrap(), AGENT);
+        assert_eq!(descriptor_2(pid), paths[0]);
+        kill(Pid::from_raw(pid), Signal::SIGCONT).unwrap();
+        let agent = host.the_agent();
+        assert_eq!((agent.pid(), agent.status("SigBlk")), (pid, "0".repeat(16)));
+        assert_eq!(descriptor_2(pid), paths[0]);
         running.finish();
     });
 }

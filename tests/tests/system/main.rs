@@ -51,4 +51,5 @@ mod subject;
 mod surroundings;
 mod tokens;
 mod tracing;
+mod umask;
 mod within;
