@@ -1,5 +1,5 @@
-//! Which programs processes run, looked at by a process that can be given up (`worker`). Starts processes; the other one
-//! reads `exe` and `cmdline` of /proc/PID.
+//! Which programs processes run, looked at by a process that can be given up: this program, started again as root. The
+//! one starts processes; the other reads `exe` and `cmdline` of /proc/PID.
 //!
 //! `cmdline` waits for a lock of the process's memory, and so does `exe` before Linux 4.1, there without an end. The user
 //! can hold that lock for ever: by a page of a file system whose server is stopped, say. So each user's processes are
@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use clap::Parser;
@@ -18,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::failed;
 use super::parallel::parallel;
 use super::process::{Program, is_program};
-use super::worker::{Worker, detach};
+use super::subprocess;
 use crate::cli::{Exit, Outcome, print};
 use crate::line::{self, Lines, Wait};
 use crate::paths;
@@ -75,6 +76,27 @@ pub(super) struct Look {
     pub(super) role: Option<Role>,
 }
 
+/// The process that looks. Dropped, it is killed, and not waited for if it does not end.
+struct Worker {
+    child: Child,
+    answers: ChildStdout,
+}
+
+impl Worker {
+    fn start(mut program: Command) -> Option<Self> {
+        let mut child =
+            program.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
+        let answers = child.stdout.take()?;
+        Some(Self { child, answers })
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        subprocess::end(&mut self.child);
+    }
+}
+
 #[derive(Debug, Parser)]
 pub(super) struct InspectArgs {
     #[arg(long = "agent")]
@@ -84,7 +106,8 @@ pub(super) struct InspectArgs {
 
 /// The worker: a line that it has begun, then a line for each program, and one for each role where that is asked.
 pub(super) fn run(args: &InspectArgs) -> Outcome {
-    detach().map_err(|errno| failed(format!("cannot leave the terminal: {}", errno.desc())))?;
+    subprocess::leave_root()
+        .map_err(|errno| failed(format!("cannot leave root's terminal: {}", errno.desc())))?;
     tell(&())?;
     for pid in &args.agents {
         tell(&executable(*pid))?;
@@ -137,8 +160,9 @@ pub(super) fn look_at(users: Vec<Vec<Candidate>>) -> HashMap<i32, Look> {
 }
 
 fn start(agents: &[i32], others: &[i32]) -> Option<Worker> {
-    let agents = agents.iter().map(|pid| format!("--agent={pid}"));
-    Worker::start("inspect", agents.chain(others.iter().map(i32::to_string)))
+    let mut program = subprocess::again("inspect");
+    program.args(agents.iter().map(|pid| format!("--agent={pid}"))).args(others.iter().map(i32::to_string));
+    Worker::start(program)
 }
 
 /// Agents come first, so that nothing else keeps them from being looked at.
@@ -192,7 +216,6 @@ fn next<T: for<'line> Deserialize<'line>>(lines: &mut Lines, worker: &mut Worker
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
     use std::sync::Mutex;
 
     use super::*;
@@ -208,7 +231,7 @@ mod tests {
         let script = format!("echo null; {}exec sleep 600", told.collect::<String>());
         let mut program = Command::new("/bin/sh");
         program.args(["-c", &script]);
-        Worker::run(program)
+        Worker::start(program)
     }
 
     #[test]

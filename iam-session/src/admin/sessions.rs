@@ -121,11 +121,6 @@ fn recorded(records: &[Record], user: &str) -> Option<u32> {
     uids.all(|uid| uid == first).then_some(first)
 }
 
-/// The same by uid alone, whatever the name service says meanwhile.
-pub(super) fn agents_with(uid: u32) -> Result<Vec<Agent>, Failure> {
-    Ok(find::find(Whose::User(uid))?.agents)
-}
-
 impl Seen {
     pub(super) fn kind(&self) -> Kind {
         match (self.agent.stay, &self.agent.record) {

@@ -52,4 +52,5 @@ mod surroundings;
 mod tokens;
 mod tracing;
 mod umask;
+mod veto;
 mod within;
