@@ -16,8 +16,10 @@ mod covers;
 pub(crate) mod drain;
 mod enable;
 mod file;
+mod find;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod inspect;
 pub(crate) mod installed;
 mod key;
 mod kill;
@@ -25,6 +27,7 @@ mod metrics;
 pub(crate) mod node_key;
 mod pam_file;
 pub(crate) mod pam_line;
+mod parallel;
 mod process;
 mod record;
 mod revoke;
@@ -78,6 +81,8 @@ enum Cli {
     Ask(ask::AskArgs),
     #[command(hide = true)]
     Covers(covers::CoversArgs),
+    #[command(hide = true)]
+    Inspect(inspect::InspectArgs),
     #[command(hide = true)]
     ReadFiles,
     #[command(hide = true)]
@@ -135,6 +140,7 @@ fn execute(arguments: Vec<OsString>) -> Outcome {
         Cli::Check(args) => check::run(args),
         Cli::Metrics(args) => metrics::run(args),
         Cli::Key(args) => key::run(args),
+        Cli::Inspect(args) => inspect::run(args),
         Cli::Ask(_) | Cli::Covers(_) | Cli::ReadFiles | Cli::EndGrants | Cli::Helper => Ok(Exit::Done),
     }
 }

@@ -103,7 +103,15 @@ impl Helper {
     /// # Errors
     /// [`HelperError::Start`].
     pub fn start(program: &Path) -> Result<Self, HelperError> {
-        Self::spawn(program, &mut Command::new(program))
+        Self::spawn(program, Command::new(program).stderr(Stdio::null()))
+    }
+
+    /// The same for a mint, which has its session's record as descriptor 2 and passes it on: PROTOCOL.md, section 7.
+    ///
+    /// # Errors
+    /// [`HelperError::Start`].
+    pub fn start_in_session(program: &Path) -> Result<Self, HelperError> {
+        Self::spawn(program, Command::new(program).stderr(Stdio::inherit()))
     }
 
     /// The same for root, who has no business in reading what comes from the network: root's tool starts it, as the
@@ -113,7 +121,7 @@ impl Helper {
     /// [`HelperError::Start`].
     pub fn start_for_root() -> Result<Self, HelperError> {
         let program = Path::new(paths::ADMIN);
-        Self::spawn(program, Command::new(program).arg("helper"))
+        Self::spawn(program, Command::new(program).arg("helper").stderr(Stdio::null()))
     }
 
     fn spawn(program: &Path, command: &mut Command) -> Result<Self, HelperError> {
@@ -124,7 +132,6 @@ impl Helper {
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
             .process_group(0)
             .spawn()
             .map_err(failed)?;
@@ -178,7 +185,7 @@ impl Helper {
 pub(crate) fn ask(kept: &mut Option<Helper>, request: &Request) -> Result<Answer, HelperError> {
     let mut helper = match kept.take() {
         Some(helper) => helper,
-        None => Helper::start(Path::new(paths::HELPER))?,
+        None => Helper::start_in_session(Path::new(paths::HELPER))?,
     };
     let answer = helper.ask(request, None);
     if matches!(answer, Ok(_) | Err(HelperError::Issuer(_))) {

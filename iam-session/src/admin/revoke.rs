@@ -1,10 +1,8 @@
 //! `iam-session-admin revoke` and `unrevoke`: a user gets no agent any more, and loses what there is. Touches
 //! /etc/iam-session/revoked; ends agents; starts what `user_files` and `at_issuer` start.
 
+mod ending;
 mod report;
-
-use std::thread;
-use std::time::Duration;
 
 use clap::Parser;
 use nix::sys::signal::{SigSet, Signal};
@@ -12,10 +10,9 @@ use nix::sys::signal::{SigSet, Signal};
 use self::report::Report;
 use super::account::Account;
 use super::at_issuer::{self, AtIssuer};
-use super::kill::{count, end};
-use super::process::Agent;
+use super::kill::count;
 use super::revoked::{self, Listed};
-use super::sessions::{agents_with, who};
+use super::sessions::who;
 use super::system_user::{self, FilesOf};
 use super::user_files::{LiveToken, Reader};
 use super::{advised, audit, runtime, say};
@@ -23,10 +20,6 @@ use crate::cli::{Exit, Outcome};
 use crate::protocol::Failure;
 use crate::text::{printable, utc};
 
-/// A login that had read the list before it was changed has its agent by then; the module waits no longer for one.
-const LAST_LOGIN: Duration = Duration::from_millis(300);
-/// A user who logs in again and again with an agent that was started by then has no more of those.
-const ROUNDS: u32 = 5;
 /// Give a user no agent any more: list in /etc/iam-session/revoked and end the agents.
 #[derive(Debug, Parser)]
 pub(super) struct RevokeArgs {
@@ -68,11 +61,13 @@ fn revoke(args: &RevokeArgs, account: Option<&Account>, uid: Option<u32>, name: 
         ));
         return;
     };
-    let agents = agents_with(uid).unwrap_or_default();
-    let runtime = runtime::of(uid, &agents);
-    let ended = end_all(|| agents_with(uid), end, LAST_LOGIN);
-    audit(&format!("ended {} of {name}", count(ended.agents)));
-    report.say(format!("ended {} of {}{}", count(ended.agents), printable(name), ended.remarks));
+    let ended = ending::end_all(uid);
+    let runtime = runtime::of(uid, &ended.agents);
+    audit(&format!("ended {} of {name}", count(ended.agents.len())));
+    report.say(format!("ended {} of {}", count(ended.agents.len()), printable(name)));
+    if ended.jobs > 0 {
+        report.say(format!("ended what worked for them: {} mints and helpers", ended.jobs));
+    }
     ended.trouble.into_iter().for_each(|failure| report.failed(failure));
     let Some(account) = account else {
         report.failed(advised(
@@ -153,42 +148,6 @@ fn list(
     Ok(name)
 }
 
-/// What has become of a user's agents.
-#[derive(Debug, Default)]
-struct Ended {
-    agents: usize,
-    remarks: String,
-    trouble: Option<Failure>,
-}
-
-/// Ends the agents, and those of logins that were on their way when the user was listed.
-fn end_all(
-    mut find: impl FnMut() -> Result<Vec<Agent>, Failure>,
-    mut end: impl FnMut(&[Agent]) -> Result<String, Failure>,
-    last_login: Duration,
-) -> Ended {
-    let mut ended = Ended::default();
-    let mut rounds = || -> Result<(), Failure> {
-        for round in 0..ROUNDS {
-            let agents = find()?;
-            if agents.is_empty() && round > 0 {
-                return Ok(());
-            }
-            ended.remarks.push_str(&end(&agents)?);
-            ended.agents += agents.len();
-            thread::sleep(last_login);
-        }
-        let left: Vec<String> = find()?.iter().map(|agent| agent.process.pid.to_string()).collect();
-        if left.is_empty() {
-            return Ok(());
-        }
-        let error = format!("agents are started again and again, and live: process {}", left.join(", "));
-        Err(advised(error, "look at what starts them, and run it again"))
-    };
-    ended.trouble = rounds().err();
-    ended
-}
-
 fn tell_tokens(tokens: &[LiveToken], report: &mut Report) {
     if tokens.is_empty() {
         return report.say(
@@ -207,6 +166,3 @@ fn tell_tokens(tokens: &[LiveToken], report: &mut Report) {
         report.say(format!("  {}", printable(&line)));
     }
 }
-
-#[cfg(test)]
-mod tests;
