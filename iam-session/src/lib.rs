@@ -15,6 +15,7 @@ pub mod clock;
 mod commands;
 pub mod config;
 pub mod directory;
+mod end_grant;
 mod file_system;
 pub mod harden;
 pub mod helper;

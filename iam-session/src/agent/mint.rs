@@ -11,7 +11,6 @@ mod client;
 mod derive;
 mod enroll;
 mod forget;
-mod inventory;
 mod issuer;
 mod lock;
 mod look;
@@ -66,22 +65,12 @@ pub(super) struct Mint {
     message: Message,
     /// What some of the keys are owed to.
     opening: Opening,
-    behalf: Behalf,
     runtime: Runtime,
     helper: Option<Helper>,
     unsaved: Unsaved,
     /// What enrolments have replaced, or did not keep, is ended at its issuer so, once they have been answered.
     endings: Vec<Request>,
     log: Log,
-}
-
-/// Whom it works for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Behalf {
-    /// The user, by way of an agent.
-    User,
-    /// Root, who ends what the user has.
-    Root,
 }
 
 /// Serves jobs until the agent has no more or is gone.
@@ -104,7 +93,6 @@ fn run() -> io::Result<()> {
     let mut mint = Mint {
         message,
         opening: Opening::default(),
-        behalf: Behalf::User,
         runtime,
         helper: None,
         unsaved: Unsaved::default(),
@@ -195,17 +183,12 @@ impl Mint {
                 self.opening = opening;
                 return None;
             }
-            Job::Overrule => {
-                self.behalf = Behalf::Root;
-                return None;
-            }
             Job::Unlock { passphrase, until } => {
                 Done::Unlocked(self.unlock(&passphrase, until).map(Box::new))
             }
             Job::Lock { passphrase } => Done::Locked(self.lock_host(passphrase.as_ref())),
             Job::Lift { lock } => Done::Lifted(self.lift(&lock)),
             Job::Seal(request) => Done::Sealed(self.seal_accounts(&request).map(Box::new)),
-            Job::Inventory => Done::Inventory(Box::new(self.inventory())),
             Job::Look => Done::Looked(self.look()),
             Job::Token(job) => {
                 let token = self.token(&job);

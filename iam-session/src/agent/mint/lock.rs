@@ -3,9 +3,9 @@
 //! The marker in the store is what counts: it lies where the records do, so that who cannot read it can open none of
 //! them either. Nothing is given up before it is on the disk.
 
+use super::Mint;
 use super::derive::no_memory;
 use super::policy::Policy;
-use super::{Behalf, Mint};
 use crate::agent::host_lock::HostLock;
 use crate::clock;
 use crate::log::Level;
@@ -14,14 +14,6 @@ use crate::secret::Secret;
 use crate::store::{Keyring, Marker, Store, StoreError, this_host};
 
 impl Mint {
-    /// Refuses where a lock stands that this mint was not let past; root, who ends what the user has, it does not hold.
-    pub(super) fn guard(&self, store: &Store) -> Result<(), StoreError> {
-        match self.behalf {
-            Behalf::Root => Ok(()),
-            Behalf::User => self.serves(store),
-        }
-    }
-
     /// Refuses where a lock stands that this mint was not let past.
     pub(super) fn serves(&self, store: &Store) -> Result<(), StoreError> {
         match store.read_marker()? {
@@ -137,7 +129,7 @@ impl Mint {
         if marker.is_none() {
             return Ok(());
         }
-        self.guard(store)?;
+        self.serves(store)?;
         store.remove_marker()?;
         self.note(HostLock::mirror(&self.runtime.agents, None));
         self.log.event(Level::Info, "unlocked", &[("host", &this_host())]);

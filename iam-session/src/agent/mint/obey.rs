@@ -4,7 +4,7 @@
 //! What an issuer has sent is kept all the same where the grant would be lost without it: the user may be taken off the
 //! list again.
 
-use super::{Behalf, Mint};
+use super::Mint;
 use crate::clock;
 use crate::protocol::{Failure, FailureKind};
 use crate::revoked::{List, REVOKED, Ruling};
@@ -33,11 +33,7 @@ impl Mint {
 
     /// As the list is now: a mint has one for minutes at most.
     fn ruling(&self) -> Ruling {
-        match self.behalf {
-            Behalf::User => List::new(&self.message.user, self.message.uid).look(clock::boot_time()),
-            // It ends what the user has.
-            Behalf::Root => Ruling::Free,
-        }
+        List::new(&self.message.user, self.message.uid).look(clock::boot_time())
     }
 }
 

@@ -1,0 +1,28 @@
+//! What root's tool makes, whatever umask it was started with.
+
+use support::Host;
+
+const MADE: &str = "/etc/iam-session /etc/iam-session/keys.d /etc/iam-session/keys.d/*.key /etc/iam-session/drain \
+                    /etc/pam.d/sshd /etc/iam-session/backup /etc/iam-session/backup/sshd-* /mnt/metrics/x.prom";
+
+/// The modes of all that it makes or replaces.
+fn modes(umask: &str) -> String {
+    let host = Host::start();
+    let steps = "sed -i /pam_iam/d /etc/pam.d/sshd; chmod 640 /etc/pam.d/sshd; rm -rf /etc/iam-session/keys.d
+                 mkdir -m 755 /mnt/metrics
+                 iam-session-admin key add && iam-session-admin enable --yes && iam-session-admin drain &&
+                 iam-session-admin metrics --textfile /mnt/metrics/x.prom";
+    host.as_root().run(&format!("umask {umask}\n{steps}")).successful();
+    host.as_root().run(&format!("stat -c '%a %n' {MADE} | sed 's/-.*//'")).successful().stdout
+}
+
+#[test]
+fn what_roots_tool_makes_has_the_same_modes_under_any_umask() {
+    let usual = modes("022");
+    for expected in ["644 /mnt/metrics/x.prom", "640 /etc/pam.d/sshd", "700 /etc/iam", "400 /etc/iam"] {
+        assert!(usual.contains(expected), "{expected} is not in {usual}");
+    }
+    for umask in ["000", "077", "777"] {
+        assert_eq!(modes(umask), usual, "umask {umask}");
+    }
+}
