@@ -103,14 +103,15 @@ fn idle_lines(text: &[u8], find: impl Fn(&str) -> Result<Option<Account>, Failur
     let with_uid: BTreeSet<&[u8]> =
         lines(text).filter(|line| is_beside(line, &names)).filter_map(comment).collect();
     let mut wrong = Vec::new();
-    for (number, line) in lines(without_mark(text)).enumerate() {
+    for (at, line) in lines(without_mark(text)).enumerate() {
         let said = meaning(line);
         if said.is_empty() || with_uid.contains(said) || is_beside(line, &names) {
             continue;
         }
-        let (place, name) = (format!("{REVOKED}:{}", number + 1), String::from_utf8_lossy(said));
+        let (place, name) = (format!("{REVOKED}:{}", at + 1), String::from_utf8_lossy(said));
+        let sought = number(said).map_or(name.clone(), |uid| uid.to_string().into());
         // What getent would take for something else is no user either.
-        let found = if account::is_user(&name) { find(&name) } else { Ok(None) };
+        let found = if account::is_user(&sought) { find(&sought) } else { Ok(None) };
         match found {
             Err(failure) => {
                 wrong.push(format!("{place}: from here on names were not compared: {}", failure.error));
@@ -196,8 +197,10 @@ mod tests {
         for there in ["alice\n1000 # alice\n", "01000 #\nalice\n", "\u{feff}alice\n1000\n"] {
             assert_eq!(add(there), None, "{there:?}");
         }
-        // Agents obey a line once it has an end.
-        assert_eq!(add("1000\nalice").as_deref(), Some("1000\nalice\n"));
+        // Agents obey a line at once when it has an end.
+        let carol = Listed { names: vec!["carol"], uid: None };
+        assert_eq!(added(b"bob\ncarol", &carol).as_deref(), Some(b"bob\ncarol\n".as_slice()));
+        assert_eq!(added(b"carol\nbob", &carol), None);
         for other in ["#alice\n", "alicex\n", "10001\n", "bob\n\u{feff}alice\n"] {
             assert_eq!(add(other), Some(format!("{other}alice\n1000 # alice\n")), "{other:?}");
         }
