@@ -188,8 +188,12 @@ impl Cache {
     fn remove_if(&self, unwanted: impl Fn(Option<&CachedToken>) -> bool) -> Result<(), DirectoryError> {
         let mut names = self.directory.names()?;
         names.retain(|name| unwanted(self.entry(name).as_ref()));
+        let mut removed = Ok(());
         // What cannot be removed keeps no other from going.
-        names.iter().fold(Ok(()), |removed, name| self.directory.remove(name).and(removed))
+        for name in names {
+            removed = self.directory.remove(&name).and(removed);
+        }
+        removed
     }
 
     fn entry(&self, name: &str) -> Option<CachedToken> {
