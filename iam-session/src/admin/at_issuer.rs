@@ -104,6 +104,7 @@ pub(super) fn end(account: &Account, reader: Reader) -> AtIssuer {
         let keys = || node_key::keyring(account.uid);
         let said = ask(reader, account.uid, keys, known(&site, &providers), &records.sealed);
         said.iter().for_each(|said| told.of(said));
+        told.done.push("the user's store is left as it is; what was ended opens nothing any more".to_owned());
     }
     told
 }

@@ -107,7 +107,6 @@ fn at_issuer(account: &Account, reader: Reader, report: &mut Report) {
     }
     done.iter().for_each(|line| report.say(printable(line)));
     not_done.iter().for_each(|line| report.warn(printable(line)));
-    report.say("the user's store is left as it is; what was ended opens nothing any more".to_owned());
 }
 
 pub(super) fn unrevoke(args: &UnrevokeArgs) -> Outcome {

@@ -6,7 +6,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -121,17 +121,30 @@ impl Drop for Subprocess {
     }
 }
 
-/// The orders, as the program that was started reads them.
+/// The orders, as the program that was started reads them from its standard input.
 pub(super) struct Orders {
-    input: File,
+    input: Input,
     lines: Lines,
 }
 
+/// Not through std's buffer, which would keep keys; and not a copy of the descriptor, for only the first three stay open.
+struct Input(io::Stdin);
+
+impl io::Read for Input {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(nix::unistd::read(&self.0, buffer)?)
+    }
+}
+
+impl AsFd for Input {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
 impl Orders {
-    pub(super) fn from_standard_input() -> io::Result<Self> {
-        use std::os::fd::AsFd as _;
-        let input = io::stdin().as_fd().try_clone_to_owned()?;
-        Ok(Self { input: input.into(), lines: Lines::new(MAX_LINE) })
+    pub(super) fn from_standard_input() -> Self {
+        Self { input: Input(io::stdin()), lines: Lines::new(MAX_LINE) }
     }
 
     /// The next one; `Closed` after the last.

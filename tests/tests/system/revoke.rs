@@ -133,6 +133,8 @@ fn without_the_system_user_the_rest_is_done_and_the_remedy_named() {
     assert_eq!((told.status, scene.provider.count("revocation")), (1, 0), "{told:?}");
     assert!(told.stderr.contains("there is no system user 'iam-session'"), "{told:?}");
     assert!(told.stderr.contains("useradd -r"), "{told:?}");
+    let check = admin(&scene.host, "check").stdout;
+    assert!(check.contains("there is no system user 'iam-session'"), "{check}");
     assert!(is_deserted(&scene.host) && scene.host.read(REVOKED) == "alice\n");
 }
 

@@ -38,7 +38,7 @@ type Say<'a> = dyn Fn(&str, What) + Sync + 'a;
 
 pub(in crate::admin) fn run() -> Outcome {
     let broken = |error: LineError| failed(error.to_string());
-    let mut orders = Orders::from_standard_input().map_err(|error| broken(error.into()))?;
+    let mut orders = Orders::from_standard_input();
     let system: SystemUser = orders.next().map_err(broken)?;
     system.become_for_good()?;
     print(&line::encode(&Ready {}, MAX_LINE).map_err(broken)?)?;

@@ -61,8 +61,7 @@ enum Read {
 }
 
 pub(in crate::admin) fn run() -> Outcome {
-    let mut orders = Orders::from_standard_input().map_err(|error| failed(error.to_string()))?;
-    let order: Order = orders.next().map_err(|error| failed(error.to_string()))?;
+    let order: Order = Orders::from_standard_input().next().map_err(|error| failed(error.to_string()))?;
     order.system.become_reader(order.files)?;
     match order.task {
         Task::Clear { runtime } => runtime.iter().try_for_each(|directory| clear(directory, order.files))?,
