@@ -232,6 +232,9 @@ fn a_name_service_that_hangs_costs_start_wait_and_its_child_keeps_nothing_of_the
         let children = others_with(&lifeline[0], running.pid());
         assert_eq!(children.len(), 1, "the child that hangs: {children:?}");
         assert_eq!(descriptors(children[0]), 3);
+        // Of signals only its own alarm, which ends it, and the two that glibc keeps for itself.
+        let status = fs::read_to_string(format!("/proc/{}/status", children[0])).unwrap();
+        assert!(status.contains("SigBlk:\tfffffffe7ffbdeff\n"), "{status}");
         assert!(children_of(running.pid()).is_empty(), "the middle child has been reaped");
         let said = running.finish();
         assert_eq!((said.codes("open"), exports(&said)), (vec![PAM_SUCCESS], 3));
