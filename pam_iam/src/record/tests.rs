@@ -150,7 +150,7 @@ fn only_an_old_draft_that_nobody_holds_is_removed() {
     place.file(&format!("{DIRECTORY}/{name}"), 0o600, b"version=1\n");
     let made = fstatat(&directory, name.as_str(), AtFlags::AT_SYMLINK_NOFOLLOW).unwrap().st_mtime;
     sweep(&directory, OTHER, made + DRAFT_LASTS);
-    assert_eq!(there(&place), [name.clone()]);
+    assert_eq!(there(&place), [name.as_str()]);
     let holder = fs::File::open(place.path(&format!("{DIRECTORY}/{name}"))).unwrap();
     lock(&holder, Lock::Shared).unwrap();
     sweep(&directory, OTHER, made + DRAFT_LASTS + 1);
