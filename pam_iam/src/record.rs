@@ -135,7 +135,8 @@ fn begin_in(directory: OwnedFd, record: &Record<'_>) -> nix::Result<Begun> {
 /// By another name first: who reads the directory meanwhile sees a record that is whole and locked, or none. The lock
 /// is on a descriptor that cannot write: that one becomes the agent's.
 fn write_draft(directory: &OwnedFd, draft: &str, record: &Record<'_>) -> nix::Result<(OwnedFd, OwnedFd)> {
-    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let mode = OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT | OFlag::O_EXCL;
+    let flags = mode | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let write = above_standard(openat(directory, draft, flags, RECORD_MODE)?)?;
     fchmod(&write, RECORD_MODE)?;
     let mut file = File::from(write);
@@ -181,9 +182,13 @@ fn following(directory: &OwnedFd, session: &str) -> nix::Result<Vec<String>> {
 /// Under its lock, and only while the name still stands for what was locked.
 fn remove_if_dead(directory: &OwnedFd, name: &str, now: i64) -> nix::Result<()> {
     let opened = openat(directory, name, readable(), Mode::empty())?;
+    let found = fstat(&opened)?;
+    // A login that is about to lock its draft must not find that locked.
+    if name.starts_with('.') && found.st_mtime >= now - DRAFT_LASTS {
+        return Ok(());
+    }
     lock(&opened, Lock::Exclusive)?;
-    let (locked, named) = (fstat(&opened)?, fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW)?);
-    if same(&locked, &named) && (!name.starts_with('.') || locked.st_mtime < now - DRAFT_LASTS) {
+    if same(&found, &fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW)?) {
         unlinkat(directory, name, UnlinkatFlags::NoRemoveDir)?;
     }
     Ok(())
