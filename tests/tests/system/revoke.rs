@@ -59,8 +59,7 @@ fn at_the_issuer_the_enrolment_ends_too() {
     assert_eq!(login.run("iam-session token").status, 4);
     assert_eq!(left_behind(&scene.host), "");
     let told = admin(&scene.host, "revoke alice --at-issuer").successful().stdout;
-    let gone = "account 'wlcg': the issuer does not know the grant, or not any more\naccount 'wlcg': the issuer does not know the client, or not any more\n";
-    assert!(told.contains(gone), "{told}");
+    assert!(told.contains("account 'wlcg': the issuer does not know the grant, or not any more\n"), "{told}");
     scene.host.as_user("alice").run("rm .local/state/iam-session/*").successful();
     let told = admin(&scene.host, "revoke alice --at-issuer").successful().stdout;
     assert!(told.contains("alice has no enrolment on this host\n"), "{told}");
