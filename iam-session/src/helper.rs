@@ -103,7 +103,7 @@ impl Helper {
     /// # Errors
     /// [`HelperError::Start`].
     pub fn start(program: &Path) -> Result<Self, HelperError> {
-        Self::spawn(program, Command::new(program).stderr(Stdio::null()))
+        Self::spawn(program, Command::new(program).process_group(0).stderr(Stdio::null()))
     }
 
     /// The same for a mint, which has its session's record as descriptor 2 and passes it on: PROTOCOL.md, section 7.
@@ -111,11 +111,11 @@ impl Helper {
     /// # Errors
     /// [`HelperError::Start`].
     pub fn start_in_session(program: &Path) -> Result<Self, HelperError> {
-        Self::spawn(program, Command::new(program).stderr(Stdio::inherit()))
+        Self::spawn(program, Command::new(program).process_group(0).stderr(Stdio::inherit()))
     }
 
     /// The same for root, who has no business in reading what comes from the network: root's tool starts it, as the
-    /// package's system user and with nothing of root's.
+    /// package's system user, in a session of its own and with nothing of root's.
     ///
     /// # Errors
     /// [`HelperError::Start`].
@@ -132,7 +132,6 @@ impl Helper {
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .process_group(0)
             .spawn()
             .map_err(failed)?;
         let pipes = child.stdin.take().zip(child.stdout.take());

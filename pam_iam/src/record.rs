@@ -31,11 +31,11 @@ const RECORD_MODE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
 const CLOSED: &[u8] = b"closed=1\n";
 /// A name and a host are cut here; RFC 1035 has 253 bytes for the longest host.
 const MAX_FIELD: usize = 256;
-/// So many records are looked at in one login, from a random one on. Each login adds one, so at most about one dead
-/// record in sixteen stays.
+/// So many records are looked at in one login: those whose names follow the new one's, which is random. Each login adds
+/// one record, so of sixteen about one that is dead stays.
 const MAX_LOOKED_AT: usize = 16;
-/// So many names are read for that, which takes a fraction of a millisecond. `iam-session-admin` reads all.
-const MAX_NAMES: usize = 1024;
+/// So many names are read for that; they are not kept. `iam-session-admin` looks at all.
+const MAX_NAMES: usize = 4096;
 /// A record is a draft for some microseconds. One that is this much older than the newest record was left behind.
 const DRAFT_LASTS: i64 = 60; // seconds
 
@@ -54,8 +54,7 @@ pub(crate) struct Record<'a> {
 #[derive(Debug)]
 pub(crate) struct Begun {
     directory: OwnedFd,
-    /// Where among the records the sweep begins.
-    start: usize,
+    session: String,
     /// When it was made, by the clock of its file system, in seconds.
     made: i64,
     write: OwnedFd,
@@ -88,7 +87,7 @@ impl Begun {
     /// Closes this process's descriptors of it, once the child has them, and removes some records of sessions that
     /// have ended.
     pub(crate) fn leave_to_child(self) {
-        sweep(&self.directory, self.start, self.made);
+        sweep(&self.directory, &self.session, self.made);
     }
 }
 
@@ -128,9 +127,8 @@ fn begin_in(directory: OwnedFd, record: &Record<'_>) -> nix::Result<Begun> {
     });
     match begun {
         Ok((write, keep)) => {
-            let made = fstat(&write)?.st_mtime;
-            let start = record.session.get(..4).and_then(|digits| usize::from_str_radix(digits, 16).ok());
-            Ok(Begun { directory, start: start.unwrap_or_default(), made, write, keep })
+            let (session, made) = (record.session.to_owned(), fstat(&write)?.st_mtime);
+            Ok(Begun { directory, session, made, write, keep })
         }
         // Another's: not ours to remove.
         Err(Errno::EEXIST) => Err(Errno::EEXIST),
@@ -144,7 +142,8 @@ fn begin_in(directory: OwnedFd, record: &Record<'_>) -> nix::Result<Begun> {
 /// By another name first: who reads the directory meanwhile sees a record that is whole and locked, or none. The lock
 /// is on a descriptor that cannot write: that one becomes the agent's.
 fn write_draft(directory: &OwnedFd, draft: &str, record: &Record<'_>) -> nix::Result<(OwnedFd, OwnedFd)> {
-    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let mode = OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT | OFlag::O_EXCL;
+    let flags = mode | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let write = above_standard(openat(directory, draft, flags, RECORD_MODE)?)?;
     fchmod(&write, RECORD_MODE)?;
     let mut file = File::from(write);
@@ -166,31 +165,44 @@ fn readable() -> OFlag {
     OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC
 }
 
-/// Looks at a few records from the `start`th on, and removes the dead ones. `now` is on the file system's clock.
-fn sweep(directory: &OwnedFd, start: usize, now: i64) {
-    let names = names(directory).unwrap_or_default();
-    let from = start.checked_rem(names.len()).unwrap_or_default();
-    for name in names.iter().cycle().skip(from).take(names.len().min(MAX_LOOKED_AT)) {
-        let _ = remove_if_dead(directory, name, now);
+/// Looks at a few records after that of `session`, and removes the dead ones. `now` is on the file system's clock.
+fn sweep(directory: &OwnedFd, session: &str, now: i64) {
+    for name in following(directory, session).unwrap_or_default() {
+        let _ = remove_if_dead(directory, &name, now);
     }
 }
 
-fn names(directory: &OwnedFd) -> nix::Result<Vec<String>> {
+/// The names after `session`, and after the greatest the smallest.
+fn following(directory: &OwnedFd, session: &str) -> nix::Result<Vec<String>> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     // A descriptor of its own: closedir(3) closes it.
     let mut listed = Dir::from_fd(openat(directory, ".", flags, Mode::empty())?)?;
-    let names = listed.iter().map_while(Result::ok).filter_map(|entry| {
-        entry.file_name().to_str().ok().filter(|name| !matches!(*name, "." | "..")).map(str::to_owned)
-    });
-    Ok(names.take(MAX_NAMES).collect())
+    let mut names: Vec<String> = Vec::with_capacity(MAX_LOOKED_AT + 1);
+    for entry in listed.iter().map_while(Result::ok).take(MAX_NAMES) {
+        let Ok(name) = entry.file_name().to_str() else { continue };
+        if matches!(name, "." | "..") || name == session {
+            continue;
+        }
+        let at = names
+            .partition_point(|other| (other.as_str() < session, other.as_str()) < (name < session, name));
+        if at < MAX_LOOKED_AT {
+            names.insert(at, name.to_owned());
+            names.truncate(MAX_LOOKED_AT);
+        }
+    }
+    Ok(names)
 }
 
 /// Under its lock, and only while the name still stands for what was locked.
 fn remove_if_dead(directory: &OwnedFd, name: &str, now: i64) -> nix::Result<()> {
     let opened = openat(directory, name, readable(), Mode::empty())?;
+    let found = fstat(&opened)?;
+    // A login that is about to lock its draft must not find that locked.
+    if name.starts_with('.') && found.st_mtime >= now - DRAFT_LASTS {
+        return Ok(());
+    }
     lock(&opened, Lock::Exclusive)?;
-    let (locked, named) = (fstat(&opened)?, fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW)?);
-    if same(&locked, &named) && (!name.starts_with('.') || locked.st_mtime < now - DRAFT_LASTS) {
+    if same(&found, &fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW)?) {
         unlinkat(directory, name, UnlinkatFlags::NoRemoveDir)?;
     }
     Ok(())

@@ -189,7 +189,7 @@ impl Listed {
         match (look.executable, look.role) {
             (Some(Executable::Agent(program)), Some(Role::Login)) => Kind::Agent(Stay::Login, program),
             (Some(Executable::Agent(program)), Some(Role::Shell)) => Kind::Agent(Stay::Shell, program),
-            (Some(Executable::Agent(_)), Some(Role::Mint)) | (Some(Executable::Helper), _) => Kind::Job,
+            (Some(Executable::Agent(_)), Some(Role::Job)) | (Some(Executable::Helper), _) => Kind::Job,
             (Some(Executable::Agent(_)), None) => Kind::UnclearJob,
             (Some(Executable::Other), _) => of_session,
             (None, _) if self.session.is_some() => Kind::UnclearJob,
@@ -301,7 +301,7 @@ mod tests {
         for (executable, role, by_hand, of_session) in [
             (agent, Some(Role::Shell), Kind::Agent(Stay::Shell, Program::Installed), None),
             (agent, Some(Role::Login), Kind::Agent(Stay::Login, Program::Installed), None),
-            (agent, Some(Role::Mint), Kind::Job, None),
+            (agent, Some(Role::Job), Kind::Job, None),
             (agent, None, Kind::UnclearJob, None),
             (Some(Executable::Helper), None, Kind::Job, None),
             (Some(Executable::Other), None, Kind::Other, Some(Kind::Job)),

@@ -66,7 +66,7 @@ pub(super) enum Executable {
 pub(super) enum Role {
     Login,
     Shell,
-    Mint,
+    Job,
 }
 
 /// What came of the look at one process: `None` is what did not come back, or was not asked.
@@ -148,9 +148,10 @@ fn role(pid: i32) -> Role {
 
 fn role_of(arguments: &[u8]) -> Role {
     match arguments.split(|byte| *byte == 0).nth(1).unwrap_or_default() {
-        b"mint" => Role::Mint,
+        b"" => Role::Login,
         b"standing" => Role::Shell,
-        _ => Role::Login,
+        // A mint, or another process that an agent has started.
+        _ => Role::Job,
     }
 }
 
@@ -273,7 +274,8 @@ mod tests {
             assert_eq!(executable_of(Path::new(&link)), expected, "{link}");
         }
         for (arguments, role) in [
-            (&b"agent\0mint\0"[..], Role::Mint),
+            (&b"agent\0mint\0"[..], Role::Job),
+            (b"agent\0left-running\x004f2c\0", Role::Job),
             (b"agent\0standing\0", Role::Shell),
             (b"agent\0", Role::Login),
             (b"", Role::Login),

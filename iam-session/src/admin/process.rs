@@ -64,7 +64,7 @@ pub(super) struct Agent {
     pub(super) record: Option<Record>,
 }
 
-/// A process that works for an agent: a mint, or its helper.
+/// A process that works for an agent: a mint, its helper, or one that looks what a login left running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Job {
     pub(super) process: Identity,

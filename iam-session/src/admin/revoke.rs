@@ -74,7 +74,7 @@ fn revoke(
     audit(&format!("ended {} of {name}", count(ended.agents.len())));
     report.say(format!("ended {} of {}", count(ended.agents.len()), printable(name)));
     if ended.jobs > 0 {
-        report.say(format!("ended what worked for them: {} mints and helpers", ended.jobs));
+        report.say(format!("ended what worked for them: {}", processes(ended.jobs)));
     }
     ended.trouble.into_iter().for_each(|failure| report.failed(failure));
     let Some(account) = account else {
@@ -101,6 +101,10 @@ fn revoke(
     } else {
         report.say("what is enrolled stays good at the issuers: 'iam-session-admin revoke --at-issuer', or have the user disabled there".to_owned());
     }
+}
+
+fn processes(number: usize) -> String {
+    if number == 1 { "1 process".to_owned() } else { format!("{number} processes") }
 }
 
 /// Account by account. What the user's store holds is not changed.

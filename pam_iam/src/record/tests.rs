@@ -119,7 +119,7 @@ fn a_record_lives_as_long_as_somebody_holds_it_and_goes_at_the_next_login() {
     let next = held(begun(&place, OTHER).unwrap());
     assert_eq!(there(&place), [OTHER, ID]);
     drop(mint);
-    sweep(&opened(&place).unwrap(), 0, 0);
+    sweep(&opened(&place).unwrap(), OTHER, 0);
     assert_eq!(there(&place), [OTHER]);
     drop(next);
 }
@@ -131,10 +131,14 @@ fn one_login_looks_at_a_bounded_number_and_the_next_ones_at_the_rest() {
         drop(begun(&place, &format!("{number:032x}")).unwrap());
     }
     let directory = opened(&place).unwrap();
-    sweep(&directory, 0xffff, 0);
-    assert_eq!(there(&place).len(), 40 - MAX_LOOKED_AT);
-    sweep(&directory, 7, 0);
-    sweep(&directory, 0, 0);
+    let name = |number: usize| format!("{number:032x}");
+    // Those after it, and when there are no more of them, from the first one on.
+    sweep(&directory, &name(30), 0);
+    let left: Vec<_> = (7..31).map(name).collect();
+    assert_eq!(there(&place), left);
+    for _ in 0..2 {
+        sweep(&directory, ID, 0);
+    }
     assert_eq!(there(&place), [""; 0]);
 }
 
@@ -145,14 +149,14 @@ fn only_an_old_draft_that_nobody_holds_is_removed() {
     let name = format!(".{ID}");
     place.file(&format!("{DIRECTORY}/{name}"), 0o600, b"version=1\n");
     let made = fstatat(&directory, name.as_str(), AtFlags::AT_SYMLINK_NOFOLLOW).unwrap().st_mtime;
-    sweep(&directory, 0, made + DRAFT_LASTS);
-    assert_eq!(there(&place), [name.clone()]);
+    sweep(&directory, OTHER, made + DRAFT_LASTS);
+    assert_eq!(there(&place), [name.as_str()]);
     let holder = fs::File::open(place.path(&format!("{DIRECTORY}/{name}"))).unwrap();
     lock(&holder, Lock::Shared).unwrap();
-    sweep(&directory, 0, made + DRAFT_LASTS + 1);
+    sweep(&directory, OTHER, made + DRAFT_LASTS + 1);
     assert_eq!(there(&place), [name]);
     drop(holder);
-    sweep(&directory, 0, made + DRAFT_LASTS + 1);
+    sweep(&directory, OTHER, made + DRAFT_LASTS + 1);
     assert_eq!(there(&place), [""; 0]);
 }
 
@@ -163,6 +167,6 @@ fn what_is_no_record_stays_and_holds_nobody_up() {
     place.fifo(&format!("{DIRECTORY}/fifo"));
     place.directory(&format!("{DIRECTORY}/directory"), 0o700);
     place.link("fifo", &format!("{DIRECTORY}/link"));
-    sweep(&directory, 0, 0);
+    sweep(&directory, OTHER, 0);
     assert_eq!(there(&place), ["directory", "fifo", "link"]);
 }

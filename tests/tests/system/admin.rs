@@ -43,8 +43,10 @@ fn every_login_is_listed_with_where_it_came_from() {
     assert!(table.contains(" min left") && table.contains("127.0.0.1"), "{table}");
     alice.close();
     bob.close();
-    scene.host.wait_until("an empty list", || sessions(&scene.host).is_empty());
-    assert_eq!(records(&scene.host), [""; 0]);
+    // A mint may hold the record for a moment longer than the agent.
+    scene.host.wait_until("an empty list", || {
+        sessions(&scene.host).is_empty() && records(&scene.host).is_empty()
+    });
 }
 
 #[test]
@@ -102,8 +104,7 @@ fn the_record_of_a_login_that_nobody_closed_is_swept() {
     host.wait_until("the agent's end", || is_deserted(&host));
     // Nobody removes it but who looks.
     assert_eq!(records(&host), [id.as_str()]);
-    assert!(sessions(&host).is_empty());
-    assert_eq!(records(&host), [""; 0]);
+    host.wait_until("an empty list", || sessions(&host).is_empty() && records(&host).is_empty());
 }
 
 #[test]

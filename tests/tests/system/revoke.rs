@@ -1,9 +1,11 @@
 //! A user who is to have no token any more: on this host, and at the issuer.
 
+use serde_json::json;
 use support::{Host, Output};
 
 use crate::lock;
 use crate::scene::{Scene, is_deserted, left_behind, token_file};
+use crate::subject::say;
 
 const RECORD: &str = "/home/alice/.local/state/iam-session/wlcg.cred";
 const REVOKED: &str = "/etc/iam-session/revoked";
@@ -60,8 +62,7 @@ fn at_the_issuer_the_enrolment_ends_too() {
     assert_eq!(login.run("iam-session token").status, 4);
     assert_eq!(left_behind(&scene.host), "");
     let told = admin(&scene.host, "revoke alice --at-issuer").successful().stdout;
-    let gone = "account 'wlcg': the issuer does not know the grant, or not any more\naccount 'wlcg': the issuer does not know the client, or not any more\n";
-    assert!(told.contains(gone), "{told}");
+    assert!(told.contains("account 'wlcg': the issuer does not know the grant, or not any more\n"), "{told}");
     scene.host.as_user("alice").run("rm .local/state/iam-session/*").successful();
     let told = admin(&scene.host, "revoke alice --at-issuer").successful().stdout;
     assert!(told.contains("alice has no enrolment on this host\n"), "{told}");
@@ -123,6 +124,30 @@ fn an_issuer_that_only_the_user_names_is_not_asked() {
     let told = admin(&scene.host, "revoke alice --at-issuer");
     assert_eq!((told.status, scene.provider.count("revocation")), (1, 0), "{told:?}");
     assert!(told.stderr.contains("no file of the site's names this issuer"), "{told:?}");
+}
+
+/// Any program of the user's can have a record sealed, with servers of its own in it.
+#[test]
+fn servers_that_a_record_names_are_not_asked() {
+    let scene = Scene::enrolled();
+    let login = scene.host.login("alice");
+    let evil = "https://127.0.0.1:9/";
+    let enroll = json!({"request": "enroll", "account": "planted", "issuer": "https://iam.example/",
+        "endpoints": {"token": evil, "revocation": evil, "registration": evil}, "refresh_token": "planted",
+        "scope": "openid", "client": {"client_id": "planted", "client_secret": "x", "registration_client_uri": evil,
+        "registration_access_token": "x"}, "transport": {"proxy": "http://127.0.0.1:9"}});
+    assert_eq!(say(&scene, &login, &enroll)["status"], "success");
+    let told = admin(&scene.host, "revoke alice --at-issuer");
+    assert_eq!(told.status, 1, "{told:?}");
+    // The issuer itself was asked, and knows no such client.
+    let unknown = "account 'planted': the issuer does not know the grant, or not any more\n";
+    assert!(told.stdout.contains(unknown) && !told.stderr.contains("127.0.0.1"), "{told:?}");
+    assert!(
+        told.stderr
+            .contains("account 'planted': its client stays at the issuer: the record names another server"),
+        "{told:?}"
+    );
+    assert!(told.stdout.contains("account 'wlcg': its client deleted at the issuer\n"), "{told:?}");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use support::Host;
 
+use crate::scene::Scene;
+
 const MADE: &str = "/etc/iam-session /etc/iam-session/keys.d /etc/iam-session/keys.d/*.key /etc/iam-session/drain \
                     /etc/pam.d/sshd /etc/iam-session/backup /etc/iam-session/backup/sshd-* /mnt/metrics/x.prom";
 
@@ -25,4 +27,19 @@ fn what_roots_tool_makes_has_the_same_modes_under_any_umask() {
     for umask in ["000", "077", "777"] {
         assert_eq!(modes(umask), usual, "umask {umask}");
     }
+}
+
+/// A directory there that users could not pass through would take the session of each of them.
+#[test]
+fn no_command_of_roots_tool_makes_run_iam_session_where_it_is_missing() {
+    let scene = Scene::enrolled();
+    let host = &scene.host;
+    host.wait_until("the end of the enrolment's login", || host.processes_of("alice").is_empty());
+    let commands = "umount /run/iam-session && rmdir /run/iam-session
+                    umask 077
+                    iam-session-admin revoke alice --at-issuer; iam-session-admin kill alice
+                    iam-session-admin sessions; iam-session-admin status; iam-session-admin check
+                    stat -c '%a %n' /run/iam-session 2>&1";
+    let told = host.as_root().run(commands).stdout;
+    assert!(told.ends_with("No such file or directory\n"), "{told}");
 }

@@ -168,7 +168,7 @@ fn zero() -> Vec<String> {
 fn root_starts_no_process_as_the_user() {
     let scene = Scene::enrolled();
     // A provider for a group: whoever had the user's configuration read as the user started getent(1) as the user.
-    let groups = "issuer = \"https://iam.example/\"\ngroups = [\"staff\"]\n";
+    let groups = "issuer = \"https://grouped.example/\"\ngroups = [\"staff\"]\n";
     scene.host.configure_provider("grouped", groups);
     let asked = "#!/bin/sh\nid -u >>/run/asked\nexec /run/getent \"$@\"\n";
     scene.host.write("/run/wrapped", asked, 0o755);
