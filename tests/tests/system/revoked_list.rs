@@ -16,6 +16,7 @@ const DISTRUSTED: &str = "/etc/iam-session/revoked cannot be trusted: ";
 const AT_ONCE: Duration = Duration::from_secs(20);
 /// One that is not looks each minute.
 const WITHIN_A_MINUTE: Duration = Duration::from_secs(80);
+const MINUTE: Duration = Duration::from_secs(60);
 /// A line that has not changed for 5 s is one.
 const SETTLED: Duration = Duration::from_secs(4);
 
@@ -225,6 +226,13 @@ fn a_line_without_its_end_keeps_logins_out_and_ends_agents_only_once_it_stays() 
     assert_eq!(opened(&scene.host).len(), before);
 }
 
+/// For how long a process sleeps in poll(2), whose arguments are descriptors, how many, and milliseconds.
+fn sleeps(host: &Host, process: &Process) -> Option<Duration> {
+    let call = host.as_root().run(&format!("cat /proc/{}/syscall", process.pid)).stdout;
+    let millis = call.strip_prefix("7 ")?.split(' ').nth(2)?.strip_prefix("0x")?;
+    u64::from_str_radix(millis, 16).ok().map(Duration::from_millis)
+}
+
 /// Any user can use up what inotify(7) gives to each.
 #[test]
 fn an_agent_that_nobody_tells_of_the_list_ends_within_a_minute() {
@@ -246,6 +254,8 @@ fn an_agent_that_nobody_tells_of_the_list_ends_within_a_minute() {
     assert_eq!(greedy.line(), "full");
     let login = host.login("carol");
     assert!(scene.provider.accepts(&login.read(&token_file(&login))));
+    let agent = host.agents_of("carol").remove(0);
+    host.wait_until("a sleep of a minute", || sleeps(host, &agent).is_some_and(|span| span <= MINUTE));
     list(host, "carol\n");
     wait::within(WITHIN_A_MINUTE, "the end of carol's agent", || host.agents_of("carol").is_empty());
     let left = host.as_root().run("find /run/iam-session/27182 -type f").stdout;
@@ -262,13 +272,9 @@ fn an_agent_that_is_told_of_the_list_does_not_wake_for_it() {
     let agent = scene.host.agents_of("alice").into_iter().find(|agent| !known.contains(agent)).unwrap();
     // A change, after which it settles again.
     list(&scene.host, "bob\n");
-    // poll(2): descriptors, how many, for how many milliseconds.
-    let patience = || -> Option<u64> {
-        let call = scene.host.as_root().run(&format!("cat /proc/{}/syscall", agent.pid)).stdout;
-        let argument = call.split(' ').nth(3)?.strip_prefix("0x")?.to_owned();
-        (call.starts_with("7 ")).then(|| u64::from_str_radix(&argument, 16).ok())?
-    };
-    scene.host.wait_until("a long sleep", || patience().is_some_and(|millis| millis > 10 * 60 * 1000));
+    scene
+        .host
+        .wait_until("a long sleep", || sleeps(&scene.host, &agent).is_some_and(|span| span > 10 * MINUTE));
 }
 
 #[test]
