@@ -36,30 +36,6 @@ pub(super) struct Ended {
     pub(super) trouble: Vec<Failure>,
 }
 
-/// Ends what is found without waiting, for the user could hold up the rest. Before the user is listed: an agent that lives
-/// obeys the list at once, and takes along what it has left of the tokens that were given out.
-pub(super) fn begin(uid: u32) -> Ending {
-    let first = Finder::default().find(Whose::User(uid), Depth::Records).unwrap_or_default();
-    let mut ending = Ending::default();
-    ending.kill(&first, &mut end);
-    ending
-}
-
-/// Ends the rest, and those of logins that were on their way when the user was listed.
-pub(super) fn end_all(ending: Ending, uid: u32) -> Ended {
-    let mut finder = Finder::default();
-    let mut began = None;
-    ending.until_none(
-        || finder.find(Whose::User(uid), Depth::Programs),
-        end,
-        || {
-            thread::sleep(PAUSE);
-            let now = boot_time();
-            now - *began.get_or_insert(now)
-        },
-    )
-}
-
 fn end(job: Job) -> Result<(), Failure> {
     let sent = job.process.signal(job.uid, Signal::SIGKILL);
     let told = |errno: nix::errno::Errno| {
@@ -71,17 +47,57 @@ fn end(job: Job) -> Result<(), Failure> {
 /// Each process once, however often it was listed.
 #[derive(Debug, Default)]
 pub(super) struct Ending {
+    uid: u32,
     agents: HashMap<Identity, Agent>,
     jobs: HashSet<Identity>,
 }
 
 impl Ending {
-    fn kill(&mut self, found: &Found, kill: &mut impl FnMut(Job) -> Result<(), Failure>) -> Vec<Failure> {
-        let agents = found.agents.iter().map(|agent| Job { process: agent.process, uid: agent.uid });
-        self.agents.extend(found.agents.iter().map(|agent| (agent.process, agent.clone())));
+    /// Ends what is found without waiting, for the user could hold up the rest. Before the user is listed: from then on
+    /// agents end by themselves, and take along which tokens they have given out.
+    pub(super) fn begin(uid: u32) -> Self {
+        let mut ending = Self { uid, ..Self::default() };
+        let found = Finder::default().find(Whose::User(uid), Depth::Records).unwrap_or_default();
+        ending.kill(&found, &mut end);
+        ending
+    }
+
+    pub(super) fn uid(&self) -> u32 {
+        self.uid
+    }
+
+    /// Ends them, and those of logins that were on their way when the user was listed.
+    pub(super) fn end_all(mut self) -> Ended {
+        let (whose, mut finder) = (Whose::User(self.uid), Finder::default());
+        // First what is found without waiting: the user could hold up the rest.
+        let first = finder.find(whose, Depth::Records).unwrap_or_default();
+        self.kill(&first, &mut end);
+        let mut began = None;
+        self.until_none(
+            || finder.find(whose, Depth::Programs),
+            end,
+            || {
+                thread::sleep(PAUSE);
+                let now = boot_time();
+                now - *began.get_or_insert(now)
+            },
+        )
+    }
+
+    fn note(&mut self, found: &Found) {
+        // One that is ending has let go of its lock, by which its directory was known.
+        let is_news = |agent: &&Agent| agent.session.is_some() || !self.agents.contains_key(&agent.process);
+        let news: Vec<_> =
+            found.agents.iter().filter(is_news).map(|agent| (agent.process, agent.clone())).collect();
+        self.agents.extend(news);
         // What was told to be an agent stays one when its record has gone.
         self.jobs
             .extend(found.jobs.iter().map(|job| job.process).filter(|job| !self.agents.contains_key(job)));
+    }
+
+    fn kill(&mut self, found: &Found, kill: &mut impl FnMut(Job) -> Result<(), Failure>) -> Vec<Failure> {
+        let agents = found.agents.iter().map(|agent| Job { process: agent.process, uid: agent.uid });
+        self.note(found);
         agents.chain(found.jobs.iter().copied()).filter_map(|job| kill(job).err()).collect()
     }
 
@@ -195,6 +211,19 @@ mod tests {
         assert_eq!((ended.agents.len(), ended.jobs), (2, 1));
         assert!(ended.trouble.is_empty());
         assert_eq!(killed, [7, 8, 9, 8, 8]);
+    }
+
+    #[test]
+    fn what_ended_by_itself_when_the_user_was_listed_counts() {
+        let mut ending = Ending::default();
+        ending.note(&found(&[7], &[8]));
+        let mut pauses = 0;
+        let pause = || {
+            pauses += 1;
+            Duration::from_secs(pauses)
+        };
+        let ended = ending.until_none(|| Ok(found(&[], &[])), |_| panic!("nothing is left to kill"), pause);
+        assert_eq!((ended.agents.len(), ended.jobs), (1, 1));
     }
 
     #[test]
