@@ -23,6 +23,7 @@ pub mod line;
 pub mod log;
 mod names;
 pub mod paths;
+mod process_stat;
 pub mod protocol;
 pub mod scope;
 pub mod secret;
