@@ -18,6 +18,7 @@ pub(crate) mod revoke;
 mod role;
 pub(crate) mod run;
 pub(crate) mod seal;
+mod secret_input;
 mod shell;
 pub(crate) mod start;
 pub(crate) mod status;

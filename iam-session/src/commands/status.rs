@@ -88,7 +88,6 @@ fn exit(status: &Status, now: u64) -> Exit {
     }
 }
 
-/// The account whose token is in the file.
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
