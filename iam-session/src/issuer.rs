@@ -21,7 +21,6 @@ mod dispatch;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 #[cfg(feature = "answers")]
-mod jwt;
 #[cfg(feature = "helper")]
 mod lines;
 #[cfg(feature = "answers")]

@@ -1,8 +1,9 @@
 //! A JSON object from an issuer, read leniently and wiped after use. Pure; touches nothing.
 
 use serde_json::{Map, Value};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
+use crate::json::{self, whole, wipe};
 use crate::scope::ScopeSet;
 
 /// A client's metadata with the largest secrets fit, so that writing them leaves no copy behind.
@@ -30,16 +31,9 @@ pub(super) enum BodyError {
 pub(super) struct Object(Map<String, Value>);
 
 impl Object {
-    /// Reads a whole body. serde_json stops at 128 levels of nesting; the transport has bounded the length.
+    /// Reads a whole body, whose length the transport has bounded.
     pub(super) fn parse(body: &[u8]) -> Result<Self, BodyError> {
-        match serde_json::from_slice(body) {
-            Ok(Value::Object(fields)) => Ok(Self(fields)),
-            Ok(mut other) => {
-                wipe(&mut other);
-                Err(BodyError::NotAnObject)
-            }
-            Err(_) => Err(BodyError::NotAnObject),
-        }
+        json::object(body).map(Self).ok_or(BodyError::NotAnObject)
     }
 
     /// Takes a text out; an empty one counts as absent.
@@ -88,11 +82,7 @@ impl Object {
 
     /// A whole number, cut to the range of the type; also one written as a string or with a fraction.
     pub(super) fn number(&self, field: &str) -> Option<i64> {
-        match self.0.get(field)? {
-            Value::Number(number) => number.as_i64().or_else(|| number.as_f64().and_then(saturate)),
-            Value::String(digits) => digits.trim().parse::<f64>().ok().and_then(saturate),
-            _ => None,
-        }
+        self.0.get(field).and_then(whole)
     }
 
     /// A space-separated text or a list of texts, as scopes.
@@ -133,21 +123,6 @@ impl Drop for Object {
     }
 }
 
-fn wipe(value: &mut Value) {
-    match value {
-        Value::String(text) => text.zeroize(),
-        Value::Array(values) => values.iter_mut().for_each(wipe),
-        Value::Object(fields) => fields.values_mut().for_each(wipe),
-        Value::Null | Value::Bool(_) | Value::Number(_) => (),
-    }
-}
-
-/// NaN and infinity are no number of seconds; `as` saturates for the rest.
-#[allow(clippy::cast_possible_truncation)]
-fn saturate(number: f64) -> Option<i64> {
-    number.is_finite().then_some(number as i64)
-}
-
 /// scope-token of RFC 6749 §3.3. Scopes are printed: nothing else may get through.
 fn is_scope_token(scope: &str) -> bool {
     scope.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
@@ -164,36 +139,6 @@ mod tests {
 
     fn object(text: &str) -> Object {
         Object::parse(text.as_bytes()).unwrap()
-    }
-
-    #[test]
-    fn only_an_object_is_accepted() {
-        let deep = "[".repeat(100_000);
-        for body in ["", "null", "[]", "\"text\"", "<html></html>", "{\"a\":1", "{} {}", "\u{feff}{}", &deep]
-        {
-            assert_eq!(Object::parse(body.as_bytes()).err(), Some(BodyError::NotAnObject), "{body:.20}");
-        }
-        assert!(Object::parse(b"{\"a\":\"\xff\"}").is_err());
-    }
-
-    #[test]
-    fn numbers_come_in_many_shapes() {
-        for (json, number) in [
-            ("3600", Some(3600)),
-            ("\"3600\"", Some(3600)),
-            ("\" 60 \"", Some(60)),
-            ("3599.9", Some(3599)),
-            ("-1", Some(-1)),
-            ("9223372036854775808", Some(i64::MAX)),
-            ("1e300", Some(i64::MAX)),
-            ("\"inf\"", None),
-            ("\"soon\"", None),
-            ("null", None),
-            ("true", None),
-            ("[1]", None),
-        ] {
-            assert_eq!(object(&format!("{{\"n\":{json}}}")).number("n"), number, "{json}");
-        }
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use super::body::{BodyError, Object, is_visible};
 use super::call::{Call, Exchange, failure};
-use super::jwt::{self, Claims};
 use super::wire::{Answer, AudienceMode, Client, ErrorClass, IssuerError, TokenAnswer};
+use crate::jwt::Jwt;
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
 
@@ -14,6 +14,9 @@ const MAX_TOKEN: usize = 16 * 1024;
 const DEFAULT_LIFE: i64 = 600;
 /// Longest life we believe.
 const MAX_LIFE: u64 = 365 * 86400;
+
+/// OpenID Connect Core §2: `sub` has at most 255 characters.
+const MAX_NAME: usize = 256;
 
 /// What a refresh asks for besides the client.
 pub(super) struct Wanted<'r> {
@@ -91,16 +94,14 @@ pub(super) fn answer(body: &[u8]) -> Result<Answer, BodyError> {
     }
     let access_token = token(&mut fields, "access_token")?.ok_or(BodyError::Missing("access_token"))?;
     let refresh_token = token(&mut fields, "refresh_token")?;
-    let claims = jwt::claims(access_token.expose());
+    let jwt = read(&access_token);
     Ok(Answer::Token(TokenAnswer {
-        expires_in: life(&fields, &claims)?,
+        expires_in: life(&fields, jwt.as_ref())?,
         scope: fields.scope("scope"),
-        refresh_token_expires_at: refresh_token
-            .as_ref()
-            .and_then(|token| jwt::claims(token.expose()).expires_at),
+        refresh_token_expires_at: refresh_token.as_ref().and_then(end),
         refresh_token,
-        subject: id_token_subject(&mut fields).or(claims.subject),
-        jti: claims.id,
+        subject: id_token_subject(&mut fields).or_else(|| name(jwt.as_ref()?, "sub")),
+        jti: jwt.and_then(|jwt| name(&jwt, "jti")),
         access_token,
     }))
 }
@@ -109,7 +110,7 @@ pub(super) fn answer(body: &[u8]) -> Result<Answer, BodyError> {
 pub(super) fn salvage(body: &[u8]) -> Option<(Secret, Option<u64>)> {
     let mut fields = Object::parse(body).ok()?;
     let refresh_token = token(&mut fields, "refresh_token").ok()??;
-    let expires_at = jwt::claims(refresh_token.expose()).expires_at;
+    let expires_at = end(&refresh_token);
     Some((refresh_token, expires_at))
 }
 
@@ -130,9 +131,9 @@ fn token(fields: &mut Object, field: &'static str) -> Result<Option<Secret>, Bod
 }
 
 /// Seconds from now: the response's word, but not more than the token's own dates give it.
-fn life(fields: &Object, claims: &Claims) -> Result<u64, BodyError> {
+fn life(fields: &Object, jwt: Option<&Jwt>) -> Result<u64, BodyError> {
     let stated = fields.number("expires_in");
-    let own = || Some(i64::try_from(claims.expires_at?.checked_sub(claims.issued_at?)?).unwrap_or(i64::MAX));
+    let own = || i64::try_from(jwt?.expires_at()?.checked_sub(jwt?.date("iat")?)?).ok();
     match u64::try_from(stated.into_iter().chain(own()).min().unwrap_or(DEFAULT_LIFE)) {
         Ok(life @ 1..) => Ok(life.min(MAX_LIFE)),
         _ => Err(BodyError::Unusable("expires_in", "says that the token has already ended")),
@@ -141,19 +142,35 @@ fn life(fields: &Object, claims: &Claims) -> Result<u64, BodyError> {
 
 fn id_token_subject(fields: &mut Object) -> Option<String> {
     let token = Secret::new(fields.take_text("id_token")?);
-    jwt::claims(token.expose()).subject
+    name(&read(&token)?, "sub")
+}
+
+/// Shown on terminals and written into logs: no control character, no bidirectional override, not endless, not empty.
+pub(super) fn name(jwt: &Jwt, claim: &str) -> Option<String> {
+    let name = jwt.text(claim)?;
+    let is_short = (1..=MAX_NAME).contains(&name.chars().count());
+    let is_plain = name.chars().all(|c| c.is_ascii_graphic() || c == ' ' || c.is_alphanumeric());
+    (is_short && is_plain).then(|| name.to_owned())
+}
+
+/// `None` for a token that is not to be read by us.
+fn read(token: &Secret) -> Option<Jwt> {
+    Jwt::read(token.expose().as_bytes()).ok()
+}
+
+fn end(token: &Secret) -> Option<u64> {
+    read(token)?.expires_at()
 }
 
 #[cfg(test)]
 mod tests {
-    use data_encoding::BASE64URL_NOPAD;
-
     use super::super::call::tests::{client, form_of};
     use super::super::wire::ClientAuth;
     use super::*;
+    use crate::jwt::tests::jwt_of;
 
     fn jwt(payload: &str) -> String {
-        format!("eyJhbGciOiJub25lIn0.{}.", BASE64URL_NOPAD.encode(payload.as_bytes()))
+        jwt_of(r#"{"alg":"none"}"#, payload, "")
     }
 
     fn read(body: &str) -> Result<TokenAnswer, BodyError> {
@@ -293,5 +310,15 @@ mod tests {
         ] {
             assert!(read(body).is_err(), "{body:.60}");
         }
+    }
+    #[test]
+    fn hostile_names_are_dropped() {
+        let sub = |sub: &str| name(&Jwt::read(jwt(&format!(r#"{{"sub":{sub}}}"#)).as_bytes()).ok()?, "sub");
+        let long = "x".repeat(MAX_NAME + 1);
+        for text in ["a\\u001b[2Jb", "a\\nb", "\\u202eevil", "a\\u0000", "", &long] {
+            assert_eq!(sub(&format!("\"{text}\"")), None, "{text:.12}");
+        }
+        assert_eq!(sub("1"), None);
+        assert_eq!(sub("\"Jürgen 漢\"").as_deref(), Some("Jürgen 漢"));
     }
 }
