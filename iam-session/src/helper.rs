@@ -72,7 +72,7 @@ fn classified(class: ErrorClass) -> (FailureKind, Option<&'static str>) {
         E::RegistrationClosed => (
             FailureKind::Refused,
             Some(
-                "give an initial access token with --initial-access-token-file, or a client with --client-id",
+                "name a client with --client-id, or give an initial access token with --initial-access-token-file",
             ),
         ),
         E::ScopeRefused => (FailureKind::Refused, Some("ask for fewer scopes with -s")),

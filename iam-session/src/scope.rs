@@ -28,6 +28,11 @@ impl ScopeSet {
         self.0.insert(scope.to_owned());
     }
 
+    /// All but `scope` itself.
+    pub fn without(&self, scope: &str) -> Self {
+        self.iter().filter(|other| *other != scope).collect()
+    }
+
     /// Those of both sets.
     pub fn union(&self, other: &Self) -> Self {
         Self(self.0.union(&other.0).cloned().collect())

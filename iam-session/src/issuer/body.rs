@@ -27,6 +27,7 @@ pub(super) enum BodyError {
 ///
 /// Issuers send numbers as strings, nulls for what they do not have, and lists where a specification has a
 /// text. What cannot do harm is taken as it was meant; what has another type altogether counts as absent.
+#[derive(Default)]
 pub(super) struct Object(Map<String, Value>);
 
 impl Object {
@@ -46,6 +47,19 @@ impl Object {
     pub(super) fn take_text(&mut self, field: &str) -> Option<String> {
         match self.0.get_mut(field) {
             Some(Value::String(text)) if !text.is_empty() => Some(std::mem::take(text)),
+            _ => None,
+        }
+    }
+
+    /// Takes out the first text that is there.
+    pub(super) fn take_first_text(&mut self, fields: &[&str]) -> Option<String> {
+        fields.iter().find_map(|field| self.take_text(field))
+    }
+
+    /// Takes an object out.
+    pub(super) fn take_object(&mut self, field: &str) -> Option<Self> {
+        match self.0.get_mut(field) {
+            Some(Value::Object(fields)) => Some(Self(std::mem::take(fields))),
             _ => None,
         }
     }
