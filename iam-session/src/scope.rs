@@ -92,6 +92,11 @@ impl<'de> serde::Deserialize<'de> for ScopeSet {
     }
 }
 
+/// Whether `scope` is one of OpenID Connect's own (Core §3.1.2.1, §5.4): it says who somebody is, and opens no storage.
+pub fn is_identity(scope: &str) -> bool {
+    matches!(scope, "openid" | "profile" | "email" | "address" | "phone")
+}
+
 /// Whether a grant of `outer` includes `inner`.
 ///
 /// `name:/path` contains `name:/path/below` by whole path components (WLCG profile 1.3, "Capability-based

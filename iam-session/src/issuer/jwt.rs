@@ -1,12 +1,13 @@
 //! Reads the claims of a JWT without checking its signature. Pure; touches nothing.
 //!
-//! We are not the token's audience: claims are advisory, for `status`, warnings and the audit line. Nothing
-//! is granted, refused or trusted because of one.
+//! We are not the token's audience: nothing is trusted because of a claim. Most are advisory, for `status`, warnings
+//! and the audit line; `scope` and `aud` are what readers of the token go by, and are compared with what was asked.
 
 use data_encoding::BASE64URL_NOPAD;
 use zeroize::Zeroizing;
 
 use super::body::Object;
+use crate::scope::ScopeSet;
 
 /// Longest token that is looked into; the token file holds 4096 bytes at most, refresh tokens are longer.
 const MAX_TOKEN: usize = 16 * 1024;
@@ -24,6 +25,10 @@ pub(super) struct Claims {
     pub(super) subject: Option<String>,
     /// `jti`.
     pub(super) id: Option<String>,
+    /// `scope`.
+    pub(super) scope: Option<ScopeSet>,
+    /// `aud`, one or several.
+    pub(super) audience: Option<Vec<String>>,
 }
 
 /// The claims of `token`. An unsigned one (`"alg":"none"`, nothing after the second dot), as IAM's refresh
@@ -53,6 +58,8 @@ fn read(mut fields: Object) -> Claims {
         issued_at: date("iat"),
         subject: fields.take_text("sub").filter(|text| is_printable(text)),
         id: fields.take_text("jti").filter(|text| is_printable(text)),
+        scope: fields.scope("scope"),
+        audience: Some(fields.values("aud")),
     }
 }
 
@@ -77,8 +84,9 @@ mod tests {
         let read = Claims {
             expires_at: Some(1_900_000_000),
             issued_at: Some(1_800_000_000),
-            subject: None,
             id: Some("a-1".into()),
+            audience: Some(Vec::new()),
+            ..Claims::default()
         };
         assert_eq!(claims(&token), read);
     }
@@ -93,7 +101,7 @@ mod tests {
         let long = "x".repeat(MAX_TEXT + 1);
         for sub in ["a\\u001b[2Jb", "a\\nb", "\\u202eevil", "a\\u0000", &long] {
             let token = token("{}", &format!(r#"{{"sub":"{sub}","exp":5}}"#), "s");
-            assert_eq!(claims(&token), Claims { expires_at: Some(5), ..Claims::default() }, "{sub:.12}");
+            assert_eq!((claims(&token).expires_at, claims(&token).subject), (Some(5), None), "{sub:.12}");
         }
         let name = token("{}", r#"{"sub":"Jürgen 漢"}"#, "s");
         assert_eq!(claims(&name).subject.as_deref(), Some("Jürgen 漢"));
@@ -107,6 +115,7 @@ mod tests {
         for text in ["", "opaque", "a.b", "..", "a.!!.c", "a.e30", &huge, &five, &list] {
             assert_eq!(claims(text), Claims::default(), "{text:.20}");
         }
-        assert_eq!(claims(&token("{}", r#"{"exp":-5,"iat":[],"sub":1}"#, "s")), Claims::default());
+        let odd = claims(&token("{}", r#"{"exp":-5,"iat":[],"sub":1}"#, "s"));
+        assert_eq!(odd, Claims { audience: Some(Vec::new()), ..Claims::default() });
     }
 }

@@ -101,6 +101,8 @@ pub(super) fn answer(body: &[u8]) -> Result<Answer, BodyError> {
         refresh_token,
         subject: id_token_subject(&mut fields).or(claims.subject),
         jti: claims.id,
+        own_scope: claims.scope,
+        audience: claims.audience,
         access_token,
     }))
 }
@@ -181,6 +183,40 @@ mod tests {
         assert_eq!(form("a b", AudienceMode::Audience).unwrap(), format!("{plain}&audience=a+b"));
         assert_eq!(form("a b", AudienceMode::Resource).unwrap(), format!("{plain}&resource=a&resource=b"));
         assert_eq!(form("a", AudienceMode::None), Err(ErrorClass::AudienceRefused));
+    }
+
+    #[test]
+    fn what_a_token_is_good_for_is_what_it_says_itself() {
+        let rights = |claims: &str, stated: &str| {
+            let token = jwt(claims);
+            read(&format!(r#"{{"access_token":"{token}"{stated}}}"#))
+                .unwrap()
+                .rights()
+                .map(|it| it.to_string())
+        };
+        let wide = r#","scope":"openid email offline_access storage.modify:/ storage.read:/""#;
+        // Keycloak, with an offline refresh token.
+        let own = rights(r#"{"scope":"storage.read:/a"}"#, wide).unwrap();
+        assert_eq!(own, "email offline_access openid storage.read:/a");
+        assert_eq!(rights(r#"{"scope":""}"#, r#","scope":"storage.read:/""#).as_deref(), Some(""));
+        assert_eq!(rights(r#"{"scope":["a","b"]}"#, "").as_deref(), Some("a b"));
+        assert_eq!(rights(r#"{"sub":"x"}"#, r#","scope":"a""#).as_deref(), Some("a"));
+        assert_eq!(rights(r#"{"sub":"x"}"#, ""), None);
+        let opaque = read(r#"{"access_token":"at","scope":"storage.read:/"}"#).unwrap();
+        assert_eq!(opaque.rights(), Some(ScopeSet::parse("storage.read:/")));
+    }
+
+    #[test]
+    fn an_audience_that_is_missing_is_named_where_it_can_be_read() {
+        let missing = |token: &str, wanted: &str| {
+            read(&format!(r#"{{"access_token":"{token}"}}"#)).unwrap().missing_audience(wanted)
+        };
+        let one = jwt(r#"{"aud":"https://a"}"#);
+        let two = jwt(r#"{"aud":["https://a","b"]}"#);
+        assert!(missing(&one, "https://a").is_empty() && missing(&two, "b https://a").is_empty());
+        assert_eq!(missing(&one, "https://a https://a/"), ["https://a/"]);
+        assert_eq!(missing(&jwt("{}"), "b"), ["b"]);
+        assert!(missing(&jwt("{}"), "").is_empty() && missing("opaque", "b").is_empty());
     }
 
     #[test]
