@@ -8,7 +8,7 @@ use super::refusal::{refusal, refusal_in_success};
 use super::token::{Audience, Wanted};
 use super::transport::{Connections, Deadline};
 use super::wire::{Answer, ErrorClass, IssuerError, Request, Transport};
-use super::{device, discovery, management, password, registration, revocation, token, userinfo};
+use super::{device, discovery, management, password, pkce, registration, revocation, token, userinfo};
 
 /// Asks the issuer.
 pub(super) fn perform(
@@ -19,27 +19,44 @@ pub(super) fn perform(
     if let Request::WidenClient { client, scope, known, transport } = request {
         return management::widen(client, scope, known, |call| connections.send(transport, call, deadline));
     }
-    let (call, transport) = call_for(request)?;
+    let verifier = matches!(request, Request::AuthorizeDevice { .. }).then(pkce::verifier).flatten();
+    let challenge = verifier.as_ref().map(pkce::challenge);
+    let challenge = challenge.as_deref();
+    let (call, transport) = call_for(request, challenge)?;
     let mut ask = |call: &Call<'_>| interpret(request, call, &connections.send(transport, call, deadline)?);
-    let answer = ask(&call);
-    match answer.as_ref().err().and_then(|error| another_try(request, error)) {
-        Some(call) => ask(&call?),
-        None => answer,
+    let mut answer = ask(&call);
+    if let Some(call) = answer.as_ref().err().and_then(|error| another_try(request, challenge, error)) {
+        answer = ask(&call?);
     }
+    if let Ok(Answer::DeviceAuthorization { code_verifier, .. }) = &mut answer {
+        *code_verifier = verifier;
+    }
+    answer
 }
 
 /// What an issuer that has refused a request may want instead.
-fn another_try<'r>(request: &'r Request, refused: &IssuerError) -> Option<Result<Call<'r>, IssuerError>> {
+fn another_try<'r>(
+    request: &'r Request,
+    challenge: Option<&str>,
+    refused: &IssuerError,
+) -> Option<Result<Call<'r>, IssuerError>> {
     match request {
         Request::Register { endpoint, client_name, scope, auth, initial_access_token, .. } => {
             let scope = registration::without_openid(scope, refused)?;
             Some(registration::call(endpoint, client_name, &scope, *auth, initial_access_token.as_ref()))
         }
+        Request::AuthorizeDevice { endpoint, client, scope, .. } => {
+            let scope = device::without_offline_access(scope, refused)?;
+            Some(device::call(endpoint, client, &scope, challenge))
+        }
         _ => None,
     }
 }
 
-fn call_for(request: &Request) -> Result<(Call<'_>, &Transport), IssuerError> {
+fn call_for<'r>(
+    request: &'r Request,
+    challenge: Option<&str>,
+) -> Result<(Call<'r>, &'r Transport), IssuerError> {
     Ok(match request {
         Request::Discover { issuer, transport } | Request::Probe { issuer, transport } => {
             (discovery::call(issuer)?, transport)
@@ -49,11 +66,19 @@ fn call_for(request: &Request) -> Result<(Call<'_>, &Transport), IssuerError> {
             (registration::call(endpoint, client_name, scope, *auth, token)?, transport)
         }
         Request::AuthorizeDevice { endpoint, client, scope, transport } => {
-            (device::call(endpoint, client, scope)?, transport)
+            (device::call(endpoint, client, scope, challenge)?, transport)
         }
-        Request::PollDevice { endpoint, client, device_code, audience, audience_mode, transport } => {
+        Request::PollDevice {
+            endpoint,
+            client,
+            device_code,
+            code_verifier,
+            audience,
+            audience_mode,
+            transport,
+        } => {
             let audience = Audience { names: audience, mode: *audience_mode };
-            (device::poll(endpoint, client, device_code, audience)?, transport)
+            (device::poll(endpoint, client, device_code, code_verifier.as_ref(), audience)?, transport)
         }
         Request::Password {
             endpoint,
@@ -156,7 +181,7 @@ mod tests {
     use crate::secret::Secret;
 
     fn interpreted(request: &Request, status: u16, body: &str) -> Result<Answer, IssuerError> {
-        let (call, _) = call_for(request).unwrap();
+        let (call, _) = call_for(request, None).unwrap();
         let response = Response {
             status,
             retry_after: None,
@@ -218,6 +243,7 @@ mod tests {
             endpoint: "https://iam.example.org/token".into(),
             client: client(ClientAuth::Public),
             device_code: Secret::new("dc".into()),
+            code_verifier: None,
             audience: String::new(),
             audience_mode: Default::default(),
             transport: Transport::default(),
@@ -244,6 +270,7 @@ mod tests {
             endpoint: "https://iam.example.org/token".into(),
             client: client(ClientAuth::Public),
             device_code: Secret::new("dc".into()),
+            code_verifier: None,
             audience: String::new(),
             audience_mode: Default::default(),
             transport: Transport::default(),
@@ -305,7 +332,7 @@ mod tests {
     /// What is sent after an answer, if anything is.
     fn sent_after(request: &Request, status: u16, body: &str) -> Option<String> {
         let error = interpreted(request, status, body).unwrap_err();
-        let call = another_try(request, &error)?.unwrap();
+        let call = another_try(request, None, &error)?.unwrap();
         Some(match call.payload {
             Payload::Json(body) => String::from_utf8(body.to_vec()).unwrap(),
             Payload::Form(form) => form.to_string(),
@@ -328,6 +355,24 @@ mod tests {
         ] {
             assert_eq!(sent_after(&register(scope), status, body), None, "{status} {body}");
         }
+    }
+
+    #[test]
+    fn a_code_that_is_refused_for_its_scopes_is_asked_for_without_offline_access() {
+        let authorize = |scope: &str| Request::AuthorizeDevice {
+            endpoint: "https://iam.example.org/devicecode".into(),
+            client: client(ClientAuth::Public),
+            scope: ScopeSet::parse(scope),
+            transport: Transport::default(),
+        };
+        let body = r#"{"error":"invalid_scope","error_description":"Some requested scopes were invalid"}"#;
+        let sent = sent_after(&authorize("offline_access openid"), 400, body).unwrap();
+        assert!(sent.starts_with("scope=openid&"), "{sent}");
+        assert_eq!(sent_after(&authorize("openid"), 400, body), None);
+        assert_eq!(
+            sent_after(&authorize("openid offline_access"), 401, r#"{"error":"invalid_client"}"#),
+            None
+        );
     }
 
     #[test]

@@ -166,6 +166,9 @@ pub enum Request {
         /// From the device authorization.
         #[serde(serialize_with = "expose_to")]
         device_code: Secret,
+        /// From there, too.
+        #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "expose_option_to")]
+        code_verifier: Option<Secret>,
         /// Space-separated; empty for the issuer's default. IAM takes it here and not with the device authorization.
         #[serde(default)]
         audience: String,
@@ -354,6 +357,9 @@ pub enum Answer {
         expires_in: u64,
         /// Seconds between polls; 5 where the issuer does not say (RFC 8628 §3.2).
         interval: u64,
+        /// For the polls: proves that they come from who asked (RFC 7636 §4.1).
+        #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "expose_option_to")]
+        code_verifier: Option<Secret>,
     },
     /// A token response (RFC 6749 §5.1).
     Token(TokenAnswer),

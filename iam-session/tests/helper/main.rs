@@ -11,11 +11,13 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::thread;
 
+use data_encoding::BASE64URL_NOPAD;
 use issuer::{Answer, Certificate, FakeIssuer, json, with_headers};
 use program::{
     CLIENT_SECRET, DEVICE_CODE, Helper, REFRESH_TOKEN, REGISTRATION_TOKEN, authorize_device, deregister,
     discover, poll_device, refresh, widen_client,
 };
+use sha2::{Digest, Sha256};
 
 const TOKEN: &str = r#"{"access_token":"at","token_type":"Bearer","expires_in":3600,"scope":"openid"}"#;
 
@@ -174,6 +176,26 @@ fn secrets_that_the_issuer_repeats_are_not_passed_on() {
         let error = helper.fails(&request); // looks for secrets itself
         assert!(error.message.contains("Invalid: [redacted]"), "{}", error.message);
     }
+    helper.finish();
+}
+
+#[test]
+fn who_polls_proves_that_it_asked() {
+    let code = r#"{"device_code":"dc","user_code":"A","verification_uri":"https://a.example/d"}"#;
+    let issuer = FakeIssuer::start(move |_, request| match first_line(request) {
+        "POST /devicecode HTTP/1.1" => json(200, code),
+        _ => json(200, TOKEN),
+    });
+    let mut helper = Helper::start();
+    let verifier = helper.ask(&authorize_device(&issuer))["ok"]["code_verifier"].take();
+    let mut poll = poll_device(&issuer);
+    poll["code_verifier"] = verifier.clone();
+    assert_eq!(helper.ask(&poll)["ok"]["access_token"], "at");
+    let (requests, verifier) = (issuer.requests(), verifier.as_str().unwrap());
+    let challenge = BASE64URL_NOPAD.encode(&Sha256::digest(verifier));
+    let sent = format!("&code_challenge={challenge}&code_challenge_method=S256&");
+    assert!(requests[0].contains(&sent) && !requests[0].contains(verifier), "{}", requests[0]);
+    assert!(requests[1].contains(&format!("&code_verifier={verifier}")), "{}", requests[1]);
     helper.finish();
 }
 

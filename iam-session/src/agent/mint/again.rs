@@ -81,12 +81,13 @@ impl Mint {
 
     /// Asks once what the user decided; what was granted is sealed, until `by` on CLOCK_BOOTTIME.
     pub(super) fn poll(&mut self, poll: Poll, by: Duration) -> Result<Polled, Failure> {
-        let Poll { authorization: asked, device_code } = poll;
+        let Poll { authorization: asked, device_code, code_verifier } = poll;
         let (_, record) = self.granter(&asked)?;
         let request = Request::PollDevice {
             endpoint: record.endpoints.token.clone(),
             client: record.client.duplicate(),
             device_code,
+            code_verifier,
             audience: String::new(),
             audience_mode: record.audience_mode,
             transport: record.transport.clone(),
@@ -158,12 +159,14 @@ fn code(answer: Answer, scope: ScopeSet, client_name: Option<String>) -> Result<
         verification_uri_complete,
         expires_in,
         interval,
+        code_verifier,
     } = answer
     else {
         return Err(HelperError::Garbage.into());
     };
     Ok(Authorized::Code(DeviceCode {
         device_code,
+        code_verifier,
         user_code,
         verification_uri,
         verification_uri_complete,

@@ -222,6 +222,7 @@ impl<'a> Flow<'a> {
                 endpoint: endpoint.to_owned(),
                 client: client.duplicate(),
                 device_code: code.device_code.duplicate(),
+                code_verifier: code.code_verifier.as_ref().map(Secret::duplicate),
                 audience: String::new(),
                 audience_mode: self.plan.provider.audience_mode,
                 transport: self.plan.provider.transport.clone(),
