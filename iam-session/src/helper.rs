@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
-use crate::issuer::wire::{Answer, DEADLINE, ErrorClass, IssuerError, MAX_LINE, Reply, Request};
+use crate::issuer::wire::{Answer, DEADLINE, ErrorClass, IssuerError, MAX_LINE, Reply, Request, UNTRUSTED};
 use crate::line::{self, LineError, Lines, Wait};
 use crate::protocol::{Failure, FailureKind};
 
@@ -57,6 +57,10 @@ impl From<HelperError> for Failure {
     fn from(error: HelperError) -> Self {
         let (kind, hint) = match &error {
             HelperError::Start { .. } => (FailureKind::Failed, Some("is the package installed completely?")),
+            // The message says who can see to it.
+            HelperError::Issuer(error) if error.message.contains(UNTRUSTED) => {
+                (FailureKind::Unreachable, None)
+            }
             HelperError::Issuer(error) => classified(error.class),
             _ => (FailureKind::Failed, None),
         };
@@ -250,6 +254,23 @@ mod tests {
         assert!(error.is_passing());
         let failure = Failure::from(error);
         assert_eq!((failure.error.as_str(), failure.kind), ("503 at x", FailureKind::Unreachable));
+    }
+
+    #[test]
+    fn nobody_is_told_to_wait_for_another_certificate() {
+        let failure = |message: &str| {
+            let class = ErrorClass::Unreachable;
+            Failure::from(HelperError::Issuer(IssuerError {
+                class,
+                message: message.into(),
+                status: None,
+                retry_after: None,
+            }))
+        };
+        let untrusted =
+            failure("cannot reach i.example for the refresh: its certificate has expired: tell them");
+        assert_eq!((untrusted.info, untrusted.kind), (None, FailureKind::Unreachable));
+        assert_eq!(failure("i.example did not answer").info.as_deref(), Some("try again later"));
     }
 
     #[test]

@@ -23,7 +23,8 @@ pub(super) fn perform(
     let challenge = verifier.as_ref().map(pkce::challenge);
     let challenge = challenge.as_deref();
     let (call, transport) = call_for(request, challenge)?;
-    let mut ask = |call: &Call<'_>| interpret(request, call, &connections.send(transport, call, deadline)?);
+    let mut send = |call: &Call<'_>| connections.send(transport, call, deadline);
+    let mut ask = |call: &Call<'_>| interpret(request, call, &send(call)?);
     let mut answer = ask(&call);
     if let Some(call) = answer.as_ref().err().and_then(|error| another_try(request, challenge, error)) {
         answer = ask(&call?);
@@ -31,7 +32,7 @@ pub(super) fn perform(
     if let Ok(Answer::DeviceAuthorization { code_verifier, .. }) = &mut answer {
         *code_verifier = verifier;
     }
-    answer
+    answer.map_err(|error| with_nearest(request, error, send))
 }
 
 /// What an issuer that has refused a request may want instead.
@@ -49,7 +50,38 @@ fn another_try<'r>(
             let scope = device::without_offline_access(scope, refused)?;
             Some(device::call(endpoint, client, &scope, challenge))
         }
+        Request::Revoke { endpoint, client, refresh_token, .. } => {
+            revocation::by_basic(endpoint, client, refresh_token, refused)
+        }
         _ => None,
+    }
+}
+
+/// A discovery that found nothing, and one more, which may find where the issuer is.
+fn with_nearest(
+    request: &Request,
+    error: IssuerError,
+    mut send: impl FnMut(&Call<'_>) -> Result<Response, IssuerError>,
+) -> IssuerError {
+    let mut found = || {
+        let Request::Discover { issuer, .. } = request else { return None };
+        // What was found and is no issuer's, or is another's, has been told.
+        error
+            .status
+            .filter(|_| error.class == ErrorClass::Malformed && error.message.starts_with("there is no"))?;
+        let near = discovery::nearest(issuer)?;
+        let response = send(&discovery::call(&near).ok()?).ok().filter(|response| response.status == 200)?;
+        match discovery::answer(&near, &response.body) {
+            Ok(Answer::Discovered { issuer, .. }) => Some(issuer),
+            _ => None,
+        }
+    };
+    match found() {
+        Some(near) => {
+            let message = format!("{}; '{near}' is one", error.message);
+            IssuerError { message, ..error }
+        }
+        None => error,
     }
 }
 

@@ -38,6 +38,9 @@ pub(super) fn refusal_in_success(call: &Call<'_>, response: &Response) -> Option
 
 fn classified(call: &Call<'_>, response: &Response, error: &OAuthError) -> IssuerError {
     let class = classify(call.exchange, response, error);
+    if class == ErrorClass::Malformed && call.exchange == Exchange::Discovery {
+        return call.no_issuer(response.status);
+    }
     let message = format!("{}{}", sentence(class, call, response.status), quotation(call, error));
     IssuerError { retry_after: response.retry_after, ..failure(class, &message).with_status(response.status) }
 }
@@ -91,6 +94,8 @@ fn classify(exchange: Exchange, response: &Response, error: &OAuthError) -> Erro
     match response.status {
         429 if exchange == Exchange::DevicePoll => ErrorClass::SlowDown,
         408 | 425 | 429 | 500.. => ErrorClass::Busy,
+        // Nobody is refused a document that everybody may read: it is not there.
+        _ if exchange == Exchange::Discovery => ErrorClass::Malformed,
         status @ (200..=299 | 400..=499) => {
             let by_code = by_code(exchange, status, error);
             by_code

@@ -13,6 +13,8 @@ use crate::secret::{Secret, expose_option_to, expose_to};
 /// No request to an issuer takes longer, connecting and reading included. A busy IAM needs 5 to 20 s; the
 /// holder of the mint lock is waited for at most 60 s.
 pub const DEADLINE: Duration = Duration::from_secs(45);
+/// How a message begins to say what is wrong with an issuer's certificate; waiting does not help then.
+pub const UNTRUSTED: &str = "its certificate";
 /// Longest line in either direction.
 pub const MAX_LINE: usize = 256 * 1024;
 
