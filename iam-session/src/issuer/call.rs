@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::body::BodyError;
 use super::discovery;
-use super::redact::{redact, shorten};
+use super::redact::{redact, redact_but, shorten};
 use super::url::{self, UrlError};
 use super::wire::{Client, ClientAuth, ErrorClass, IssuerError};
 use crate::secret::Secret;
@@ -74,6 +74,8 @@ pub(super) struct Call<'r> {
     pub(super) authorization: Authorization<'r>,
     /// What must never come back in a message.
     secrets: Vec<&'r str>,
+    /// Whose request it is, which may; empty where nobody's.
+    client_id: &'r str,
 }
 
 /// What came back.
@@ -92,7 +94,14 @@ impl<'r> Call<'r> {
     /// `url` is not an https URL.
     pub(super) fn new(exchange: Exchange, url: &str, payload: Payload) -> Result<Self, IssuerError> {
         let url = url::endpoint(url).map_err(|error| unusable_url(exchange, url, error))?;
-        Ok(Self { exchange, url, payload, authorization: Authorization::None, secrets: Vec::new() })
+        Ok(Self {
+            exchange,
+            url,
+            payload,
+            authorization: Authorization::None,
+            secrets: Vec::new(),
+            client_id: "",
+        })
     }
 
     /// A form POST of an authenticated client (RFC 6749 §2.3).
@@ -134,6 +143,7 @@ impl<'r> Call<'r> {
         if auth == ClientAuth::Basic {
             call.authorization = basic(&client.client_id, secret);
         }
+        call.client_id = &client.client_id;
         Ok(secret.into_iter().fold(call, Self::hiding))
     }
 
@@ -156,7 +166,7 @@ impl<'r> Call<'r> {
 
     /// What the issuer says, as far as it may be shown.
     pub(super) fn quote(&self, text: &str) -> String {
-        redact(text, &self.secrets)
+        redact_but(text, &self.secrets, self.client_id)
     }
 
     /// An answer that cannot be used.

@@ -20,9 +20,14 @@ const MAX_NUMBER: usize = 2;
 
 /// The text of an issuer without `secrets`, without what looks like a secret, and without control characters.
 pub(super) fn redact(text: &str, secrets: &[&str]) -> String {
+    redact_but(text, secrets, "")
+}
+
+/// The same, but for a name that looks like a secret and is none: a client's, which its administrators search for.
+pub(super) fn redact_but(text: &str, secrets: &[&str], name: &str) -> String {
     let text = printable(text);
     let text = without(&text, secrets);
-    without_token_like(&text)
+    without_token_like(&text, name)
 }
 
 /// `text` cut to `limit` characters.
@@ -72,8 +77,9 @@ fn without(text: &str, secrets: &[&str]) -> String {
     kept
 }
 
-/// Takes out every JWT, and every run that is too long and too mixed to be a word.
-fn without_token_like(text: &str) -> String {
+/// Takes out every JWT, and every run that is too long and too mixed to be a word, and not of `name`.
+fn without_token_like(text: &str, name: &str) -> String {
+    let is_known = |run: &str| name.split(|c| !is_token_char(c)).any(|part| part == run);
     let mut kept = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find(is_token_char) {
@@ -83,7 +89,7 @@ fn without_token_like(text: &str) -> String {
         let jwt =
             rest.starts_with("eyJ").then(|| &rest[..rest.find(|c| !is_jwt_char(c)).unwrap_or(rest.len())]);
         let taken = jwt.unwrap_or(run);
-        kept.push_str(if jwt.is_some() || is_token_like(run) { REDACTED } else { run });
+        kept.push_str(if jwt.is_some() || (is_token_like(run) && !is_known(run)) { REDACTED } else { run });
         rest = &rest[taken.len()..];
     }
     kept.push_str(rest);

@@ -41,7 +41,7 @@ fn classified(call: &Call<'_>, response: &Response, error: &OAuthError) -> Issue
     if class == ErrorClass::Malformed && call.exchange == Exchange::Discovery {
         return call.no_issuer(response.status);
     }
-    let message = format!("{}{}", sentence(class, call, response.status), quotation(call, error));
+    let message = format!("{}{}", sentence(class, call, response.status, error), quotation(call, error));
     IssuerError { retry_after: response.retry_after, ..failure(class, &message).with_status(response.status) }
 }
 
@@ -172,13 +172,19 @@ fn by_status(exchange: Exchange, status: u16, empty: bool, error: &OAuthError) -
     }
 }
 
-fn sentence(class: ErrorClass, call: &Call<'_>, status: u16) -> String {
+fn sentence(class: ErrorClass, call: &Call<'_>, status: u16, error: &OAuthError) -> String {
     let (host, exchange) = (call.host(), call.exchange);
     match class {
         ErrorClass::Busy if status == 429 => format!("{host} asks for fewer requests (429)"),
         ErrorClass::Busy => format!("{host} is out of order or overloaded ({status})"),
         ErrorClass::CredentialDead => format!("{host} no longer accepts the refresh token"),
-        ErrorClass::ClientGone => format!("{host} does not know this client, or its secret has changed"),
+        // Keycloak tells a wrong secret apart; of a client that it does not know it says what it says of a disabled one.
+        ErrorClass::ClientGone if error.code == "unauthorized_client" => {
+            format!("{host} does not accept the secret of this client: it has changed")
+        }
+        ErrorClass::ClientGone => {
+            format!("{host} does not know this client, or has disabled it, or its secret has changed")
+        }
         ErrorClass::ClientSuspended => format!("{host} has suspended this client"),
         ErrorClass::UserSuspended => format!("{host} has suspended this user"),
         ErrorClass::AupUnsigned => format!("{host} wants its acceptable use policy to be signed"),

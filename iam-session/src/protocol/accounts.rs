@@ -50,6 +50,10 @@ impl Authorized {
     }
 }
 
+/// What to do where a consent brings no refresh token.
+pub const NO_OFFLINE_ACCESS: &str = "approve offline access on the consent page; if you did, the client or you may have \
+                                     no refresh tokens: ask the issuer's administrators";
+
 /// A device authorization.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct DeviceCode {

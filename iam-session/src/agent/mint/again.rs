@@ -14,7 +14,7 @@ use crate::account;
 use crate::helper::HelperError;
 use crate::issuer::wire::{Answer, ErrorClass, Request, TokenAnswer};
 use crate::protocol::{
-    Authorization, Authorized, DeviceCode, Enrollment, Failure, FailureKind, Poll, Polled,
+    Authorization, Authorized, DeviceCode, Enrollment, Failure, FailureKind, NO_OFFLINE_ACCESS, Poll, Polled,
 };
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
@@ -119,7 +119,7 @@ impl Mint {
         let issuer = record.issuer.clone();
         let refresh_token = token.refresh_token.take().ok_or_else(|| Failure {
             error: format!("{issuer} gives no refresh token: 'offline_access' was not granted"),
-            info: Some("approve offline access on the consent page".into()),
+            info: Some(NO_OFFLINE_ACCESS.into()),
             kind: FailureKind::Refused,
         })?;
         let (name, client_of) = (asked.account.clone(), asked.client_of.clone());

@@ -1,6 +1,7 @@
 use zeroize::Zeroizing;
 
-use super::super::call::Payload;
+use super::super::call::{Payload, tests::client};
+use super::super::wire::{Client, ClientAuth};
 use super::*;
 use crate::secret::Secret;
 
@@ -249,6 +250,26 @@ fn the_reason_of_a_refused_registration_is_shown() {
     let message = refused(Exchange::Registration, 400, body).message;
     assert!(message.contains("Unrecognized field \"x_own\" (class org.keycloak"), "{message}");
     assert!(!message.contains("redacted"), "{message}");
+}
+
+#[test]
+fn a_changed_secret_is_told_from_a_client_that_is_not_known() {
+    let message = |code: &str| refused(Exchange::Refresh, 401, &format!(r#"{{"error":"{code}"}}"#)).message;
+    let (unknown, secret) = (message("invalid_client"), message("unauthorized_client"));
+    assert!(unknown.contains("does not know this client, or has disabled it"), "{unknown}");
+    assert!(secret.contains("the secret of this client") && !secret.contains("know"), "{secret}");
+}
+
+#[test]
+fn a_clients_own_name_is_shown() {
+    let id = "5b0e6a6a-1234-4000-8000-0000000000a1";
+    let client = Client { client_id: id.into(), ..client(ClientAuth::Public) };
+    let call = Call::form(Exchange::Refresh, "https://iam.example.org/token", &client, &[]).unwrap();
+    let body = format!(
+        r#"{{"error":"invalid_client","error_description":"Client is suspended: {id}, 6c0e6a6a-1234-4000-8000-0000000000a1"}}"#
+    );
+    let message = refusal(&call, &response(401, &body)).message;
+    assert!(message.ends_with(&format!("Client is suspended: {id}, [redacted]")), "{message}");
 }
 
 #[test]

@@ -60,6 +60,22 @@ impl Held {
         }
     }
 
+    /// Who is just enrolling is not told to enrol.
+    pub(super) fn not_enrolled(&self, stop: Stop) -> Stop {
+        let Stop::Failure(failure) = stop else { return stop };
+        if failure.kind != FailureKind::NotEnrolled {
+            return Stop::Failure(failure);
+        }
+        let id = &self.client.client_id;
+        let info = match self.ownership {
+            Ownership::Ours => {
+                format!("client '{id}' has only just been registered: ask the issuer's administrators")
+            }
+            Ownership::Others => format!("look at the id and the secret of client '{id}', or ask its owner"),
+        };
+        Stop::Failure(Failure { info: Some(info), kind: FailureKind::Refused, ..failure })
+    }
+
     /// What of a client that we did not register cannot be known beforehand.
     pub(super) fn explain(&self, stop: Stop) -> Stop {
         let Stop::Failure(failure) = stop else { return stop };
@@ -251,6 +267,32 @@ mod tests {
         let (before, after) = (info(false), info(true));
         assert!(before.find("--client-id") < before.find("--initial-access-token-file"), "{before}");
         assert!(after.contains("--client-id") && !after.contains("--initial-access-token-file"), "{after}");
+    }
+
+    #[test]
+    fn who_is_enrolling_is_not_told_to_enrol() {
+        for ownership in [Ownership::Ours, Ownership::Others] {
+            let client = Client {
+                client_id: "id-1".into(),
+                client_secret: None,
+                auth: ClientAuth::Public,
+                registration_client_uri: None,
+                registration_access_token: None,
+            };
+            let held = Held { client, scope: ScopeSet::default(), ownership, revocation: None };
+            let error = IssuerError {
+                class: ErrorClass::ClientGone,
+                message: "m".into(),
+                status: Some(401),
+                retry_after: None,
+            };
+            let Stop::Failure(failure) = held.not_enrolled(HelperError::Issuer(error).into()) else {
+                panic!()
+            };
+            let info = failure.info.unwrap();
+            assert!(info.contains("'id-1'") && !info.contains("enrol"), "{info}");
+            assert_eq!(failure.kind, FailureKind::Refused);
+        }
     }
 
     #[test]
