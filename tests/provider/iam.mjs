@@ -116,11 +116,19 @@ async function poll(ctx, next) {
   await next();
 }
 
+// IAM takes Basic only, with an empty password of a public client; a form is led to its pages, and has revoked.
 // oidc-provider revokes nothing that looks like a JWT.
 async function revocation(ctx, next) {
   const body = ctx.request.body ?? {};
   if (body.token) body.token = undress(body.token);
+  const [client, secret] = basic(ctx) ?? [];
+  const isForm = client === undefined;
+  if (secret === '') {
+    delete ctx.req.headers.authorization;
+    body.client_id = client;
+  }
   await next();
+  if (isForm && !body.client_secret && ctx.status === 200) ctx.redirect('/');
 }
 
 // IAM names a dead refresh token in full.
@@ -141,12 +149,13 @@ async function refresh(ctx, next) {
   }
 }
 
-// The client is in the header or in the form.
-function clientOf(ctx) {
+function basic(ctx) {
   const [kind, value = ''] = ctx.get('authorization').split(' ');
-  if (kind !== 'Basic') return ctx.request.body?.client_id;
-  return decodeURIComponent(Buffer.from(value, 'base64').toString().split(':')[0]);
+  return kind === 'Basic' ? Buffer.from(value, 'base64').toString().split(':').map(decodeURIComponent) : null;
 }
+
+// The client is in the header or in the form.
+const clientOf = (ctx) => (basic(ctx) ?? [ctx.request.body?.client_id])[0];
 
 // oidc-provider knows no scopes of clients, and describes an error in words of its own.
 async function password(ctx, next) {
