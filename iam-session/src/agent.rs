@@ -12,7 +12,6 @@ mod failure;
 mod freshness;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
-mod guesses;
 mod held;
 mod host_lock;
 mod job;
@@ -33,7 +32,6 @@ mod serve;
 mod shells;
 mod start;
 mod token_file;
-mod unlocking;
 mod upkeep;
 mod verdict;
 

@@ -5,7 +5,6 @@ pub(crate) mod decode;
 pub(crate) mod doctor;
 pub(crate) mod enroll;
 pub(crate) mod env;
-mod everywhere;
 pub(crate) mod forget;
 mod known;
 pub(crate) mod list;

@@ -50,7 +50,7 @@ use crate::issuer::wire::Request;
 use crate::line::{self, LineError, Lines, Wait};
 use crate::log::{Level, Log};
 use crate::paths;
-use crate::protocol::{Failure, FailureKind};
+use crate::protocol::{Failure, FailureKind, agent_is_older};
 
 /// Between two looks whether the agent is still there; its end wakes the mint at once.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -63,7 +63,7 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// The mint of one agent.
 pub(super) struct Mint {
     message: Message,
-    /// What some of the keys are owed to.
+    /// How long it has the keys of passphrases.
     opening: Opening,
     behalf: Behalf,
     runtime: Runtime,
@@ -195,12 +195,15 @@ impl Mint {
                 self.behalf = Behalf::Root;
                 return None;
             }
+            Job::Open { passphrase, until } => Done::Unlocked(self.unlock(&passphrase, until).map(Box::new)),
+            Job::LockHost { passphrase } => Done::Locked(self.lock_host(passphrase.as_ref())),
+            Job::Slots(request) => Done::Sealed(self.slots(&request)),
             Job::Unlock { passphrase, until } => {
-                Done::Unlocked(self.unlock(&passphrase, until).map(Box::new))
+                Done::Unlocked(self.unlock_for_older(&passphrase, until).map(Box::new))
             }
-            Job::Lock { passphrase } => Done::Locked(self.lock_host(passphrase.as_ref())),
-            Job::Lift { lock } => Done::Lifted(self.lift(&lock)),
-            Job::Seal(request) => Done::Sealed(self.seal_accounts(&request).map(Box::new)),
+            Job::Lock(_) => Done::Locked(Err(agent_is_older())),
+            Job::Lift(_) => Done::Lifted(Err(agent_is_older())),
+            Job::Seal(_) => Done::Sealed(Err(agent_is_older())),
             Job::Inventory => Done::Inventory(Box::new(self.inventory())),
             Job::Look => Done::Looked(self.look()),
             Job::Token(job) => {

@@ -68,8 +68,8 @@ struct Agent {
     spread: u8,
     upkeeps: Upkeeps,
     lifetime: Lifetime,
-    /// When keys are let go of that a lock does not have yet.
-    wipe_at: Option<Duration>,
+    /// The end of the time for which the user's lock of this host is open.
+    open_until: Option<Duration>,
 }
 
 impl Agent {
@@ -91,7 +91,7 @@ impl Agent {
             spread,
             upkeeps: Upkeeps::default(),
             lifetime,
-            wipe_at: None,
+            open_until: None,
         }
     }
 
@@ -111,6 +111,7 @@ impl Agent {
     /// Tells the login how it stands: at once if another agent of the user has a good token in the file, else when
     /// the mint has looked.
     fn begin(&mut self, now: Now) {
+        self.heed_lock();
         self.reschedule(now);
         // Where a lock is told of, the store is asked whether it still stands.
         if self.file_is_good(now) && !self.is_shut(now) {
@@ -185,8 +186,8 @@ impl Agent {
         let (link, requests) = (self.link.deadline(), self.requests.deadline());
         // Without a watch on the directory, what others do is looked at now and then.
         let unwatched = self.own.news.is_none().then_some(now + LOOK_WITHOUT_NEWS);
-        let (keys, life) = (self.keys_deadline(), self.lifetime.deadline());
-        [telling, peers, upkeeps, link, requests, unwatched, keys, life]
+        let (closing, life) = (self.closing_deadline(), self.lifetime.deadline());
+        [telling, peers, upkeeps, link, requests, unwatched, closing, life]
             .into_iter()
             .flatten()
             .min()
@@ -222,9 +223,8 @@ impl Agent {
         self.peers.gone().into_iter().for_each(|id| self.requests.gone(id));
         self.serve_peers(now);
         self.peers.drop_late(now.boot);
-        self.let_go_in_time(now);
+        self.close_in_time(now);
         self.do_what_is_due(now);
-        self.requests.advance(&mut means(&self.own, &mut self.link, now));
         for (ticket, outcome) in self.link.progress(now.boot) {
             self.is_restless = true;
             self.finished(ticket, &outcome, now);
@@ -276,12 +276,12 @@ impl Agent {
         if let Some(news) = &self.own.news {
             let _ = news.read_events();
         }
-        self.heed_lock(now);
+        self.heed_lock();
         self.reschedule(now);
     }
 
     fn finished(&mut self, ticket: Ticket, outcome: &Outcome, now: Now) {
-        self.heed_keys(outcome, now);
+        self.heed_keys(outcome);
         self.upkeeps.finished(ticket, &upkeep_means(&self.own, &mut self.link, self.spread, now));
         self.reschedule(now);
         match self.telling {
@@ -366,7 +366,7 @@ impl Agent {
 
     fn do_what_is_due(&mut self, now: Now) {
         if self.own.news.is_none() {
-            self.heed_lock(now);
+            self.heed_lock();
             self.reschedule(now);
         }
         self.upkeeps.do_what_is_due(&mut upkeep_means(&self.own, &mut self.link, self.spread, now));

@@ -15,7 +15,6 @@ use nix::unistd::{dup2_stdin, dup2_stdout, geteuid, setsid};
 use super::Stay;
 use super::events;
 use super::held::Held;
-use super::job::Opening;
 use super::message::{HintPolicy, Message};
 use super::report::{Code, Report};
 use super::runtime::{Presence, Runtime};
@@ -79,7 +78,7 @@ pub(super) fn start(mut lifeline: File, stay: Stay) -> Result<Option<Started>, C
         log.error(&error.to_string());
         Code::Runtime
     })?;
-    let held = Held::of(&keys, Opening::default());
+    let held = Held::of(&keys, None);
     // Without it other agents take a record for closed that only this one opens: a nuisance, not a reason to fail.
     let _ = presence.tell_keys(held.ids());
     // What cannot be swept is somebody's who lives, or in nobody's way.

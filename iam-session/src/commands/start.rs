@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 
 use self::identity::Identity;
-use super::everywhere::{self, Span};
 use super::passphrase::{self, Need, PassphraseArgs, Source};
 use super::shell::Shell;
+use super::unlock;
 use crate::cli::{Exit, Outcome, Stop, print, warn};
 use crate::client::{Agent, Places, sockets};
 use crate::paths::{ENV_SESSION, ENV_SOCKET, ENV_TOKEN_FILE, Runtime};
@@ -96,11 +96,7 @@ fn unlock(agent: &mut Agent, status: &Status, given: Option<&Secret>) -> Result<
         }
         None => Source::Terminal,
     };
-    let span = Span::from_now(None);
-    let (unlocked, passphrase) = passphrase::unlock(agent, need, source, span)?;
-    if need == Need::Open {
-        everywhere::unlock_others(&Places::of_environment(), agent, &unlocked, &passphrase, span)?;
-    }
+    let unlocked = unlock::unlock(&Places::of_environment(), agent, status, source, None)?;
     if let Some(trouble) = unlocked.trouble {
         warn(&format!("unlocked, but there is no token yet: {}", trouble.error));
     }

@@ -122,6 +122,7 @@ pub(super) mod tests {
             default_account: accounts.first().map(|account| account.name.clone()),
             accounts,
             locked: Vec::new(),
+            passphrase_too: Vec::new(),
             others_token_until: None,
             sealing: Sealing::Node,
             ends: End::Login,

@@ -11,7 +11,7 @@ use super::format::{self, Header, Parsed};
 use super::keys::{KeyId, Keyring, SealingKey};
 use super::passphrase::Derivation;
 use super::slot::{KeySlot, Origin, Owner, Slot};
-use super::slots::{Change, SlotView};
+use super::slots::SlotView;
 use crate::issuer::wire::{AudienceMode, Client, Endpoints, Transport};
 use crate::protocol::Enrollment;
 use crate::scope::ScopeSet;
@@ -211,18 +211,14 @@ impl Opened {
         self.header.slots.iter().map(Slot::view)
     }
 
-    pub(super) fn add_slot(&mut self, slot: KeySlot) -> Change {
-        if self.header.slots.len() >= format::MAX_SLOTS {
-            return Change::Unneeded;
-        }
-        self.header.slots.push(Slot::Key(slot));
-        Change::Made
+    pub(super) fn key_slots(&self) -> impl Iterator<Item = &KeySlot> {
+        self.header.slots.iter().filter_map(Slot::known)
     }
 
-    pub(super) fn drop_slots(&mut self, unwanted: impl Fn(SlotView) -> bool) -> Change {
-        let before = self.header.slots.len();
+    /// Puts `slot` in the place of those that are not wanted.
+    pub(super) fn replace_slots(&mut self, unwanted: impl Fn(SlotView) -> bool, slot: KeySlot) {
         self.header.slots.retain(|slot| !unwanted(slot.view()));
-        if self.header.slots.len() == before { Change::Unneeded } else { Change::Made }
+        self.header.slots.push(Slot::Key(slot));
     }
 
     pub(super) fn owner(&self) -> Owner<'_> {
