@@ -16,9 +16,11 @@ mod held;
 mod host_lock;
 mod job;
 mod kept;
+mod left_running;
 mod lifetime;
 mod linger;
 mod link;
+
 pub(crate) mod message;
 mod mint;
 mod peer;
@@ -39,7 +41,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// The whole program: `agent`, started by the module; `agent standing PID`, started by `iam-session start`; or
-/// `agent mint`, started by an agent.
+/// `agent mint` and `agent left-running SESSION`, started by an agent.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let arguments: Option<Vec<String>> =
         arguments.skip(1).map(|argument| argument.into_string().ok()).collect();
@@ -47,6 +49,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => serve::main(Stay::WithLogin),
         ["mint"] => mint::main(),
+        [left_running::ARGUMENT, session] => left_running::main(session),
         ["standing", pid] => match pid.parse() {
             Ok(pid) => serve::main(Stay::WithShell(pid)),
             Err(_) => ExitCode::from(2),

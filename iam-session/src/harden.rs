@@ -1,9 +1,12 @@
 //! What a program that holds secrets does to itself before it reads a byte. Touches the process only.
 
 use nix::sys::prctl::set_dumpable;
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::{Mode, umask};
+
+/// core(5): no core file. 0 would be no limit to a program that takes core files from a pipe.
+const NO_CORE: u64 = 1;
 
 /// No core file, no ptrace by the same uid (prctl(2), PR_SET_DUMPABLE), no file for others.
 ///
@@ -11,7 +14,9 @@ use nix::sys::stat::{Mode, umask};
 /// Those of prctl(2) and setrlimit(2); a program that could not harden itself must not be given a secret.
 pub fn harden() -> nix::Result<()> {
     set_dumpable(false)?;
-    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    let (_, allowed) = getrlimit(Resource::RLIMIT_CORE)?;
+    let limit = NO_CORE.min(allowed);
+    setrlimit(Resource::RLIMIT_CORE, limit, limit)?;
     umask(Mode::S_IRWXG | Mode::S_IRWXO);
     Ok(())
 }

@@ -119,7 +119,15 @@ impl Helper {
     /// # Errors
     /// [`HelperError::Start`].
     pub fn start(program: &Path) -> Result<Self, HelperError> {
-        Self::spawn(program, &mut Command::new(program))
+        Self::spawn(program, Command::new(program).stderr(Stdio::null()))
+    }
+
+    /// The same for a mint, which has its session's record as descriptor 2 and passes it on: PROTOCOL.md, section 7.
+    ///
+    /// # Errors
+    /// [`HelperError::Start`].
+    pub fn start_in_session(program: &Path) -> Result<Self, HelperError> {
+        Self::spawn(program, Command::new(program).stderr(Stdio::inherit()))
     }
 
     /// The same for root, who has no business in reading what comes from the network: under the uid of nobody.
@@ -128,7 +136,7 @@ impl Helper {
     /// [`HelperError::Start`].
     pub fn start_as_nobody(program: &Path) -> Result<Self, HelperError> {
         // With a uid, std sets the supplementary groups too: to none.
-        Self::spawn(program, Command::new(program).uid(NOBODY).gid(NOBODY))
+        Self::spawn(program, Command::new(program).stderr(Stdio::null()).uid(NOBODY).gid(NOBODY))
     }
 
     fn spawn(program: &Path, command: &mut Command) -> Result<Self, HelperError> {
@@ -139,7 +147,6 @@ impl Helper {
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
             .process_group(0)
             .spawn()
             .map_err(failed)?;

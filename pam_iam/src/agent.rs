@@ -4,12 +4,10 @@ use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use nix::unistd::Pid;
-
 use crate::clock;
 use crate::error::OpenError;
 use crate::hint::Hint;
-use crate::launch::{Ends, Middle, Pipe, Plan};
+use crate::launch::{Ends, Middle, Pipe, Plan, RecordEnds};
 use crate::options::MAX_START_WAIT;
 use crate::status::{Heard, Line, StatusPipe, Word};
 
@@ -32,8 +30,6 @@ pub(crate) struct Agent {
     status: StatusPipe,
     middle: Option<Middle>,
     started: Instant,
-    /// Its process, once it has been heard and where that could be found out.
-    pub(crate) process: Option<Pid>,
 }
 
 /// What a login makes of an agent's lines.
@@ -75,15 +71,20 @@ const REAP_AT_LEAST: Duration = Duration::from_secs(1);
 
 impl Agent {
     /// Starts it on the other ends of the two pipes.
-    pub(crate) fn start(mut plan: Plan<'_>, lifeline: Pipe, status: Pipe) -> nix::Result<Self> {
-        let middle = plan.start(Ends { lifeline: lifeline.read.as_fd(), status: status.write.as_fd() })?;
+    pub(crate) fn start(
+        mut plan: Plan<'_>,
+        lifeline: Pipe,
+        status: Pipe,
+        record: Option<RecordEnds<'_>>,
+    ) -> nix::Result<Self> {
+        let middle =
+            plan.start(Ends { lifeline: lifeline.read.as_fd(), status: status.write.as_fd(), record })?;
         // The agent's ends, `lifeline.read` and `status.write`, are closed here: from now on its end is end of file.
         Ok(Self {
             lifeline: lifeline.write,
             status: StatusPipe::new(status.read),
             middle: Some(middle),
             started: clock::now(),
-            process: None,
         })
     }
 
@@ -92,7 +93,7 @@ impl Agent {
         let latest = patience.began + MAX_START_WAIT;
         let first = self.status.next(latest.min(self.started + patience.start));
         if let Some(middle) = self.middle.take() {
-            self.process = middle.reap(latest.max(clock::now() + REAP_AT_LEAST));
+            middle.reap(latest.max(clock::now() + REAP_AT_LEAST));
         }
         let no_token = Heard::Line(Line { word: Word::ReadyNoToken, hint: None });
         if first != no_token || patience.token.is_zero() {

@@ -3,6 +3,7 @@
 
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd};
 use std::ptr;
 
 use nix::errno::Errno;
@@ -142,6 +143,27 @@ pub(crate) fn group_id(name: &CStr, buffer: &mut [u8]) -> Result<Option<u32>, Er
     }
     // SAFETY: it was found, so the entry has been filled in.
     Ok(Some(unsafe { entry.assume_init() }.gr_gid))
+}
+
+/// How a file is locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lock {
+    /// Beside others who have it shared.
+    Shared,
+    /// Alone.
+    Exclusive,
+}
+
+/// flock(2), without waiting. Not by nix's type, which unlocks when it is dropped, and for a forked child too: the
+/// lock is one of the open file description. EWOULDBLOCK where somebody else has it.
+pub(crate) fn lock(file: impl AsFd, how: Lock) -> nix::Result<()> {
+    let how = match how {
+        Lock::Shared => libc::LOCK_SH,
+        Lock::Exclusive => libc::LOCK_EX,
+    };
+    // SAFETY: a plain system call on a descriptor that the caller has open.
+    let code = unsafe { libc::flock(file.as_fd().as_raw_fd(), how | libc::LOCK_NB) };
+    Errno::result(code).map(drop)
 }
 
 #[cfg(test)]

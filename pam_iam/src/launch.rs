@@ -1,5 +1,5 @@
 //! THE privilege boundary: from root in the host to the agent under the user's uid. Forks; touches no file but
-//! /proc/self/fd, /dev/null and the agent, and the name service in the child.
+//! /proc/self/fd, /dev/null, the session's record and the agent, and the name service in the child.
 //!
 //! What allocates is prepared before the fork, and nothing large is: an allocation that fails would end the host. The
 //! child takes its room for groups from the kernel. After the fork, in a host that may have threads, it runs only what
@@ -16,7 +16,7 @@ mod identity;
 mod sys;
 
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 use nix::errno::Errno;
@@ -24,7 +24,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::poll;
 use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{Pid, pipe2, read, write};
+use nix::unistd::{Pid, pipe2};
 
 use crate::clock;
 use crate::ffi::Account;
@@ -53,20 +53,27 @@ pub(crate) struct Pipe {
     pub(crate) write: OwnedFd,
 }
 
-/// The agent's ends of the two pipes.
+/// The agent's ends of the two pipes, and of the session's record where there is one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ends<'a> {
     pub(crate) lifeline: BorrowedFd<'a>,
     pub(crate) status: BorrowedFd<'a>,
+    pub(crate) record: Option<RecordEnds<'a>>,
 }
 
-/// The middle child, which ends as soon as it has forked and has told the agent's number.
+/// A session's record, opened twice. Neither is a standard descriptor.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RecordEnds<'a> {
+    /// For the agent's number, while the child is root.
+    pub(crate) write: BorrowedFd<'a>,
+    /// The agent's descriptor 2: readable, and locked for as long as it is open anywhere.
+    pub(crate) keep: BorrowedFd<'a>,
+}
+
+/// The middle child, which ends as soon as it has forked.
 #[derive(Debug)]
 pub(crate) struct Middle {
     pid: Pid,
-    /// Nobody writes to it but the middle child, which is root. `None` where the host has no descriptor to spare: then
-    /// nobody is told, and the login goes on.
-    told: Option<OwnedFd>,
 }
 
 impl Pipe {
@@ -76,9 +83,9 @@ impl Pipe {
     }
 }
 
-/// In a host that has closed its standard descriptors a pipe gets their numbers: the child could not sort them then,
+/// In a host that has closed its standard descriptors a new one gets their numbers: the child could not sort them then,
 /// and the host might write to what it takes for its standard error.
-fn above_standard(descriptor: OwnedFd) -> nix::Result<OwnedFd> {
+pub(crate) fn above_standard(descriptor: OwnedFd) -> nix::Result<OwnedFd> {
     if descriptor.as_raw_fd() >= FIRST_FREE {
         return Ok(descriptor);
     }
@@ -92,31 +99,24 @@ impl<'a> Plan<'a> {
 
     /// Starts the agent: forks twice, so that it is nobody's child but init's.
     pub(crate) fn start(&mut self, ends: Ends<'_>) -> nix::Result<Middle> {
-        let told = Pipe::new().ok();
         // No handler of the host's may run in the child, where it would act on the host's behalf.
         let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
         let forked = sys::fork();
         if matches!(forked, Ok(sys::Forked::Child)) {
-            self.run_middle(ends, told.as_ref().map(|told| told.write.as_fd()));
+            self.run_middle(ends);
         }
         let restored = mask.thread_set_mask();
         match forked? {
-            // The end to write to is closed here: then its end is end of file.
-            sys::Forked::Parent(pid) => restored.map(|()| Middle { pid, told: told.map(|told| told.read) }),
+            sys::Forked::Parent(pid) => restored.map(|()| Middle { pid }),
             sys::Forked::Child => Err(Errno::ECHILD),
         }
     }
 
-    fn run_middle(&mut self, ends: Ends<'_>, tell: Option<BorrowedFd<'_>>) -> ! {
+    fn run_middle(&mut self, ends: Ends<'_>) -> ! {
         // An unwinding child would go on as a second host.
         let _never_unwinds = sys::ExitOnDrop;
-        match sys::fork() {
-            Ok(sys::Forked::Child) => child::run(self, ends),
-            // Less than PIPE_BUF, into an empty pipe: all of it or nothing, at once.
-            Ok(sys::Forked::Parent(agent)) => {
-                let _ = tell.map(|tell| write(tell, &agent.as_raw().to_ne_bytes()));
-            }
-            Err(_) => {}
+        if matches!(sys::fork(), Ok(sys::Forked::Child)) {
+            child::run(self, ends);
         }
         sys::exit()
     }
@@ -124,9 +124,8 @@ impl<'a> Plan<'a> {
 
 impl Middle {
     /// Reaps it, by its pid and no other's. It has nothing to wait for, so this takes no time; should it take until
-    /// `deadline` nevertheless, the host reaps it, or init when the host ends. Gives the number of the agent's process:
-    /// of root's word, for the agent has become the user only after this was written.
-    pub(crate) fn reap(self, deadline: Instant) -> Option<Pid> {
+    /// `deadline` nevertheless, the host reaps it, or init when the host ends.
+    pub(crate) fn reap(self, deadline: Instant) {
         loop {
             match waitpid(self.pid, Some(WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::StillAlive) if !clock::until(deadline).is_zero() => {
@@ -134,19 +133,8 @@ impl Middle {
                 }
                 Err(Errno::EINTR) => {}
                 // ECHILD: the host ignores SIGCHLD, or its handler was quicker.
-                Ok(_) | Err(_) => break,
+                Ok(_) | Err(_) => return,
             }
         }
-        self.agent()
-    }
-
-    /// Without waiting: what was not told by now is not waited for.
-    fn agent(self) -> Option<Pid> {
-        let told = self.told?;
-        fcntl(&told, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).ok()?;
-        let mut number = [0; size_of::<i32>()];
-        let length = read(&told, &mut number).ok()?;
-        let number = i32::from_ne_bytes(number);
-        (length == size_of::<i32>() && number > 0).then(|| Pid::from_raw(number))
     }
 }

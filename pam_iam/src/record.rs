@@ -1,36 +1,41 @@
-//! The record of a session, for the administrator: PROTOCOL.md, section 7. Touches /run/iam-session/sessions and the
-//! agent's /proc/PID/stat.
+//! The record of a session, for the administrator: PROTOCOL.md, section 7. Touches /run/pam_iam.
 //!
-//! It is root's alone, from the directory down, so nothing in it is a user's word but the remote host, which is sshd's.
-//! Best effort: a login goes on without one. No step waits: it is a few calls to a tmpfs.
+//! The directory is root's alone, so nothing in a record is a user's word but the remote host, which is sshd's. It is
+//! not in /run/iam-session, which users can fill. Best effort: a login goes on without a record. No step waits: these
+//! are a few calls to a tmpfs, and every lock is asked for without waiting.
+//!
+//! The agent keeps an open descriptor of the record, with a shared lock on it. So do the mint and the helper, which
+//! inherit it. A record that can be locked exclusively is nobody's any more, and is removed at the next login.
 
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{Read, Write as _};
-use std::os::fd::OwnedFd;
+use std::io::Write as _;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
+use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open, openat, renameat};
-use nix::sys::stat::{Mode, SFlag, fchmod, fstat, mkdirat};
-use nix::unistd::{Pid, UnlinkatFlags, unlinkat};
+use nix::fcntl::{AtFlags, OFlag, open, openat, renameat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat};
+use nix::unistd::{UnlinkatFlags, mkdir, unlinkat};
 
+use crate::ffi::{Lock, lock};
+use crate::launch::{RecordEnds, above_standard};
 use crate::site::ROOT;
 
-/// Below it users have runtime directories; records need no mount, for only root makes them, one of a few hundred
-/// bytes a session.
-const ABOVE: &str = "/run";
-const OURS: &str = "iam-session";
-const SESSIONS: &str = "sessions";
-/// Users pass through to their own directory and list nobody else's.
-const OURS_MODE: Mode = Mode::from_bits_truncate(0o711);
-const WRITABLE_BY_OTHERS: u32 = 0o022;
+/// No mount is needed: only root makes records, one of a few hundred bytes a session.
+const RECORDS: &str = "/run/pam_iam";
 const NOT_ROOTS: u32 = 0o077;
+const RECORD_MODE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
 /// A name and a host are cut here; RFC 1035 has 253 bytes for the longest host.
 const MAX_FIELD: usize = 256;
-/// The line of /proc/PID/stat.
-const MAX_STAT: usize = 1024;
-/// Of that line, counted from the first field behind the name: `starttime`, the 22nd of all (proc(5)).
-const START_TIME: usize = 19;
+/// So many records are looked at in one login: those whose names follow the new one's, which is random. Each login adds
+/// one record, so of sixteen about one that is dead stays.
+const MAX_LOOKED_AT: usize = 16;
+/// So many names are read for that; they are not kept. `iam-session-admin` looks at all.
+const MAX_NAMES: usize = 4096;
+/// A record is a draft for some microseconds. One that is this much older than the newest record was left behind.
+const DRAFT_LASTS: i64 = 60; // seconds
 
 /// What is written down.
 #[derive(Clone, Copy, Debug)]
@@ -41,76 +46,162 @@ pub(crate) struct Record<'a> {
     pub(crate) service: &'a [u8],
     /// PAM_RHOST.
     pub(crate) remote: Option<&'a [u8]>,
-    pub(crate) agent: Pid,
 }
 
-/// Writes the record of a session whose agent runs.
-pub(crate) fn write(record: &Record<'_>) -> nix::Result<()> {
-    let start = start_time(record.agent)?;
-    write_in(&sessions(open(ABOVE, directory(), Mode::empty())?, ROOT)?, record, start)
+/// A record that lacks the agent's number, which the child adds.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    directory: OwnedFd,
+    session: String,
+    /// When it was made, by the clock of its file system, in seconds.
+    made: i64,
+    write: OwnedFd,
+    keep: OwnedFd,
 }
 
-/// Removes the record of a session that has ended; there need not be one.
+/// Begins the record of a session, before its agent is started.
+pub(crate) fn begin(record: &Record<'_>) -> nix::Result<Begun> {
+    begin_in(records(Path::new(RECORDS), ROOT)?, record)
+}
+
+/// Removes the record of a session that did not come about; there need not be one.
 pub(crate) fn remove(session: &str) {
-    let above = open(ABOVE, directory(), Mode::empty());
-    if let Ok(sessions) = above.and_then(|above| sessions_of(&above, ROOT)) {
-        let _ = unlinkat(&sessions, session, UnlinkatFlags::NoRemoveDir);
+    if let Ok(directory) = open_checked(Path::new(RECORDS), ROOT) {
+        let _ = unlinkat(&directory, session, UnlinkatFlags::NoRemoveDir);
+    }
+}
+
+impl Begun {
+    /// What the child takes.
+    pub(crate) fn ends(&self) -> RecordEnds<'_> {
+        RecordEnds { write: self.write.as_fd(), keep: self.keep.as_fd() }
+    }
+
+    /// Closes this process's descriptors of it, once the child has them, and removes some records of sessions that
+    /// have ended.
+    pub(crate) fn leave_to_child(self) {
+        sweep(&self.directory, &self.session, self.made);
     }
 }
 
 /// The directory of records, made where it is missing. The owner is a parameter, so that the checks can be tried by
 /// somebody else.
-fn sessions(above: OwnedFd, owner: u32) -> nix::Result<OwnedFd> {
-    make(&above, OURS, OURS_MODE)?;
-    let ours = open_checked(&above, OURS, owner, WRITABLE_BY_OTHERS)?;
-    make(&ours, SESSIONS, Mode::S_IRWXU)?;
-    open_checked(&ours, SESSIONS, owner, NOT_ROOTS)
-}
-
-fn sessions_of(above: &OwnedFd, owner: u32) -> nix::Result<OwnedFd> {
-    let ours = open_checked(above, OURS, owner, WRITABLE_BY_OTHERS)?;
-    open_checked(&ours, SESSIONS, owner, NOT_ROOTS)
-}
-
-/// Made with this mode whatever the host's umask; one that is there is left as it is, and checked when it is opened.
-fn make(above: &OwnedFd, name: &str, mode: Mode) -> nix::Result<()> {
-    match mkdirat(above, name, Mode::S_IRWXU) {
-        Ok(()) => fchmod(openat(above, name, directory(), Mode::empty())?, mode),
-        Err(Errno::EEXIST) => Ok(()),
-        Err(errno) => Err(errno),
+fn records(path: &Path, owner: u32) -> nix::Result<OwnedFd> {
+    match open_checked(path, owner) {
+        Err(Errno::ENOENT) => make(path, owner),
+        opened => opened,
     }
+}
+
+/// With this mode whatever the host's umask. Another login may be quicker.
+fn make(path: &Path, owner: u32) -> nix::Result<OwnedFd> {
+    match mkdir(path, Mode::S_IRWXU) {
+        Ok(()) | Err(Errno::EEXIST) => {}
+        Err(errno) => return Err(errno),
+    }
+    let directory = open_checked(path, owner)?;
+    fchmod(&directory, Mode::S_IRWXU)?;
+    Ok(directory)
 }
 
 /// EPERM for one that somebody else could change, or see into.
-fn open_checked(above: &OwnedFd, name: &str, owner: u32, forbidden: u32) -> nix::Result<OwnedFd> {
-    let opened = openat(above, name, directory(), Mode::empty())?;
+fn open_checked(path: &Path, owner: u32) -> nix::Result<OwnedFd> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let opened = open(path, flags, Mode::empty())?;
     let stat = fstat(&opened)?;
-    let is_directory = stat.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits();
-    if is_directory && stat.st_uid == owner && stat.st_mode & forbidden == 0 {
-        Ok(opened)
-    } else {
-        Err(Errno::EPERM)
-    }
+    if stat.st_uid == owner && stat.st_mode & NOT_ROOTS == 0 { Ok(opened) } else { Err(Errno::EPERM) }
 }
 
-/// By another name first: who reads the directory meanwhile sees a record whole or not at all.
-fn write_in(sessions: &OwnedFd, record: &Record<'_>, start: u64) -> nix::Result<()> {
+fn begin_in(directory: OwnedFd, record: &Record<'_>) -> nix::Result<Begun> {
     let draft = format!(".{}", record.session);
-    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let file = openat(sessions, draft.as_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
-    let written = File::from(file).write_all(text(record, start).as_bytes());
-    let kept = written
-        .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))
-        .and_then(|()| renameat(sessions, draft.as_str(), sessions, record.session));
-    if kept.is_err() {
-        let _ = unlinkat(sessions, draft.as_str(), UnlinkatFlags::NoRemoveDir);
+    let begun = write_draft(&directory, &draft, record).and_then(|ends| {
+        renameat(&directory, draft.as_str(), &directory, record.session)?;
+        Ok(ends)
+    });
+    match begun {
+        Ok((write, keep)) => {
+            let (session, made) = (record.session.to_owned(), fstat(&write)?.st_mtime);
+            Ok(Begun { directory, session, made, write, keep })
+        }
+        // Another's: not ours to remove.
+        Err(Errno::EEXIST) => Err(Errno::EEXIST),
+        Err(errno) => {
+            let _ = unlinkat(&directory, draft.as_str(), UnlinkatFlags::NoRemoveDir);
+            Err(errno)
+        }
     }
-    kept
 }
 
-fn text(record: &Record<'_>, start: u64) -> String {
-    let Record { session, uid, agent, .. } = record;
-    let mut text = format!("version=1\nsession={session}\nuid={uid}\nagent={agent}\nagent_start={start}\n");
+/// By another name first: who reads the directory meanwhile sees a record that is whole and locked, or none. The lock
+/// is on a descriptor that cannot write: that one becomes the agent's.
+fn write_draft(directory: &OwnedFd, draft: &str, record: &Record<'_>) -> nix::Result<(OwnedFd, OwnedFd)> {
+    let mode = OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT | OFlag::O_EXCL;
+    let flags = mode | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let write = above_standard(openat(directory, draft, flags, RECORD_MODE)?)?;
+    fchmod(&write, RECORD_MODE)?;
+    let mut file = File::from(write);
+    let written = file.write_all(text(record).as_bytes());
+    written.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))?;
+    let keep = above_standard(openat(directory, draft, readable(), Mode::empty())?)?;
+    lock(&keep, Lock::Shared)?;
+    Ok((file.into(), keep))
+}
+
+fn readable() -> OFlag {
+    OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC
+}
+
+/// Looks at a few records after that of `session`, and removes the dead ones. `now` is on the file system's clock.
+fn sweep(directory: &OwnedFd, session: &str, now: i64) {
+    for name in following(directory, session).unwrap_or_default() {
+        let _ = remove_if_dead(directory, &name, now);
+    }
+}
+
+/// The names after `session`, and after the greatest the smallest.
+fn following(directory: &OwnedFd, session: &str) -> nix::Result<Vec<String>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    // A descriptor of its own: closedir(3) closes it.
+    let mut listed = Dir::from_fd(openat(directory, ".", flags, Mode::empty())?)?;
+    let mut names: Vec<String> = Vec::with_capacity(MAX_LOOKED_AT + 1);
+    for entry in listed.iter().map_while(Result::ok).take(MAX_NAMES) {
+        let Ok(name) = entry.file_name().to_str() else { continue };
+        if matches!(name, "." | "..") || name == session {
+            continue;
+        }
+        let at = names
+            .partition_point(|other| (other.as_str() < session, other.as_str()) < (name < session, name));
+        if at < MAX_LOOKED_AT {
+            names.insert(at, name.to_owned());
+            names.truncate(MAX_LOOKED_AT);
+        }
+    }
+    Ok(names)
+}
+
+/// Under its lock, and only while the name still stands for what was locked.
+fn remove_if_dead(directory: &OwnedFd, name: &str, now: i64) -> nix::Result<()> {
+    let opened = openat(directory, name, readable(), Mode::empty())?;
+    let found = fstat(&opened)?;
+    // A login that is about to lock its draft must not find that locked.
+    if name.starts_with('.') && found.st_mtime >= now - DRAFT_LASTS {
+        return Ok(());
+    }
+    lock(&opened, Lock::Exclusive)?;
+    if same(&found, &fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW)?) {
+        unlinkat(directory, name, UnlinkatFlags::NoRemoveDir)?;
+    }
+    Ok(())
+}
+
+fn same(one: &FileStat, other: &FileStat) -> bool {
+    let regular = one.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits();
+    regular && (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+}
+
+fn text(record: &Record<'_>) -> String {
+    let Record { session, uid, .. } = record;
+    let mut text = format!("version=1\nsession={session}\nuid={uid}\n");
     let remote = record.remote.unwrap_or_default();
     for (name, value) in [("user", record.user), ("service", record.service), ("remote", remote)] {
         // Writing to a String cannot fail.
@@ -133,137 +224,5 @@ fn escaped(value: &[u8]) -> String {
     out
 }
 
-/// When a process was started, in clock ticks since the boot: its number may come again, both together do not.
-fn start_time(process: Pid) -> nix::Result<u64> {
-    let path = format!("/proc/{process}/stat");
-    let stat = open(path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
-    let mut line = [0; MAX_STAT];
-    // One read gives all of it (proc(5)).
-    let length = File::from(stat).read(&mut line).map_err(|_| Errno::ESRCH)?;
-    field(line.get(..length).unwrap_or_default()).ok_or(Errno::ESRCH)
-}
-
-/// The name of the program stands in parentheses and may hold any, and spaces: the last one closes it.
-fn field(line: &[u8]) -> Option<u64> {
-    let behind = line.iter().rposition(|byte| *byte == b')')?;
-    let mut fields = line.get(behind + 1..)?.split(|byte| *byte == b' ').filter(|field| !field.is_empty());
-    str::from_utf8(fields.nth(START_TIME)?).ok()?.parse().ok()
-}
-
-fn directory() -> OFlag {
-    OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC
-}
-
 #[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::os::unix::fs::PermissionsExt;
-
-    use nix::unistd::{geteuid, getpid};
-
-    use super::*;
-    use crate::scratch::Scratch;
-
-    const ID: &str = "4f2c0000000000000000000000000001";
-
-    fn record() -> Record<'static> {
-        Record {
-            session: ID,
-            user: b"alice",
-            uid: 1000,
-            service: b"sshd",
-            remote: Some(b"host.example.org"),
-            agent: Pid::from_raw(42),
-        }
-    }
-
-    fn above(place: &Scratch) -> OwnedFd {
-        open(&place.path(""), directory(), Mode::empty()).unwrap()
-    }
-
-    fn mine() -> u32 {
-        geteuid().as_raw()
-    }
-
-    fn mode(place: &Scratch, name: &str) -> u32 {
-        fs::metadata(place.path(name)).unwrap().permissions().mode() & 0o7777
-    }
-
-    #[test]
-    fn the_lines_are_those_of_the_protocol() {
-        assert_eq!(
-            text(&record(), 4711),
-            format!(
-                "version=1\nsession={ID}\nuid=1000\nagent=42\nagent_start=4711\n\
-                 user=alice\nservice=sshd\nremote=host.example.org\n"
-            )
-        );
-    }
-
-    #[test]
-    fn a_name_cannot_forge_a_line_and_is_cut() {
-        assert_eq!(escaped(b"a\nuid=0\n%\xff b"), "a%0auid=0%0a%25%ff%20b");
-        assert_eq!(escaped(&[b'x'; 1000]).len(), MAX_FIELD);
-        let none = Record { remote: None, ..record() };
-        assert!(text(&none, 1).ends_with("\nremote=\n"));
-    }
-
-    #[test]
-    fn the_directories_are_made_and_a_record_comes_whole() {
-        let place = Scratch::new();
-        let sessions = sessions(above(&place), mine()).unwrap();
-        assert_eq!((mode(&place, OURS), mode(&place, "iam-session/sessions")), (0o711, 0o700));
-        write_in(&sessions, &record(), 1).unwrap();
-        let path = format!("iam-session/sessions/{ID}");
-        assert_eq!(
-            (mode(&place, &path), fs::read_dir(place.path("iam-session/sessions")).unwrap().count()),
-            (0o600, 1)
-        );
-        assert_eq!(fs::read_to_string(place.path(&path)).unwrap(), text(&record(), 1));
-    }
-
-    #[test]
-    fn a_place_that_others_could_change_or_a_link_is_not_used() {
-        let place = Scratch::new();
-        place.directory(OURS, 0o733);
-        assert_eq!(sessions(above(&place), mine()).unwrap_err(), Errno::EPERM);
-        place.mode(OURS, 0o711);
-        assert_eq!(sessions(above(&place), mine() + 1).unwrap_err(), Errno::EPERM);
-        place.directory("elsewhere", 0o700);
-        place.link("../elsewhere", "iam-session/sessions");
-        assert!(sessions(above(&place), mine()).is_err());
-        fs::remove_file(place.path("iam-session/sessions")).unwrap();
-        place.directory("iam-session/sessions", 0o750);
-        assert_eq!(sessions(above(&place), mine()).unwrap_err(), Errno::EPERM);
-        assert_eq!(fs::read_dir(place.path("elsewhere")).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn a_link_in_a_records_place_is_replaced_and_not_followed() {
-        let place = Scratch::new();
-        let sessions = sessions(above(&place), mine()).unwrap();
-        place.file("other", 0o600, b"as it was");
-        place.link("../../other", &format!("iam-session/sessions/{ID}"));
-        place.link("../../other", &format!("iam-session/sessions/.{ID}"));
-        assert_eq!(write_in(&sessions, &record(), 1), Err(Errno::EEXIST));
-        fs::remove_file(place.path(&format!("iam-session/sessions/.{ID}"))).unwrap();
-        write_in(&sessions, &record(), 1).unwrap();
-        assert_eq!(fs::read(place.path("other")).unwrap(), b"as it was");
-        assert!(fs::symlink_metadata(place.path(&format!("iam-session/sessions/{ID}"))).unwrap().is_file());
-    }
-
-    #[test]
-    fn the_start_of_a_process_is_found_behind_any_name() {
-        let fields = "S 1 2 3 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4711 8192 1";
-        for name in ["agent", "a) b (c", ") 1 2 3"] {
-            assert_eq!(field(format!("42 ({name}) {fields}\n").as_bytes()), Some(4711), "{name}");
-        }
-        for broken in
-            ["", "42 (agent", "42 (agent) S 1", "42 (agent) S 1 2 3 0 -1 4 1 0 0 0 0 0 0 0 20 0 1 0 x"]
-        {
-            assert_eq!(field(broken.as_bytes()), None, "{broken}");
-        }
-        assert_eq!(start_time(getpid()).unwrap(), start_time(getpid()).unwrap());
-        assert!(start_time(Pid::from_raw(i32::MAX)).is_err());
-    }
-}
+mod tests;

@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::unistd::{Pid, write};
+use nix::unistd::write;
 use pam::constants::PAM_TEXT_INFO;
 use pam::conv::Conv;
 use pam::items::{RHost, Service};
@@ -23,7 +23,7 @@ use crate::log::{Field, Log};
 use crate::message::Message;
 use crate::node_key;
 use crate::options::{HintPolicy, Options};
-use crate::record::{self, Record};
+use crate::record::{self, Begun, Record};
 use crate::runtime_dir;
 use crate::served::{self, Login, NotServed};
 use crate::{agent, clock};
@@ -78,16 +78,18 @@ pub(crate) fn open(pamh: &mut PamHandle, options: &Options, log: &Log, talk: Tal
     // Not before: the look-up has no bound, and what it took is not the agent's.
     let began = clock::now();
     let names = Names::new(pamh, &login)?;
-    let mut agent = start(&login, &names, options, log)?;
-    let answer =
-        agent.answer(agent::Patience { began, start: options.start_wait, token: options.token_wait })?;
+    let patience = agent::Patience { began, start: options.start_wait, token: options.token_wait };
+    let started = start(pamh, &login, &names, options, log)
+        .and_then(|mut agent| Ok((agent.answer(patience)?, agent.lifeline)));
+    if !matches!(started, Ok((Answer::Said { .. } | Answer::Late, _))) {
+        record::remove(&names.id_text);
+    }
+    let (answer, lifeline) = started?;
     if answer == Answer::NotServed {
         log.debug("not served: in none of the groups of groups=");
         return Ok(());
     }
-    note(pamh, &login, &names, agent.process, log);
-    let session = Session::new(user, &names.id_text, log.clone(), agent.lifeline)
-        .inspect_err(|_| record::remove(&names.id_text))?;
+    let session = Session::new(user, &names.id_text, log.clone(), lifeline)?;
     ffi::keep_session(pamh, session).map_err(OpenError::Keep)?;
     if let Err(error) = names.export(pamh) {
         close(pamh);
@@ -107,7 +109,13 @@ pub(crate) fn close(pamh: &mut PamHandle) {
     }
 }
 
-fn start(login: &Login, names: &Names, options: &Options, log: &Log) -> Result<Agent, OpenError> {
+fn start(
+    pamh: &PamHandle,
+    login: &Login,
+    names: &Names,
+    options: &Options,
+    log: &Log,
+) -> Result<Agent, OpenError> {
     let lifeline = Pipe::new()?;
     let status = Pipe::new()?;
     let keys = node_key::derive(login.site.as_ref(), names.uid, |error| log.warning(error));
@@ -124,7 +132,14 @@ fn start(login: &Login, names: &Names, options: &Options, log: &Log) -> Result<A
     send(&lifeline, &message.to_bytes()?)?;
     // Both are overwritten before the fork: the child must not have them in its memory.
     drop(keys);
-    Ok(Agent::start(Plan::new(&login.account, &options.groups), lifeline, status)?)
+    let record = begin_record(pamh, login, names, log);
+    let plan = Plan::new(&login.account, &options.groups);
+    let agent = Agent::start(plan, lifeline, status, record.as_ref().map(Begun::ends));
+    // While the agent starts.
+    if let Some(record) = record {
+        record.leave_to_child();
+    }
+    Ok(agent?)
 }
 
 /// One write into an empty pipe of which both ends are ours: it neither blocks nor raises SIGPIPE, nor is it partial.
@@ -134,14 +149,7 @@ fn send(lifeline: &Pipe, message: &[u8]) -> nix::Result<()> {
 }
 
 /// Writes the session down for the administrator; the login does not depend on it.
-fn note(pamh: &PamHandle, login: &Login, names: &Names, agent: Option<Pid>, log: &Log) {
-    let Some(agent) = agent else {
-        log.warning(format_args!(
-            "session {} has no record: its agent's process is not known",
-            names.id_text
-        ));
-        return;
-    };
+fn begin_record(pamh: &PamHandle, login: &Login, names: &Names, log: &Log) -> Option<Begun> {
     let service = pamh.get_item::<Service<'_>>().ok().flatten();
     let remote = pamh.get_item::<RHost<'_>>().ok().flatten();
     let record = Record {
@@ -150,11 +158,12 @@ fn note(pamh: &PamHandle, login: &Login, names: &Names, agent: Option<Pid>, log:
         uid: names.uid,
         service: service.map(|service| service.0.to_bytes()).unwrap_or_default(),
         remote: remote.map(|remote| remote.0.to_bytes()),
-        agent,
     };
-    if let Err(errno) = record::write(&record) {
-        log.warning(format_args!("session {} has no record: {}", names.id_text, errno.desc()));
-    }
+    record::begin(&record)
+        .map_err(|errno| {
+            log.warning(format_args!("session {} has no record: {}", names.id_text, errno.desc()));
+        })
+        .ok()
 }
 
 fn report(pamh: &PamHandle, answer: Answer, names: &Names, options: &Options, log: &Log, talk: Talk) {

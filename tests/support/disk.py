@@ -2,7 +2,7 @@
 
 Speaks the kernel's FUSE protocol (linux/fuse.h, 7.31) on descriptor 3, and obeys: one JSON object a line on standard
 input, each answered by one on standard output; at end of file it ends. Only what UID does fails, kills or is counted.
-    {"do": "fail", "op": "fsync", "name": ".wlcg.cred.*", "errno": 5}     from now on; name is a glob
+    {"do": "fail", "op": "fsync", "name": ".wlcg.cred.*", "errno": 5}     from now on; name is a glob; no errno: no answer
     {"do": "fail_at", "at": 3, "last": 3, "errno": 5}                     these steps of those from now on, and no other
     {"do": "heal"}                                 nothing fails or kills any more
     {"do": "kill", "at": 3, "when": "before"}      SIGKILL to who asks for the third step from now on
@@ -63,6 +63,10 @@ rules, steps = [], []
 fails, kill = {"at": 0, "last": 0}, {"at": 0}
 
 
+class Unanswered(Exception):
+    pass
+
+
 class Request:
     def __init__(self, raw):
         _, self.op, self.unique, node, self.uid, self.gid, self.pid, _ = struct.unpack_from("<IIQQIIII", raw)
@@ -87,7 +91,7 @@ class Request:
             return change() if change else None
         for rule in rules:
             if rule["op"] == op and fnmatch.fnmatch(name, rule["name"]):
-                raise OSError(rule["errno"], name)
+                raise OSError(rule["errno"], name) if rule["errno"] else Unanswered
         if not change:
             return None
         steps.append(f"{op} {re.sub('[0-9a-f]{16}$', '*', name)}")
@@ -257,6 +261,8 @@ def serve(raw):
         body, error = operation(request), 0
     except OSError as failure:
         body, error = b"", -failure.errno
+    except Unanswered:
+        return
     try:
         os.write(FUSE, struct.pack("<IiQ", 16 + len(body), error, request.unique) + body)
     except FileNotFoundError:

@@ -58,6 +58,11 @@ impl Disk {
         self.ask(json!({"do": "fail", "op": op, "name": name, "errno": errno}));
     }
 
+    /// From now on this gets no answer.
+    pub fn hang(&self, op: &str, name: &str) {
+        self.ask(json!({"do": "fail", "op": op, "name": name, "errno": null}));
+    }
+
     /// These of the steps that change something fail, from 1, counted from now.
     pub fn fail_at(&self, steps: RangeInclusive<usize>, errno: i32) {
         self.ask(json!({"do": "fail_at", "at": steps.start(), "last": steps.end(), "errno": errno}));

@@ -207,7 +207,10 @@ impl Host {
 
     /// The agents of a user, one a login; the `agent mint` that works for them is not one.
     pub fn agents_of(&self, user: &str) -> Vec<Process> {
-        let agent = |process: &Process| process.runs(AGENT) && !process.command.ends_with(" mint");
+        let agent = |process: &Process| {
+            let command = &process.command;
+            process.runs(AGENT) && !command.ends_with(" mint") && !command.contains(" left-running ")
+        };
         self.processes_of(user).into_iter().filter(agent).collect()
     }
 

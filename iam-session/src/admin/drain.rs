@@ -47,7 +47,7 @@ pub(super) fn is_drained() -> bool {
 }
 
 fn drain() -> Result<(), Failure> {
-    let made = OpenOptions::new().write(true).create_new(true).mode(0o644).open(DRAIN);
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(DRAIN);
     match made {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),

@@ -25,6 +25,8 @@ pub(super) enum Source {
     Listener,
     /// The mint answered, or takes more.
     Mint,
+    /// A look at what the login left running is over.
+    Search,
     /// A client wrote, reads, or is gone.
     Peer(PeerId),
 }

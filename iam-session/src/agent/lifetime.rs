@@ -1,17 +1,18 @@
-//! How long the agent stays: with its login or its shells, then with what either left running. Reads /proc.
+//! How long the agent stays: with its login or its shells, then with what either left running. Reads /proc/PID/stat of
+//! the shells.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
 
 use super::Stay;
-use super::linger::{self, Lingering, Look};
+use super::left_running::Search;
+use super::linger::{Lingering, Staying};
 use super::shells::Shells;
 use crate::config::Linger;
 use crate::protocol::End;
 
 /// What the agent stays for.
 pub(super) struct Lifetime {
-    uid: u32,
     session: String,
     state: State,
 }
@@ -26,17 +27,23 @@ enum State {
 }
 
 impl Lifetime {
-    pub(super) fn begin(stay: Stay, uid: u32, session: &str, now: Duration) -> Self {
+    pub(super) fn begin(stay: Stay, session: &str, now: Duration) -> Self {
         let state = match stay {
             Stay::WithLogin => State::Login,
             Stay::WithShell(pid) => State::Shells(Shells::begin(pid, now)),
         };
-        Self { uid, session: session.to_owned(), state }
+        Self { session: session.to_owned(), state }
     }
 
     /// Whether the end of the lifeline is to be waited for.
     pub(super) fn is_login(&self) -> bool {
         matches!(self.state, State::Login)
+    }
+
+    /// A look that is not over yet.
+    pub(super) fn search(&self) -> Option<&Search> {
+        let State::Lingering(lingering) = &self.state else { return None };
+        lingering.search()
     }
 
     /// When to look again, if something is to be looked at.
@@ -48,15 +55,11 @@ impl Lifetime {
         }
     }
 
-    /// Login or shells have ended: breaks off, unless they left something running that may keep its token.
+    /// Login or shells have ended: breaks off, unless what they left running may keep its token. Then `look` looks.
     pub(super) fn linger(&mut self, policy: Linger, now: Duration) -> ControlFlow<()> {
-        match Lingering::begin(policy, now) {
-            Some(lingering) if self.is_needed() => {
-                self.state = State::Lingering(lingering);
-                ControlFlow::Continue(())
-            }
-            _ => ControlFlow::Break(()),
-        }
+        let Some(lingering) = Lingering::begin(policy, now) else { return ControlFlow::Break(()) };
+        self.state = State::Lingering(lingering);
+        ControlFlow::Continue(())
     }
 
     /// Looks if it is time to, and breaks off where nothing is left to stay for. `Continue` with a text for the log,
@@ -66,22 +69,18 @@ impl Lifetime {
         policy: impl FnOnce() -> Linger,
         now: Duration,
     ) -> ControlFlow<(), Option<&'static str>> {
-        let look = match &mut self.state {
-            State::Login => None,
+        const REASON: &str = "what it left running keeps its token";
+        let staying = match &mut self.state {
+            State::Login => Staying::AsBefore,
             State::Shells(shells) => {
                 if shells.have_ended(now) {
                     self.linger(policy(), now)?;
                 }
-                None
+                Staying::AsBefore
             }
-            State::Lingering(lingering) if lingering.is_over(now) => return ControlFlow::Break(()),
-            State::Lingering(lingering) => lingering.is_due(now),
+            State::Lingering(lingering) => lingering.look(&self.session, now)?,
         };
-        if look.is_some() && !self.is_needed() {
-            return ControlFlow::Break(());
-        }
-        const REASON: &str = "what it left running keeps its token";
-        ControlFlow::Continue((look == Some(Look::First)).then_some(REASON))
+        ControlFlow::Continue((staying == Staying::JustKnown).then_some(REASON))
     }
 
     /// Stays for one more shell, if that lives.
@@ -95,10 +94,6 @@ impl Lifetime {
             self.state = State::Shells(shells);
         }
         lives
-    }
-
-    fn is_needed(&self) -> bool {
-        linger::is_anybody_there(self.uid, &self.session)
     }
 }
 

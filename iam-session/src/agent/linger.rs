@@ -1,11 +1,14 @@
-//! What a login left running: processes of the user that have its session id in their environment. Reads /proc.
+//! What a login left running: processes of the user that have its session id in their environment. Reads /proc, in a
+//! child of the agent.
 
 use std::fs::{self, File};
 use std::io::Read;
+use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
+use super::left_running::{Found, Search};
 use crate::config::{Linger, LingerFor};
 use crate::paths::ENV_SESSION;
 
@@ -57,16 +60,21 @@ impl Looks {
         self.next
     }
 
-    /// The look that is due, if one is; the next one is set.
-    pub(super) fn is_due(&mut self, now: Duration) -> Option<Look> {
+    /// The same, and once at `now`.
+    fn at_once(now: Duration) -> Self {
+        let (first, _) = LOOKS;
+        Self { next: now, pause: first / 2 }
+    }
+
+    /// Whether a look is due; the next one is set.
+    pub(super) fn is_due(&mut self, now: Duration) -> bool {
         if now < self.next {
-            return None;
+            return false;
         }
-        let (first, longest) = LOOKS;
-        let look = if self.pause == first { Look::First } else { Look::Further };
+        let (_, longest) = LOOKS;
         self.pause = (self.pause * 2).min(longest);
         self.next = now + self.pause;
-        Some(look)
+        true
     }
 }
 
@@ -75,13 +83,25 @@ impl Looks {
 pub(super) struct Lingering {
     until: Duration,
     looks: Looks,
+    /// One at a time. While it has no answer, what the login left running is taken to run still.
+    search: Option<Search>,
+    answers: u32,
 }
 
 impl Lingering {
     /// Begins when the login has ended at `now`, if policy lets it.
     pub(super) fn begin(policy: Linger, now: Duration) -> Option<Self> {
-        (policy.what == LingerFor::Processes)
-            .then(|| Self { until: now + policy.max, looks: Looks::from(now) })
+        (policy.what == LingerFor::Processes).then(|| Self {
+            until: now + policy.max,
+            looks: Looks::at_once(now),
+            search: None,
+            answers: 0,
+        })
+    }
+
+    /// What to poll for.
+    pub(super) fn search(&self) -> Option<&Search> {
+        self.search.as_ref()
     }
 
     /// When to look again.
@@ -89,24 +109,33 @@ impl Lingering {
         self.looks.deadline().min(self.until)
     }
 
-    /// Whether the time is up.
-    pub(super) fn is_over(&self, now: Duration) -> bool {
-        now >= self.until
-    }
-
-    /// The look that is due, if one is; the next one is set.
-    pub(super) fn is_due(&mut self, now: Duration) -> Option<Look> {
-        self.looks.is_due(now)
+    /// Begins a look that is due, hears the one before, and breaks off where there is nothing left to stay for.
+    pub(super) fn look(&mut self, session: &str, now: Duration) -> ControlFlow<(), Staying> {
+        let answer = self.search.as_mut().and_then(Search::answer);
+        if answer.is_some() {
+            self.search = None;
+        }
+        if now >= self.until || answer == Some(Found::Nobody) {
+            return ControlFlow::Break(());
+        }
+        if self.looks.is_due(now) && self.search.is_none() {
+            // Where there is no room for another process, there are some.
+            self.search = Search::start(session).ok();
+        }
+        self.answers += u32::from(answer.is_some());
+        // By the second one the shell has had its time to end.
+        let is_known = answer.is_some() && self.answers == 2;
+        ControlFlow::Continue(if is_known { Staying::JustKnown } else { Staying::AsBefore })
     }
 }
 
-/// One of the looks.
+/// That the agent stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Look {
-    /// The shell has had its time to end.
-    First,
-    /// Any other.
-    Further,
+pub(super) enum Staying {
+    /// Which is news.
+    JustKnown,
+    /// Which is none.
+    AsBefore,
 }
 
 /// Whether a process of `uid` runs that the session with this id started. A process that closed itself to others of
@@ -157,23 +186,27 @@ mod tests {
 
     #[test]
     fn looks_become_rare_but_are_never_a_minute_apart() {
-        let mut lingering = Lingering::begin(Linger::default(), seconds(100)).unwrap();
+        let mut looks = Looks::at_once(seconds(100));
         let mut now = seconds(100);
-        let mut looks = 0;
+        assert!(looks.is_due(now) && looks.deadline() == now + LOOKS.0);
+        let mut count = 0;
         while now < seconds(700) {
-            let next = lingering.deadline();
+            let next = looks.deadline();
             assert!(next - now <= seconds(20));
             now = next;
-            assert!(lingering.is_due(now).is_some() && lingering.is_due(now).is_none());
-            looks += 1;
+            assert!(looks.is_due(now) && !looks.is_due(now));
+            count += 1;
         }
-        assert!(looks < 40, "{looks}");
+        assert!(count < 40, "{count}");
     }
 
     #[test]
     fn a_day_is_the_end() {
-        let lingering = Lingering::begin(Linger::default(), seconds(0)).unwrap();
-        assert!(!lingering.is_over(seconds(86399)) && lingering.is_over(seconds(86400)));
+        let mut lingering = Lingering::begin(Linger::default(), seconds(0)).unwrap();
+        // No look is begun here.
+        lingering.looks = Looks::from(seconds(86400));
+        assert_eq!(lingering.look("", seconds(86399)), ControlFlow::Continue(Staying::AsBefore));
+        assert_eq!(lingering.look("", seconds(86400)), ControlFlow::Break(()));
     }
 
     #[test]

@@ -248,7 +248,8 @@ impl Running {
             .env("PATH", "/usr/bin:/bin")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            // The session's record, which says whose process this is: PROTOCOL.md, section 7.
+            .stderr(Stdio::inherit())
             .spawn()?;
         let pipes = child.stdin.take().zip(child.stdout.take());
         let (jobs, answers) = pipes.ok_or(io::ErrorKind::BrokenPipe)?;

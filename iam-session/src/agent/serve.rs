@@ -8,6 +8,8 @@ use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use nix::poll::PollFlags;
+
 use super::Stay;
 use super::answer::View;
 use super::events::{Source, Watch};
@@ -78,7 +80,7 @@ impl Agent {
         let _ = getrandom::fill(&mut spread);
         let [spread] = spread;
         let uid = own.runtime.places.uid();
-        let lifetime = Lifetime::begin(stay, uid, &own.session, clock::boot_time());
+        let lifetime = Lifetime::begin(stay, &own.session, clock::boot_time());
         let identity = Identity { session: own.session.clone(), user: own.user.clone(), ends: stay.into() };
         Self {
             link: Link::new(std::mem::take(&mut own.message), std::mem::take(&mut own.keys)),
@@ -141,7 +143,7 @@ impl Agent {
                 Source::Signal => return ControlFlow::Break(()),
                 Source::News => self.read_news(now),
                 Source::Listener => self.peers.accept(&self.own.listener, now.boot),
-                Source::Mint => {}
+                Source::Mint | Source::Search => {}
                 Source::Peer(id) => ready.push((id, flags)),
             }
         }
@@ -162,6 +164,9 @@ impl Agent {
         }
         if let Some(news) = &self.own.news {
             watch.add_input(Source::News, news);
+        }
+        if let Some(search) = self.lifetime.search() {
+            watch.add(Source::Search, search.descriptor(), PollFlags::POLLIN);
         }
         for (descriptor, events) in self.link.descriptors() {
             watch.add(Source::Mint, descriptor, events);

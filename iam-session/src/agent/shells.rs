@@ -55,7 +55,7 @@ impl Shells {
 
     /// Looks if it is time to, and says whether all have ended.
     pub(super) fn have_ended(&mut self, now: Duration) -> bool {
-        self.looks.is_due(now).is_some() && !self.list.iter().any(|shell| shell.lives())
+        self.looks.is_due(now) && !self.list.iter().any(|shell| shell.lives())
     }
 }
 

@@ -1,4 +1,5 @@
-//! The child's descriptors: its two pipes, /dev/null, and nothing else. Touches /dev/null and /proc/self/fd.
+//! The child's descriptors: its two pipes, the session's record or /dev/null, and nothing else. Touches /dev/null and
+//! /proc/self/fd.
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
@@ -16,13 +17,17 @@ const BUFFER: usize = 4096;
 const LENGTH_AT: usize = 16;
 const NAME_AT: usize = 19;
 
-/// Makes the pipes standard input and output. Neither of them is a standard descriptor yet (`Pipe::new`).
+/// Makes the pipes standard input and output, and the record standard error. None of them is a standard descriptor yet
+/// (`above_standard`).
 pub(super) fn take_standard(ends: Ends<'_>) -> nix::Result<()> {
     dup2_stdin(ends.lifeline)?;
     dup2_stdout(ends.status)?;
     // Their numbers are free then for what follows, in a host that has no more to spare.
     close(ends.lifeline.as_raw_fd())?;
     close(ends.status.as_raw_fd())?;
+    if let Some(record) = ends.record {
+        return dup2_stderr(record.keep);
+    }
     let null = open(c"/dev/null", OFlag::O_RDWR, Mode::empty())?;
     dup2_stderr(&null)?;
     if null.as_raw_fd() < FIRST_FREE {

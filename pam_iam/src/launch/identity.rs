@@ -29,7 +29,8 @@ pub(super) fn become_user(uid: u32, gid: u32) -> Result<(), NotDropped> {
     prctl::set_dumpable(false)?;
     // Where fs.suid_dumpable is 1 a change of ids makes a process dumpable again. Until the next call undoes that, what
     // keeps the user from attaching is that this process has capabilities which the user has not (ptrace(2)); they go
-    // after it. Where it is forbidden to keep them, the moment stays.
+    // after it. Where it is forbidden to keep them, the moment stays. No signal of the user's can make a core file of it
+    // in that moment: all that could are blocked, and RLIMIT_CORE takes none (child.rs).
     let _ = prctl::set_keepcaps(true);
     setresgid(gid, gid, gid)?;
     setresuid(uid, uid, uid)?;

@@ -129,6 +129,11 @@ impl Host {
         self
     }
 
+    /// A file system of its own.
+    pub(crate) fn tmpfs(&self, path: &str, options: &str) {
+        tmpfs(path, options);
+    }
+
     /// A runtime directory as logind makes it.
     pub(crate) fn logind(&self, uid: u32, mode: u32) -> String {
         let path = format!("/run/user/{uid}");
@@ -174,7 +179,17 @@ impl Host {
 
     /// As [`run`](Self::run), with a step `wait` that lasts until the answer is dropped.
     pub(crate) fn start(&self, user: &str, steps: &[&str]) -> Running {
+        self.start_command(self.command("sshd", user, steps), steps)
+    }
+
+    /// The same, where the child is stopped between becoming the user and exec.
+    pub(crate) fn start_stopped(&self, user: &str, steps: &[&str]) -> Running {
         let mut command = self.command("sshd", user, steps);
+        command.env("LD_PRELOAD", example("libstop_at_drop.so"));
+        self.start_command(command, steps)
+    }
+
+    fn start_command(&self, mut command: Command, steps: &[&str]) -> Running {
         let out = File::create("/run/out").unwrap();
         let mut child = command.stdin(Stdio::piped()).stdout(out).spawn().unwrap();
         let stdin = child.stdin.take();

@@ -240,6 +240,14 @@ fn a_name_service_that_hangs_costs_start_wait_and_its_child_keeps_nothing_of_the
         let children = others_with(&lifeline[0], running.pid());
         assert_eq!(children.len(), 1, "the child that hangs: {children:?}");
         assert_eq!(descriptors(children[0]), 3);
+        // It is root's still, and the record names it.
+        let record = links(children[0]).into_iter().find(|(number, _)| number == "2").unwrap().1;
+        let record = fs::read_to_string(record).unwrap();
+        assert!(record.contains(&format!("\nagent={}\n", children[0])), "{record}");
+        // Of signals only its own alarm, which ends it, and the two that glibc keeps for itself.
+        let status = fs::read_to_string(format!("/proc/{}/status", children[0])).unwrap();
+        assert!(status.contains("Uid:\t0\t0\t0\t0\n"), "{status}");
+        assert!(status.contains("SigBlk:\tfffffffe7ffbdeff\n"), "{status}");
         assert!(children_of(running.pid()).is_empty(), "the middle child has been reaped");
         let said = running.finish();
         assert_eq!((said.codes("open"), exports(&said)), (vec![PAM_SUCCESS], 3));

@@ -1,8 +1,12 @@
 //! Who may touch what.
 
-use support::{Host, Process};
+use serde_json::json;
+use support::{Background, Host, Process};
 
-use crate::scene::{Scene, token_file};
+use crate::measure::script;
+use crate::scene::{Scene, is_deserted, token_file};
+
+const PROGRAMS: &str = "/usr/libexec/iam-session";
 
 /// The one agent of alice's one login.
 fn agent_of_alice(host: &Host) -> Process {
@@ -75,9 +79,12 @@ fn nothing_of_sshd_reaches_the_agent() {
         assert!(status.contains(line), "{line} is not in {status}");
     }
     assert_eq!(root.run(&format!("readlink /proc/{pid}/cwd")).stdout, "/\n");
-    // The lifeline; null in the place of the standard streams; what the agent opened itself.
+    // The lifeline; null in the place of the standard streams; the session's record; what the agent opened itself.
     let kinds = root.run(&format!("readlink /proc/{pid}/fd/* | sed 's/:.*//' | sort -u")).stdout;
-    let foreign = |line: &&str| !line.starts_with("/run/iam-session/20001") && !KNOWN.contains(line);
+    let foreign = |line: &&str| {
+        !["/run/iam-session/20001", "/run/pam_iam/"].iter().any(|ours| line.starts_with(ours))
+            && !KNOWN.contains(line)
+    };
     assert_eq!(kinds.lines().filter(foreign).collect::<Vec<_>>(), Vec::<&str>::new());
 }
 
@@ -115,4 +122,78 @@ fn only_members_of_the_named_groups_are_served() {
     assert_eq!(host.ssh("alice", "printenv IAM_SESSION_ID").status, 1);
     assert_eq!(host.ssh("bob", "printenv IAM_SESSION_ID").status, 0);
     assert!(host.agents_of("alice").is_empty());
+}
+
+#[test]
+fn agent_mint_and_helper_hold_their_sessions_record_until_the_last_of_them_has_ended() {
+    let scene = Scene::of(Host::plan().site("linger = \"no\""));
+    let (host, root) = (&scene.host, scene.host.as_root());
+    host.enroll(&scene.provider, "alice");
+    host.wait_until("the end of the enrolment's login", || host.processes_of("alice").is_empty());
+    let login = host.login("alice");
+    let record = format!("/run/pam_iam/{}", login.env("IAM_SESSION_ID").unwrap());
+    let refreshes = scene.provider.count("refresh");
+    scene.provider.fail_with(json!({"fault": "hang", "at": ["refresh"]}));
+    login.run("iam-session token -s storage.read:/y >/dev/null 2>&1 &").successful();
+    host.wait_until("the request", || scene.provider.count("refresh") > refreshes);
+    let ours = || -> Vec<Process> {
+        let mut all = host.processes_of("alice");
+        all.retain(|process| process.executable.as_ref().is_some_and(|path| path.starts_with(PROGRAMS)));
+        all
+    };
+    assert_eq!(ours().len(), 3, "agent, mint and helper");
+    for process in ours() {
+        let descriptor = format!("readlink /proc/{}/fd/2", process.pid);
+        assert_eq!(root.run(&descriptor).stdout.trim_end(), record, "{process:?}");
+    }
+    login.close();
+    host.wait_until("the end of the agent", || ours().len() == 2);
+    host.login("bob").close();
+    assert_eq!(root.run(&format!("test -e {record}")).status, 0, "mint and helper hold it");
+    ours().iter().for_each(|process| host.kill("KILL", process));
+    host.wait_until("the end of mint and helper", || ours().is_empty());
+    host.login("bob").close();
+    assert_eq!(root.run(&format!("test -e {record}")).status, 1, "a login removes what nobody holds");
+}
+
+/// kill(2) leaves out who calls it.
+const SHOWER: &str = "import os, signal
+print('ready', flush=True)
+while True:
+    for number in (signal.SIGQUIT, signal.SIGSEGV, signal.SIGABRT):
+        try:
+            os.kill(-1, number)
+        except ProcessLookupError:
+            pass
+";
+
+#[test]
+fn a_user_who_showers_new_processes_with_signals_fails_no_login_and_gets_no_core_file() {
+    let host = Host::start();
+    host.add_node_key();
+    let [python, path] = script(&host, "shower.py", SHOWER);
+    let mut shower = host.as_user("alice").command(&python);
+    shower.arg(&path);
+    let mut shower = Background::start(shower);
+    shower.line();
+    let cycles = "pamtester -v sshd alice open_session close_session";
+    let told = host.as_root().run(&format!("cd /mnt && for i in $(seq 100); do {cycles} || exit 1; done"));
+    assert_eq!(told.successful().stdout.matches("successfully opened a session").count(), 100);
+    assert_eq!(host.as_root().run("find / -xdev -name 'core*' -newer /mnt/shower.py -type f").stdout, "");
+    drop(shower);
+    host.as_root().run("pkill -KILL -u alice");
+    host.wait_until("the end of the last agent", || is_deserted(&host));
+}
+
+#[test]
+fn a_user_who_fills_run_iam_session_hides_nobody_from_root() {
+    let host = Host::plan().with_logind_runtime("bob").start();
+    let fill = "install -d -m 0700 -o alice /run/iam-session/20001
+                su alice -s /bin/sh -c 'head -c 1G /dev/zero >/run/iam-session/20001/full'";
+    assert_ne!(host.as_root().run(fill).status, 0, "it has room for more");
+    let login = host.login("bob");
+    let record = format!("/run/pam_iam/{}", login.env("IAM_SESSION_ID").unwrap());
+    assert!(host.as_root().run(&format!("cat {record}")).successful().stdout.contains("\nagent="));
+    let listed = host.as_root().run("iam-session-admin sessions").successful().stdout;
+    assert!(listed.contains("127.0.0.1"), "{listed}");
 }

@@ -37,6 +37,12 @@ fn a_thousand_cycles_leave_no_process_descriptor_file_or_zombie() {
     assert!(looks.iter().all(|look| look.ends_with(" 1")), "children besides the one that looks: {looks:?}");
     host.wait_until("the end of the agents", || is_deserted(host) && host.processes_of("alice").is_empty());
     assert_eq!(left_behind(host), "");
+    // An agent ends after the next login has looked; the one after that removes its record.
+    let records = || host.as_root().run("ls -A /run/pam_iam").stdout.lines().count();
+    assert!(records() <= 16, "{}", records());
+    host.as_root().run("pamtester cycles alice open_session").successful();
+    assert_eq!(records(), 1, "its own");
+    host.wait_until("the end of that agent", || is_deserted(host));
     let zombies = "grep -l '^State:.Z' /proc/[0-9]*/status";
     host.wait_until("the last orphan to be reaped", || host.as_root().run(zombies).stdout.is_empty());
     assert_eq!(host.processes().len(), all);

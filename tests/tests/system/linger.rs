@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use serde_json::json;
-use support::{Host, Login, Process, wait};
+use support::{Disk, Host, Login, Process, wait};
 
+use crate::measure::script;
 use crate::scene::{Scene, token_file};
 
 /// The agents of alice's logins, not their mints.
@@ -99,4 +100,37 @@ fn a_service_that_was_started_along_the_way_is_no_reason_to_stay() {
     login.close();
     scene.host.wait_until_gone(&file);
     assert_eq!(scene.host.as_user("alice").run("pgrep -x ssh-agent").status, 0, "it still runs");
+}
+
+#[test]
+fn a_job_that_cannot_be_looked_at_keeps_the_agent_and_holds_up_none_of_its_answers() {
+    let scene = scene("");
+    let (host, root) = (&scene.host, scene.host.as_root());
+    let disk = Disk::over(host, "alice", "/home/alice/disk");
+    host.as_user("alice").run("head -c 4096 /dev/zero >disk/page").successful();
+    disk.hang("read", "page");
+    let login = host.login("alice");
+    let agent = agents(host)[0].pid;
+    let socket = login.env("IAM_SESSION_SOCK").unwrap();
+    let [python, path] = script(host, "stuck.py", include_str!("stuck.py"));
+    let job = format!("nohup {python} {path} disk/page >/dev/null 2>&1 </dev/null & echo $!");
+    let job = login.run(&job).successful().stdout;
+    let look_at_it = format!("timeout 1 cat /proc/{}/environ", job.trim());
+    host.wait_until("a job that nobody can look at", || root.run(&look_at_it).status == 124);
+    login.close();
+    // Not by looking at all processes, as that would be the test's end, too.
+    let children = format!(
+        "for child in $(cat /proc/{agent}/task/{agent}/children); do
+             grep -qz left-running /proc/$child/cmdline && echo $child; done; true"
+    );
+    let searches = || root.run(&children).stdout;
+    let asked = format!("IAM_SESSION_SOCK={socket} timeout 5 iam-session status --json");
+    host.wait_until("answers while one search does not end", || {
+        let before = searches();
+        host.as_user("alice").run(&asked).successful();
+        before.lines().count() == 1 && searches() == before
+    });
+    drop(disk);
+    // Its page is gone, and so is the job.
+    wait::within(Duration::from_secs(60), "the end of the agent", || agents(host).is_empty());
 }

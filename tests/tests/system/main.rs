@@ -53,4 +53,5 @@ mod surroundings;
 mod thief;
 mod tokens;
 mod tracing;
+mod umask;
 mod within;

@@ -12,7 +12,7 @@ impl Mint {
     pub(super) fn ask(&mut self, request: &Request) -> Result<Answer, HelperError> {
         let mut helper = match self.helper.take() {
             Some(helper) => helper,
-            None => Helper::start(Path::new(paths::HELPER))?,
+            None => Helper::start_in_session(Path::new(paths::HELPER))?,
         };
         let answer = helper.ask(request, None);
         // One that broke is not asked again; the next request gets another.
