@@ -1,20 +1,25 @@
 //! `iam-session-admin`: root's view of the sessions on this host, and what is done about them. Touches /proc, the
 //! session records, /etc/iam-session and the PAM file; no network.
 //!
-//! Below a directory that a user owns root opens nothing. What only the user can see is asked by a program that has
-//! become the user for good: this one (`ask`), for what an agent says of itself, or `agent mint`, for the store.
+//! Below a directory that a user owns root opens nothing, and it starts nothing as a user. What is to be known there is
+//! looked at by this program, started again, when it has become somebody else: the user, for what an agent says of
+//! itself (`ask`) and which keys open records (`covers`); the package's system user, for what a revoked user has left
+//! (`user_files`) and for what is asked of issuers (`at_issuer`).
 
 mod account;
 mod as_user;
 mod ask;
+mod at_issuer;
 mod check;
 mod confirm;
 mod covers;
 pub(crate) mod drain;
 mod enable;
 mod file;
+mod find;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod inspect;
 pub(crate) mod installed;
 mod key;
 mod kill;
@@ -22,6 +27,7 @@ mod metrics;
 pub(crate) mod node_key;
 mod pam_file;
 pub(crate) mod pam_line;
+mod parallel;
 mod process;
 mod record;
 mod revoke;
@@ -29,7 +35,10 @@ pub(crate) mod revoked;
 mod runtime;
 mod sessions;
 mod status;
+mod subprocess;
+mod system_user;
 mod told;
+mod user_files;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -72,6 +81,14 @@ enum Cli {
     Ask(ask::AskArgs),
     #[command(hide = true)]
     Covers(covers::CoversArgs),
+    #[command(hide = true)]
+    Inspect(inspect::InspectArgs),
+    #[command(hide = true)]
+    ReadFiles,
+    #[command(hide = true)]
+    EndGrants,
+    #[command(hide = true)]
+    Helper,
 }
 
 const AFTER_HELP: &str = "Exit status: 0 ok, 1 failed, 2 usage. Manual: iam-session-admin(8).";
@@ -99,10 +116,13 @@ fn execute(arguments: Vec<OsString>) -> Outcome {
     let cli = Cli::try_parse_from(arguments).map_err(|error| help_or_mistake(&error, "iam-session-admin"))?;
     // What it derives keys from must not be in a core file, nor what it has read in one of a user's.
     harden().map_err(|errno| failed(format!("cannot give up core files: {}", errno.desc())))?;
-    // These two root starts to become a user.
+    // These root starts to become somebody else.
     match &cli {
         Cli::Ask(args) => return ask::run(args),
         Cli::Covers(args) => return covers::run(args),
+        Cli::ReadFiles => return user_files::run(),
+        Cli::EndGrants => return at_issuer::run_end_grants(),
+        Cli::Helper => return system_user::run_helper(),
         _ => {}
     }
     if !geteuid().is_root() {
@@ -120,7 +140,8 @@ fn execute(arguments: Vec<OsString>) -> Outcome {
         Cli::Check(args) => check::run(args),
         Cli::Metrics(args) => metrics::run(args),
         Cli::Key(args) => key::run(args),
-        Cli::Ask(_) | Cli::Covers(_) => Ok(Exit::Done),
+        Cli::Inspect(args) => inspect::run(args),
+        Cli::Ask(_) | Cli::Covers(_) | Cli::ReadFiles | Cli::EndGrants | Cli::Helper => Ok(Exit::Done),
     }
 }
 

@@ -5,8 +5,7 @@
 
 mod answer;
 mod book;
-mod cache;
-pub(crate) mod errand;
+pub(crate) mod cache;
 mod events;
 mod failure;
 mod freshness;

@@ -13,13 +13,11 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use crate::issuer::wire::{Answer, DEADLINE, ErrorClass, IssuerError, MAX_LINE, Reply, Request, UNTRUSTED};
 use crate::line::{self, LineError, Lines, Wait};
+use crate::paths;
 use crate::protocol::{Failure, FailureKind};
 
 /// On top of the helper's own deadline: its start, reading a bundle of roots on a busy node.
 const MARGIN: Duration = Duration::from_secs(10);
-
-/// The overflow uid and gid of Linux, on EL and Debian alike.
-const NOBODY: u32 = 65_534;
 
 /// Why the helper gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -119,7 +117,7 @@ impl Helper {
     /// # Errors
     /// [`HelperError::Start`].
     pub fn start(program: &Path) -> Result<Self, HelperError> {
-        Self::spawn(program, Command::new(program).stderr(Stdio::null()))
+        Self::spawn(program, Command::new(program).process_group(0).stderr(Stdio::null()))
     }
 
     /// The same for a mint, which has its session's record as descriptor 2 and passes it on: PROTOCOL.md, section 7.
@@ -127,16 +125,17 @@ impl Helper {
     /// # Errors
     /// [`HelperError::Start`].
     pub fn start_in_session(program: &Path) -> Result<Self, HelperError> {
-        Self::spawn(program, Command::new(program).stderr(Stdio::inherit()))
+        Self::spawn(program, Command::new(program).process_group(0).stderr(Stdio::inherit()))
     }
 
-    /// The same for root, who has no business in reading what comes from the network: under the uid of nobody.
+    /// The same for root, who has no business in reading what comes from the network: root's tool starts it, as the
+    /// package's system user, in a session of its own and with nothing of root's.
     ///
     /// # Errors
     /// [`HelperError::Start`].
-    pub fn start_as_nobody(program: &Path) -> Result<Self, HelperError> {
-        // With a uid, std sets the supplementary groups too: to none.
-        Self::spawn(program, Command::new(program).stderr(Stdio::null()).uid(NOBODY).gid(NOBODY))
+    pub fn start_for_root() -> Result<Self, HelperError> {
+        let program = Path::new(paths::ADMIN);
+        Self::spawn(program, Command::new(program).arg("helper").stderr(Stdio::null()))
     }
 
     fn spawn(program: &Path, command: &mut Command) -> Result<Self, HelperError> {
@@ -147,7 +146,6 @@ impl Helper {
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .process_group(0)
             .spawn()
             .map_err(failed)?;
         let pipes = child.stdin.take().zip(child.stdout.take());
@@ -190,6 +188,23 @@ impl Helper {
             Err(_) => Err(HelperError::Garbage),
         }
     }
+}
+
+/// Asks, exactly once, the helper that is kept from request to request, so that its connection to the issuer stays
+/// open. One that broke is not asked again: the next request gets another.
+///
+/// # Errors
+/// [`HelperError`].
+pub(crate) fn ask(kept: &mut Option<Helper>, request: &Request) -> Result<Answer, HelperError> {
+    let mut helper = match kept.take() {
+        Some(helper) => helper,
+        None => Helper::start_in_session(Path::new(paths::HELPER))?,
+    };
+    let answer = helper.ask(request, None);
+    if matches!(answer, Ok(_) | Err(HelperError::Issuer(_))) {
+        *kept = Some(helper);
+    }
+    answer
 }
 
 impl Drop for Helper {

@@ -14,6 +14,7 @@ pub mod clock;
 mod commands;
 pub mod config;
 pub mod directory;
+mod end_grant;
 pub mod harden;
 pub mod helper;
 pub mod issuer;

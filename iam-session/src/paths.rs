@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 pub const AGENT: &str = "/usr/libexec/iam-session/agent";
 /// The only program with HTTP and TLS; root-owned 0711.
 pub const HELPER: &str = "/usr/libexec/iam-session/helper";
+/// Root's tool.
+pub const ADMIN: &str = "/usr/sbin/iam-session-admin";
 /// The site's configuration.
 pub const SITE_CONFIG: &str = "/etc/iam-session";
 /// Where the module makes a runtime directory when `/run/user/<uid>` is not there.

@@ -16,7 +16,9 @@ mod slot;
 mod slots;
 
 pub use directory::{Lock, Store};
+pub(crate) use directory::{account_of, record_name};
 pub use error::StoreError;
+pub(crate) use format::{MAGIC as RECORD_MAGIC, MAX_FILE as MAX_RECORD};
 pub use keys::{KeyId, Keyring, SealingKey, UserKey};
 #[cfg(feature = "fuzzing")]
 pub use marker::fuzzing as marker_fuzzing;

@@ -21,6 +21,19 @@ first_node_key() (
 )
 first_node_key 2>/dev/null || :
 
+# As whom root's tool reads what a revoked user has left, and speaks to issuers: iam-session-admin(8). It owns no file,
+# has no home, and nobody logs in as it. One that is there is never touched.
+system_user() (
+    if getent passwd iam-session >/dev/null; then return 0; fi
+    nologin=/usr/sbin/nologin
+    if [ ! -x "$nologin" ]; then nologin=/sbin/nologin; fi
+    if groupadd -r -f iam-session && useradd -r -g iam-session -M -d /nonexistent -s "$nologin" iam-session; then
+        return 0
+    fi
+    echo "iam-session: no system user 'iam-session' could be made; iam-session-admin revoke needs it (useradd -r)"
+)
+system_user 2>/dev/null || :
+
 # Where SELinux has a type for the key, which 'mv' does not know.
 if command -v restorecon >/dev/null 2>&1; then restorecon -R /etc/iam-session 2>/dev/null || :; fi
 

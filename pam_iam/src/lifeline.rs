@@ -1,4 +1,5 @@
-//! What is left with the PAM handle while a login lives. Holds one descriptor and looks nothing up.
+//! What is left with the PAM handle while a login lives. Holds one descriptor, looks nothing up, and notes the login's
+//! end in its record.
 //!
 //! The kernel closes the lifeline with the last process that holds it; this closes it sooner, and only from the
 //! process that opened it. A forked child of the host has a copy of the handle, and may have closed our descriptor
@@ -13,6 +14,7 @@ use nix::sys::stat::{FileStat, fstat};
 use nix::unistd::{Pid, getpid};
 
 use crate::log::Log;
+use crate::record;
 
 /// One login with an agent.
 pub(crate) struct Session {
@@ -53,6 +55,7 @@ impl Session {
         let is_ours = lifeline.is_ours();
         if is_ours {
             drop(lifeline.end);
+            record::close(&self.id);
             self.log.audit("session_closed", &[("session", &self.id)]);
         } else {
             // Not closed: in this process the number may stand for something else.

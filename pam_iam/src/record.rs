@@ -17,7 +17,7 @@ use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, open, openat, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat};
-use nix::unistd::{UnlinkatFlags, mkdir, unlinkat};
+use nix::unistd::{UnlinkatFlags, mkdir, unlinkat, write};
 
 use crate::ffi::{Lock, lock};
 use crate::launch::{RecordEnds, above_standard};
@@ -27,6 +27,8 @@ use crate::site::ROOT;
 const RECORDS: &str = "/run/pam_iam";
 const NOT_ROOTS: u32 = 0o077;
 const RECORD_MODE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
+/// The last line of the record of a login that is over.
+const CLOSED: &[u8] = b"closed=1\n";
 /// A name and a host are cut here; RFC 1035 has 253 bytes for the longest host.
 const MAX_FIELD: usize = 256;
 /// So many records are looked at in one login: those whose names follow the new one's, which is random. Each login adds
@@ -69,6 +71,11 @@ pub(crate) fn remove(session: &str) {
     if let Ok(directory) = open_checked(Path::new(RECORDS), ROOT) {
         let _ = unlinkat(&directory, session, UnlinkatFlags::NoRemoveDir);
     }
+}
+
+/// Notes that the login is over. Its agent may live on, and the record with it.
+pub(crate) fn close(session: &str) {
+    let _ = open_checked(Path::new(RECORDS), ROOT).and_then(|directory| close_in(&directory, session));
 }
 
 impl Begun {
@@ -145,6 +152,13 @@ fn write_draft(directory: &OwnedFd, draft: &str, record: &Record<'_>) -> nix::Re
     let keep = above_standard(openat(directory, draft, readable(), Mode::empty())?)?;
     lock(&keep, Lock::Shared)?;
     Ok((file.into(), keep))
+}
+
+fn close_in(directory: &OwnedFd, session: &str) -> nix::Result<()> {
+    let flags = OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let record = openat(directory, session, flags, Mode::empty())?;
+    // The page that the record is in has been there since its first line.
+    write(&record, CLOSED).map(|_| ())
 }
 
 fn readable() -> OFlag {

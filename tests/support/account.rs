@@ -44,6 +44,14 @@ impl Account {
     }
 }
 
+/// What packaging/scripts/installed.sh makes, where only the files are laid.
+pub(crate) fn add_system_user(sandbox: &Sandbox) {
+    if !sandbox.read(PASSWD).lines().any(|line| line.starts_with("iam-session:")) {
+        sandbox.append(PASSWD, "iam-session:x:989:989::/nonexistent:/usr/sbin/nologin\n");
+        sandbox.append("/etc/group", "iam-session:x:989:\n");
+    }
+}
+
 fn all(sandbox: &Sandbox) -> Vec<Account> {
     let account = |line: &str| {
         let mut fields = line.split(':');

@@ -132,6 +132,7 @@ impl Plan {
 
     fn install(&self, sandbox: &Sandbox) {
         package::install(sandbox);
+        account::add_system_user(sandbox);
         if self.stack.module.is_some() {
             package::install_module(sandbox);
         }

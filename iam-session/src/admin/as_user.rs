@@ -1,30 +1,13 @@
-//! This program, started to become a user for good, with no other group than the first one, and ended without waiting
-//! for what does not end. Starts processes.
-//!
-//! It is started as root and becomes the user by itself, when nothing of root's is left in it. Were it started as the
-//! user, the user could stop it before its first instruction and attach to it: with the descriptors that root's shell or
-//! cron job has given this program, and with root's terminal, into which its processes may type (TIOCSTI).
+//! This program, started to become a user for good, with no other group than the first one. Starts processes.
 
-use std::fs;
-use std::os::fd::RawFd;
-use std::os::unix::process::CommandExt as _;
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::thread;
-use std::time::Duration;
+use std::process::{Child, ChildStdout, Stdio};
 
 use nix::errno::Errno;
 use nix::sys::prctl::set_dumpable;
-use nix::unistd::{Gid, Uid, close, geteuid, seteuid, setgroups, setresgid, setresuid, setsid};
+use nix::unistd::{Gid, Uid, geteuid, seteuid, setresgid, setresuid};
 
-use super::failed;
-use crate::clock::boot_time;
+use super::{failed, subprocess};
 use crate::protocol::Failure;
-
-/// A process that was killed is gone at once, unless it waits for a file system: then it goes when that answers.
-const PATIENCE: Duration = Duration::from_millis(200);
-const PAUSE: Duration = Duration::from_millis(1);
-/// The first descriptor that is none of the standard ones.
-const FIRST_FREE: RawFd = 3;
 
 /// Whom the program is to become.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -51,12 +34,9 @@ impl AsUser {
         if uid == 0 {
             return None;
         }
-        let mut program = Command::new("/proc/self/exe");
-        program.arg0("iam-session-admin").arg(command);
+        let mut program = subprocess::again(command);
         program.arg(format!("--uid={uid}")).arg(format!("--gid={gid}")).arg("--").args(arguments);
-        program.env_clear().env("PATH", "/usr/bin:/bin").current_dir("/");
-        let mut child =
-            program.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
+        let mut child = program.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().ok()?;
         let answers = child.stdout.take()?;
         Some(Self { child, answers })
     }
@@ -64,11 +44,7 @@ impl AsUser {
 
 impl Drop for AsUser {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let deadline = boot_time() + PATIENCE;
-        while matches!(self.child.try_wait(), Ok(None)) && boot_time() < deadline {
-            thread::sleep(PAUSE);
-        }
+        subprocess::end(&mut self.child);
     }
 }
 
@@ -84,9 +60,7 @@ impl Ids {
             return Err(failed("this is for users: root follows no path of theirs".to_owned()));
         }
         let become_user = || -> nix::Result<()> {
-            setsid()?;
-            close_others()?;
-            setgroups(&[])?;
+            subprocess::leave_root()?;
             setresgid(gid, gid, gid)?;
             setresuid(uid, uid, uid)?;
             set_dumpable(false)?;
@@ -96,15 +70,4 @@ impl Ids {
         become_user().map_err(|errno| failed(format!("cannot become uid {uid}: {}", errno.desc())))?;
         Ok(uid)
     }
-}
-
-fn close_others() -> nix::Result<()> {
-    let names = fs::read_dir("/proc/self/fd").map_err(|_| Errno::EIO)?;
-    let open: Vec<RawFd> =
-        names.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-    for descriptor in open.into_iter().filter(|descriptor| *descriptor >= FIRST_FREE) {
-        // The one that the list was read by is closed already.
-        let _ = close(descriptor);
-    }
-    Ok(())
 }

@@ -7,11 +7,11 @@ use clap::Parser;
 use super::enable::{self, SSHD};
 use super::installed::{self, Found};
 use super::pam_file::PamFile;
-use super::{node_key, pam_line, revoked, say};
+use super::{node_key, pam_line, revoked, say, system_user};
 use crate::cli::{Exit, Outcome};
 use crate::config::{ConfigError, Providers, Site};
 use crate::paths;
-use crate::protocol::FailureKind;
+use crate::protocol::{Failure, FailureKind};
 use crate::text::printable;
 
 /// Say what is wrong with the configuration.
@@ -33,6 +33,10 @@ pub(super) fn run(args: &CheckArgs) -> Outcome {
     wrong.extend(pam(&args.pam_file));
     wrong.extend(SHARED.iter().filter_map(|name| shared(&Path::new("/etc/pam.d").join(name))));
     wrong.extend(files());
+    wrong.extend(system_user::find().err().map(|Failure { error, info, .. }| match info {
+        Some(info) => format!("{error}; {info}"),
+        None => error,
+    }));
     for line in &wrong {
         say(&printable(line))?;
     }

@@ -6,8 +6,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 
 use clap::Parser;
 
+use super::find::{self, Whose};
 use super::kill::count;
-use super::process;
 use super::{advised, audit, say};
 use crate::cli::{Exit, Outcome};
 use crate::protocol::Failure;
@@ -34,7 +34,8 @@ pub(super) fn run(args: &DrainArgs) -> Outcome {
         say("logins get agents again")?;
         return Ok(Exit::Done);
     }
-    let left = process::agents().map_or_else(|_| "agents".to_owned(), |agents| count(agents.len()));
+    let left =
+        find::find(Whose::Everybody).map_or_else(|_| "agents".to_owned(), |found| count(found.agents.len()));
     say(&format!(
         "logins get no agent until 'iam-session-admin drain --off'; {left} on this host now ('iam-session-admin sessions')"
     ))?;

@@ -15,8 +15,9 @@ fn seen(told: Status) -> Seen {
         stay: Stay::Login,
         program: Program::Installed,
         session: None,
+        record: None,
     };
-    Seen { agent, record: None, user: "alice".into(), told: Some(told) }
+    Seen { agent, user: "alice".into(), told: Some(told) }
 }
 
 /// An answer of an agent: it adds no line to a table, no number that is root's, and nothing that a terminal obeys.

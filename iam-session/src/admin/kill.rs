@@ -7,12 +7,13 @@ use clap::Parser;
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
-use super::process::{self, Agent};
-use super::sessions::agents_of;
+use super::find::{self, Whose};
+use super::process::Agent;
+use super::sessions::found_of;
 use super::{advised, audit, failed, say};
-use crate::cli::{Exit, Outcome};
+use crate::cli::{Exit, Outcome, warn};
 use crate::clock::boot_time;
-use crate::protocol::Failure;
+use crate::protocol::{Failure, FailureKind};
 
 /// An agent that is asked to end wipes its memory and removes its files; that takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -29,21 +30,22 @@ pub(super) struct KillArgs {
     all: bool,
 }
 
+/// A mint is left to finish: at the issuer a refresh token may just be changing hands.
 pub(super) fn run(args: &KillArgs) -> Outcome {
-    let (whose, agents) = match &args.user {
+    let (whose, found) = match &args.user {
         Some(user) => {
-            let (name, agents) = agents_of(user)?;
-            (format!("of {name}"), agents)
+            let (name, found) = found_of(user)?;
+            (format!("of {name}"), found)
         }
-        None => {
-            let agents = process::agents().map_err(|error| failed(format!("cannot read /proc: {error}")))?;
-            ("on this host".to_owned(), agents)
-        }
+        None => ("on this host".to_owned(), find::find(Whose::Everybody)?),
     };
-    let ended = end(&agents)?;
-    audit(&format!("ended {} {whose}", count(agents.len())));
-    say(&format!("ended {} {whose}{ended}", count(agents.len())))?;
-    Ok(Exit::Done)
+    let ended = end(&found.agents)?;
+    let agents = count(found.agents.len());
+    audit(&format!("ended {agents} {whose}"));
+    say(&format!("ended {agents} {whose}{ended}"))?;
+    let unseen = found.warnings();
+    unseen.iter().for_each(|line| warn(line));
+    Ok(if unseen.is_empty() { Exit::Done } else { Exit::With(FailureKind::Failed) })
 }
 
 /// Asks all to end, kills what does not, and waits until all are gone; says in a few words what had to be killed.
@@ -61,7 +63,7 @@ pub(super) fn end(agents: &[Agent]) -> Result<String, Failure> {
     let left = wait(stubborn);
     if let Some(agent) = left.first() {
         let error =
-            format!("{} cannot be ended, process {} among them", count(left.len()), agent.process.pid);
+            format!("{} cannot be ended, {} among them", count(left.len()), agent.process.description());
         return Err(advised(
             error,
             "a process that waits for a disk or a file server ends when that answers",
@@ -86,7 +88,7 @@ fn wait(mut agents: Vec<&Agent>) -> Vec<&Agent> {
 }
 
 fn signal(agent: &Agent, signal: Signal) -> Result<bool, Failure> {
-    agent.signal(signal).map_err(|errno: Errno| {
+    agent.process.signal(agent.uid, signal).map_err(|errno: Errno| {
         failed(format!("cannot send {signal} to process {}: {}", agent.process.pid, errno.desc()))
     })
 }

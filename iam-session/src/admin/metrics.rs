@@ -10,7 +10,6 @@ use clap::Parser;
 
 use super::drain::is_drained;
 use super::file::{self, Look};
-use super::process::Program;
 use super::sessions::{self, Seen};
 use super::{failed, node_key, revoked, say};
 use crate::cli::{Exit, Outcome};
@@ -128,11 +127,7 @@ fn count(labels: impl Iterator<Item = Vec<(&'static str, String)>>) -> Samples {
 
 fn agents(seen: &[Seen]) -> Samples {
     count(seen.iter().map(|seen| {
-        let program = match seen.agent.program {
-            Program::Installed => "installed",
-            Program::Replaced => "replaced",
-        };
-        vec![("kind", seen.kind().word().to_owned()), ("program", program.to_owned())]
+        vec![("kind", seen.kind().word().to_owned()), ("program", seen.agent.program.word().to_owned())]
     }))
 }
 
@@ -220,7 +215,7 @@ fn escaped(value: &str) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::super::process::{Agent, Identity, Stay};
+    use super::super::process::{Agent, Identity, Program, Stay};
     use super::*;
 
     const HOST: Host = Host { drained: 0, revoked: Some(2), keys: 1 };
@@ -233,6 +228,7 @@ mod tests {
             stay: Stay::Login,
             program: Program::Installed,
             session: None,
+            record: None,
         };
         let told = told.map(|accounts| {
             serde_json::from_value(json!({
@@ -241,7 +237,7 @@ mod tests {
             }))
             .unwrap()
         });
-        Seen { agent, record: None, user: "alice".into(), told }
+        Seen { agent, user: "alice".into(), told }
     }
 
     fn account(issuer: &str, error: &str) -> serde_json::Value {

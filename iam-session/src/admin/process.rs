@@ -1,32 +1,33 @@
-//! The agents that live, by the kernel's word. Reads /proc, links of it included, and follows none below a user's
-//! directory.
-//!
-//! A process is an agent if its program is the installed one, or one that was installed there and has been replaced.
-//! A user may start that program by hand, or mount something else at its path in a namespace: that process is the
-//! user's own all the same, and nothing here is done to a process of another uid than was meant.
+//! One process, by the kernel's word. Reads of /proc/PID only what no user's process can hold up: `stat`, `status`,
+//! `cgroup`, `wchan` and the links of descriptors take no lock of its memory. Sends signals.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, SysconfVar, sysconf};
+use serde::{Deserialize, Serialize};
 
-use crate::paths::{self, Runtime};
+use super::record::{self, Record};
+use crate::paths::Runtime;
 
-/// proc(5): what a link to a program says once the file is unlinked.
-const DELETED: &str = " (deleted)";
+/// proc(5): what a link says once the file is unlinked.
+pub(super) const DELETED: &str = " (deleted)";
 /// An agent opens its lock among its first files; a process of a user's may have half a million.
 const MAX_LINKS: usize = 256;
 /// Of /proc/PID/stat behind the name: the state, and `starttime`, the 22nd field of all (proc(5)).
 const START_TIME: usize = 19;
+/// `status` has some 1500 bytes; groups, of which there may be many, come behind the ids.
+const MAX_FACTS: u64 = 8192;
 
 /// A process that cannot be mistaken for another: its number may come again, both together do not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Identity {
-    pub(super) pid: i32,
     /// Clock ticks since the boot.
     pub(super) start: u64,
+    pub(super) pid: i32,
 }
 
 /// What an agent ends with.
@@ -39,12 +40,14 @@ pub(super) enum Stay {
 }
 
 /// Whether the program that a process runs is the one that is installed now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Program {
     /// It is.
     Installed,
     /// It has been replaced, or removed, since.
     Replaced,
+    /// It cannot be looked at, or the process has not come to running it.
+    Unknown,
 }
 
 /// A process that is an agent.
@@ -57,6 +60,15 @@ pub(super) struct Agent {
     pub(super) program: Program,
     /// By the lock that it holds open; `None` for one that is still starting.
     pub(super) session: Option<Session>,
+    /// Of the login that it was started for; `None` for one that a shell started.
+    pub(super) record: Option<Record>,
+}
+
+/// A process that works for an agent: a mint, its helper, or one that looks what a login left running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Job {
+    pub(super) process: Identity,
+    pub(super) uid: u32,
 }
 
 /// What an agent's session is called, and where its socket is.
@@ -66,11 +78,20 @@ pub(super) struct Session {
     pub(super) places: Runtime,
 }
 
+/// What is known of any process without waiting.
+#[derive(Clone, Debug)]
+pub(super) struct Facts {
+    pub(super) process: Identity,
+    /// The real ids: those of ours are all the same.
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+}
+
 impl Identity {
     /// The process that has this number now; `None` if none has, or one that has ended.
     pub(super) fn of(pid: i32) -> Option<Self> {
         let start = parse_start(&text_of(format!("/proc/{pid}/stat").as_ref())?)?;
-        Some(Self { pid, start })
+        Some(Self { start, pid })
     }
 
     /// Whether it lives.
@@ -83,83 +104,90 @@ impl Identity {
         let ticks = sysconf(SysconfVar::CLK_TCK).ok().flatten().and_then(|ticks| u64::try_from(ticks).ok());
         boot_time().unwrap_or_default() + self.start / ticks.filter(|ticks| *ticks > 0).unwrap_or(100)
     }
-}
 
-impl Agent {
-    /// Sends it a signal if it is still the agent that it was; whether it was there.
-    pub(super) fn signal(&self, signal: Signal) -> Result<bool, Errno> {
+    /// Sends it a signal if it still lives and is `uid`'s; whether it was there. A process keeps number and start over
+    /// exec(2). One of a session may have been root's when it was looked at, or be so still.
+    pub(super) fn signal(self, uid: u32, signal: Signal) -> Result<bool, Errno> {
         // Without a pidfd (Linux 5.3) nothing is closer together than this look and the call.
-        if read(self.process.pid).is_none_or(|now| now.process != self.process || now.uid != self.uid) {
+        let now = Facts::of(self.pid).filter(|now| now.process == self);
+        if !now.is_some_and(|now| now.uid == uid || session_of(self.pid).is_some()) {
             return Ok(false);
         }
-        match kill(Pid::from_raw(self.process.pid), signal) {
+        match kill(Pid::from_raw(self.pid), signal) {
             Ok(()) => Ok(true),
             Err(Errno::ESRCH) => Ok(false),
             Err(errno) => Err(errno),
         }
     }
-}
 
-/// All agents on this host, oldest first.
-pub(super) fn agents() -> std::io::Result<Vec<Agent>> {
-    let names = fs::read_dir("/proc")?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let mut agents: Vec<Agent> = names.filter_map(read).collect();
-    agents.sort_by_key(|agent| (agent.process.start, agent.process.pid));
-    Ok(agents)
-}
-
-fn read(pid: i32) -> Option<Agent> {
-    let directory = PathBuf::from(format!("/proc/{pid}"));
-    let program = program(&directory)?;
-    let process = Identity::of(pid)?;
-    let arguments = fs::read(directory.join("cmdline")).ok()?;
-    let stay = match arguments.split(|byte| *byte == 0).nth(1).unwrap_or_default() {
-        // Its work is not to be interrupted: at the issuer a refresh token may just be changing hands.
-        b"mint" => return None,
-        b"standing" => Stay::Shell,
-        _ => Stay::Login,
-    };
-    let status = text_of(&directory.join("status"))?;
-    let (uid, gid) = (id(&status, "Uid:")?, id(&status, "Gid:")?);
-    let session = session(&directory, uid);
-    Some(Agent { process, uid, gid, stay, program, session })
-}
-
-/// The name of a program in it is any bytes: a user who starts the agent by a link of such a name hides no agent so.
-fn text_of(path: &Path) -> Option<String> {
-    Some(String::from_utf8_lossy(&fs::read(path).ok()?).into_owned())
-}
-
-/// By the link's text alone: to look at the file that it leads to could mean to wait for the user's file system.
-fn program(directory: &Path) -> Option<Program> {
-    let target = fs::read_link(directory.join("exe")).ok()?;
-    match target.to_str()?.strip_prefix(paths::AGENT)? {
-        "" => Some(Program::Installed),
-        DELETED => Some(Program::Replaced),
-        _ => None,
+    /// Its number and what keeps it: where it waits in the kernel, and in which control group it may be frozen.
+    pub(super) fn description(self) -> String {
+        let read = |name: &str| text_of(format!("/proc/{}/{name}", self.pid).as_ref()).unwrap_or_default();
+        describe(self.pid, &read("stat"), &read("wchan"), &read("cgroup"))
     }
 }
 
-/// The real one of four: an agent's are all the same.
-fn id(status: &str, field: &str) -> Option<u32> {
-    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
-    line.split_whitespace().next()?.parse().ok()
+impl Program {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Installed => "installed",
+            Self::Replaced => "replaced",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl Facts {
+    pub(super) fn of(pid: i32) -> Option<Self> {
+        let status = text_of(format!("/proc/{pid}/status").as_ref())?;
+        let (uid, gid) = (id(&status, "Uid:")?, id(&status, "Gid:")?);
+        Some(Self { process: Identity::of(pid)?, uid, gid })
+    }
+}
+
+/// The session that a process belongs to, whichever program it runs: its descriptor 2 is the session's record.
+pub(super) fn session_of(pid: i32) -> Option<String> {
+    let link = fs::read_link(format!("/proc/{pid}/fd/2")).ok()?;
+    record::session_of(&link).map(str::to_owned)
 }
 
 /// By the name of the lock that every agent holds open: the link says it, and nothing is opened.
-fn session(directory: &Path, uid: u32) -> Option<Session> {
-    let links = fs::read_dir(directory.join("fd")).ok()?.flatten();
+pub(super) fn socket_session(pid: i32, uid: u32) -> Option<Session> {
+    let links = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten();
     links
         .take(MAX_LINKS)
         .filter_map(|link| fs::read_link(link.path()).ok())
         .find_map(|target| named(&target, uid))
 }
 
+/// Whether the link to a process's program leads to `program`. By its text alone: to look at the file could mean to wait
+/// for the user's file system.
+pub(super) fn is_program(link: &Path, program: &str) -> Option<Program> {
+    match link.to_str()?.strip_prefix(program)? {
+        "" => Some(Program::Installed),
+        DELETED => Some(Program::Replaced),
+        _ => None,
+    }
+}
+
+/// The name of a program in it is any bytes: a user who starts the agent by a link of such a name hides no agent so.
+fn text_of(path: &Path) -> Option<String> {
+    let mut bytes = Vec::new();
+    File::open(path).ok()?.take(MAX_FACTS).read_to_end(&mut bytes).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The real one of four.
+fn id(status: &str, field: &str) -> Option<u32> {
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
 fn named(lock: &Path, uid: u32) -> Option<Session> {
     let id = lock.file_name()?.to_str()?.strip_suffix(".lock")?;
     let agents = lock.parent()?;
     let runtime = agents.parent().filter(|runtime| runtime.is_absolute())?;
-    let is_ours = agents.file_name()? == "iam-session" && super::record::is_session_id(id);
+    let is_ours = agents.file_name()? == "iam-session" && record::is_session_id(id);
     is_ours.then(|| Session { id: id.to_owned(), places: Runtime::new(runtime, uid) })
 }
 
@@ -169,6 +197,26 @@ fn parse_start(stat: &str) -> Option<u64> {
     let mut fields = fields.split_ascii_whitespace();
     let state = fields.next()?;
     (!matches!(state, "Z" | "X" | "x")).then(|| fields.nth(START_TIME - 1)?.parse().ok())?
+}
+
+fn describe(pid: i32, stat: &str, wchan: &str, cgroups: &str) -> String {
+    let state = stat.rsplit_once(')').and_then(|(_, fields)| fields.split_ascii_whitespace().next());
+    let mut text = format!("process {pid} (state {}", state.unwrap_or("unknown"));
+    // 0: it does not wait in the kernel (proc(5)).
+    if !matches!(wchan, "" | "0") {
+        text.push_str(&format!(", waits in {wchan}"));
+    }
+    // Of a v1 hierarchy the freezer alone can keep a process; in v2 there is one group (cgroups(7)).
+    let group = cgroups.lines().find_map(|line| {
+        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+        controllers.split(',').any(|controller| controller == "freezer").then_some(path)
+    });
+    let group = group.or_else(|| cgroups.lines().find_map(|line| line.strip_prefix("0::")));
+    if let Some(group) = group {
+        text.push_str(&format!(", in cgroup {group}"));
+    }
+    text.push(')');
+    text
 }
 
 /// When the machine was started, in seconds since the epoch (proc(5), /proc/stat).
@@ -200,13 +248,11 @@ mod tests {
         std::os::unix::fs::symlink("/bin/cat", &link).unwrap();
         let mut child =
             std::process::Command::new(&link).stdin(std::process::Stdio::piped()).spawn().unwrap();
-        let pid = child.id().try_into().unwrap();
-        let found = Identity::of(pid);
-        let status = text_of(format!("/proc/{pid}/status").as_ref());
+        let found = Facts::of(child.id().try_into().unwrap());
         drop(child.stdin.take());
         child.wait().unwrap();
         fs::remove_file(&link).unwrap();
-        assert!(found.is_some() && id(&status.unwrap(), "Uid:").is_some());
+        assert_eq!(found.unwrap().uid, nix::unistd::getuid().as_raw());
     }
 
     #[test]
@@ -215,6 +261,21 @@ mod tests {
         assert_eq!(parse_start(&format!("42 (a) b) S {fields}")), Some(4711));
         assert_eq!(parse_start(&format!("42 (agent) Z {fields}")), None);
         assert_eq!(parse_start("42 (agent"), None);
+    }
+
+    #[test]
+    fn a_signal_goes_to_the_process_that_was_looked_at_alone() {
+        let mut child =
+            std::process::Command::new("/bin/cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let process = Identity::of(child.id().try_into().unwrap()).unwrap();
+        let another = Identity { start: process.start + 1, ..process };
+        let me = nix::unistd::getuid().as_raw();
+        assert_eq!(another.signal(me, Signal::SIGKILL), Ok(false));
+        assert_eq!(process.signal(me + 1, Signal::SIGKILL), Ok(false));
+        assert!(process.lives());
+        assert_eq!(process.signal(me, Signal::SIGKILL), Ok(true));
+        child.wait().unwrap();
+        assert_eq!(process.signal(me, Signal::SIGKILL), Ok(false));
     }
 
     #[test]
@@ -231,7 +292,25 @@ mod tests {
     }
 
     #[test]
-    fn this_process_is_no_agent() {
-        assert!(read(std::process::id().try_into().unwrap()).is_none());
+    fn what_keeps_a_process_is_named() {
+        let frozen = "11:pids:/user.slice\n4:freezer:/frozen\n0::/x\n";
+        assert_eq!(
+            describe(42, "42 (a) b) D 1", "__refrigerator", frozen),
+            "process 42 (state D, waits in __refrigerator, in cgroup /frozen)"
+        );
+        assert_eq!(
+            describe(42, "42 (a) S 1", "0", "0::/user.slice\n"),
+            "process 42 (state S, in cgroup /user.slice)"
+        );
+        assert_eq!(describe(42, "", "", ""), "process 42 (state unknown)");
+    }
+
+    #[test]
+    fn a_program_is_known_by_its_path_also_when_it_has_been_replaced() {
+        let program = "/usr/libexec/iam-session/agent";
+        let of = |link: &str| is_program(Path::new(link), program);
+        assert_eq!(of(program), Some(Program::Installed));
+        assert_eq!(of(&format!("{program}{DELETED}")), Some(Program::Replaced));
+        assert_eq!((of(&format!("{program}2")), of("/bin/agent")), (None, None));
     }
 }

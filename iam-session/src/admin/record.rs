@@ -1,13 +1,18 @@
-//! The records that the module writes of sessions: PROTOCOL.md, section 7. Touches /run/iam-session/sessions.
+//! The records that the module writes of sessions: PROTOCOL.md, section 7. Touches /run/pam_iam.
 
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 
-use super::process::Identity;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg, OFlag, openat};
+use nix::sys::stat::Mode;
+
 use crate::directory::{Directory, DirectoryError};
 
-const SESSIONS: &str = "/run/iam-session/sessions";
+/// Where the records are. Descriptor 2 of each of a session's processes is its record.
+pub(super) const SESSIONS: &str = "/run/pam_iam";
 const ROOT: u32 = 0;
-/// Eight lines, the longest of three times 256 bytes.
+/// Nine lines, the longest of three times 256 bytes.
 const MAX_RECORD: usize = 4096;
 const VERSION: &str = "1";
 
@@ -20,10 +25,21 @@ pub(super) struct Record {
     pub(super) service: String,
     /// PAM_RHOST; empty where there is none.
     pub(super) remote: String,
-    pub(super) agent: Identity,
+    /// The number of the agent's process, from before it was the user's.
+    pub(super) agent: Option<i32>,
+    pub(super) login: Login,
 }
 
-/// All records of agents that live. Those of others are removed: nobody closed their sessions.
+/// Whether the login lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Login {
+    /// Nobody has closed it.
+    Open,
+    /// The module has been told that it is over.
+    Closed,
+}
+
+/// All records of sessions of which a process lives. The others are removed.
 pub(super) fn live() -> Result<Vec<Record>, DirectoryError> {
     match Directory::open(Path::new(SESSIONS), ROOT)? {
         None => Ok(Vec::new()),
@@ -34,17 +50,30 @@ pub(super) fn live() -> Result<Vec<Record>, DirectoryError> {
 fn live_in(directory: &Directory) -> Result<Vec<Record>, DirectoryError> {
     let mut records = Vec::new();
     for name in directory.names()?.into_iter().filter(|name| is_session_id(name)) {
+        // While a process of the session lives, its descriptor 2 keeps a shared lock.
+        if let Some(_lock) = lock(directory, &name) {
+            directory.remove(&name)?;
+            continue;
+        }
         let record =
             directory.read(&name, MAX_RECORD)?.and_then(|bytes| parse(&String::from_utf8(bytes).ok()?));
-        // One that we cannot read is of a later version, or root's own doing: it stays.
-        let Some(record) = record.filter(|record| record.session == name) else { continue };
-        if record.agent.lives() {
-            records.push(record);
-        } else {
-            directory.remove(&name)?;
-        }
+        records.extend(record.filter(|record| record.session == name));
     }
     Ok(records)
+}
+
+/// The lock of a record that belongs to no process any more.
+fn lock(directory: &Directory, name: &str) -> Option<Flock<OwnedFd>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let file = openat(directory.as_fd(), name, flags, Mode::empty()).ok()?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno): (_, Errno)| errno).ok()
+}
+
+/// The session of a process by what its descriptor 2 is (proc(5)): also of a record whose name has been removed.
+pub(super) fn session_of(link: &Path) -> Option<&str> {
+    let name = link.strip_prefix(SESSIONS).ok()?.to_str()?;
+    let name = name.strip_suffix(super::process::DELETED).unwrap_or(name);
+    is_session_id(name).then_some(name)
 }
 
 /// 32 lower-case hexadecimal digits.
@@ -66,10 +95,8 @@ fn parse(text: &str) -> Option<Record> {
         uid: field("uid")?.parse().ok()?,
         service: unescaped(field("service")?)?,
         remote: unescaped(field("remote")?)?,
-        agent: Identity {
-            pid: field("agent")?.parse().ok().filter(|pid| *pid > 0)?,
-            start: field("agent_start")?.parse().ok()?,
-        },
+        agent: field("agent").and_then(|pid| pid.parse().ok()).filter(|pid| *pid > 0),
+        login: if field("closed").is_some() { Login::Closed } else { Login::Open },
     })
 }
 
@@ -99,49 +126,75 @@ mod tests {
 
     const ID: &str = "4f2c0000000000000000000000000001";
 
-    fn text(agent: Identity) -> String {
-        format!(
-            "version=1\nsession={ID}\nuid=1000\nagent={}\nagent_start={}\nuser=alice\nservice=sshd\nremote=a%0ab\nlater=x\n",
-            agent.pid, agent.start
-        )
+    fn text(rest: &str) -> String {
+        format!("version=1\nsession={ID}\nuid=1000\nuser=alice\nservice=sshd\nremote=a%0ab\nlater=x\n{rest}")
     }
 
     #[test]
     fn a_record_is_read_and_what_is_unknown_skipped() {
-        let agent = Identity { pid: 42, start: 4711 };
-        let record = parse(&text(agent)).unwrap();
-        assert_eq!((record.session.as_str(), record.uid, record.agent), (ID, 1000, agent));
+        let record = parse(&text("agent=42\n")).unwrap();
+        assert_eq!((record.session.as_str(), record.uid, record.agent), (ID, 1000, Some(42)));
         assert_eq!(
             (record.user.as_str(), record.service.as_str(), record.remote.as_str()),
             ("alice", "sshd", "a\nb")
         );
-        for (from, to) in
-            [("version=1", "version=2"), ("uid=1000", "uid=x"), ("agent=42", "agent=-1"), ("%0a", "%zz")]
-        {
-            assert_eq!(parse(&text(agent).replace(from, to)), None, "{to}");
+        assert_eq!(record.login, Login::Open);
+        for (from, to) in [("version=1", "version=2"), ("uid=1000", "uid=x"), ("%0a", "%zz")] {
+            assert_eq!(parse(&text("").replace(from, to)), None, "{to}");
         }
     }
 
     #[test]
-    fn records_of_the_dead_are_swept_and_what_is_not_understood_is_left() {
+    fn a_record_says_what_came_later_only_when_it_has() {
+        for (rest, agent) in [("", None), ("agent=-1\n", None), ("agent=x\n", None), ("agent=7\n", Some(7))] {
+            assert_eq!(parse(&text(rest)).unwrap().agent, agent, "{rest}");
+        }
+        assert_eq!(parse(&text("agent=7\nclosed=1\n")).unwrap().login, Login::Closed);
+    }
+
+    #[test]
+    fn a_session_is_named_by_a_descriptor_that_is_its_record() {
+        let named = |link: &str| session_of(Path::new(link)).map(str::to_owned);
+        for link in [format!("{SESSIONS}/{ID}"), format!("{SESSIONS}/{ID} (deleted)")] {
+            assert_eq!(named(&link).as_deref(), Some(ID), "{link}");
+        }
+        for other in [
+            "/dev/null",
+            "pipe:[1]",
+            &format!("/tmp/{ID}"),
+            &format!("{SESSIONS}/.{ID}"),
+            &format!("{SESSIONS}/x/{ID}"),
+        ] {
+            assert_eq!(named(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_record_stays_while_a_process_holds_it_whatever_it_says() {
         let path = std::env::temp_dir().join(format!("iam-session-records-{}", std::process::id()));
         let directory = Directory::create(&path, geteuid().as_raw()).unwrap();
-        let me = Identity::of(std::process::id().try_into().unwrap()).unwrap();
-        let other = ID.replace('1', "2");
+        let named = |digit: &str| ID.replace('1', digit);
         for (name, text) in [
-            (ID, text(me)),
-            (&other, text(Identity { start: me.start + 1, ..me }).replace(ID, &other)),
-            (&ID.replace('1', "3"), "version=2\n".to_owned()),
+            (ID.to_owned(), text("")),
+            (named("2"), text("").replace(ID, &named("2"))),
+            (named("3"), "version=2\n".to_owned()),
             // A copy under another name is not that session's.
-            (&ID.replace('1', "4"), text(me)),
-            (".draft", String::new()),
+            (named("4"), text("")),
+            (".draft".to_owned(), String::new()),
         ] {
             fs::write(path.join(name), text).unwrap();
         }
+        let held: Vec<_> = [ID.to_owned(), named("3"), named("4")]
+            .iter()
+            .map(|name| Flock::lock(fs::File::open(path.join(name)).unwrap(), FlockArg::LockShared).unwrap())
+            .collect();
         let found = live_in(&directory).unwrap();
         assert_eq!(found.iter().map(|record| record.session.as_str()).collect::<Vec<_>>(), [ID]);
-        assert!(!path.join(&other).exists());
+        assert!(!path.join(named("2")).exists());
         assert_eq!(fs::read_dir(&path).unwrap().count(), 4);
+        drop(held);
+        assert!(live_in(&directory).unwrap().is_empty());
+        assert_eq!(fs::read_dir(&path).unwrap().count(), 1);
         fs::remove_dir_all(&path).unwrap();
     }
 }

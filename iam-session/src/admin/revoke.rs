@@ -1,41 +1,31 @@
 //! `iam-session-admin revoke` and `unrevoke`: a user gets no agent any more, and loses what there is. Touches
-//! /etc/iam-session/revoked; ends agents; starts a mint as the user.
+//! /etc/iam-session/revoked; ends agents; starts what `user_files` and `at_issuer` start.
 
+mod ending;
 mod report;
-
-use std::path::PathBuf;
-use std::thread;
-use std::time::Duration;
 
 use clap::Parser;
 use nix::sys::signal::{SigSet, Signal};
 
 use self::report::Report;
 use super::account::Account;
-use super::kill::{count, end};
-use super::process::Agent;
+use super::at_issuer::{self, AtIssuer};
+use super::kill::count;
 use super::revoked::{self, Listed};
-use super::sessions::{agents_with, who};
-use super::{advised, audit, failed, node_key, runtime, say};
-use crate::agent::errand::{Errand, ErrandError, Inventory, LiveToken, Owner};
-use crate::cli::{Exit, Outcome, warn};
-use crate::protocol::{Failure, ForgetAction, ForgetStep};
-use crate::store::Keyring;
+use super::sessions::who;
+use super::system_user::{self, FilesOf};
+use super::user_files::{LiveToken, Reader};
+use super::{advised, audit, runtime, say};
+use crate::cli::{Exit, Outcome};
+use crate::protocol::Failure;
 use crate::text::{printable, utc};
-
-/// A login that had read the list before it was changed has its agent by then; the module waits no longer for one.
-const LAST_LOGIN: Duration = Duration::from_millis(300);
-/// A user who logs in again and again with an agent that was started by then has no more of those.
-const ROUNDS: u32 = 5;
-/// A user has one runtime directory, and perhaps one of `iam-session start`; more could only be meant to take our time.
-const MAX_PLACES: usize = 3;
 
 /// Give a user no agent any more: list in /etc/iam-session/revoked and end the agents.
 #[derive(Debug, Parser)]
 pub(super) struct RevokeArgs {
     /// A user name or a uid
     user: String,
-    /// Also revoke the enrolments at their issuers, delete their clients there and remove them from the user's store
+    /// Also revoke the enrolments at their issuers, and delete their clients there
     #[arg(long)]
     at_issuer: bool,
 }
@@ -71,12 +61,13 @@ fn revoke(args: &RevokeArgs, account: Option<&Account>, uid: Option<u32>, name: 
         ));
         return;
     };
-    // Before they end: the last one takes the cache with it.
-    let agents = agents_with(uid).unwrap_or_default();
-    let before = account.map(|account| look(account, &agents)).unwrap_or_default();
-    let ended = end_all(|| agents_with(uid), end, LAST_LOGIN);
-    audit(&format!("ended {} of {name}", count(ended.agents)));
-    report.say(format!("ended {} of {}{}", count(ended.agents), printable(name), ended.remarks));
+    let ended = ending::end_all(uid);
+    let runtime = runtime::of(uid, &ended.agents);
+    audit(&format!("ended {} of {name}", count(ended.agents.len())));
+    report.say(format!("ended {} of {}", count(ended.agents.len()), printable(name)));
+    if ended.jobs > 0 {
+        report.say(format!("ended what worked for them: {}", processes(ended.jobs)));
+    }
     ended.trouble.into_iter().for_each(|failure| report.failed(failure));
     let Some(account) = account else {
         report.failed(advised(
@@ -85,14 +76,37 @@ fn revoke(args: &RevokeArgs, account: Option<&Account>, uid: Option<u32>, name: 
         ));
         return;
     };
-    let tokens = before.iter().flat_map(|inventory| inventory.tokens.clone()).collect::<Vec<_>>();
-    tell_tokens(&tokens, report);
-    if !args.at_issuer {
-        report.say("what is enrolled stays good at the issuers: 'iam-session-admin revoke --at-issuer', or have the user disabled there".to_owned());
-    } else if let Err(failure) = at_issuer(account, report) {
-        audit(&format!("ended no enrolment of {name} at an issuer: {}", failure.error));
-        report.failed(failure);
+    let reader = match system_user::find() {
+        Ok(system) => Reader { system, files: FilesOf { uid, gid: account.gid } },
+        Err(Failure { error, info, kind }) => {
+            let error = format!("{error}: what {name} has left was not removed, and no issuer was asked");
+            return report.failed(Failure { error, info, kind });
+        }
+    };
+    let cleared = reader.clear(runtime);
+    tell_tokens(&cleared.tokens, report);
+    if let Some(trouble) = cleared.trouble {
+        report.warn(format!("token files and cached tokens of {name} may be left: {}", printable(&trouble)));
     }
+    if args.at_issuer {
+        at_issuer(account, reader, report);
+    } else {
+        report.say("what is enrolled stays good at the issuers: 'iam-session-admin revoke --at-issuer', or have the user disabled there".to_owned());
+    }
+}
+
+fn processes(number: usize) -> String {
+    if number == 1 { "1 process".to_owned() } else { format!("{number} processes") }
+}
+
+/// Account by account. What the user's store holds is not changed.
+fn at_issuer(account: &Account, reader: Reader, report: &mut Report) {
+    let AtIssuer { done, not_done } = at_issuer::end(account, reader);
+    for line in done.iter().chain(&not_done) {
+        audit(&format!("of {}, {line}", account.name));
+    }
+    done.iter().for_each(|line| report.say(printable(line)));
+    not_done.iter().for_each(|line| report.warn(printable(line)));
 }
 
 pub(super) fn unrevoke(args: &UnrevokeArgs) -> Outcome {
@@ -138,65 +152,6 @@ fn list(
     Ok(name)
 }
 
-/// What has become of a user's agents.
-#[derive(Debug, Default)]
-struct Ended {
-    agents: usize,
-    remarks: String,
-    trouble: Option<Failure>,
-}
-
-/// Ends the agents, and those of logins that were on their way when the user was listed.
-fn end_all(
-    mut find: impl FnMut() -> Result<Vec<Agent>, Failure>,
-    mut end: impl FnMut(&[Agent]) -> Result<String, Failure>,
-    last_login: Duration,
-) -> Ended {
-    let mut ended = Ended::default();
-    let mut rounds = || -> Result<(), Failure> {
-        for round in 0..ROUNDS {
-            let agents = find()?;
-            if agents.is_empty() && round > 0 {
-                return Ok(());
-            }
-            ended.remarks.push_str(&end(&agents)?);
-            ended.agents += agents.len();
-            thread::sleep(last_login);
-        }
-        let left: Vec<String> = find()?.iter().map(|agent| agent.process.pid.to_string()).collect();
-        if left.is_empty() {
-            return Ok(());
-        }
-        let error = format!("agents are started again and again, and live: process {}", left.join(", "));
-        Err(advised(error, "look at what starts them, and run it again"))
-    };
-    ended.trouble = rounds().err();
-    ended
-}
-
-/// What there is, where the user's agents meet; what cannot be looked at is told and no obstacle.
-fn look(account: &Account, agents: &[Agent]) -> Vec<Inventory> {
-    let directories = runtime::of(account.uid, account.gid, agents).unwrap_or_default();
-    let look = |runtime: PathBuf| -> Result<Inventory, ErrandError> {
-        // Without a key: tokens lie in the cache in clear.
-        Errand::start(&owner(account, runtime), Keyring::default)?.inventory()
-    };
-    let looked = directories.into_iter().take(MAX_PLACES).map(look);
-    let told =
-        |error: &ErrandError| warn(&format!("the access tokens of {} are not known: {error}", account.name));
-    looked.filter_map(|inventory| inventory.inspect_err(told).ok()).collect()
-}
-
-fn owner(account: &Account, runtime: PathBuf) -> Owner {
-    Owner {
-        user: account.name.clone(),
-        uid: account.uid,
-        gid: account.gid,
-        home: account.home.clone().into(),
-        runtime,
-    }
-}
-
 fn tell_tokens(tokens: &[LiveToken], report: &mut Report) {
     if tokens.is_empty() {
         return report.say(
@@ -215,79 +170,3 @@ fn tell_tokens(tokens: &[LiveToken], report: &mut Report) {
         report.say(format!("  {}", printable(&line)));
     }
 }
-
-/// Account by account, with what a login would be given.
-fn at_issuer(account: &Account, report: &mut Report) -> Result<(), Failure> {
-    let user = &account.name;
-    let runtime = runtime::of(account.uid, account.gid, &[])?.into_iter().next().unwrap_or_default();
-    let failed_errand = |error: ErrandError| {
-        advised(
-            format!("the enrolments of {user} are as they were: {error}"),
-            "the system log may say more; then run it again",
-        )
-    };
-    let mut errand =
-        Errand::start(&owner(account, runtime), || node_key::keyring(account.uid)).map_err(failed_errand)?;
-    let inventory = errand.inventory().map_err(failed_errand)?;
-    if let Some(trouble) = inventory.trouble {
-        return Err(Failure { error: format!("the store of {user}: {}", trouble.error), ..trouble });
-    }
-    if inventory.accounts.is_empty() {
-        report.say(format!("{} has no enrolment on this host", printable(user)));
-    }
-    for entry in &inventory.accounts {
-        // What does not open here is left to a host that has its key, or to the user's passphrase.
-        let steps = match &entry.trouble {
-            Some(trouble) if entry.enrolled_at.is_none() => Err(trouble.error.clone()),
-            _ => errand.forget(entry).map(|forgotten| forgotten.steps).map_err(|error| error.to_string()),
-        };
-        for line in tell_steps(&entry.name, steps, report) {
-            audit(&format!("of {user}, {line}"));
-        }
-    }
-    Ok(())
-}
-
-/// A line for each step of one account, in the report and for the log.
-fn tell_steps(name: &str, steps: Result<Vec<ForgetStep>, String>, report: &mut Report) -> Vec<String> {
-    let name = printable(name);
-    let steps = match steps {
-        Ok(steps) => steps,
-        Err(error) => {
-            let line = format!("account '{name}' stays as it is: {error}");
-            report.warn(line.clone());
-            return vec![line];
-        }
-    };
-    let told = steps.into_iter().map(|ForgetStep { step, error }| {
-        let (done, not_done) = match step {
-            ForgetAction::Revoke => ("revoked at the issuer", "is still good at the issuer"),
-            ForgetAction::Deregister => {
-                ("its client deleted at the issuer", "its client stays at the issuer")
-            }
-            ForgetAction::Remove => ("removed from the user's store", "stays in the user's store"),
-        };
-        match error {
-            None => {
-                let line = format!("account '{name}': {done}");
-                report.say(line.clone());
-                line
-            }
-            Some(error) => {
-                let line = format!("account '{name}': {not_done}: {error}");
-                report.warn(line.clone());
-                line
-            }
-        }
-    });
-    told.collect()
-}
-
-impl From<ErrandError> for Failure {
-    fn from(error: ErrandError) -> Self {
-        failed(error.to_string())
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -1,4 +1,4 @@
-//! `iam-session-admin sessions`: every agent that lives. Touches what `process`, `record` and `told` do.
+//! `iam-session-admin sessions`: every agent that lives. Touches what `find` and `told` do.
 
 use std::collections::HashMap;
 
@@ -6,10 +6,11 @@ use clap::Parser;
 use serde_json::{Value, json};
 
 use super::account::{self, Account};
-use super::process::{self, Agent, Program, Stay};
-use super::record::{self, Record};
+use super::find::{self, Found, Whose};
+use super::process::{Agent, Program, Stay};
+use super::record::{self, Login, Record};
 use super::told::{self, Told};
-use super::{advised, failed, say};
+use super::{advised, say};
 use crate::cli::{Exit, Outcome, warn};
 use crate::clock::unix_time;
 use crate::protocol::{Failure, Status};
@@ -23,11 +24,10 @@ pub(super) struct SessionsArgs {
     json: bool,
 }
 
-/// What is known of one agent: by the kernel, by the module's record, and by its own word.
+/// What is known of one agent: by the kernel and the module's record, and by its own word.
 #[derive(Debug)]
 pub(super) struct Seen {
     pub(super) agent: Agent,
-    pub(super) record: Option<Record>,
     pub(super) user: String,
     pub(super) told: Option<Status>,
 }
@@ -60,28 +60,23 @@ pub(super) fn run(args: &SessionsArgs) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// All agents, joined with their records by process; records of the dead are swept on the way.
+/// All agents, with what they say; records of sessions that have ended are swept on the way.
 pub(super) fn all() -> Result<Vec<Seen>, Failure> {
-    let agents = process::agents().map_err(|error| failed(format!("cannot read /proc: {error}")))?;
-    let records = record::live().unwrap_or_else(|error| {
-        warn(&format!("{error}: where logins come from is not known"));
-        Vec::new()
-    });
-    let told = told::ask(&agents);
-    Ok(join(agents, records, told))
+    let found = find::find(Whose::Everybody)?;
+    found.warnings().iter().for_each(|line| warn(line));
+    let told = told::ask(&found.agents);
+    Ok(join(found.agents, told))
 }
 
-fn join(agents: Vec<Agent>, records: Vec<Record>, mut told: Told) -> Vec<Seen> {
-    let mut records: HashMap<_, _> = records.into_iter().map(|record| (record.agent, record)).collect();
+fn join(agents: Vec<Agent>, mut told: Told) -> Vec<Seen> {
     let mut names = HashMap::new();
     let of_agent = |agent: Agent| {
-        let record = records.remove(&agent.process).filter(|record| record.uid == agent.uid);
         let told = agent.session.as_ref().and_then(|session| told.remove(&session.id));
-        let user = match &record {
+        let user = match &agent.record {
             Some(record) => record.user.clone(),
             None => names.entry(agent.uid).or_insert_with(|| name_of(agent.uid)).clone(),
         };
-        Seen { agent, record, user, told }
+        Seen { agent, user, told }
     };
     agents.into_iter().map(of_agent).collect()
 }
@@ -91,8 +86,8 @@ fn name_of(uid: u32) -> String {
     account.map_or_else(|| uid.to_string(), |account| account.name)
 }
 
-/// One user's agents, by name or uid.
-pub(super) fn agents_of(user: &str) -> Result<(String, Vec<Agent>), Failure> {
+/// What runs for one user, by name or uid.
+pub(super) fn found_of(user: &str) -> Result<(String, Found), Failure> {
     let (account, uid) = who(user)?;
     let uid = uid.ok_or_else(|| {
         advised(
@@ -101,7 +96,7 @@ pub(super) fn agents_of(user: &str) -> Result<(String, Vec<Agent>), Failure> {
         )
     })?;
     let name = account.map_or_else(|| user.to_owned(), |account| account.name);
-    Ok((name, agents_with(uid)?))
+    Ok((name, find::find(Whose::User(uid))?))
 }
 
 /// Who is meant, and the uid. A user whom the name service has forgotten, or does not tell of now, may have agents
@@ -126,19 +121,19 @@ fn recorded(records: &[Record], user: &str) -> Option<u32> {
     uids.all(|uid| uid == first).then_some(first)
 }
 
-/// The same by uid alone, whatever the name service says meanwhile.
-pub(super) fn agents_with(uid: u32) -> Result<Vec<Agent>, Failure> {
-    let agents = process::agents().map_err(|error| failed(format!("cannot read /proc: {error}")))?;
-    Ok(agents.into_iter().filter(|agent| agent.uid == uid).collect())
-}
-
 impl Seen {
     pub(super) fn kind(&self) -> Kind {
-        match (self.agent.stay, &self.record) {
+        match (self.agent.stay, &self.agent.record) {
             (Stay::Shell, _) => Kind::Shell,
-            (Stay::Login, Some(_)) => Kind::Login,
-            (Stay::Login, None) => Kind::Past,
+            (Stay::Login, Some(record)) if record.login == Login::Open => Kind::Login,
+            (Stay::Login, _) => Kind::Past,
         }
+    }
+
+    /// By root's record; an agent that a shell started is in none.
+    fn session_id(&self) -> Option<&str> {
+        let recorded = self.agent.record.as_ref().map(|record| record.session.as_str());
+        recorded.or_else(|| self.agent.session.as_ref().map(|session| session.id.as_str()))
     }
 
     /// When the token of the file ends, if its agent says that there is one.
@@ -150,17 +145,18 @@ impl Seen {
     }
 
     pub(super) fn to_json(&self) -> Value {
-        let Self { agent, record, user, told } = self;
+        let Self { agent, user, told } = self;
+        let record = &agent.record;
         json!({
             "user": user,
             "uid": agent.uid,
-            "session": agent.session.as_ref().map(|session| &session.id),
+            "session": self.session_id(),
             "kind": self.kind().word(),
             "service": record.as_ref().map(|record| &record.service),
             "remote": record.as_ref().map(|record| &record.remote).filter(|remote| !remote.is_empty()),
             "since": agent.process.started_at(),
             "pid": agent.process.pid,
-            "program": match agent.program { Program::Installed => "installed", Program::Replaced => "replaced" },
+            "program": agent.program.word(),
             "told": told.as_ref().map(|status| json!({
                 "version": status.version,
                 "token_expires_at": self.token_ends(),
@@ -171,9 +167,9 @@ impl Seen {
     }
 
     fn row(&self, now: u64) -> [String; 7] {
-        let session = self.agent.session.as_ref().and_then(|session| session.id.get(..SHORT_ID));
-        let remote =
-            self.record.as_ref().map(|record| record.remote.as_str()).filter(|text| !text.is_empty());
+        let session = self.session_id().and_then(|id| id.get(..SHORT_ID));
+        let record = self.agent.record.as_ref();
+        let remote = record.map(|record| record.remote.as_str()).filter(|text| !text.is_empty());
         let replaced = if self.agent.program == Program::Replaced { " (replaced)" } else { "" };
         let version = self.told.as_ref().map_or("?", |status| status.version.as_str());
         let row = [
@@ -233,7 +229,7 @@ pub(super) fn table(seen: &[Seen], now: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::process::{Identity, Session};
+    use super::super::process::{Identity, Session};
     use super::*;
     use crate::paths::Runtime;
 
@@ -247,12 +243,13 @@ mod tests {
             stay,
             program: Program::Installed,
             session: Some(Session { id: ID.into(), places: Runtime::new("/run/user/1000", 1000) }),
+            record: None,
         }
     }
 
-    fn record(uid: u32, agent: Identity) -> Record {
-        let (user, service) = ("alice".into(), "sshd".into());
-        Record { session: ID.into(), user, uid, service, remote: "a\u{1b}[2J".into(), agent }
+    fn record(uid: u32) -> Record {
+        let (user, service, remote) = ("alice".into(), "sshd".into(), "a\u{1b}[2J".into());
+        Record { session: ID.into(), user, uid, service, remote, agent: Some(42), login: Login::Open }
     }
 
     fn status(token_expires_at: Option<u64>) -> Status {
@@ -268,35 +265,34 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_is_joined_with_the_record_of_its_own_process() {
-        let one = agent(Stay::Login);
+    fn an_agent_is_past_when_its_login_has_been_closed_and_its_record_goes_on_naming_it() {
         let told = |end| Told::from([(ID.to_owned(), status(end))]);
-        let seen = join(vec![one.clone()], vec![record(1000, one.process)], told(Some(160)));
+        let one = Agent { record: Some(record(1000)), ..agent(Stay::Login) };
+        let seen = join(vec![one], told(Some(160)));
         assert_eq!(
             (seen[0].kind(), seen[0].user.as_str(), seen[0].token(100)),
             (Kind::Login, "alice", "1 min left".into())
         );
-        // What an agent of another start or uid has in its record is not this one's.
-        let later = Identity { start: 1, ..one.process };
-        for record in [record(1000, later), record(1001, one.process)] {
-            assert_eq!(join(vec![one.clone()], vec![record], Told::new())[0].kind(), Kind::Past);
-        }
-        assert_eq!(join(vec![agent(Stay::Shell)], vec![], told(None))[0].kind(), Kind::Shell);
+        let closed = Record { login: Login::Closed, ..record(1000) };
+        // As one that was stopped before it had opened anything.
+        let past = Agent { record: Some(closed), session: None, ..agent(Stay::Login) };
+        let seen = join(vec![past], told(None));
+        assert_eq!((seen[0].kind(), seen[0].session_id()), (Kind::Past, Some(ID)));
+        assert_eq!(join(vec![agent(Stay::Login)], Told::new())[0].kind(), Kind::Past);
+        assert_eq!(join(vec![agent(Stay::Shell)], told(None))[0].kind(), Kind::Shell);
     }
 
     #[test]
     fn a_name_that_only_a_record_has_is_known_by_it() {
-        let of = |uid| record(uid, agent(Stay::Login).process);
-        assert_eq!(recorded(&[of(1000), of(1000)], "alice"), Some(1000));
-        assert_eq!(recorded(&[of(1000)], "bob"), None);
-        assert_eq!(recorded(&[of(1000), of(1001)], "alice"), None);
+        assert_eq!(recorded(&[record(1000), record(1000)], "alice"), Some(1000));
+        assert_eq!(recorded(&[record(1000)], "bob"), None);
+        assert_eq!(recorded(&[record(1000), record(1001)], "alice"), None);
     }
 
     #[test]
     fn what_others_say_moves_no_cursor() {
-        let one = agent(Stay::Login);
-        let record = record(1000, one.process);
-        let seen = join(vec![one], vec![record], Told::from([(ID.to_owned(), status(Some(50)))]));
+        let one = Agent { record: Some(record(1000)), ..agent(Stay::Login) };
+        let seen = join(vec![one], Told::from([(ID.to_owned(), status(Some(50)))]));
         let table = table(&seen, 100);
         assert!(
             table.contains("a\\x1b[2J") && table.contains("4f2c00000000  login") && table.contains("0.1.0"),

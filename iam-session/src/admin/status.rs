@@ -6,10 +6,11 @@ use clap::Parser;
 
 use super::drain::is_drained;
 use super::enable::{self, SSHD};
+use super::find::{self, Whose};
 use super::installed::{self, Found};
 use super::pam_file::PamFile;
 use super::{node_key, process, revoked, say};
-use crate::cli::{Exit, Outcome};
+use crate::cli::{Exit, Outcome, warn};
 use crate::paths;
 use crate::text::printable;
 
@@ -127,7 +128,12 @@ fn revoked_users() -> String {
 }
 
 fn agents() -> String {
-    let Ok(agents) = process::agents() else { return "/proc cannot be read".to_owned() };
+    let found = match find::find(Whose::Everybody) {
+        Ok(found) => found,
+        Err(failure) => return failure.error,
+    };
+    found.warnings().iter().for_each(|line| warn(line));
+    let agents = found.agents;
     let mut users: Vec<u32> = agents.iter().map(|agent| agent.uid).collect();
     users.sort_unstable();
     users.dedup();

@@ -4,19 +4,20 @@
 //! It is shown and counted, and nothing is done because of it.
 
 use std::collections::HashMap;
-use std::thread;
 use std::time::Duration;
 
 use super::as_user::AsUser;
+use super::parallel::parallel;
 use super::process::{Agent, Session};
 use crate::clock::boot_time;
 use crate::line::{Lines, Wait};
 use crate::protocol::{MAX_LINE, Status};
 
 /// An agent answers from memory; one that has not by now is stopped, or none.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// Users that are asked at once; each costs a process.
-const AT_ONCE: usize = 16;
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Users that are asked at once: so many that in practice those who do not answer keep no other waiting. Each costs a
+/// process and a descriptor, of which a program may have 1024.
+const AT_ONCE: usize = 256;
 /// A user's agents beyond this many are not asked: their paths are arguments of one process.
 const MAX_SOCKETS: usize = 256;
 
@@ -29,16 +30,10 @@ pub(super) fn ask(agents: &[Agent]) -> Told {
     for agent in agents {
         users.entry((agent.uid, agent.gid)).or_default().extend(&agent.session);
     }
-    let users: Vec<_> = users.into_iter().collect();
-    let mut told = Told::new();
-    for some in users.chunks(AT_ONCE) {
-        thread::scope(|scope| {
-            let asked: Vec<_> =
-                some.iter().map(|(ids, sessions)| scope.spawn(move || ask_user(*ids, sessions))).collect();
-            asked.into_iter().filter_map(|asked| asked.join().ok()).for_each(|answers| told.extend(answers));
-        });
-    }
-    told
+    // One that is only starting has no socket yet.
+    users.retain(|_, sessions| !sessions.is_empty());
+    let ask = |(ids, sessions): ((u32, u32), Vec<&Session>)| ask_user(ids, &sessions);
+    parallel(users.into_iter().collect(), AT_ONCE, ask).into_iter().flatten().collect()
 }
 
 fn ask_user((uid, gid): (u32, u32), sessions: &[&Session]) -> Told {

@@ -152,13 +152,6 @@ impl Cache {
         self.directory.replace(&name, &bytes, Durability::Volatile)
     }
 
-    /// All that live. Best effort: what cannot be read is not there.
-    pub(crate) fn living(&self, now: Duration) -> Vec<CachedToken> {
-        let names = self.directory.names().unwrap_or_default();
-        let tokens = names.iter().filter_map(|name| self.entry(name));
-        tokens.filter(|token| token.boot_id == self.boot_id && token.life().lives_at(now)).collect()
-    }
-
     /// Removes what was cached for a record.
     ///
     /// # Errors

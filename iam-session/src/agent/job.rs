@@ -1,6 +1,5 @@
 //! What the agent asks of its mint, and the answers: JSON lines over the mint's descriptors 0 and 1, after the
-//! lifeline message. Both ends are one program, or `iam-session-admin` of the same package, so this is no contract with
-//! anybody else. Touches nothing.
+//! lifeline message. Both ends are one program, so this is no contract with anybody else. Touches nothing.
 
 mod account;
 
@@ -38,8 +37,6 @@ pub(super) enum Job {
     },
     /// Something about an account as a whole → [`Done::Account`].
     Account(AccountJob),
-    /// List what there is of the user's; asked by root's tool alone → [`Done::Inventory`].
-    Inventory,
     /// Open the user's lock of this host with a passphrase, or what is sealed under it → [`Done::Unlocked`].
     Open {
         /// As it was typed.
@@ -56,8 +53,6 @@ pub(super) enum Job {
     },
     /// See to the slots of records → [`Done::Sealed`].
     Slots(SealRequest),
-    /// The user's lock of this host does not hold up what follows; told by root's tool alone; not answered.
-    Overrule,
     /// All keys that the agent has, given to each mint before its first job; not answered.
     Keys {
         /// The keys.
@@ -141,8 +136,6 @@ pub(super) enum Done {
     Enrolled(Result<Enrolled, Failure>),
     /// Done as far as it could be.
     Account(Result<Box<AccountDone>, Failure>),
-    /// As far as it could be looked at.
-    Inventory(Box<Inventory>),
     /// The agent keeps the keys.
     Unlocked(Result<Box<Unlock>, Failure>),
     /// The marker is on the disk.
@@ -151,28 +144,6 @@ pub(super) enum Done {
     Lifted(Result<(), Failure>),
     /// Done as far as it could be.
     Sealed(Result<SealReport, Failure>),
-}
-
-/// What there is of a user's, without a secret.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Inventory {
-    /// What lies in the store.
-    pub(crate) accounts: Vec<Entry>,
-    /// Why that may be wrong or empty.
-    pub(crate) trouble: Option<Failure>,
-    /// Access tokens that are good now.
-    pub(crate) tokens: Vec<LiveToken>,
-}
-
-/// An access token without the token.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct LiveToken {
-    pub(crate) issuer: String,
-    pub(crate) scope: ScopeSet,
-    pub(crate) audience: String,
-    /// Seconds since the epoch.
-    pub(crate) expires_at: u64,
-    pub(crate) jti: Option<String>,
 }
 
 /// What came of an unlock.

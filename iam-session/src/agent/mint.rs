@@ -11,7 +11,6 @@ mod client;
 mod derive;
 mod enroll;
 mod forget;
-mod inventory;
 mod issuer;
 mod lock;
 mod look;
@@ -65,22 +64,12 @@ pub(super) struct Mint {
     message: Message,
     /// How long it has the keys of passphrases.
     opening: Opening,
-    behalf: Behalf,
     runtime: Runtime,
     helper: Option<Helper>,
     unsaved: Unsaved,
     /// What enrolments have replaced, or did not keep, is ended at its issuer so, once they have been answered.
     endings: Vec<Request>,
     log: Log,
-}
-
-/// Whom it works for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Behalf {
-    /// The user, by way of an agent.
-    User,
-    /// Root, who ends what the user has.
-    Root,
 }
 
 /// Serves jobs until the agent has no more or is gone.
@@ -103,7 +92,6 @@ fn run() -> io::Result<()> {
     let mut mint = Mint {
         message,
         opening: Opening::default(),
-        behalf: Behalf::User,
         runtime,
         helper: None,
         unsaved: Unsaved::default(),
@@ -191,10 +179,6 @@ impl Mint {
                 self.opening = opening;
                 return None;
             }
-            Job::Overrule => {
-                self.behalf = Behalf::Root;
-                return None;
-            }
             Job::Open { passphrase, until } => Done::Unlocked(self.unlock(&passphrase, until).map(Box::new)),
             Job::LockHost { passphrase } => Done::Locked(self.lock_host(passphrase.as_ref())),
             Job::Slots(request) => Done::Sealed(self.slots(&request)),
@@ -204,7 +188,6 @@ impl Mint {
             Job::Lock(_) => Done::Locked(Err(agent_is_older())),
             Job::Lift(_) => Done::Lifted(Err(agent_is_older())),
             Job::Seal(_) => Done::Sealed(Err(agent_is_older())),
-            Job::Inventory => Done::Inventory(Box::new(self.inventory())),
             Job::Look => Done::Looked(self.look()),
             Job::Token(job) => {
                 let token = self.token(&job);

@@ -24,6 +24,20 @@ const DEFAULT: &str = "default";
 /// A name and a newline.
 const MAX_DEFAULT: usize = 128;
 
+/// The name of an account's record.
+pub(crate) fn record_name(account: &str) -> String {
+    format!("{account}{RECORD}")
+}
+
+/// Whose record a file is by its name, or was to become: `NAME.cred` and `.NAME.cred.RANDOM`.
+pub(crate) fn account_of(name: &str) -> Option<&str> {
+    let record = match name.strip_prefix('.') {
+        None => name,
+        Some(draft) => draft.rsplit_once('.')?.0,
+    };
+    record.strip_suffix(RECORD).filter(|account| account::validate(account).is_ok())
+}
+
 /// An open store.
 #[derive(Debug)]
 pub struct Store(Directory);

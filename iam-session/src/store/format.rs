@@ -7,7 +7,8 @@ use super::error::StoreError;
 use super::slot::{Owner, Slot};
 use crate::bytes::{Reader, put_text};
 
-const MAGIC: &[u8; 8] = b"IAMCRED\0";
+/// What each record begins with.
+pub(crate) const MAGIC: &[u8; 8] = b"IAMCRED\0";
 const VERSION: u16 = 1;
 /// XChaCha20-Poly1305 with HKDF-SHA256.
 const SUITE: u16 = 1;

@@ -50,6 +50,7 @@ fn the_agent_holds_the_record_of_its_session() {
         assert_eq!((fields["user"], fields["uid"], fields["service"]), ("alice", "1000", "sshd"));
         assert_eq!((fields["version"], fields["remote"]), ("1", "host.example.org"));
         assert_eq!(fields["agent"], agent.pid().to_string());
+        assert!(!fields.contains_key("closed"));
         let mode =
             |path: &str| (fs::metadata(path).unwrap().uid(), fs::metadata(path).unwrap().mode() & 0o7777);
         assert_eq!((mode(&paths[0]), mode(RECORDS)), ((0, 0o600), (0, 0o700)));
@@ -97,6 +98,9 @@ fn a_record_stays_while_its_agent_lives_and_goes_at_the_next_login() {
         let agent = host.the_agent();
         let first = descriptor_2(agent.pid());
         ended.finish();
+        // The login's end is told, and nothing else of it is lost.
+        let record = fs::read_to_string(&first).unwrap();
+        assert_eq!((fields(&record)["closed"], fields(&record)["agent"]), ("1", &*agent.pid().to_string()));
         host.agent("say ready").run("bob", &["open", "close", "end"]);
         assert!(records().contains(&first));
         kill(Pid::from_raw(agent.pid()), Signal::SIGKILL).unwrap();

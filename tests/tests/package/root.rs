@@ -9,8 +9,7 @@ use crate::rpm::{binary, query};
 
 /// Everything below /etc that is not the package's, and which sshd runs.
 fn of_others(host: &Host) -> String {
-    let sums =
-        "find /etc -path /etc/iam-session -prune -o -type f -exec sha256sum {} + | sort; pgrep -o -x sshd";
+    let sums = "find /etc -path /etc/iam-session -prune -o -type f ! -name 'passwd*' ! -name 'group*' ! -name '*shadow*' -exec sha256sum {} + | sort; pgrep -o -x sshd";
     host.as_root().run(sums).successful().stdout
 }
 
@@ -34,6 +33,30 @@ fn the_first_installation_makes_a_node_key_and_a_later_one_keeps_it() {
     machine.rpm("--upgrade", Release::Second);
     machine.rpm("--reinstall", Release::Second);
     assert_eq!(machine.keys(), keys);
+}
+
+/// Who is to read users' files and speak to issuers for root.
+const SYSTEM_USER: &str = "getent passwd iam-session";
+
+#[test]
+fn the_system_user_has_no_home_and_no_shell_and_outlives_the_package() {
+    let machine = Machine::new();
+    let root = machine.host.as_root();
+    assert_eq!(root.run(SYSTEM_USER).status, 2, "nobody has made it before");
+    machine.rpm("--install", Release::First);
+    let made = root.run(SYSTEM_USER).successful().stdout;
+    let fields: Vec<&str> = made.trim_end().split(':').collect();
+    let ids: [u32; 2] = [fields[2].parse().unwrap(), fields[3].parse().unwrap()];
+    assert!(ids.iter().all(|id| (1..1000).contains(id)), "{made}");
+    assert!(fields[5] == "/nonexistent" && fields[6].ends_with("/nologin"), "{made}");
+    assert_eq!(
+        root.run("getent group iam-session").successful().stdout,
+        format!("iam-session:x:{}:\n", ids[1])
+    );
+    assert_eq!(root.run("find / -xdev -user iam-session").stdout, "");
+    machine.rpm("--upgrade", Release::Second);
+    machine.erase();
+    assert_eq!(root.run(SYSTEM_USER).successful().stdout, made);
 }
 
 #[test]
@@ -147,6 +170,7 @@ fn the_debian_package_installs_makes_a_key_and_goes_without_it() {
         root.run(&command).successful();
     };
     dpkg("--install /mnt/packages/1.deb");
+    root.run(SYSTEM_USER).successful();
     let keys = machine.keys();
     assert!(keys.ends_with(" 400 root 32\n") && keys.lines().count() == 1, "{keys}");
     assert!(module_path().to_str().is_some_and(|path| machine.host.exists(path)));

@@ -254,7 +254,13 @@ fn root_sees_what_holds_for_all_users() {
 #[test]
 fn what_reads_the_network_for_root_is_not_root() {
     let scene = Scene::new();
-    let helper = "#!/bin/sh\nread -r line\necho '{\"error\":{\"class\":\"refused\",\"message\":\"'uid $(id -u) of $(id -G)'\"}}'\n";
+    // Its session is its own: whoever shares root's may type into root's terminal.
+    let helper = "#!/bin/sh\nread -r line\nset -- $(cat /proc/$$/stat)\nids=\"$(id -un) $(id -Gn), session $(($6 - $$)), terminal $7\"\n\
+        echo '{\"error\":{\"class\":\"refused\",\"message\":\"'$ids'\"}}'\n";
     scene.host.write("/usr/libexec/iam-session/helper", helper, 0o755);
-    is_told(&scene.host.as_root().run("iam-session doctor"), "issuer", "uid 65534 of 65534");
+    let root = scene.host.as_root();
+    let told = root.run("iam-session doctor");
+    is_told(&told, "issuer", "iam-session iam-session, session 0, terminal 0");
+    root.run("sed -i '/^iam-session:/d' /etc/passwd").successful();
+    is_told(&root.run("iam-session doctor"), "issuer", "there is no system user 'iam-session'");
 }

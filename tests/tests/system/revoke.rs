@@ -1,9 +1,11 @@
 //! A user who is to have no token any more: on this host, and at the issuer.
 
+use serde_json::json;
 use support::{Host, Output};
 
 use crate::lock;
 use crate::scene::{Scene, is_deserted, left_behind, token_file};
+use crate::subject::say;
 
 const RECORD: &str = "/home/alice/.local/state/iam-session/wlcg.cred";
 const REVOKED: &str = "/etc/iam-session/revoked";
@@ -49,11 +51,18 @@ fn at_the_issuer_the_enrolment_ends_too() {
     let scene = Scene::enrolled();
     let login = scene.host.login("alice");
     let told = admin(&scene.host, "revoke alice --at-issuer").successful().stdout;
-    assert!(told.ends_with("account 'wlcg': revoked at the issuer\naccount 'wlcg': its client deleted at the issuer\naccount 'wlcg': removed from the user's store\n"), "{told}");
+    let ended = "account 'wlcg': revoked at the issuer\naccount 'wlcg': its client deleted at the issuer\n";
+    assert!(
+        told.contains(ended) && told.ends_with("is left as it is; what was ended opens nothing any more\n"),
+        "{told}"
+    );
     assert_eq!((scene.provider.count("revocation"), scene.provider.count("deregistration")), (1, 1));
-    assert!(is_deserted(&scene.host) && !scene.host.exists(RECORD));
+    assert!(is_deserted(&scene.host) && scene.host.exists(RECORD), "root writes nothing into a user's store");
     assert_eq!(login.run("iam-session token").status, 4);
     assert_eq!(left_behind(&scene.host), "");
+    let told = admin(&scene.host, "revoke alice --at-issuer").successful().stdout;
+    assert!(told.contains("account 'wlcg': the issuer does not know the grant, or not any more\n"), "{told}");
+    scene.host.as_user("alice").run("rm .local/state/iam-session/*").successful();
     let told = admin(&scene.host, "revoke alice --at-issuer").successful().stdout;
     assert!(told.contains("alice has no enrolment on this host\n"), "{told}");
 }
@@ -63,8 +72,7 @@ fn without_any_login_the_issuer_is_asked_with_keys_that_the_user_never_sees() {
     let scene = Scene::enrolled();
     scene.host.wait_until("an empty host", || is_deserted(&scene.host));
     admin(&scene.host, "revoke 20001 --at-issuer").successful();
-    assert_eq!((scene.provider.count("revocation"), scene.host.exists(RECORD)), (1, false));
-    scene.host.wait_for_log("event=forgotten user=alice");
+    assert_eq!((scene.provider.count("revocation"), scene.provider.count("deregistration")), (1, 1));
     scene.host.wait_for_log("action=\"of alice, account 'wlcg': revoked at the issuer");
 }
 
@@ -74,36 +82,85 @@ fn a_user_who_has_locked_the_host_loses_the_enrolment_all_the_same() {
     let login = scene.host.login("alice");
     lock::lock(&login);
     let told = admin(&scene.host, "revoke alice --at-issuer").successful().stdout;
-    assert!(told.ends_with("account 'wlcg': removed from the user's store\n"), "{told}");
+    assert!(told.contains("account 'wlcg': revoked at the issuer\n"), "{told}");
     assert_eq!((scene.provider.count("revocation"), scene.provider.count("deregistration")), (1, 1));
-    assert!(is_deserted(&scene.host) && !scene.host.exists(RECORD));
+    assert!(is_deserted(&scene.host));
     assert_eq!(left_behind(&scene.host), "", "no token was made usable for that");
 }
 
 #[test]
-fn while_the_issuer_is_down_the_user_is_revoked_here_and_the_record_kept() {
+fn while_the_issuer_is_down_the_user_is_revoked_here_and_it_can_be_asked_later() {
     let scene = Scene::enrolled();
     let login = scene.host.login("alice");
     scene.provider.stop();
     let told = admin(&scene.host, "revoke alice --at-issuer");
     assert_eq!(told.status, 1, "{told:?}");
-    assert!(told.stderr.contains("account 'wlcg': is still good at the issuer"), "{told:?}");
-    assert!(is_deserted(&scene.host) && scene.host.exists(RECORD));
+    assert!(told.stderr.contains("not reached: account 'wlcg' of https://iam.example/, client "), "{told:?}");
+    assert!(is_deserted(&scene.host));
     assert_eq!(login.run("iam-session token").status, 4);
     scene.provider.restart();
     admin(&scene.host, "revoke alice --at-issuer").successful();
-    assert_eq!((scene.provider.count("revocation"), scene.host.exists(RECORD)), (1, false));
+    assert_eq!((scene.provider.count("revocation"), scene.provider.count("deregistration")), (1, 1));
 }
 
 #[test]
-fn a_record_that_no_key_of_this_host_opens_is_left_as_it_is() {
+fn a_record_that_no_key_of_this_host_opens_is_named() {
     let scene = Scene::enrolled();
     scene.host.as_root().run("rm /etc/iam-session/keys.d/*.key").successful();
     scene.host.add_node_key_of("20260202T000000");
     let told = admin(&scene.host, "revoke alice --at-issuer");
     assert_eq!(told.status, 1, "{told:?}");
-    assert!(told.stderr.contains("account 'wlcg' stays as it is"), "{told:?}");
-    assert!(scene.host.exists(RECORD));
+    assert!(told.stderr.contains("not reached: account 'wlcg' of https://iam.example/, client "), "{told:?}");
+    assert!(told.stderr.contains("no node key of this host opens it"), "{told:?}");
+    assert_eq!(scene.provider.count("revocation"), 0);
+}
+
+/// What a record says is the user's word: root's own files say whom root asks.
+#[test]
+fn an_issuer_that_only_the_user_names_is_not_asked() {
+    let scene = Scene::enrolled();
+    scene.host.as_root().run("rm /etc/iam-session/issuers.d/*.toml").successful();
+    let told = admin(&scene.host, "revoke alice --at-issuer");
+    assert_eq!((told.status, scene.provider.count("revocation")), (1, 0), "{told:?}");
+    assert!(told.stderr.contains("no file of the site's names this issuer"), "{told:?}");
+}
+
+/// Any program of the user's can have a record sealed, with servers of its own in it.
+#[test]
+fn servers_that_a_record_names_are_not_asked() {
+    let scene = Scene::enrolled();
+    let login = scene.host.login("alice");
+    let evil = "https://127.0.0.1:9/";
+    let enroll = json!({"request": "enroll", "account": "planted", "issuer": "https://iam.example/",
+        "endpoints": {"token": evil, "revocation": evil, "registration": evil}, "refresh_token": "planted",
+        "scope": "openid", "client": {"client_id": "planted", "client_secret": "x", "registration_client_uri": evil,
+        "registration_access_token": "x"}, "transport": {"proxy": "http://127.0.0.1:9"}});
+    assert_eq!(say(&scene, &login, &enroll)["status"], "success");
+    let told = admin(&scene.host, "revoke alice --at-issuer");
+    assert_eq!(told.status, 1, "{told:?}");
+    // The issuer itself was asked, and knows no such client.
+    let unknown = "account 'planted': the issuer does not know the grant, or not any more\n";
+    assert!(told.stdout.contains(unknown) && !told.stderr.contains("127.0.0.1"), "{told:?}");
+    assert!(
+        told.stderr
+            .contains("account 'planted': its client stays at the issuer: the record names another server"),
+        "{told:?}"
+    );
+    assert!(told.stdout.contains("account 'wlcg': its client deleted at the issuer\n"), "{told:?}");
+}
+
+#[test]
+fn without_the_system_user_the_rest_is_done_and_the_remedy_named() {
+    let scene = Scene::enrolled();
+    let _login = scene.host.login("alice");
+    scene.host.as_root().run("sed -i '/^iam-session:/d' /etc/passwd").successful();
+    let told = admin(&scene.host, "revoke alice --at-issuer");
+    assert_eq!((told.status, scene.provider.count("revocation")), (1, 0), "{told:?}");
+    assert!(told.stderr.contains("there is no system user 'iam-session'"), "{told:?}");
+    assert!(told.stderr.contains("useradd -r"), "{told:?}");
+    let check = admin(&scene.host, "check").stdout;
+    assert!(check.contains("there is no system user 'iam-session'"), "{check}");
+    assert!(is_deserted(&scene.host) && scene.host.read(REVOKED) == "alice\n");
 }
 
 #[test]
@@ -157,7 +214,7 @@ fn a_revocation_whose_words_nobody_can_read_is_a_whole_one() {
     let _login = scene.host.login("alice");
     let told = admin(&scene.host, "revoke alice --at-issuer >/dev/full");
     assert_eq!(told.status, 1, "{told:?}");
-    assert!(is_deserted(&scene.host) && !scene.host.exists(RECORD));
+    assert!(is_deserted(&scene.host));
     assert_eq!((scene.provider.count("revocation"), scene.provider.count("deregistration")), (1, 1));
     assert_eq!(scene.host.read(REVOKED), "alice\n");
 }

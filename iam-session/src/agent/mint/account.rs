@@ -16,7 +16,7 @@ impl Mint {
     }
 
     pub(super) fn open(&self, store: &Store, account: &str) -> Result<Opened, StoreError> {
-        self.guard(store)?;
+        self.serves(store)?;
         let path = store.record_path(account);
         let (uid, keys) = (self.message.uid, &self.message.keys);
         match self.unsaved.record(account) {

@@ -37,7 +37,7 @@ impl Mint {
     /// Takes both locks for a job about `name`, which must be there.
     pub(super) fn site_of(&mut self, name: &str) -> Result<Site, Failure> {
         let site = self.site_though_locked(name)?;
-        match self.guard(&site.store) {
+        match self.serves(&site.store) {
             Ok(()) => Ok(site),
             Err(error) => {
                 self.release(site.locks);

@@ -7,7 +7,6 @@ use data_encoding::HEXLOWER;
 use super::Mint;
 use super::accounts::usage;
 use super::client::{Holder, Need};
-use super::forget::{deregistration, revocation};
 use super::policy::Policy;
 use super::token::{RECORD_SIZE, not_allowed};
 use super::vouch::Rotation;
@@ -17,6 +16,7 @@ use crate::agent::job::{Kind, TokenJob};
 use crate::clock;
 use crate::config::{Revocation, same_issuer};
 use crate::directory::Draft;
+use crate::end_grant::{deregistration, revocation};
 use crate::issuer::wire::Request;
 use crate::log::Level;
 use crate::protocol::{Enrolled, Enrollment, Failure, FailureKind};
@@ -128,9 +128,11 @@ impl Mint {
         let is_replaced = former.client.client_id != record.client.client_id;
         let is_needless = is_replaced && matches!(self.need(store, name, former), Need::None);
         if is_needless || policy.revocation(&former.issuer) == Revocation::Token {
-            self.endings.extend(revocation(former));
+            let endpoint = former.endpoints.revocation.as_deref();
+            self.endings.extend(revocation(former, endpoint, &former.transport));
         }
-        self.endings.extend(deregistration(former).filter(|_| is_needless));
+        let needless = deregistration(&former.client, &former.transport).filter(|_| is_needless);
+        self.endings.extend(needless);
     }
 
     /// The record that is to be replaced. One that does not open is not ours to overwrite: another host may be

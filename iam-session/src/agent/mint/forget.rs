@@ -11,8 +11,7 @@ use crate::agent::failure::Against;
 use crate::agent::job::Ending;
 use crate::agent::token_file::Others;
 use crate::config::Revocation;
-use crate::helper::HelperError;
-use crate::issuer::wire::{ErrorClass, Request};
+use crate::end_grant::{Ended, deregistration, revocation};
 use crate::log::Level;
 use crate::protocol::{Failure, ForgetAction, ForgetStep, Forgotten};
 use crate::store::{Cover, Opened, Record, Store};
@@ -98,7 +97,7 @@ impl Mint {
         }
         let error = revoked.err().map(|(_, error)| error);
         let mut steps = vec![ForgetStep { step: ForgetAction::Revoke, error }];
-        if let Some(request) = deregistration(&opened.record) {
+        if let Some(request) = deregistration(&opened.record.client, &opened.record.transport) {
             // Another account goes on with it: then that is what it is for.
             match need {
                 Need::Account => {}
@@ -107,7 +106,10 @@ impl Mint {
                     steps.push(behind(ForgetAction::Deregister, unknown));
                 }
                 Need::None => {
-                    let error = ended(self.ask(&request)).err().map(|error| error.to_string());
+                    let error = match Ended::by(self.ask(&request)) {
+                        Ended::Now | Ended::Before => None,
+                        Ended::Refused(error) | Ended::NotYet(error) => Some(error.to_string()),
+                    };
                     steps.push(ForgetStep { step: ForgetAction::Deregister, error });
                 }
             }
@@ -125,20 +127,16 @@ impl Mint {
     }
 
     fn revoke(&mut self, record: &Record) -> Result<(), (Keep, String)> {
-        let Some(request) = revocation(record) else {
+        let endpoint = record.endpoints.revocation.as_deref();
+        let Some(request) = revocation(record, endpoint, &record.transport) else {
             return Err((Keep::Nothing, format!("{} offers no revocation", record.issuer)));
         };
-        ended(self.ask(&request)).map_err(|error| match is_definite(&error) {
-            true => (Keep::Nothing, error.to_string()),
-            false => (Keep::Record, error.to_string()),
-        })
+        match Ended::by(self.ask(&request)) {
+            Ended::Now | Ended::Before => Ok(()),
+            Ended::Refused(error) => Err((Keep::Nothing, error.to_string())),
+            Ended::NotYet(error) => Err((Keep::Record, error.to_string())),
+        }
     }
-}
-
-/// Whether the issuer itself has said that it does not revoke. A proxy's page, a helper that does not start or a user
-/// who has yet to sign something say nothing of the kind.
-fn is_definite(error: &HelperError) -> bool {
-    matches!(error, HelperError::Issuer(error) if error.class == ErrorClass::Refused)
 }
 
 /// What is worth keeping after a revocation that failed.
@@ -147,37 +145,6 @@ enum Keep {
     Record,
     /// It will not.
     Nothing,
-}
-
-/// Revocation of a record's refresh token, where the issuer has an endpoint for it.
-pub(super) fn revocation(record: &Record) -> Option<Request> {
-    Some(Request::Revoke {
-        endpoint: record.endpoints.revocation.clone()?,
-        client: record.client.duplicate(),
-        refresh_token: record.refresh_token.duplicate(),
-        transport: record.transport.clone(),
-    })
-}
-
-/// Deletion of a record's client, where it is one that we registered and may manage.
-pub(super) fn deregistration(record: &Record) -> Option<Request> {
-    Some(Request::Deregister {
-        registration_client_uri: record.client.registration_client_uri.clone()?,
-        registration_access_token: record.client.registration_access_token.as_ref()?.duplicate(),
-        transport: record.transport.clone(),
-    })
-}
-
-/// What is gone already need not be ended.
-fn ended<T>(answer: Result<T, HelperError>) -> Result<(), HelperError> {
-    match answer {
-        Err(HelperError::Issuer(error))
-            if matches!(error.class, ErrorClass::CredentialDead | ErrorClass::ClientGone) =>
-        {
-            Ok(())
-        }
-        answer => answer.map(|_| ()),
-    }
 }
 
 /// Without the issuer, and without anything that opens the record: what stays there is named.
@@ -204,25 +171,4 @@ fn behind(step: ForgetAction, error: String) -> ForgetStep {
 fn remove(store: &Store, name: &str) -> ForgetStep {
     let error = store.remove(name).err().map(|error| error.to_string());
     ForgetStep { step: ForgetAction::Remove, error }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::issuer::wire::IssuerError;
-
-    #[test]
-    fn only_a_refusal_of_the_issuer_is_definite() {
-        use ErrorClass as E;
-        let error = |class| {
-            HelperError::Issuer(IssuerError { class, message: "m".into(), status: None, retry_after: None })
-        };
-        assert!(is_definite(&error(E::Refused)));
-        for class in
-            [E::Unreachable, E::Busy, E::Malformed, E::AupUnsigned, E::UserSuspended, E::ClientSuspended]
-        {
-            assert!(!is_definite(&error(class)), "{class:?}");
-        }
-        assert!(!is_definite(&HelperError::Garbage));
-    }
 }

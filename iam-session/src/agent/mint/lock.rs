@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
+use super::Mint;
 use super::derive::no_memory;
 use super::policy::Policy;
-use super::{Behalf, Mint};
 use crate::agent::host_lock::HostLock;
 use crate::clock;
 use crate::log::Level;
@@ -16,14 +16,6 @@ use crate::secret::Secret;
 use crate::store::{Marker, Store, StoreError, this_host};
 
 impl Mint {
-    /// Refuses where a lock is in force; root, who ends what the user has, it does not hold.
-    pub(super) fn guard(&self, store: &Store) -> Result<(), StoreError> {
-        match self.behalf {
-            Behalf::Root => Ok(()),
-            Behalf::User => self.serves(store),
-        }
-    }
-
     /// Refuses where a lock is in force.
     pub(super) fn serves(&self, store: &Store) -> Result<(), StoreError> {
         let Some(marker) = store.read_marker()? else { return Ok(()) };

@@ -78,9 +78,8 @@ fn providers() -> Providers {
 
 /// The Date of its answer, where it gave one.
 fn ask(issuer: &str, transport: Transport) -> Result<Option<u64>, HelperError> {
-    let helper = Path::new(HELPER);
     let mut helper =
-        if geteuid().is_root() { Helper::start_as_nobody(helper) } else { Helper::start(helper) }?;
+        if geteuid().is_root() { Helper::start_for_root() } else { Helper::start(Path::new(HELPER)) }?;
     match helper.ask(&Request::Probe { issuer: issuer.to_owned(), transport }, None)? {
         Answer::Reached { date } => Ok(date),
         _ => Err(HelperError::Garbage),

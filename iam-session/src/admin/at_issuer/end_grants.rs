@@ -1,0 +1,208 @@
+//! `iam-session-admin end-grants`: opens a user's records with that user's keys, and ends what is in them at the issuers
+//! that root names. Becomes the system user first; touches its pipes and helpers.
+//!
+//! No Argon2 here: a passphrase is nobody's to give but the user's.
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::thread;
+
+use data_encoding::BASE64;
+
+use super::origin::is_of_same_server;
+use super::{Came, Known, Material, Ready, Said, What};
+use crate::admin::failed;
+use crate::admin::subprocess::{MAX_LINE, Orders};
+use crate::admin::system_user::SystemUser;
+use crate::admin::user_files::Sealed;
+use crate::cli::{Exit, Outcome, print};
+use crate::config::same_issuer;
+use crate::end_grant::{Ended, deregistration, revocation};
+use crate::helper::{self, Helper, HelperError};
+use crate::issuer::wire::{Answer, Endpoints, Request};
+use crate::line::{self, LineError};
+use crate::secret::Secret;
+use crate::store::{Cover, Opened, Record, StoreError};
+
+/// Of one client: a user has a handful of accounts, and more could only be meant to take our time.
+const MAX_GRANTS: usize = 16;
+
+/// A record that is open.
+struct Grant {
+    account: String,
+    record: Record,
+}
+
+/// What is said, by several threads.
+type Say<'a> = dyn Fn(&str, What) + Sync + 'a;
+
+pub(in crate::admin) fn run() -> Outcome {
+    let broken = |error: LineError| failed(error.to_string());
+    let mut orders = Orders::from_standard_input();
+    let system: SystemUser = orders.next().map_err(broken)?;
+    system.become_for_good()?;
+    print(&line::encode(&Ready {}, MAX_LINE).map_err(broken)?)?;
+    let material: Material = orders.next().map_err(broken)?;
+    let mut records: Vec<Sealed> = Vec::new();
+    loop {
+        match orders.next() {
+            Ok(record) => records.push(record),
+            Err(LineError::Closed) => break,
+            Err(error) => return Err(broken(error).into()),
+        }
+    }
+    let output = Mutex::new(());
+    let say = |account: &str, what: What| {
+        let said = Said { account: account.to_owned(), what };
+        let _whole_lines = output.lock();
+        if let Ok(line) = line::encode(&said, MAX_LINE) {
+            // Root that has gone reads nothing; what is begun is ended all the same.
+            let _ = print(&line);
+        }
+    };
+    end_all(material, records, &say);
+    Ok(Exit::Done)
+}
+
+/// Issuer by issuer, all at once: one that does not answer keeps no other waiting.
+fn end_all(material: Material, records: Vec<Sealed>, say: &Say<'_>) {
+    let mut grants: Vec<Vec<Grant>> = material.issuers.iter().map(|_| Vec::new()).collect();
+    for sealed in records {
+        match open(&sealed, &material) {
+            Ok((issuer, grant)) => {
+                if let Some(its) = grants.get_mut(issuer) {
+                    its.push(grant);
+                }
+            }
+            Err(what) => say(&sealed.account, what),
+        }
+    }
+    let Material { keys, issuers, .. } = material;
+    drop(keys);
+    thread::scope(|scope| {
+        for (known, grants) in issuers.iter().zip(grants) {
+            scope.spawn(move || at(known, grants, say));
+        }
+    });
+}
+
+/// The issuer's number, and the grant; or why no issuer is asked about it.
+fn open(sealed: &Sealed, material: &Material) -> Result<(usize, Grant), What> {
+    let closed = |issuer: &str, client_id: &str, why: &str| What::NotReached {
+        issuer: issuer.to_owned(),
+        client_id: client_id.to_owned(),
+        why: why.to_owned(),
+    };
+    let path = Path::new(&sealed.account);
+    let file = BASE64.decode(sealed.file.as_bytes()).unwrap_or_default();
+    let opened = Opened::open(&file, path, material.uid, &material.keys).map_err(|error| {
+        let why = match error {
+            StoreError::NoKey { .. } => "no node key of this host opens it".to_owned(),
+            StoreError::Locked { .. } => "no node key of this host opens it, only a passphrase".to_owned(),
+            error => error.to_string(),
+        };
+        let cover = Cover::read(&file, path, material.uid).ok();
+        let said = cover.map(|cover| closed(&cover.issuer, &cover.client_id, &why));
+        said.unwrap_or_else(|| closed("", "", &why))
+    })?;
+    let record = opened.record;
+    let number = material.issuers.iter().position(|known| same_issuer(&known.issuer, &record.issuer));
+    let unknown =
+        || closed(&record.issuer, &record.client.client_id, "no file of the site's names this issuer");
+    Ok((number.ok_or_else(unknown)?, Grant { account: sealed.account.clone(), record }))
+}
+
+/// All grants of one issuer, client by client.
+fn at(known: &Known, grants: Vec<Grant>, say: &Say<'_>) {
+    if grants.is_empty() {
+        return;
+    }
+    let mut helper = None;
+    let (issuer, transport) = (known.issuer.clone(), known.transport.clone());
+    let endpoints = match helper::ask(&mut helper, &Request::Discover { issuer, transport }) {
+        Ok(Answer::Discovered { endpoints, .. }) => endpoints,
+        answer => {
+            let error = answer.err().unwrap_or(HelperError::Garbage);
+            for grant in &grants {
+                say(&grant.account, not_reached(grant, &error.to_string()));
+            }
+            return;
+        }
+    };
+    let mut clients: Vec<Vec<Grant>> = Vec::new();
+    for grant in grants {
+        let client_id = &grant.record.client.client_id;
+        let same = |client: &&mut Vec<Grant>| {
+            client.first().is_some_and(|first| first.record.client.client_id == *client_id)
+        };
+        match clients.iter_mut().find(same) {
+            Some(client) => client.push(grant),
+            None => clients.push(vec![grant]),
+        }
+    }
+    clients.iter().for_each(|grants| end_client(known, &endpoints, grants, &mut helper, say));
+}
+
+fn not_reached(grant: &Grant, why: &str) -> What {
+    let Record { issuer, client, .. } = &grant.record;
+    What::NotReached { issuer: issuer.clone(), client_id: client.client_id.clone(), why: why.to_owned() }
+}
+
+/// First the refresh tokens of one client, then the client, whatever has become of them: a token that came last may be
+/// in none of the records, and goes with its client.
+fn end_client(
+    known: &Known,
+    endpoints: &Endpoints,
+    grants: &[Grant],
+    helper: &mut Option<Helper>,
+    say: &Say<'_>,
+) {
+    for grant in grants.iter().skip(MAX_GRANTS) {
+        say(&grant.account, not_reached(grant, "there are too many accounts of this client"));
+    }
+    let mut managed: Vec<(&str, &Secret)> = Vec::new();
+    let mut unknown = false;
+    let grants: Vec<&Grant> = grants.iter().take(MAX_GRANTS).collect();
+    for grant in &grants {
+        let endpoint = endpoints.revocation.as_deref();
+        let came = match revocation(&grant.record, endpoint, &known.transport) {
+            Some(request) => came_of(helper::ask(helper, &request)),
+            None => Came::Not("it offers no revocation".to_owned()),
+        };
+        unknown |= came == Came::Unknown;
+        say(&grant.account, What::Grant(came));
+    }
+    for grant in &grants {
+        let client = &grant.record.client;
+        let management =
+            client.registration_client_uri.as_deref().zip(client.registration_access_token.as_ref());
+        let Some((uri, token)) = management else { continue };
+        let is_done = managed.iter().any(|(known, one)| (*known, one.expose()) == (uri, token.expose()));
+        if is_done || known.shared_clients.contains(&client.client_id) {
+            continue;
+        }
+        managed.push((uri, token));
+        let is_theirs = endpoints.registration.as_deref().is_some_and(|ours| is_of_same_server(uri, ours));
+        let came = match deregistration(client, &known.transport).filter(|_| is_theirs) {
+            None => Came::Not("the record names another server for that than the issuer has".to_owned()),
+            Some(request) => match Ended::by(helper::ask(helper, &request)) {
+                // It does not know the client, so neither its token (RFC 7592, section 2.3).
+                Ended::Refused(_) if unknown => Came::Unknown,
+                ended => came(ended),
+            },
+        };
+        say(&grant.account, What::Client(came));
+    }
+}
+
+fn came_of(answer: Result<Answer, HelperError>) -> Came {
+    came(Ended::by(answer))
+}
+
+fn came(ended: Ended) -> Came {
+    match ended {
+        Ended::Now => Came::Ended,
+        Ended::Before => Came::Unknown,
+        Ended::Refused(error) | Ended::NotYet(error) => Came::Not(error.to_string()),
+    }
+}

@@ -1,0 +1,338 @@
+//! The processes of ours that live on this host, by the kernel's word. Reads /proc and the session records.
+//!
+//! A process is ours if it is a user's and its descriptor 2 is the record of a session, which only root can have given
+//! it; or if its program is one of the installed ones. The first holds from before the process is the user's, and
+//! whichever program it is between. The second is for agents that a shell started, and for those of older versions.
+//! A user can imitate both, with processes of the own uid alone: nothing is done to a process of another uid than was
+//! meant.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+
+use super::failed;
+use super::inspect::{self, Candidate, Executable, Known, Look, Role};
+use super::process::{self, Agent, Facts, Identity, Job, Program, Stay};
+use super::record::{self, Record};
+use crate::cli::warn;
+use crate::protocol::Failure;
+
+const ROOT: u32 = 0;
+
+/// Whose processes are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    Everybody,
+    User(u32),
+}
+
+/// How far to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// For processes of logins: nothing of it waits.
+    Records,
+    /// For all of ours: a user can hold this up for some seconds.
+    Programs,
+}
+
+/// What there is, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) agents: Vec<Agent>,
+    pub(super) jobs: Vec<Job>,
+    /// Users' processes that could not be looked at: an agent that its user started by hand may be among them.
+    pub(super) unseen: Vec<Job>,
+}
+
+/// Looks once or several times, and at no process again that has held it up.
+#[derive(Debug, Default)]
+pub(super) struct Finder {
+    given_up: HashMap<Identity, Look>,
+}
+
+/// A process that may be ours.
+#[derive(Debug)]
+struct Listed {
+    facts: Facts,
+    /// By descriptor 2.
+    session: Option<String>,
+    /// Of that session, if it is this user's.
+    record: Option<Record>,
+}
+
+/// What a listed process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Agent(Stay, Program),
+    Job,
+    /// Ours, but which of both is not known.
+    UnclearJob,
+    Unseen,
+    Other,
+}
+
+/// All of ours on this host, or those of one user.
+pub(super) fn find(whose: Whose) -> Result<Found, Failure> {
+    Finder::default().find(whose, Depth::Programs)
+}
+
+impl Finder {
+    pub(super) fn find(&mut self, whose: Whose, depth: Depth) -> Result<Found, Failure> {
+        let listed = list(whose)?;
+        let looks = match depth {
+            Depth::Records => HashMap::new(),
+            Depth::Programs => self.look_at(&listed),
+        };
+        let mut found = Found::default();
+        for one in listed {
+            let process = one.facts.process;
+            let kind = one.kind(looks.get(&process.pid).copied(), depth);
+            // Its number may have become another's during the look.
+            if kind != Kind::Other && process.lives() {
+                found.take(one, kind);
+            }
+        }
+        found.agents.sort_by_key(|agent| agent.process);
+        found.jobs.sort_by_key(|job| job.process);
+        Ok(found)
+    }
+
+    /// Which programs they run: of agents and of what is in no record, by user.
+    fn look_at(&mut self, listed: &[Listed]) -> HashMap<i32, Look> {
+        let mut users: BTreeMap<u32, Vec<Candidate>> = BTreeMap::new();
+        let is_new = |one: &&Listed| !self.given_up.contains_key(&one.facts.process);
+        for one in listed.iter().filter(|one| one.needs_look()).filter(is_new) {
+            let known = if one.is_agent() { Known::Agent } else { Known::Nothing };
+            users.entry(one.facts.uid).or_default().push(Candidate { pid: one.facts.process.pid, known });
+        }
+        let mut looks = inspect::look_at(users.into_values().collect());
+        for one in listed.iter().filter(|one| one.needs_look() && !one.is_agent()) {
+            let process = one.facts.process;
+            let look = looks.entry(process.pid).or_default();
+            match self.given_up.get(&process) {
+                Some(before) => *look = *before,
+                None if look.was_held_up() => {
+                    self.given_up.insert(process, *look);
+                }
+                None => {}
+            }
+        }
+        looks
+    }
+}
+
+impl Found {
+    pub(super) fn is_empty(&self) -> bool {
+        self.agents.is_empty() && self.jobs.is_empty()
+    }
+
+    /// A line a user about what could not be looked at.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let mut users: BTreeMap<u32, Vec<Identity>> = BTreeMap::new();
+        for unseen in &self.unseen {
+            users.entry(unseen.uid).or_default().push(unseen.process);
+        }
+        let line = |(uid, processes): (&u32, &Vec<Identity>)| {
+            let first = processes.first()?.description();
+            let more = match processes.len() - 1 {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            Some(format!(
+                "{first}{more} of uid {uid} cannot be looked at, and may be an agent started by hand"
+            ))
+        };
+        users.iter().filter_map(line).collect()
+    }
+
+    fn take(&mut self, one: Listed, kind: Kind) {
+        let Facts { process, uid, gid } = one.facts;
+        let job = Job { process, uid };
+        match kind {
+            Kind::Agent(stay, program) => {
+                let session = process::socket_session(process.pid, uid);
+                self.agents.push(Agent { process, uid, gid, stay, program, session, record: one.record });
+            }
+            Kind::Job => self.jobs.push(job),
+            Kind::UnclearJob => {
+                self.jobs.push(job);
+                self.unseen.push(job);
+            }
+            Kind::Unseen => self.unseen.push(job),
+            Kind::Other => {}
+        }
+    }
+}
+
+impl Listed {
+    fn is_agent(&self) -> bool {
+        self.record.as_ref().is_some_and(|record| record.agent == Some(self.facts.process.pid))
+    }
+
+    /// What is in a record and no agent is a job, whatever it runs.
+    fn needs_look(&self) -> bool {
+        self.is_agent() || self.record.is_none()
+    }
+
+    fn kind(&self, look: Option<Look>, depth: Depth) -> Kind {
+        let look = look.unwrap_or_default();
+        if self.is_agent() {
+            let program = match look.executable {
+                Some(Executable::Agent(program)) => program,
+                _ => Program::Unknown,
+            };
+            return Kind::Agent(Stay::Login, program);
+        }
+        let of_session = if self.session.is_some() { Kind::Job } else { Kind::Other };
+        if self.record.is_some() || depth == Depth::Records {
+            return of_session;
+        }
+        match (look.executable, look.role) {
+            (Some(Executable::Agent(program)), Some(Role::Login)) => Kind::Agent(Stay::Login, program),
+            (Some(Executable::Agent(program)), Some(Role::Shell)) => Kind::Agent(Stay::Shell, program),
+            (Some(Executable::Agent(_)), Some(Role::Job)) | (Some(Executable::Helper), _) => Kind::Job,
+            (Some(Executable::Agent(_)), None) => Kind::UnclearJob,
+            (Some(Executable::Other), _) => of_session,
+            (None, _) if self.session.is_some() => Kind::UnclearJob,
+            (None, _) => Kind::Unseen,
+        }
+    }
+}
+
+/// Root's own processes are left out, but for one that is about to become a user's.
+fn list(whose: Whose) -> Result<Vec<Listed>, Failure> {
+    let names = fs::read_dir("/proc").map_err(|error| failed(format!("cannot read /proc: {error}")))?;
+    let pids = names.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let of_process = |pid: i32| -> Option<(Facts, Option<String>)> {
+        let facts = Facts::of(pid).filter(|facts| facts.uid == ROOT || whose.includes(facts.uid))?;
+        let session = process::session_of(pid);
+        (facts.uid != ROOT || session.is_some()).then_some((facts, session))
+    };
+    let processes: Vec<_> = pids.filter_map(of_process).collect();
+    // After the processes: while one lives its record stays.
+    let records: HashMap<String, Record> = match record::live() {
+        Ok(records) => records.into_iter().map(|record| (record.session.clone(), record)).collect(),
+        Err(error) => {
+            warn(&format!("{error}: where logins come from is not known"));
+            HashMap::new()
+        }
+    };
+    // Of several processes each has the record.
+    let of_session = |(mut facts, session): (Facts, Option<String>)| -> Option<Listed> {
+        let record = session.as_ref().and_then(|session| records.get(session)).cloned();
+        if facts.uid == ROOT {
+            facts.uid = record.as_ref()?.uid;
+        }
+        let record = record.filter(|record| record.uid == facts.uid);
+        whose.includes(facts.uid).then_some(Listed { facts, session, record })
+    };
+    Ok(processes.into_iter().filter_map(of_session).collect())
+}
+
+impl Whose {
+    fn includes(self, uid: u32) -> bool {
+        match self {
+            Self::Everybody => true,
+            Self::User(wanted) => uid == wanted,
+        }
+    }
+}
+
+impl Look {
+    fn was_held_up(self) -> bool {
+        match self.executable {
+            None => true,
+            Some(Executable::Agent(_)) => self.role.is_none(),
+            Some(Executable::Helper | Executable::Other) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::record::Login;
+    use super::*;
+
+    const ID: &str = "4f2c0000000000000000000000000001";
+
+    fn record(agent: i32) -> Record {
+        let (user, service, remote) = ("alice".into(), "sshd".into(), "".into());
+        Record {
+            session: ID.into(),
+            user,
+            uid: 1000,
+            service,
+            remote,
+            agent: Some(agent),
+            login: Login::Open,
+        }
+    }
+
+    fn listed(record: Option<Record>, session: Option<&str>) -> Listed {
+        let facts = Facts { process: Identity { start: 0, pid: 42 }, uid: 1000, gid: 1000 };
+        Listed { facts, session: session.map(str::to_owned), record }
+    }
+
+    fn look(executable: Option<Executable>, role: Option<Role>) -> Option<Look> {
+        Some(Look { executable, role })
+    }
+
+    #[test]
+    fn what_a_record_names_is_the_agent_whichever_program_it_runs() {
+        let agent = listed(Some(record(42)), Some(ID));
+        for (look, program) in [
+            (None, Program::Unknown),
+            (look(None, None), Program::Unknown),
+            (look(Some(Executable::Other), None), Program::Unknown),
+            (look(Some(Executable::Agent(Program::Replaced)), None), Program::Replaced),
+        ] {
+            for depth in [Depth::Records, Depth::Programs] {
+                assert_eq!(agent.kind(look, depth), Kind::Agent(Stay::Login, program));
+            }
+        }
+        // The others of the session work for it, and nobody needs to look at them.
+        let job = listed(Some(record(41)), Some(ID));
+        assert!(!job.needs_look());
+        assert_eq!(job.kind(look(Some(Executable::Other), None), Depth::Programs), Kind::Job);
+    }
+
+    #[test]
+    fn without_a_record_the_program_counts_and_what_hangs_is_told() {
+        let agent = Some(Executable::Agent(Program::Installed));
+        for (executable, role, by_hand, of_session) in [
+            (agent, Some(Role::Shell), Kind::Agent(Stay::Shell, Program::Installed), None),
+            (agent, Some(Role::Login), Kind::Agent(Stay::Login, Program::Installed), None),
+            (agent, Some(Role::Job), Kind::Job, None),
+            (agent, None, Kind::UnclearJob, None),
+            (Some(Executable::Helper), None, Kind::Job, None),
+            (Some(Executable::Other), None, Kind::Other, Some(Kind::Job)),
+            (None, None, Kind::Unseen, Some(Kind::UnclearJob)),
+        ] {
+            let seen = look(executable, role);
+            assert_eq!(listed(None, None).kind(seen, Depth::Programs), by_hand, "{seen:?}");
+            assert_eq!(listed(None, Some(ID)).kind(seen, Depth::Programs), of_session.unwrap_or(by_hand));
+        }
+        assert_eq!(listed(None, None).kind(None, Depth::Records), Kind::Other);
+        assert_eq!(listed(None, Some(ID)).kind(None, Depth::Records), Kind::Job);
+    }
+
+    #[test]
+    fn what_could_not_be_looked_at_is_a_line_a_user() {
+        let unseen = |uid, pid| Job { process: Identity { start: 0, pid }, uid };
+        let found = Found {
+            unseen: vec![unseen(7, i32::MAX), unseen(8, i32::MAX), unseen(7, 1)],
+            ..Found::default()
+        };
+        let lines = found.warnings();
+        assert_eq!(lines.len(), 2);
+        assert!(lines[0].contains(" and 1 more of uid 7 cannot be looked at"), "{lines:?}");
+        assert!(lines[1].starts_with(&format!("process {} (state unknown) of uid 8", i32::MAX)), "{lines:?}");
+    }
+
+    #[test]
+    fn this_process_is_none_of_ours() {
+        let me = std::process::id().try_into().unwrap();
+        let listed = Listed { facts: Facts::of(me).unwrap(), session: process::session_of(me), record: None };
+        assert_eq!(listed.session, None);
+        assert_eq!(listed.kind(look(Some(Executable::Other), None), Depth::Programs), Kind::Other);
+    }
+}

@@ -1,0 +1,221 @@
+//! Ends everything that works for a revoked user: agents, mints and helpers. Sends signals, and waits for nothing that
+//! the user could hold up for more than some seconds.
+//!
+//! All are killed, and none is continued first: a mint that was stopped would act, and one that lives through the
+//! revocation could still ask the issuer for a token. A rotation that this breaks off is no loss for a revoked user.
+
+use std::collections::{HashMap, HashSet};
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::admin::find::{Depth, Finder, Found, Whose};
+use crate::admin::process::{Agent, Identity, Job};
+use crate::admin::{advised, failed};
+use crate::clock::boot_time;
+use crate::protocol::Failure;
+
+/// A login that had read the list before it was changed has its agent by then; the module waits no longer for one.
+const LAST_LOGIN: Duration = Duration::from_millis(300);
+/// What was killed is gone at once, unless the kernel keeps it.
+const PATIENCE: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(20);
+/// More lists than one, because between two of its reads a process may have started another.
+const EMPTY_LISTS: u32 = 2;
+/// So many of those that do not end are described.
+const MAX_NAMED: usize = 10;
+
+/// What has become of a user's processes.
+#[derive(Debug, Default)]
+pub(super) struct Ended {
+    /// As they were when they lived.
+    pub(super) agents: Vec<Agent>,
+    /// Mints and helpers.
+    pub(super) jobs: usize,
+    pub(super) trouble: Vec<Failure>,
+}
+
+/// Ends them, and those of logins that were on their way when the user was listed.
+pub(super) fn end_all(uid: u32) -> Ended {
+    let mut finder = Finder::default();
+    // First what is found without waiting: the user could hold up the rest.
+    let first = finder.find(Whose::User(uid), Depth::Records).unwrap_or_default();
+    let mut ending = Ending::default();
+    ending.kill(&first, &mut end);
+    let mut began = None;
+    ending.until_none(
+        || finder.find(Whose::User(uid), Depth::Programs),
+        end,
+        || {
+            thread::sleep(PAUSE);
+            let now = boot_time();
+            now - *began.get_or_insert(now)
+        },
+    )
+}
+
+fn end(job: Job) -> Result<(), Failure> {
+    let sent = job.process.signal(job.uid, Signal::SIGKILL);
+    let told = |errno: nix::errno::Errno| {
+        failed(format!("cannot send {} to process {}: {}", Signal::SIGKILL, job.process.pid, errno.desc()))
+    };
+    sent.map(|_| ()).map_err(told)
+}
+
+/// Each process once, however often it was listed.
+#[derive(Debug, Default)]
+struct Ending {
+    agents: HashMap<Identity, Agent>,
+    jobs: HashSet<Identity>,
+}
+
+impl Ending {
+    fn kill(&mut self, found: &Found, kill: &mut impl FnMut(Job) -> Result<(), Failure>) -> Vec<Failure> {
+        let agents = found.agents.iter().map(|agent| Job { process: agent.process, uid: agent.uid });
+        self.agents.extend(found.agents.iter().map(|agent| (agent.process, agent.clone())));
+        // What was told to be an agent stays one when its record has gone.
+        self.jobs
+            .extend(found.jobs.iter().map(|job| job.process).filter(|job| !self.agents.contains_key(job)));
+        agents.chain(found.jobs.iter().copied()).filter_map(|job| kill(job).err()).collect()
+    }
+
+    /// `pause` tells how much time has passed since its first call.
+    fn until_none(
+        mut self,
+        mut find: impl FnMut() -> Result<Found, Failure>,
+        mut kill: impl FnMut(Job) -> Result<(), Failure>,
+        mut pause: impl FnMut() -> Duration,
+    ) -> Ended {
+        let (mut empty, mut elapsed) = (0, Duration::ZERO);
+        let trouble = loop {
+            let found = match find() {
+                Ok(found) => found,
+                Err(failure) => break vec![failure],
+            };
+            empty = if found.is_empty() { empty + 1 } else { 0 };
+            if empty >= EMPTY_LISTS && elapsed >= LAST_LOGIN {
+                break found.warnings().into_iter().map(unseen).collect();
+            }
+            let mut trouble = self.kill(&found, &mut kill);
+            if empty == 0 && elapsed >= PATIENCE {
+                trouble.push(left(&found));
+                trouble.extend(found.warnings().into_iter().map(unseen));
+                break trouble;
+            }
+            elapsed = pause();
+        };
+        Ended { agents: self.agents.into_values().collect(), jobs: self.jobs.len(), trouble }
+    }
+}
+
+fn left(found: &Found) -> Failure {
+    let agents = found.agents.iter().map(|agent| agent.process);
+    let all: Vec<Identity> = agents.chain(found.jobs.iter().map(|job| job.process)).collect();
+    let mut named: Vec<String> = all.iter().take(MAX_NAMED).map(|process| process.description()).collect();
+    if let Some(more) = all.len().checked_sub(MAX_NAMED).filter(|more| *more > 0) {
+        named.push(format!("{more} more"));
+    }
+    advised(
+        format!("killed, but not gone, or started again and again: {}", named.join(", ")),
+        "one in state D ends when what it waits for answers, a frozen one when its cgroup is thawed; then run it again",
+    )
+}
+
+fn unseen(line: String) -> Failure {
+    advised(line, "end what holds it, and run it again")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::process::{Program, Stay};
+
+    fn identity(pid: i32) -> Identity {
+        // No process has such a number, for none can be described.
+        Identity { start: 0, pid: i32::MAX - pid }
+    }
+
+    fn found(agents: &[i32], jobs: &[i32]) -> Found {
+        let agent = |pid: &i32| Agent {
+            process: identity(*pid),
+            uid: 1000,
+            gid: 1000,
+            stay: Stay::Login,
+            program: Program::Installed,
+            session: None,
+            record: None,
+        };
+        let job = |pid: &i32| Job { process: identity(*pid), uid: 1000 };
+        Found {
+            agents: agents.iter().map(agent).collect(),
+            jobs: jobs.iter().map(job).collect(),
+            unseen: Vec::new(),
+        }
+    }
+
+    /// What comes of these lists, one after the other and the last one for ever, and how often each was killed.
+    fn ended(lists: Vec<Found>) -> (Ended, Vec<i32>, u32) {
+        let (mut killed, mut pauses) = (Vec::new(), 0);
+        let mut lists = lists.into_iter().peekable();
+        let mut last = None;
+        let mut find = || -> Result<Found, Failure> {
+            let list = lists.next().or_else(|| last.take()).unwrap_or_default();
+            if lists.peek().is_none() {
+                last = Some(Found {
+                    agents: list.agents.clone(),
+                    jobs: list.jobs.clone(),
+                    unseen: list.unseen.clone(),
+                });
+            }
+            Ok(list)
+        };
+        let kill = |job: Job| {
+            killed.push(i32::MAX - job.process.pid);
+            Ok(())
+        };
+        let pause = || {
+            pauses += 1;
+            Duration::from_millis(100) * (pauses - 1)
+        };
+        let ended = Ending::default().until_none(&mut find, kill, pause);
+        (ended, killed, pauses)
+    }
+
+    #[test]
+    fn all_are_killed_until_two_lists_in_a_row_are_empty() {
+        let lists =
+            vec![found(&[7], &[8]), found(&[], &[]), found(&[9], &[8]), found(&[], &[8]), found(&[], &[])];
+        let (ended, killed, _) = ended(lists);
+        assert_eq!((ended.agents.len(), ended.jobs), (2, 1));
+        assert!(ended.trouble.is_empty());
+        assert_eq!(killed, [7, 8, 9, 8, 8]);
+    }
+
+    #[test]
+    fn a_login_that_was_on_its_way_is_waited_for() {
+        let (ended, killed, pauses) = ended(vec![found(&[], &[])]);
+        assert!(ended.trouble.is_empty() && killed.is_empty());
+        assert_eq!(pauses, 4, "three times 100 ms, and the beginning");
+    }
+
+    #[test]
+    fn what_does_not_end_is_named_in_the_end_and_the_others_are_counted() {
+        let jobs: Vec<i32> = (1..=12).collect();
+        let (ended, killed, pauses) = ended(vec![found(&[20], &[]), found(&[], &jobs)]);
+        assert_eq!((ended.agents.len(), ended.jobs, pauses), (1, 12, 51));
+        let error = &ended.trouble[0].error;
+        assert!(error.contains(&format!("process {} (state unknown), ", i32::MAX - 1)), "{error}");
+        assert!(error.ends_with(", 2 more"), "{error}");
+        assert!(killed.len() > 12 * 40);
+    }
+
+    #[test]
+    fn what_could_not_be_looked_at_is_told_though_all_else_has_ended() {
+        let job = Job { process: identity(1), uid: 1000 };
+        let lists = vec![Found { unseen: vec![job], ..Found::default() }];
+        let (ended, killed, _) = ended(lists);
+        assert!(killed.is_empty());
+        assert!(ended.trouble[0].error.contains("of uid 1000 cannot be looked at"), "{:?}", ended.trouble);
+    }
+}

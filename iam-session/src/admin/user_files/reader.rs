@@ -1,0 +1,283 @@
+//! `iam-session-admin read-files`: reads what lies with a user, for root. Touches the directories that it is told,
+//! through descriptors; follows no link in them, and waits for no FIFO.
+//!
+//! The files are the user's, who may do anything to them meanwhile: number, sizes and times are bounded, here or by who
+//! has started this. Nothing is believed; owner and mode do not matter to who only hands bytes over.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Read as _;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use data_encoding::BASE64;
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open, openat};
+use nix::sys::stat::Mode;
+use nix::unistd::{UnlinkatFlags, unlinkat};
+use zeroize::Zeroizing;
+
+use super::{FilesOf, Found, LiveToken, Order, Sealed, Skipped, Task};
+use crate::admin::failed;
+use crate::admin::subprocess::{MAX_LINE, Orders};
+use crate::agent::cache::CachedToken;
+use crate::cli::{Exit, Outcome, Stop, print};
+use crate::clock::{boot_time, unix_time};
+use crate::line;
+use crate::paths::Runtime;
+use crate::store::{MAX_RECORD, RECORD_MAGIC, account_of, record_name};
+
+/// As errors name it.
+pub(super) const COMMAND: &str = "iam-session-admin read-files";
+/// Names in one directory.
+const MAX_LISTED: usize = 10_000;
+/// Records that are handed over, and all their bytes: a user has a handful, of one or two KiB each.
+const MAX_RECORDS: usize = 1000;
+const MAX_BYTES: usize = 8 * 1024 * 1024;
+/// Skipped files that are named one by one.
+const MAX_NAMED: usize = 16;
+/// An entry of the cache, as agents write it.
+const MAX_TOKEN: usize = 32 * 1024;
+/// Longer than the kernel lets a lease hold up an open (45 s), and shorter than root waits.
+const PATIENCE_LEASE: Duration = Duration::from_secs(55);
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// What lies in a record's place.
+enum Read {
+    Bytes(Vec<u8>),
+    /// Somebody has a lease on it.
+    Leased,
+    /// It is none.
+    Other,
+    /// Nothing.
+    Gone,
+    /// It may be one, and cannot be read.
+    Not(String),
+}
+
+pub(in crate::admin) fn run() -> Outcome {
+    let order: Order = Orders::from_standard_input().next().map_err(|error| failed(error.to_string()))?;
+    order.system.become_reader(order.files)?;
+    match order.task {
+        Task::Clear { runtime } => runtime.iter().try_for_each(|directory| clear(directory, order.files))?,
+        Task::Records { store, first } => records(&store, &first)?,
+    }
+    tell(&Found::Done)?;
+    Ok(Exit::Done)
+}
+
+fn tell(found: &Found) -> Result<(), Stop> {
+    let line = line::encode(found, MAX_LINE).map_err(|error| failed(error.to_string()))?;
+    print(&line)
+}
+
+fn directory_flags() -> OFlag {
+    OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC
+}
+
+fn subdirectory(directory: &OwnedFd, name: &str) -> nix::Result<OwnedFd> {
+    openat(directory, name, directory_flags(), Mode::empty())
+}
+
+/// Sorted, and no more than there ought to be.
+fn names(directory: impl AsFd) -> nix::Result<Vec<OsString>> {
+    let mut listed = Dir::openat(directory, ".", directory_flags(), Mode::empty())?;
+    let entries = listed.iter().take(MAX_LISTED).flatten();
+    let names = entries.map(|entry| OsStr::from_bytes(entry.file_name().to_bytes()).to_owned());
+    let mut names: Vec<_> = names.filter(|name| name != "." && name != "..").collect();
+    names.sort();
+    Ok(names)
+}
+
+fn open_file(directory: impl AsFd, name: &OsStr) -> nix::Result<File> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    openat(directory, name, flags, Mode::empty()).map(File::from)
+}
+
+/// At most `limit` bytes and one more, of a regular file.
+fn bytes_of(file: File, limit: usize) -> Option<Vec<u8>> {
+    file.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    let mut bytes = Vec::new();
+    file.take(limit as u64 + 1).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+/// Tells the tokens of a runtime directory, and removes what agents have left there. All of them have ended.
+fn clear(path: &Path, files: FilesOf) -> Result<(), Stop> {
+    let top = match open(path, directory_flags(), Mode::empty()) {
+        Ok(top) => top,
+        Err(Errno::ENOENT) => return Ok(()),
+        Err(errno) => return tell(&Found::Unreadable(format!("{}: {}", path.display(), errno.desc()))),
+    };
+    let places = Runtime::new(path, files.uid);
+    let token_file = places.token_file_name();
+    if let Ok(agents) = subdirectory(&top, AGENTS) {
+        if let Ok(cache) = subdirectory(&agents, CACHE) {
+            tokens_of(&cache).iter().try_for_each(|token| tell(&Found::Token(token.clone())))?;
+            remove(&cache, |_| true);
+        }
+        let _ = unlinkat(&agents, CACHE, UnlinkatFlags::RemoveDir);
+        remove(&agents, |_| true);
+    }
+    let _ = unlinkat(&top, AGENTS, UnlinkatFlags::RemoveDir);
+    // The session's, those of single accounts, and what was to become one.
+    remove(&top, |name| name.trim_start_matches('.').starts_with(&token_file));
+    Ok(())
+}
+
+/// Below a runtime directory, and below that.
+const AGENTS: &str = "iam-session";
+const CACHE: &str = "cache";
+
+fn tokens_of(cache: &OwnedFd) -> Vec<LiveToken> {
+    let read = |name: OsString| -> Option<CachedToken> {
+        let bytes = Zeroizing::new(bytes_of(open_file(cache, &name).ok()?, MAX_TOKEN)?);
+        serde_json::from_slice(&bytes).ok()
+    };
+    let now = unix_time();
+    let living =
+        names(cache).unwrap_or_default().into_iter().filter_map(read).filter(|token| token.expires_at > now);
+    living
+        .map(|token| LiveToken {
+            issuer: token.issuer,
+            scope: token.granted,
+            audience: token.wanted.audience,
+            expires_at: token.expires_at,
+            jti: token.jti,
+        })
+        .collect()
+}
+
+/// Best effort: what cannot be removed lies there still.
+fn remove(directory: &OwnedFd, unwanted: impl Fn(&str) -> bool) {
+    for name in names(directory).unwrap_or_default() {
+        if name.to_str().is_none_or(&unwanted) {
+            let _ = unlinkat(directory, name.as_os_str(), UnlinkatFlags::NoRemoveDir);
+        }
+    }
+}
+
+/// Hands over what may be a record. What somebody has a lease on comes last.
+fn records(path: &Path, first: &[String]) -> Result<(), Stop> {
+    let listed = open(path, directory_flags(), Mode::empty()).and_then(|store| Ok((names(&store)?, store)));
+    let (names, store) = match listed {
+        Ok(listed) => listed,
+        Err(Errno::ENOENT) => return tell(&Found::NoStore),
+        Err(errno) => return tell(&Found::Unreadable(format!("{}: {}", path.display(), errno.desc()))),
+    };
+    let mut told = Told::default();
+    let mut leased: Vec<(String, OsString)> = Vec::new();
+    for (account, name) in in_order(names, first) {
+        match read(&store, &name) {
+            Read::Leased => leased.push((account, name)),
+            read => told.take(account, &name, read)?,
+        }
+    }
+    let deadline = boot_time() + PATIENCE_LEASE;
+    while let Some((account, name)) = leased.pop() {
+        let mut now = read(&store, &name);
+        while matches!(now, Read::Leased) && boot_time() < deadline {
+            thread::sleep(PAUSE);
+            now = read(&store, &name);
+        }
+        told.take(account, &name, now)?;
+    }
+    told.end()
+}
+
+/// Each with its account, those of `first` before the others, and also where the directory has too many names.
+fn in_order(names: Vec<OsString>, first: &[String]) -> Vec<(String, OsString)> {
+    let mut all: Vec<_> =
+        first.iter().map(|account| (account.clone(), OsString::from(record_name(account)))).collect();
+    let listed = names.into_iter().filter_map(|name| Some((account_of(name.to_str()?)?.to_owned(), name)));
+    let (site, others): (Vec<_>, Vec<_>) = listed.partition(|(account, _)| first.contains(account));
+    let known = all.clone();
+    all.extend(site.into_iter().filter(|file| !known.contains(file)).chain(others));
+    all
+}
+
+fn read(store: &OwnedFd, name: &OsStr) -> Read {
+    match open_file(store, name) {
+        Ok(file) => match bytes_of(file, MAX_RECORD) {
+            None => Read::Other,
+            // Room for a record that was to come, a file of somebody's.
+            Some(bytes) if !bytes.starts_with(RECORD_MAGIC) => Read::Other,
+            Some(bytes) if bytes.len() > MAX_RECORD => Read::Not("it is too large".to_owned()),
+            Some(bytes) => Read::Bytes(bytes),
+        },
+        Err(Errno::EAGAIN) => Read::Leased,
+        Err(Errno::ENOENT) => Read::Gone,
+        // A link, a socket or a device without a driver.
+        Err(Errno::ELOOP | Errno::ENXIO | Errno::ENODEV) => Read::Other,
+        Err(errno) => Read::Not(errno.desc().to_owned()),
+    }
+}
+
+/// What has been handed over so far.
+#[derive(Default)]
+struct Told {
+    records: BTreeSet<Vec<u8>>,
+    bytes: usize,
+    others: usize,
+    skipped: usize,
+}
+
+impl Told {
+    fn take(&mut self, account: String, name: &OsStr, read: Read) -> Result<(), Stop> {
+        match read {
+            Read::Gone => Ok(()),
+            Read::Bytes(bytes) if self.records.contains(&bytes) => Ok(()),
+            Read::Bytes(bytes)
+                if self.records.len() < MAX_RECORDS && self.bytes + bytes.len() <= MAX_BYTES =>
+            {
+                tell(&Found::Record(Sealed { account, file: BASE64.encode(&bytes) }))?;
+                self.bytes += bytes.len();
+                self.records.insert(bytes);
+                Ok(())
+            }
+            Read::Bytes(_) => self.skip(name, "there are too many records".to_owned()),
+            Read::Leased => self.skip(name, "a process has a lease on it".to_owned()),
+            Read::Not(why) => self.skip(name, why),
+            Read::Other => {
+                self.others += 1;
+                Ok(())
+            }
+        }
+    }
+
+    fn skip(&mut self, name: &OsStr, why: String) -> Result<(), Stop> {
+        self.skipped += 1;
+        if self.skipped > MAX_NAMED {
+            return Ok(());
+        }
+        tell(&Found::Skipped(Skipped { name: name.to_string_lossy().into_owned(), why }))
+    }
+
+    fn end(self) -> Result<(), Stop> {
+        if let more @ 1.. = self.skipped.saturating_sub(MAX_NAMED) {
+            let name = format!("{more} more files");
+            tell(&Found::Skipped(Skipped { name, why: "for the same or other reasons".to_owned() }))?;
+        }
+        tell(&Found::Others(self.others))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_site_names_comes_first() {
+        let names = ["a.cred", "b.cred", "wlcg.cred", ".wlcg.cred.1", "x"].map(OsString::from);
+        let order: Vec<_> = in_order(names.to_vec(), &["wlcg".to_owned(), "z".to_owned()])
+            .into_iter()
+            .map(|(_, name)| name)
+            .collect();
+        assert_eq!(order, ["wlcg.cred", "z.cred", ".wlcg.cred.1", "a.cred", "b.cred"]);
+    }
+}
