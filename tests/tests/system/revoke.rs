@@ -115,6 +115,26 @@ fn a_record_that_no_key_of_this_host_opens_is_named() {
     assert_eq!(scene.provider.count("revocation"), 0);
 }
 
+/// As after a rotation that was killed: the newest refresh token is in no record, and goes with its client.
+#[test]
+fn an_older_record_is_enough_to_end_what_came_after_it() {
+    let scene = Scene::enrolled();
+    scene.provider.set(json!({"rotate": true}));
+    let login = scene.host.login("alice");
+    let root = scene.host.as_root();
+    root.run(&format!("cp -p {RECORD} /run/older")).successful();
+    login.run("iam-session token -s storage.read:/rotated").successful();
+    root.run(&format!("cp -p {RECORD} /run/newer && cp -p /run/older {RECORD}")).successful();
+    admin(&scene.host, "revoke alice --at-issuer").successful();
+    assert_eq!(scene.provider.count("deregistration"), 1);
+    root.run(&format!(
+        "cp -p /run/newer {RECORD} && rm -f {RECORD}.token && iam-session-admin unrevoke alice"
+    ))
+    .successful();
+    let refused = scene.host.login("alice").run("iam-session token -s storage.read:/again");
+    assert_eq!(refused.status, 3, "{refused:?}");
+}
+
 /// What a record says is the user's word: root's own files say whom root asks.
 #[test]
 fn an_issuer_that_only_the_user_names_is_not_asked() {
