@@ -17,6 +17,8 @@ export const settings = {
   access_token_lifetime: 3600,
   refresh_token_lifetime: 30 * 86400,
   device_code_lifetime: 600,
+  // So many characters more that JSON writes as two.
+  refresh_token_padding: 0,
   // In the answer to a device; IAM names none, which means 5 s.
   device_interval: null,
   // A new refresh token at each refresh; the use of an old one then ends the whole grant.

@@ -19,10 +19,14 @@ pub(super) struct Account {
     pub(super) home: String,
 }
 
+/// Whether a text can be a name or a uid. getent would take an empty key for the whole list.
+pub(super) fn is_user(text: &str) -> bool {
+    !text.is_empty() && !text.starts_with('-') && !text.contains([':', '/', '\n', '\0'])
+}
+
 /// The account of a name or a uid.
 pub(super) fn find(user: &str) -> Result<Option<Account>, Failure> {
-    // getent takes an empty key for the whole list.
-    if user.is_empty() || user.starts_with('-') || user.contains([':', '/', '\n', '\0']) {
+    if !is_user(user) {
         return Err(advised(format!("'{user}' is no user"), "give a user name or a uid"));
     }
     let text = names::getent("passwd", &[user], PATIENCE).map_err(|error| no_answer(user, &error))?;

@@ -111,7 +111,7 @@ fn files() -> Vec<String> {
             Found::Missing => wrong.push(format!("{name} is not installed")),
         }
     }
-    wrong.extend(revoked::count().err().map(|failure| format!("{}: nobody is served", failure.error)));
+    wrong.extend(revoked::mistakes());
     match node_key::files() {
         Err(failure) => wrong.push(failure.error),
         Ok(files) => wrong.extend(

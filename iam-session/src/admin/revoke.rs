@@ -7,6 +7,7 @@ mod report;
 use clap::Parser;
 use nix::sys::signal::{SigSet, Signal};
 
+use self::ending::Ending;
 use self::report::Report;
 use super::account::Account;
 use super::at_issuer::{self, AtIssuer};
@@ -45,14 +46,21 @@ pub(super) fn run(args: &RevokeArgs) -> Outcome {
         return Err(advised("root never has an agent".to_owned(), "give another user").into());
     }
     let mut report = Report::default();
+    let ending = uid.map(|uid| (uid, ending::begin(uid)));
     let name = list(&args.user, account.as_ref(), uid, &mut report)?;
-    revoke(args, account.as_ref(), uid, &name, &mut report);
+    revoke(args, account.as_ref(), ending, &name, &mut report);
     report.tell()
 }
 
 /// What follows the list. Each step is tried, whatever becomes of those before it.
-fn revoke(args: &RevokeArgs, account: Option<&Account>, uid: Option<u32>, name: &str, report: &mut Report) {
-    let Some(uid) = uid else {
+fn revoke(
+    args: &RevokeArgs,
+    account: Option<&Account>,
+    ending: Option<(u32, Ending)>,
+    name: &str,
+    report: &mut Report,
+) {
+    let Some((uid, ending)) = ending else {
         report.failed(advised(
             format!(
                 "{name} is listed, but no such user is known: agents may live, and are found by the uid alone"
@@ -61,7 +69,7 @@ fn revoke(args: &RevokeArgs, account: Option<&Account>, uid: Option<u32>, name: 
         ));
         return;
     };
-    let ended = ending::end_all(uid);
+    let ended = ending::end_all(ending, uid);
     let runtime = runtime::of(uid, &ended.agents);
     audit(&format!("ended {} of {name}", count(ended.agents.len())));
     report.say(format!("ended {} of {}", count(ended.agents.len()), printable(name)));
@@ -148,7 +156,7 @@ fn list(
         }
         false => format!("{shown} was listed in {} already", revoked::REVOKED),
     });
-    report.say("each host that shares the homes has a list of its own: run this there, too".to_owned());
+    report.say(format!("each host has a list of its own: copy {} to all of them", revoked::REVOKED));
     Ok(name)
 }
 

@@ -14,6 +14,7 @@ mod forget;
 mod issuer;
 mod lock;
 mod look;
+mod obey;
 mod policy;
 mod publish;
 mod recover;
@@ -105,6 +106,9 @@ fn run() -> io::Result<()> {
             let _ = answer(&mut answers, &done);
         }
         mint.end_what_is_left();
+        if mint.is_revoked() {
+            break;
+        }
     }
     mint.save_at_last();
     drop(mint.helper.take());
@@ -158,8 +162,8 @@ impl Mint {
         let book = Book::read(&self.runtime.agents).unwrap_or_default();
         let entry = book.find(Some(&job.account)).filter(|_| job.kind == Kind::Session);
         let Some(entry) = entry.filter(|entry| !entry.record_id.is_empty()) else { return };
-        // Nothing is tried until the user has unlocked it, and then at once.
-        if failure.kind == FailureKind::Locked {
+        // Nothing is tried until the user has unlocked it, or is taken off the list, and then at once.
+        if failure.kind == FailureKind::Locked || self.is_revoked() {
             return;
         }
         let standing = self.setbacks(&entry.record_id).of_session();

@@ -2,6 +2,7 @@
 //! pipes of module and mint.
 
 mod locking;
+mod obeying;
 
 use std::io::Read;
 use std::ops::ControlFlow;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use nix::poll::PollFlags;
 
+use self::obeying::Obedience;
 use super::Stay;
 use super::answer::View;
 use super::events::{Source, Watch};
@@ -72,6 +74,7 @@ struct Agent {
     lifetime: Lifetime,
     /// The end of the time for which the user's lock of this host is open.
     open_until: Option<Duration>,
+    obedience: Obedience,
 }
 
 impl Agent {
@@ -94,6 +97,7 @@ impl Agent {
             upkeeps: Upkeeps::default(),
             lifetime,
             open_until: None,
+            obedience: Obedience::default(),
         }
     }
 
@@ -101,6 +105,10 @@ impl Agent {
         self.own.log.event(Level::Info, "agent_started", &[("version", env!("CARGO_PKG_VERSION"))]);
         self.begin(Now::read());
         while self.turn().is_continue() {}
+        if self.is_revoked() {
+            self.end_for_good();
+            return ExitCode::SUCCESS;
+        }
         let left = self.own.runtime.leave(self.own.presence);
         if let Err(error) = left {
             self.own.log.error(&error.to_string());
@@ -126,6 +134,7 @@ impl Agent {
 
     fn turn(&mut self) -> ControlFlow<()> {
         let before = Now::read();
+        self.obey(before)?;
         self.advance(before);
         self.heed(before)?;
         let policy = || View::of(&self.own.runtime, before).book.linger;
@@ -189,10 +198,11 @@ impl Agent {
         let peers = self.peers.deadline();
         let upkeeps = self.upkeeps.deadline();
         let (link, requests) = (self.link.deadline(), self.requests.deadline());
-        // Without a watch on the directory, what others do is looked at now and then.
-        let unwatched = self.own.news.is_none().then_some(now + LOOK_WITHOUT_NEWS);
-        let (closing, life) = (self.closing_deadline(), self.lifetime.deadline());
-        [telling, peers, upkeeps, link, requests, unwatched, closing, life]
+        // Without a watch on a directory, what others do there is looked at now and then.
+        let is_unwatched = self.own.news.is_none() || !self.obedience.is_told;
+        let unwatched = is_unwatched.then_some(now + LOOK_WITHOUT_NEWS);
+        let (closing, life, list) = (self.closing_deadline(), self.lifetime.deadline(), self.own.list.deadline());
+        [telling, peers, upkeeps, link, requests, unwatched, closing, life, list]
             .into_iter()
             .flatten()
             .min()
@@ -274,6 +284,11 @@ impl Agent {
     }
 
     fn reply(&mut self, id: PeerId, reply: Reply, now: Now) {
+        if matches!(reply, Ok(Answer::Token(_))) && self.obey(now).is_break() {
+            // The next turn is the last one.
+            self.is_restless = true;
+            return;
+        }
         self.peers.with(id, |peer| peer.reply(reply, now.boot));
     }
 
@@ -281,6 +296,7 @@ impl Agent {
         if let Some(news) = &self.own.news {
             let _ = news.read_events();
         }
+        self.obedience.is_told = false;
         self.heed_lock();
         self.reschedule(now);
     }

@@ -186,14 +186,20 @@ impl Opened {
         self.header.generation += 1;
         self.header.issuer.clone_from(&self.record.issuer);
         self.header.client_id.clone_from(&self.record.client.client_id);
-        let sealed = || -> Option<Vec<u8>> {
-            let header = self.header.to_bytes()?;
-            let text = Zeroizing::new(serde_json::to_vec(&self.record).ok()?);
-            let nonce = crypto::random()?;
-            let ciphertext = crypto::seal(&self.derive(LABEL_RECORD), &nonce, &text, &header)?;
-            format::assemble(&header, &self.derive(LABEL_COMMITMENT), &nonce, &ciphertext)
-        };
-        sealed().ok_or_else(|| StoreError::Damaged { path: path.to_owned(), what: "it would be too large" })
+        let sealed = self.sealed().or_else(|| {
+            // It is as good without these, and an issuer may name any number of scopes.
+            (self.record.registered_scope, self.record.client_name) = (None, None);
+            self.sealed()
+        });
+        sealed.ok_or_else(|| StoreError::Damaged { path: path.to_owned(), what: "it would be too large" })
+    }
+
+    fn sealed(&self) -> Option<Vec<u8>> {
+        let header = self.header.to_bytes()?;
+        let text = Zeroizing::new(serde_json::to_vec(&self.record).ok()?);
+        let nonce = crypto::random()?;
+        let ciphertext = crypto::seal(&self.derive(LABEL_RECORD), &nonce, &text, &header)?;
+        format::assemble(&header, &self.derive(LABEL_COMMITMENT), &nonce, &ciphertext)
     }
 
     /// The record's id, made at enrolment.

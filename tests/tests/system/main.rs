@@ -40,6 +40,7 @@ mod planted;
 mod protocol;
 mod readme;
 mod revoke;
+mod revoked_list;
 mod roles;
 mod run;
 mod scene;

@@ -36,13 +36,18 @@ pub(super) struct Ended {
     pub(super) trouble: Vec<Failure>,
 }
 
-/// Ends them, and those of logins that were on their way when the user was listed.
-pub(super) fn end_all(uid: u32) -> Ended {
-    let mut finder = Finder::default();
-    // First what is found without waiting: the user could hold up the rest.
-    let first = finder.find(Whose::User(uid), Depth::Records).unwrap_or_default();
+/// Ends what is found without waiting, for the user could hold up the rest. Before the user is listed: an agent that lives
+/// obeys the list at once, and takes along what it has left of the tokens that were given out.
+pub(super) fn begin(uid: u32) -> Ending {
+    let first = Finder::default().find(Whose::User(uid), Depth::Records).unwrap_or_default();
     let mut ending = Ending::default();
     ending.kill(&first, &mut end);
+    ending
+}
+
+/// Ends the rest, and those of logins that were on their way when the user was listed.
+pub(super) fn end_all(ending: Ending, uid: u32) -> Ended {
+    let mut finder = Finder::default();
     let mut began = None;
     ending.until_none(
         || finder.find(Whose::User(uid), Depth::Programs),
@@ -65,7 +70,7 @@ fn end(job: Job) -> Result<(), Failure> {
 
 /// Each process once, however often it was listed.
 #[derive(Debug, Default)]
-struct Ending {
+pub(super) struct Ending {
     agents: HashMap<Identity, Agent>,
     jobs: HashSet<Identity>,
 }

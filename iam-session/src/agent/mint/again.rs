@@ -91,6 +91,7 @@ impl Mint {
             return Err(Failure { error, info: None, kind: FailureKind::Refused });
         }
         let record = opened.record;
+        self.may_ask()?;
         let request = Request::PollDevice {
             endpoint: record.endpoints.token.clone(),
             client: record.client.duplicate(),

@@ -174,7 +174,13 @@ impl Mint {
             }
             record.client = client.duplicate();
             record.registered_scope = Some(scope.clone());
-            let Ok(file) = opened.seal(&store.record_path(name)) else { continue };
+            let file = match opened.seal(&store.record_path(name)) {
+                Ok(file) => file,
+                Err(error) => {
+                    self.log_lost(name, &error);
+                    continue;
+                }
+            };
             if let Err(error) = store.write_record(name, &file) {
                 let text = format!("what is new of its client could not be kept yet: {error}");
                 self.log.event(Level::Error, "unsaved", &[("account", name), ("error", &text)]);

@@ -46,6 +46,7 @@ impl Mint {
             return Err(failure);
         }
         self.in_time()?;
+        self.may_publish()?;
         let token = self.cached(errand, answer, granted, asked);
         self.note(self.runtime.cache.put(&token, Now::read()));
         if errand.job.kind == Kind::Session {
@@ -92,7 +93,10 @@ impl Mint {
         record.rotates = true;
         // It is written anyway: a site can retire a node key once this has been done everywhere.
         let _ = opened.renew_node_slots(&self.message.keys);
-        let Ok(file) = opened.seal(&store.record_path(account)) else { return };
+        let file = match opened.seal(&store.record_path(account)) {
+            Ok(file) => file,
+            Err(error) => return self.log_lost(account, &error),
+        };
         let written = match room {
             Some(room) => room.commit(&file).map_err(StoreError::from),
             None => store.write_record(account, &file),
@@ -105,6 +109,13 @@ impl Mint {
                 self.unsaved.add(account, file);
             }
         }
+    }
+
+    /// What an issuer sent can be kept nowhere. A record has room for all that an issuer may send, so this is a kernel
+    /// without randomness.
+    pub(super) fn log_lost(&self, account: &str, error: &StoreError) {
+        let text = format!("what the issuer replaced cannot be sealed and is lost: {error}");
+        self.log.event(Level::Error, "lost", &[("account", account), ("error", &text)]);
     }
 
     fn seal_token(
