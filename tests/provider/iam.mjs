@@ -116,7 +116,7 @@ async function poll(ctx, next) {
   await next();
 }
 
-// IAM takes Basic only, with an empty password of a public client; a form is led to its pages, and has revoked.
+// IAM takes Basic with an empty password of a public client.
 // oidc-provider revokes nothing that looks like a JWT.
 async function revocation(ctx, next) {
   const body = ctx.request.body ?? {};
@@ -128,7 +128,7 @@ async function revocation(ctx, next) {
     body.client_id = client;
   }
   await next();
-  if (isForm && !body.client_secret && ctx.status === 200) ctx.redirect('/');
+  if (settings.redirects_revocation_forms && isForm && ctx.status === 200) ctx.redirect('/');
 }
 
 // IAM names a dead refresh token in full.
