@@ -44,9 +44,9 @@ fn every_login_is_listed_with_where_it_came_from() {
     alice.close();
     bob.close();
     // A mint may hold the record for a moment longer than the agent.
-    scene.host.wait_until("an empty list", || {
-        sessions(&scene.host).is_empty() && records(&scene.host).is_empty()
-    });
+    scene
+        .host
+        .wait_until("an empty list", || sessions(&scene.host).is_empty() && records(&scene.host).is_empty());
 }
 
 #[test]
