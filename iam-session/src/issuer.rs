@@ -27,6 +27,8 @@ mod lines;
 mod management;
 #[cfg(feature = "helper")]
 mod password;
+#[cfg(feature = "helper")]
+mod pkce;
 #[cfg(feature = "answers")]
 mod redact;
 #[cfg(feature = "answers")]

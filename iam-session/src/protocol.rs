@@ -9,7 +9,7 @@ mod standing;
 
 use serde::{Deserialize, Serialize};
 
-pub use accounts::{Authorization, Authorized, DeviceCode, Poll, Polled, Renamed, Used};
+pub use accounts::{Authorization, Authorized, DeviceCode, NO_OFFLINE_ACCESS, Poll, Polled, Renamed, Used};
 pub use sealing::{
     LockState, SealAction, SealReport, SealRequest, SealedAccount, SlotKind, SlotReport, agent_is_older,
 };

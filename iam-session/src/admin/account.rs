@@ -19,7 +19,7 @@ pub(super) struct Account {
     pub(super) home: String,
 }
 
-/// Whether a text can be a name or a uid: getent takes an empty key for the whole list.
+/// Whether a text can be a name or a uid. getent would take an empty key for the whole list.
 pub(super) fn is_user(text: &str) -> bool {
     !text.is_empty() && !text.starts_with('-') && !text.contains([':', '/', '\n', '\0'])
 }

@@ -28,6 +28,7 @@ pub(super) enum BodyError {
 ///
 /// Issuers send numbers as strings, nulls for what they do not have, and lists where a specification has a
 /// text. What cannot do harm is taken as it was meant; what has another type altogether counts as absent.
+#[derive(Default)]
 pub(super) struct Object(Map<String, Value>);
 
 impl Object {
@@ -40,6 +41,19 @@ impl Object {
     pub(super) fn take_text(&mut self, field: &str) -> Option<String> {
         match self.0.get_mut(field) {
             Some(Value::String(text)) if !text.is_empty() => Some(std::mem::take(text)),
+            _ => None,
+        }
+    }
+
+    /// Takes out the first text that is there.
+    pub(super) fn take_first_text(&mut self, fields: &[&str]) -> Option<String> {
+        fields.iter().find_map(|field| self.take_text(field))
+    }
+
+    /// Takes an object out.
+    pub(super) fn take_object(&mut self, field: &str) -> Option<Self> {
+        match self.0.get_mut(field) {
+            Some(Value::Object(fields)) => Some(Self(std::mem::take(fields))),
             _ => None,
         }
     }
@@ -87,13 +101,7 @@ impl Object {
 
     /// A space-separated text or a list of texts, as scopes.
     pub(super) fn scope(&self, field: &str) -> Option<ScopeSet> {
-        match self.0.get(field)? {
-            Value::String(text) => {
-                Some(text.split_whitespace().filter(|scope| is_scope_token(scope)).collect())
-            }
-            Value::Array(_) => Some(self.texts(field).filter(|scope| is_scope_token(scope)).collect()),
-            _ => None,
-        }
+        self.0.get(field).and_then(scope_of)
     }
 
     /// What a claim says: one value or a list of them, as texts. What is neither text, number nor truth is left out.
@@ -120,6 +128,16 @@ impl Object {
 impl Drop for Object {
     fn drop(&mut self) {
         self.0.values_mut().for_each(wipe);
+    }
+}
+
+/// A space-separated text or a list of texts, as scopes.
+pub(super) fn scope_of(value: &Value) -> Option<ScopeSet> {
+    let legal = |scope: &&str| is_scope_token(scope);
+    match value {
+        Value::String(text) => Some(text.split_whitespace().filter(legal).collect()),
+        Value::Array(texts) => Some(texts.iter().filter_map(Value::as_str).filter(legal).collect()),
+        _ => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The refresh, and the token response of every grant (RFC 6749 §5.1, §6). Pure; touches nothing.
 
-use super::body::{BodyError, Object, is_visible};
+use super::body::{BodyError, Object, is_visible, scope_of};
 use super::call::{Call, Exchange, failure};
 use super::wire::{Answer, AudienceMode, Client, ErrorClass, IssuerError, TokenAnswer};
 use crate::jwt::Jwt;
@@ -101,7 +101,9 @@ pub(super) fn answer(body: &[u8]) -> Result<Answer, BodyError> {
         refresh_token_expires_at: refresh_token.as_ref().and_then(end),
         refresh_token,
         subject: id_token_subject(&mut fields).or_else(|| name(jwt.as_ref()?, "sub")),
-        jti: jwt.and_then(|jwt| name(&jwt, "jti")),
+        jti: jwt.as_ref().and_then(|jwt| name(jwt, "jti")),
+        own_scope: jwt.as_ref().and_then(|jwt| scope_of(jwt.claims().get("scope")?)),
+        audience: jwt.map(|jwt| jwt.audiences().into_iter().map(str::to_owned).collect()),
         access_token,
     }))
 }
@@ -198,6 +200,40 @@ mod tests {
         assert_eq!(form("a b", AudienceMode::Audience).unwrap(), format!("{plain}&audience=a+b"));
         assert_eq!(form("a b", AudienceMode::Resource).unwrap(), format!("{plain}&resource=a&resource=b"));
         assert_eq!(form("a", AudienceMode::None), Err(ErrorClass::AudienceRefused));
+    }
+
+    #[test]
+    fn what_a_token_is_good_for_is_what_it_says_itself() {
+        let rights = |claims: &str, stated: &str| {
+            let token = jwt(claims);
+            read(&format!(r#"{{"access_token":"{token}"{stated}}}"#))
+                .unwrap()
+                .rights()
+                .map(|it| it.to_string())
+        };
+        let wide = r#","scope":"openid email offline_access storage.modify:/ storage.read:/""#;
+        // Keycloak, with an offline refresh token.
+        let own = rights(r#"{"scope":"storage.read:/a"}"#, wide).unwrap();
+        assert_eq!(own, "email offline_access openid storage.read:/a");
+        assert_eq!(rights(r#"{"scope":""}"#, r#","scope":"storage.read:/""#).as_deref(), Some(""));
+        assert_eq!(rights(r#"{"scope":["a","b"]}"#, "").as_deref(), Some("a b"));
+        assert_eq!(rights(r#"{"sub":"x"}"#, r#","scope":"a""#).as_deref(), Some("a"));
+        assert_eq!(rights(r#"{"sub":"x"}"#, ""), None);
+        let opaque = read(r#"{"access_token":"at","scope":"storage.read:/"}"#).unwrap();
+        assert_eq!(opaque.rights(), Some(ScopeSet::parse("storage.read:/")));
+    }
+
+    #[test]
+    fn an_audience_that_is_missing_is_named_where_it_can_be_read() {
+        let missing = |token: &str, wanted: &str| {
+            read(&format!(r#"{{"access_token":"{token}"}}"#)).unwrap().missing_audience(wanted)
+        };
+        let one = jwt(r#"{"aud":"https://a"}"#);
+        let two = jwt(r#"{"aud":["https://a","b"]}"#);
+        assert!(missing(&one, "https://a").is_empty() && missing(&two, "b https://a").is_empty());
+        assert_eq!(missing(&one, "https://a https://a/"), ["https://a/"]);
+        assert_eq!(missing(&jwt("{}"), "b"), ["b"]);
+        assert!(missing(&jwt("{}"), "").is_empty() && missing("opaque", "b").is_empty());
     }
 
     #[test]

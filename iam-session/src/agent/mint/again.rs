@@ -14,7 +14,7 @@ use crate::account;
 use crate::helper::HelperError;
 use crate::issuer::wire::{Answer, ErrorClass, Request, TokenAnswer};
 use crate::protocol::{
-    Authorization, Authorized, DeviceCode, Enrollment, Failure, FailureKind, Poll, Polled,
+    Authorization, Authorized, DeviceCode, Enrollment, Failure, FailureKind, NO_OFFLINE_ACCESS, Poll, Polled,
 };
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
@@ -84,18 +84,19 @@ impl Mint {
 
     /// Asks once what the user decided; what was granted is sealed, until `by` on CLOCK_BOOTTIME.
     pub(super) fn poll(&mut self, poll: Poll, by: Duration) -> Result<Polled, Failure> {
-        let Poll { authorization: asked, device_code } = poll;
+        let Poll { authorization: asked, device_code, code_verifier } = poll;
         let (_, opened) = self.granter(&asked)?;
         if !self.may_share_client(&opened) {
             let error = format!("account '{}' {SEALED_OTHERWISE}", asked.client_of);
             return Err(Failure { error, info: None, kind: FailureKind::Refused });
         }
-        self.may_ask()?;
         let record = opened.record;
+        self.may_ask()?;
         let request = Request::PollDevice {
             endpoint: record.endpoints.token.clone(),
             client: record.client.duplicate(),
             device_code,
+            code_verifier,
             audience: String::new(),
             audience_mode: record.audience_mode,
             transport: record.transport.clone(),
@@ -127,7 +128,7 @@ impl Mint {
         let issuer = record.issuer.clone();
         let refresh_token = token.refresh_token.take().ok_or_else(|| Failure {
             error: format!("{issuer} gives no refresh token: 'offline_access' was not granted"),
-            info: Some("approve offline access on the consent page".into()),
+            info: Some(NO_OFFLINE_ACCESS.into()),
             kind: FailureKind::Refused,
         })?;
         let (name, client_of) = (asked.account.clone(), asked.client_of.clone());
@@ -167,12 +168,14 @@ fn code(answer: Answer, scope: ScopeSet, client_name: Option<String>) -> Result<
         verification_uri_complete,
         expires_in,
         interval,
+        code_verifier,
     } = answer
     else {
         return Err(HelperError::Garbage.into());
     };
     Ok(Authorized::Code(DeviceCode {
         device_code,
+        code_verifier,
         user_code,
         verification_uri,
         verification_uri_complete,
