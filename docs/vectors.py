@@ -26,7 +26,6 @@ ARGON2_SALT = bytes(range(0xC0, 0xD0))
 MEMORY, PASSES, LANES = 65536, 3, 1
 LOCK_ID = bytes(range(0xD0, 0xE0))
 LOCK_SALT = bytes(range(0xE0, 0xF0))
-LOCK_NONCE = bytes(range(0x08, 0x20))
 ISSUER, CLIENT_ID = "https://iam.example/", "4f6e"
 RECORD = {
     "issuer": ISSUER,
@@ -146,13 +145,10 @@ def passphrase():
 
 
 def lock():
-    parameters = struct.pack(">III", MEMORY, PASSES, LANES)
-    of_record = hash_secret_raw(PASSPHRASE, ARGON2_SALT, PASSES, MEMORY, LANES, 32, Type.ID)
-    record_key_id = hashlib.sha256(b"iam-session/v1/passphrase-id\0" + ARGON2_SALT + parameters).digest()[:8]
     typed = hash_secret_raw(PASSPHRASE, LOCK_SALT, PASSES, MEMORY, LANES, 32, Type.ID)
-    head = [
+    return [
         ("magic", b"IAMLOCK\0"),
-        ("version", b"\0\x01"),
+        ("version", b"\0\x02"),
         ("suite", b"\0\x01"),
         ("lock id", LOCK_ID),
         ("uid", struct.pack(">I", UID)),
@@ -160,19 +156,7 @@ def lock():
         ("memory", struct.pack(">I", MEMORY)),
         ("passes", struct.pack(">I", PASSES)),
         ("lanes", struct.pack(">I", LANES)),
-        ("number of keys", b"\x02"),
-        ("type, key id", b"\x01" + KEY_ID),
-        ("type, key id", b"\x02" + record_key_id),
-    ]
-    stored = b"".join(value for _, value in head)
-    text = USER_KEY + ARGON2_SALT + parameters + of_record
-    sealed = seal(text, stored, LOCK_NONCE, hkdf(typed, LOCK_ID, b"iam-session/v1/lock"))
-    return [
-        *head,
-        ("commitment", hkdf(typed, LOCK_ID, b"iam-session/v1/lock-commitment")),
-        ("nonce", LOCK_NONCE),
-        ("ciphertext length", struct.pack(">I", len(sealed))),
-        ("ciphertext", sealed),
+        ("verifier", hkdf(typed, LOCK_ID, b"iam-session/v1/lock-commitment")),
     ]
 
 

@@ -31,7 +31,7 @@ mod parallel;
 mod process;
 mod record;
 mod revoke;
-pub(crate) mod revoked;
+mod revoked;
 mod runtime;
 mod sessions;
 mod status;

@@ -11,7 +11,6 @@ mod failure;
 mod freshness;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
-mod guesses;
 mod held;
 mod host_lock;
 mod job;
@@ -34,7 +33,6 @@ mod serve;
 mod shells;
 mod start;
 mod token_file;
-mod unlocking;
 mod upkeep;
 mod verdict;
 

@@ -128,7 +128,7 @@ impl Agent {
             Request::Stop {} | Request::Stay { .. } | Request::End {} => PATIENCE_STATUS,
             Request::AccessToken(_) | Request::Unlock { .. } => PATIENCE_MINT,
             Request::Use { .. } | Request::Keep { .. } | Request::Rename { .. } => PATIENCE_MINT,
-            Request::Lock { .. } | Request::Lift { .. } | Request::Seal(_) => PATIENCE_MINT,
+            Request::Lock { .. } | Request::Seal(_) => PATIENCE_MINT,
             Request::Enroll(_) | Request::Authorize(_) | Request::Poll(_) => PATIENCE_ENROLL,
             Request::Forget { .. } | Request::Remove { .. } | Request::Revoke { .. } => PATIENCE_FORGET,
         })

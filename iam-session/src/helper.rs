@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
-use crate::issuer::wire::{Answer, DEADLINE, ErrorClass, IssuerError, MAX_LINE, Reply, Request};
+use crate::issuer::wire::{Answer, DEADLINE, ErrorClass, IssuerError, MAX_LINE, Reply, Request, UNTRUSTED};
 use crate::line::{self, LineError, Lines, Wait};
 use crate::paths;
 use crate::protocol::{Failure, FailureKind};
@@ -55,10 +55,24 @@ impl From<HelperError> for Failure {
     fn from(error: HelperError) -> Self {
         let (kind, hint) = match &error {
             HelperError::Start { .. } => (FailureKind::Failed, Some("is the package installed completely?")),
+            // The message says who can see to it.
+            HelperError::Issuer(error) if error.message.contains(UNTRUSTED) => {
+                (FailureKind::Unreachable, None)
+            }
             HelperError::Issuer(error) => classified(error.class),
             _ => (FailureKind::Failed, None),
         };
         Self { error: error.to_string(), info: hint.map(str::to_owned), kind }
+    }
+}
+
+/// The issuer gave a token for somebody else.
+pub(crate) fn not_for(issuer: &str, audience: &str) -> Failure {
+    let hint = "the issuer does not know this audience, or takes it another way: ask its administrators";
+    Failure {
+        error: format!("{issuer} did not make the token for '{audience}'"),
+        info: Some(hint.to_owned()),
+        kind: FailureKind::Refused,
     }
 }
 
@@ -70,7 +84,7 @@ fn classified(class: ErrorClass) -> (FailureKind, Option<&'static str>) {
         E::RegistrationClosed => (
             FailureKind::Refused,
             Some(
-                "give an initial access token with --initial-access-token-file, or a client with --client-id",
+                "name a client with --client-id, or give an initial access token with --initial-access-token-file",
             ),
         ),
         E::ScopeRefused => (FailureKind::Refused, Some("ask for fewer scopes with -s")),
@@ -262,6 +276,23 @@ mod tests {
         assert!(error.is_passing());
         let failure = Failure::from(error);
         assert_eq!((failure.error.as_str(), failure.kind), ("503 at x", FailureKind::Unreachable));
+    }
+
+    #[test]
+    fn nobody_is_told_to_wait_for_another_certificate() {
+        let failure = |message: &str| {
+            let class = ErrorClass::Unreachable;
+            Failure::from(HelperError::Issuer(IssuerError {
+                class,
+                message: message.into(),
+                status: None,
+                retry_after: None,
+            }))
+        };
+        let untrusted =
+            failure("cannot reach i.example for the refresh: its certificate has expired: tell them");
+        assert_eq!((untrusted.info, untrusted.kind), (None, FailureKind::Unreachable));
+        assert_eq!(failure("i.example did not answer").info.as_deref(), Some("try again later"));
     }
 
     #[test]

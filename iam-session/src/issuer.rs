@@ -21,13 +21,14 @@ mod dispatch;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 #[cfg(feature = "answers")]
-mod jwt;
 #[cfg(feature = "helper")]
 mod lines;
 #[cfg(feature = "answers")]
 mod management;
 #[cfg(feature = "helper")]
 mod password;
+#[cfg(feature = "helper")]
+mod pkce;
 #[cfg(feature = "answers")]
 mod redact;
 #[cfg(feature = "answers")]

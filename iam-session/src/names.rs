@@ -3,6 +3,7 @@
 //! Agent and command line are static programs, which ask no name service themselves (LDAP, sssd); getent does, in a
 //! process that can be given up when a directory server hangs.
 
+use std::ffi::OsStr;
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::AsFd;
 use std::process::{ChildStdout, Command, Stdio};
@@ -13,8 +14,8 @@ use nix::unistd::{getegid, getgroups};
 use crate::line::{LineError, Wait};
 
 const GETENT: &str = "/usr/bin/getent";
-/// A group's line names its members, and large groups have tens of thousands.
-const MAX_OUTPUT: u64 = 8 * 1024 * 1024;
+/// A group's line names its members, and large groups have tens of thousands. A list of everybody is as long.
+const MAX_OUTPUT: usize = 8 * 1024 * 1024;
 
 /// Whether this process is in one of these groups, each a name or a gid in decimal.
 ///
@@ -45,7 +46,7 @@ pub(crate) fn uid_of(user: &str, patience: Duration) -> io::Result<Option<u32>> 
     if user.parse::<u64>().is_ok() {
         return Ok(None);
     }
-    let found = getent("passwd", &[&user.to_owned()], patience)?;
+    let found = getent("passwd", &[user], patience)?;
     Ok(numbers_in(&found).next())
 }
 
@@ -54,7 +55,11 @@ fn numbers_in(lines: &str) -> impl Iterator<Item = u32> {
     lines.lines().filter_map(|line| line.split(':').nth(2)?.parse().ok())
 }
 
-fn getent(database: &str, keys: &[&String], patience: Duration) -> io::Result<String> {
+/// The entries of these keys in a database, one a line; all that it lists where there is no key.
+///
+/// # Errors
+/// They could not be looked up in time, or are too many.
+pub(crate) fn getent<K: AsRef<OsStr>>(database: &str, keys: &[K], patience: Duration) -> io::Result<String> {
     let mut child = Command::new(GETENT)
         .args([database, "--"])
         .args(keys)
@@ -89,7 +94,7 @@ fn read(mut stdout: ChildStdout, patience: Duration) -> io::Result<Vec<u8>> {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
-        if bytes.len() as u64 > MAX_OUTPUT {
+        if bytes.len() > MAX_OUTPUT {
             return Err(io::Error::from(ErrorKind::FileTooLarge));
         }
     }

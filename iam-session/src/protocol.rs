@@ -9,8 +9,10 @@ mod standing;
 
 use serde::{Deserialize, Serialize};
 
-pub use accounts::{Authorization, Authorized, DeviceCode, Poll, Polled, Renamed, Used};
-pub use sealing::{LockState, SealAction, SealReport, SealRequest, SealedAccount, SlotKind, SlotReport};
+pub use accounts::{Authorization, Authorized, DeviceCode, NO_OFFLINE_ACCESS, Poll, Polled, Renamed, Used};
+pub use sealing::{
+    LockState, SealAction, SealReport, SealRequest, SealedAccount, SlotKind, SlotReport, agent_is_older,
+};
 pub use standing::{End, Heeded, MIN_PASSPHRASE, Sealing, Unlocked};
 
 use crate::issuer::wire::{AudienceMode, Client, Endpoints, Transport};
@@ -68,7 +70,7 @@ pub enum Request {
     },
     /// End, whoever started the agent → [`Heeded`].
     End {},
-    /// Open what is sealed under this passphrase, or seal with it from now on → [`Unlocked`].
+    /// Open the lock of this host; else what is sealed under this passphrase, or seal with it from now on → [`Unlocked`].
     Unlock {
         /// As it was typed.
         #[serde(serialize_with = "expose_to")]
@@ -77,18 +79,13 @@ pub enum Request {
         #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
         seconds: Option<u64>,
     },
-    /// Lock this host: give the keys up until this passphrase is given → [`Heeded`].
+    /// Lock this host: no agent serves anything until this passphrase is given → [`Heeded`].
     Lock {
-        /// A new one; not needed where a lock stands that this agent was let past.
+        /// A new one; not needed where there is a lock, which is in force again then.
         #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "expose_option_to")]
         passphrase: Option<Secret>,
     },
-    /// End a lock that this agent was let past → [`Heeded`].
-    Lift {
-        /// Its id, from [`Unlocked`].
-        lock: String,
-    },
-    /// Tell or change what opens the accounts → [`SealReport`].
+    /// Tell what opens the accounts, or move them to the newest node key → [`SealReport`].
     Seal(SealRequest),
     /// Stay for this process too → [`Heeded`].
     Stay {
@@ -259,6 +256,9 @@ pub struct Status {
     /// Those that wait for a passphrase to be given to this agent.
     #[serde(default)]
     pub locked: Vec<String>,
+    /// Those that this agent's node key opens, and that an earlier version let a passphrase open, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passphrase_too: Vec<String>,
     /// Until when the token file holds what another program has put there, in seconds since the epoch, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub others_token_until: Option<u64>,

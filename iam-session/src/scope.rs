@@ -28,6 +28,11 @@ impl ScopeSet {
         self.0.insert(scope.to_owned());
     }
 
+    /// All but `scope` itself.
+    pub fn without(&self, scope: &str) -> Self {
+        self.iter().filter(|other| *other != scope).collect()
+    }
+
     /// Those of both sets.
     pub fn union(&self, other: &Self) -> Self {
         Self(self.0.union(&other.0).cloned().collect())
@@ -85,6 +90,11 @@ impl<'de> serde::Deserialize<'de> for ScopeSet {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(|field| Self::parse(&field))
     }
+}
+
+/// Whether `scope` is one of OpenID Connect's own (Core §3.1.2.1, §5.4): it says who somebody is, and opens no storage.
+pub fn is_identity(scope: &str) -> bool {
+    matches!(scope, "openid" | "profile" | "email" | "address" | "phone")
 }
 
 /// Whether a grant of `outer` includes `inner`.

@@ -28,4 +28,4 @@ pub use passphrase::{Derivation, PassphraseKey};
 pub use record::fuzzing;
 pub use record::{Cover, Opened, Record};
 pub use session_token::SessionToken;
-pub use slots::{Change, KeepSlot, Kind, SlotView};
+pub use slots::{Change, Kind, SlotView};

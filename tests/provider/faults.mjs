@@ -46,11 +46,23 @@ const FAULTS = {
   wrong_types: async (ctx) => answer(ctx, 200, '{"access_token":7,"expires_in":"soon","scope":[]}'),
   redirect: async (ctx, { to }) => { ctx.set('Location', to); answer(ctx, 302, ''); },
   // Leaves the scope out, as IAM does when its policy has taken everything away.
-  unstated_scope: async (ctx, _, next) => { await next(); delete ctx.body.scope; },
+  unstated_scope: async (ctx, _, next) => {
+    ctx.state.claims = { scope: undefined };
+    await next();
+    delete ctx.body.scope;
+  },
   // Does what it was asked, and answers with some fields of another value.
   spoiled: async (ctx, { values }, next) => { await next(); Object.assign(ctx.body, values); },
   // Grants more than it was asked.
-  surplus: async (ctx, { scope }, next) => { await next(); ctx.body.scope += ` ${scope}`; },
+  surplus: async (ctx, { scope }, next) => {
+    ctx.state.surplus = scope;
+    await next();
+    ctx.body.scope += ` ${scope}`;
+  },
+  // Names more in its answer than the token in it is good for, as Keycloak does of an offline refresh token.
+  wide_answer: async (ctx, { scope }, next) => { await next(); ctx.body.scope += ` ${scope}`; },
+  // Puts other claims into the access token than it says in its answer.
+  claims: async (ctx, { values }, next) => { ctx.state.claims = values; await next(); },
   // A body that never ends.
   endless: async (ctx) => {
     const res = raw(ctx);

@@ -1,5 +1,7 @@
 // What INDIGO IAM does otherwise than oidc-provider: scopes of clients, the shape of answers, the spelling of errors.
 
+import * as crypto from 'node:crypto';
+
 import { CLIENTS } from './clients.mjs';
 import { undress } from './refresh_tokens.mjs';
 import { settings } from './settings.mjs';
@@ -7,6 +9,9 @@ import { within, words } from './scopes.mjs';
 
 // By client_id. oidc-provider would refuse every scope with a path, so it never sees them.
 const registered = new Map(CLIENTS.map(({ client_id: client, scope }) => [client, words(scope)]));
+
+// What was sent with a request for a device code, where a proof is demanded.
+const challenges = new Map();
 
 export function deleteClients({ Client }) {
   Client.adapter.entries.clear();
@@ -33,7 +38,12 @@ async function registration(ctx, next) {
     Object.assign(ctx, { status, body: { error } });
     return;
   }
-  const { scope, clear_access_tokens_on_refresh: _, ...metadata } = ctx.request.body ?? {};
+  const { scope, ...metadata } = ctx.request.body ?? {};
+  if (words(scope).some((word) => settings.scopes_of_no_client.includes(word))) {
+    const policy = "Policy 'Allowed Client Scopes' rejected request to client-registration service";
+    Object.assign(ctx, { status: 403, body: { error: 'insufficient_scope', error_description: policy } });
+    return;
+  }
   ctx.request.body = metadata;
   await next();
   if (ctx.status !== 201) return;
@@ -56,7 +66,7 @@ async function client(ctx, next) {
     ctx.body = '';
     return;
   }
-  const { scope, clear_access_tokens_on_refresh: _, created_at: __, ...metadata } = ctx.request.body ?? {};
+  const { scope, created_at: _, ...metadata } = ctx.request.body ?? {};
   if (ctx.method === 'PUT') ctx.request.body = metadata;
   await next();
   if (ctx.status !== 200) return;
@@ -83,16 +93,42 @@ async function deviceAuthorization(ctx, next) {
     ctx.body = '';
     return;
   }
-  if (refusesScope(ctx, allowed, scope)) return;
+  if (refusesScope(ctx, [...allowed, ...settings.scopes_of_no_client], scope)) return;
+  const { code_challenge: challenge, code_challenge_method: method } = ctx.request.body;
+  if (settings.demands_pkce && method !== 'S256') {
+    Object.assign(ctx, { status: 400, body: { error: 'invalid_request', error_description: 'Missing parameter: code_challenge_method' } });
+    return;
+  }
   await next();
-  if (ctx.status === 200 && settings.device_interval) ctx.body.interval = settings.device_interval;
+  if (ctx.status !== 200) return;
+  if (settings.demands_pkce) challenges.set(ctx.body.device_code, challenge);
+  if (settings.device_interval) ctx.body.interval = settings.device_interval;
 }
 
+// IAM looks at no proof; Keycloak does, where it was sent.
+async function poll(ctx, next) {
+  const { device_code: code, code_verifier: verifier } = ctx.request.body ?? {};
+  const challenge = challenges.get(code);
+  if (challenge && crypto.createHash('sha256').update(verifier ?? '').digest('base64url') !== challenge) {
+    Object.assign(ctx, { status: 400, body: { error: 'invalid_grant', error_description: 'PKCE verification failed' } });
+    return;
+  }
+  await next();
+}
+
+// IAM takes Basic with an empty password of a public client.
 // oidc-provider revokes nothing that looks like a JWT.
 async function revocation(ctx, next) {
   const body = ctx.request.body ?? {};
   if (body.token) body.token = undress(body.token);
+  const [client, secret] = basic(ctx) ?? [];
+  const isForm = client === undefined;
+  if (secret === '') {
+    delete ctx.req.headers.authorization;
+    body.client_id = client;
+  }
   await next();
+  if (settings.redirects_revocation_forms && isForm && ctx.status === 200) ctx.redirect('/');
 }
 
 // IAM names a dead refresh token in full.
@@ -113,12 +149,13 @@ async function refresh(ctx, next) {
   }
 }
 
-// The client is in the header or in the form.
-function clientOf(ctx) {
+function basic(ctx) {
   const [kind, value = ''] = ctx.get('authorization').split(' ');
-  if (kind !== 'Basic') return ctx.request.body?.client_id;
-  return decodeURIComponent(Buffer.from(value, 'base64').toString().split(':')[0]);
+  return kind === 'Basic' ? Buffer.from(value, 'base64').toString().split(':').map(decodeURIComponent) : null;
 }
+
+// The client is in the header or in the form.
+const clientOf = (ctx) => (basic(ctx) ?? [ctx.request.body?.client_id])[0];
 
 // oidc-provider knows no scopes of clients, and describes an error in words of its own.
 async function password(ctx, next) {
@@ -147,7 +184,7 @@ async function discovery(ctx, next) {
 }
 
 const HABITS = {
-  registration, client, device_authorization: deviceAuthorization, password, refresh, revocation, discovery,
+  registration, client, device_authorization: deviceAuthorization, poll, password, refresh, revocation, discovery,
 };
 
 export async function imitate(ctx, next) {

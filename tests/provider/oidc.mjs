@@ -53,7 +53,7 @@ const resourceServer = async (ctx, resource) => {
 
 // The claims of WLCG profile 1.3.
 async function wlcgProfile(ctx, token, jwt) {
-  const scopes = words(jwt.payload.scope);
+  const scopes = [...words(jwt.payload.scope), ...words(ctx?.state.surplus)];
   const audience = words(ctx.oidc?.body?.audience);
   jwt.header = { typ: 'at+jwt' };
   jwt.payload['wlcg.ver'] = '1.0';
@@ -61,6 +61,7 @@ async function wlcgProfile(ctx, token, jwt) {
   jwt.payload.scope = scopes.join(' ');
   if (audience.length > 0) jwt.payload.aud = audience.length > 1 ? audience : audience[0];
   if (scopes.includes('wlcg.groups')) jwt.payload['wlcg.groups'] = GROUPS;
+  Object.assign(jwt.payload, ctx?.state.claims);
 }
 
 const configuration = (key) => ({

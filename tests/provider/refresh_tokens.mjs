@@ -1,9 +1,11 @@
+import { settings } from './settings.mjs';
+
 // IAM's refresh tokens are unsigned JWTs that say when they end. oidc-provider keeps opaque ones: outside they are
 // dressed as IAM's, inside they go by their jti.
 
 const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
 
-const dress = (jti, exp) => `${part({ alg: 'none' })}.${part({ exp, jti })}.`;
+const dress = (jti, exp) => `${part({ alg: 'none' })}.${part({ exp, jti })}.${'"'.repeat(settings.refresh_token_padding)}`;
 
 export function undress(token) {
   try {

@@ -8,11 +8,19 @@ export const settings = {
   ],
   // Removed from a client without a word when it registers, as IAM does with restricted scopes.
   restricted_scopes: [],
+  // Refused in a registration, in no client's list, and granted all the same, as Keycloak does with "openid".
+  scopes_of_no_client: [],
+  // A device code is given and redeemed with a proof (RFC 7636), as EGI Check-in wants it.
+  demands_pkce: false,
+  // A revocation by form is led to the pages, and has been done, as IAM does; by Basic it is answered.
+  redirects_revocation_forms: false,
   // Left out of every token although granted, as IAM's scope policies do.
   denied_scopes: [],
   access_token_lifetime: 3600,
   refresh_token_lifetime: 30 * 86400,
   device_code_lifetime: 600,
+  // So many characters more that JSON writes as two.
+  refresh_token_padding: 0,
   // In the answer to a device; IAM names none, which means 5 s.
   device_interval: null,
   // A new refresh token at each refresh; the use of an old one then ends the whole grant.

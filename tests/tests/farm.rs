@@ -1,7 +1,17 @@
 //! Hosts of one farm, which share homes and node keys.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where it happens")]
 
-use support::{Host, Provider};
+use std::time::Duration;
+
+use support::{Host, Provider, wait};
+
+/// How configuration management puts the list there, and how a person does.
+const WAYS: [&str; 2] = [
+    "printf 'alice\\n' >/etc/iam-session/.revoked.new && mv /etc/iam-session/.revoked.new /etc/iam-session/revoked",
+    "printf 'bob\\nalice\\n' >/etc/iam-session/revoked",
+];
+/// Agents end at once; this is for a loaded machine, and far below the minute that is promised.
+const AT_ONCE: Duration = Duration::from_secs(20);
 
 #[test]
 fn an_enrolment_serves_every_host_that_shares_the_home() {
@@ -14,4 +24,64 @@ fn an_enrolment_serves_every_host_that_shares_the_home() {
         let token = login.run("iam-session token").successful().stdout;
         assert!(provider.accepts(&token));
     }
+}
+
+/// Siblings share /etc; a list is one host's.
+fn with_a_site_of_its_own(host: Host) -> Host {
+    let copy = "cp -a /etc/iam-session /run/site && mount --bind /run/site /etc/iam-session";
+    host.as_root().run(copy).successful();
+    host
+}
+
+fn agents_end(host: &Host) {
+    wait::within(AT_ONCE, "the end of alice's agents", || host.agents_of("alice").is_empty());
+}
+
+/// Promise 30.
+#[test]
+fn the_list_ends_a_user_on_every_host_that_it_has_reached_and_on_no_other() {
+    let one = Host::start();
+    let provider = Provider::start(&one);
+    one.enroll(&provider, "alice");
+    let other = with_a_site_of_its_own(one.sibling("login2"));
+    for put in WAYS {
+        let (here, there, idle) = (one.login("alice"), other.login("alice"), other.login("alice"));
+        for login in [&here, &there, &idle] {
+            assert!(provider.accepts(&login.run("cat $BEARER_TOKEN_FILE").successful().stdout));
+        }
+        one.as_root().run(put).successful();
+        agents_end(&one);
+        let refreshed = there.run("iam-session token -s storage.read:/there").successful().stdout;
+        assert!(provider.accepts(&refreshed) && other.agents_of("alice").len() == 2);
+        other.as_root().run(put).successful();
+        agents_end(&other);
+        for (host, login) in [(&one, &here), (&other, &there)] {
+            let left = || host.as_root().run("find /run/iam-session/20001 -mindepth 1").stdout;
+            host.wait_until("an empty runtime directory", || left().is_empty());
+            assert_eq!(login.run("iam-session token").status, 4);
+            assert_eq!(host.login("alice").env("BEARER_TOKEN_FILE"), None);
+            host.as_root().run("iam-session-admin unrevoke alice").successful();
+            let again = host.login("alice");
+            assert!(provider.accepts(&again.run("cat $BEARER_TOKEN_FILE").successful().stdout));
+            again.close();
+            host.wait_until("the end of the agent", || host.agents_of("alice").is_empty());
+        }
+    }
+    assert_eq!(provider.count("revocation"), 0);
+}
+
+/// What is said to administrators: the list is one host's, and so is the command.
+#[test]
+fn revoke_on_one_host_ends_no_session_on_another() {
+    let one = Host::start();
+    let provider = Provider::start(&one);
+    one.enroll(&provider, "alice");
+    let other = with_a_site_of_its_own(one.sibling("login2"));
+    let there = other.login("alice");
+    one.as_root().run("iam-session-admin revoke alice").successful();
+    assert!(provider.accepts(&there.run("iam-session token -s storage.read:/x").successful().stdout));
+    let list = one.read("/etc/iam-session/revoked");
+    assert_eq!(list, "alice\n20001 # alice\n");
+    other.write("/etc/iam-session/revoked", list, 0o644);
+    agents_end(&other);
 }

@@ -1,18 +1,14 @@
-//! Who is meant by a name or a uid. Starts getent(1): a static program asks no name service itself.
+//! Who is meant by a name or a uid. Starts getent(1).
 
-use std::io::Read as _;
-use std::process::{Command, Stdio};
+use std::io;
 use std::time::Duration;
 
 use super::{advised, failed};
-use crate::line::{LineError, Lines, Wait};
+use crate::names;
 use crate::protocol::Failure;
 
-const GETENT: &str = "/usr/bin/getent";
 /// A name service that takes longer would hang a login, too.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// As in the module: what does not fit is no person's entry.
-const MAX_ENTRY: usize = 64 * 1024;
 
 /// An entry of the user database.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,63 +19,32 @@ pub(super) struct Account {
     pub(super) home: String,
 }
 
+/// Whether a text can be a name or a uid. getent would take an empty key for the whole list.
+pub(super) fn is_user(text: &str) -> bool {
+    !text.is_empty() && !text.starts_with('-') && !text.contains([':', '/', '\n', '\0'])
+}
+
 /// The account of a name or a uid.
 pub(super) fn find(user: &str) -> Result<Option<Account>, Failure> {
-    // getent takes no "--", and an empty key for the whole list.
-    if user.is_empty() || user.starts_with('-') || user.contains([':', '/', '\n', '\0']) {
+    if !is_user(user) {
         return Err(advised(format!("'{user}' is no user"), "give a user name or a uid"));
     }
-    let line = first_line(&["passwd", user])?;
-    let account = line
-        .as_deref()
-        .map(|line| parse(line).ok_or_else(|| failed(format!("{GETENT} passwd {user}: not understood"))));
+    let text = names::getent("passwd", &[user], PATIENCE).map_err(|error| no_answer(user, &error))?;
+    let account = text
+        .lines()
+        .next()
+        .map(|line| parse(line).ok_or_else(|| failed(format!("the entry of {user} is none of passwd(5)"))));
     account.transpose()
 }
 
-/// One that there must be.
-#[allow(dead_code)]
-pub(super) fn known(user: &str) -> Result<Account, Failure> {
-    find(user)?.ok_or_else(|| advised(format!("there is no user '{user}'"), "give a user name or a uid"))
-}
-
 /// Everybody whom the name service lists; with LDAP that may be nobody.
-#[allow(dead_code)]
 pub(super) fn all() -> Result<Vec<Account>, Failure> {
-    let mut child = getent(&["passwd"])?;
-    let mut text = String::new();
-    let read = child.stdout.take().map(|mut out| out.read_to_string(&mut text));
-    let ended = child.wait();
-    if !matches!(read, Some(Ok(_))) || ended.is_err() {
-        return Err(failed(format!("{GETENT} passwd: no answer")));
-    }
+    let text = names::getent("passwd", &[""; 0], PATIENCE).map_err(|error| no_answer("everybody", &error))?;
     Ok(text.lines().filter_map(parse).collect())
 }
 
-fn first_line(arguments: &[&str]) -> Result<Option<String>, Failure> {
-    let what = || format!("{GETENT} {}", arguments.join(" "));
-    let mut child = getent(arguments)?;
-    let line =
-        child.stdout.take().map(|mut out| Lines::new(MAX_ENTRY).next(&mut out, Wait::at_most(PATIENCE)));
-    let _ = child.kill();
-    let _ = child.wait();
-    match line {
-        Some(Ok(line)) => Ok(Some(String::from_utf8_lossy(&line).trim_end().to_owned())),
-        Some(Err(LineError::Closed)) => Ok(None),
-        Some(Err(error)) => Err(failed(format!("{}: {error}", what()))),
-        None => Err(failed(format!("{}: no output", what()))),
-    }
-}
-
-fn getent(arguments: &[&str]) -> Result<std::process::Child, Failure> {
-    Command::new(GETENT)
-        .args(arguments)
-        .env_clear()
-        .env("PATH", "/usr/bin:/bin")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|error| failed(format!("cannot start {GETENT}: {error}")))
+fn no_answer(user: &str, error: &io::Error) -> Failure {
+    failed(format!("cannot look up {user}: {error}"))
 }
 
 /// passwd(5).

@@ -79,7 +79,7 @@ fn pam(path: &Path) -> Vec<String> {
             vec![format!("{}: pam_iam.so is not enabled; 'iam-session-admin enable'", path.display())]
         }
         Ok(Some(ours)) => {
-            let options = pam_line::mistakes(&ours.options).into_iter().map(|mistake| mistake.0);
+            let options = pam_line::mistakes(&ours.options).into_iter().map(|mistake| mistake.text);
             let mistakes = ours.mistake().into_iter().chain(options);
             mistakes.map(|mistake| format!("{}:{}: {mistake}", path.display(), ours.line)).collect()
         }
@@ -111,7 +111,7 @@ fn files() -> Vec<String> {
             Found::Missing => wrong.push(format!("{name} is not installed")),
         }
     }
-    wrong.extend(revoked::count().err().map(|failure| format!("{}: nobody is served", failure.error)));
+    wrong.extend(revoked::mistakes());
     match node_key::files() {
         Err(failure) => wrong.push(failure.error),
         Ok(files) => wrong.extend(

@@ -18,6 +18,7 @@ use crate::protocol::Failure;
 
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 const ROOT: u32 = 0;
+const READABLE: u32 = 0o444;
 
 /// Whose a file is and who may read it, to be kept when it is replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,16 @@ pub(super) struct Look {
 impl Look {
     /// Of a new file that everybody may read.
     pub(super) const PUBLIC: Self = Self { uid: ROOT, gid: ROOT, mode: 0o644 };
+
+    /// Whether every user may read it.
+    pub(super) fn is_public(self) -> bool {
+        self.mode & READABLE == READABLE
+    }
+
+    /// The same, and every user may read it.
+    pub(super) fn made_public(self) -> Self {
+        Self { mode: self.mode | READABLE, ..self }
+    }
 }
 
 /// What a file holds, and how it looks; `None` where there is none.

@@ -18,17 +18,13 @@ pub(super) const MIN_UID: u32 = 1000;
 const MAX_START_WAIT: u64 = 300; // milliseconds
 const MAX_TOKEN_WAIT: u64 = 30_000; // milliseconds
 
-const NOBODY: &str = "is wrong and nobody is served";
-
-/// What the module makes of an option that is wrong.
+/// An option that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Mistake(pub(crate) String);
-
-impl Mistake {
-    /// Whether it is one that the module goes on with by serving nobody.
-    pub(crate) fn serves_nobody(&self) -> bool {
-        self.0.contains(NOBODY)
-    }
+pub(crate) struct Mistake {
+    /// What is wrong, what the module does about it, and what is accepted.
+    pub(crate) text: String,
+    /// Whether the module goes on by serving nobody.
+    pub(crate) serves_nobody: bool,
 }
 
 /// The line to put into the file of a PAM service, on a system whose people begin at `min_uid`.
@@ -45,23 +41,23 @@ pub(super) fn line(service: &str, min_uid: u32) -> String {
 
 /// What is wrong with the options of a line.
 pub(crate) fn mistakes(options: &[String]) -> Vec<Mistake> {
-    options.iter().filter_map(|option| mistake(option)).map(Mistake).collect()
+    options.iter().filter_map(|option| mistake(option)).collect()
 }
 
-fn mistake(option: &str) -> Option<String> {
+fn mistake(option: &str) -> Option<Mistake> {
     let (name, value) = option.split_once('=').unwrap_or((option, ""));
     let Some((_, accepted)) = ACCEPTED.iter().find(|(known, _)| *known == name) else {
         let known = ACCEPTED.map(|(name, _)| name).join(" ");
-        return Some(format!("unknown option '{option}' is ignored; accepted: {known}"));
+        let text = format!("unknown option '{option}' is ignored; accepted: {known}");
+        return Some(Mistake { text, serves_nobody: false });
     };
     if is_right(name, value) {
         return None;
     }
-    let effect = match name {
-        "min_uid" | "services" | "groups" => NOBODY,
-        _ => "is ignored and its default stands",
-    };
-    Some(format!("option '{option}' {effect}; accepted: {accepted}"))
+    let serves_nobody = matches!(name, "min_uid" | "services" | "groups");
+    let effect =
+        if serves_nobody { "is wrong and nobody is served" } else { "is ignored and its default stands" };
+    Some(Mistake { text: format!("option '{option}' {effect}; accepted: {accepted}"), serves_nobody })
 }
 
 fn is_right(name: &str, value: &str) -> bool {
@@ -102,7 +98,7 @@ mod tests {
     fn a_mistake_is_told_with_what_it_does() {
         let said = |options: &[&str]| {
             let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
-            mistakes(&options).into_iter().map(|mistake| mistake.0).collect::<Vec<_>>()
+            mistakes(&options).into_iter().map(|mistake| mistake.text).collect::<Vec<_>>()
         };
         assert_eq!(
             said(&[
@@ -127,6 +123,17 @@ mod tests {
             ["min_uid=0", "min_uid", "start_wait=1s", "start_wait=0", "token_wait=2", "hint", "debug=1"]
         {
             assert_eq!(said(&[wrong]).len(), 1, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_option_that_says_whom_to_serve_serves_nobody_if_it_is_wrong() {
+        let serves_nobody = |option: &str| mistakes(&[option.to_owned()]).pop().unwrap().serves_nobody;
+        assert!(["min_uid=0", "services=", "groups=a,,b"].into_iter().all(serves_nobody));
+        // Whatever an option is called, and its value is.
+        for option in ["start_wait=0", "debug=is wrong and nobody is served", "is wrong and nobody is served"]
+        {
+            assert!(!serves_nobody(option), "{option}");
         }
     }
 

@@ -186,12 +186,14 @@ impl Cache {
     }
 
     fn remove_if(&self, unwanted: impl Fn(Option<&CachedToken>) -> bool) -> Result<(), DirectoryError> {
-        for name in self.directory.names()? {
-            if unwanted(self.entry(&name).as_ref()) {
-                self.directory.remove(&name)?;
-            }
+        let mut names = self.directory.names()?;
+        names.retain(|name| unwanted(self.entry(name).as_ref()));
+        let mut removed = Ok(());
+        // What cannot be removed keeps no other from going.
+        for name in names {
+            removed = self.directory.remove(&name).and(removed);
         }
-        Ok(())
+        removed
     }
 
     fn entry(&self, name: &str) -> Option<CachedToken> {

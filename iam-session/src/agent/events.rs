@@ -1,6 +1,8 @@
 //! Waiting: one poll(2) over everything that can happen to an agent. Touches descriptors, reads none.
 
+use std::fs;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -11,6 +13,8 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::peer::PeerId;
 use crate::directory::Directory;
+use crate::file_system;
+use crate::paths::SITE_CONFIG;
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +23,7 @@ pub(super) enum Source {
     Lifeline,
     /// A signal that asks the agent to end.
     Signal,
-    /// Another agent or a mint has published something.
+    /// Another agent or a mint has published something, or the site's directory has changed.
     News,
     /// A client wants in.
     Listener,
@@ -90,4 +94,21 @@ pub(super) fn news_of(agents: &Directory, top: &Directory) -> Option<Inotify> {
     // The token file: whoever put a token there may be gone when it ends.
     news.add_watch(top.path(), AddWatchFlags::IN_MOVED_TO).ok()?;
     Some(news)
+}
+
+/// Has `news` tell of changes in the site's directory, too; whether it will. Asked again after each change: the directory
+/// may be another one by then.
+pub(super) fn watch_site(news: &Inotify) -> bool {
+    let directory = Path::new(SITE_CONFIG);
+    // Nobody tells where a link leads from now on, or what another host does.
+    let tells =
+        fs::symlink_metadata(directory).is_ok_and(|its| its.is_dir()) && file_system::is_local(directory);
+    let changes = AddWatchFlags::IN_CREATE
+        | AddWatchFlags::IN_CLOSE_WRITE
+        | AddWatchFlags::IN_MOVE
+        | AddWatchFlags::IN_DELETE
+        | AddWatchFlags::IN_ATTRIB
+        | AddWatchFlags::IN_DELETE_SELF
+        | AddWatchFlags::IN_MOVE_SELF;
+    tells && news.add_watch(directory, changes).is_ok()
 }

@@ -3,8 +3,6 @@
 use std::time::Duration;
 
 use super::book::{Book, Entry};
-use super::host_lock::HostLock;
-use super::job::Opening;
 use crate::protocol::Sealing;
 use crate::store::{KeyId, Keyring};
 
@@ -13,30 +11,15 @@ use crate::store::{KeyId, Keyring};
 pub(super) struct Held {
     node: Vec<KeyId>,
     passphrase: Vec<KeyId>,
-    /// What an unlock has opened.
-    pub(super) opening: Opening,
+    /// On CLOCK_BOOTTIME: when those of passphrases are let go of, if they are.
+    pub(super) until: Option<Duration>,
 }
 
 impl Held {
     /// Those of these keys.
-    pub(super) fn of(keys: &Keyring, opening: Opening) -> Self {
+    pub(super) fn of(keys: &Keyring, until: Option<Duration>) -> Self {
         let passphrase = keys.passphrase().map(|key| key.key.id).collect();
-        Self { node: keys.node().map(|key| key.id).collect(), passphrase, opening }
-    }
-
-    /// Whether the user's lock of this host stands against this agent.
-    pub(super) fn is_shut_by(&self, lock: Option<&HostLock>, now: Duration) -> bool {
-        lock.is_some_and(|lock| !self.opening.lets_past(&lock.id, now))
-    }
-
-    /// Whether a lock gives back all that this agent has.
-    pub(super) fn is_covered_by(&self, lock: &HostLock) -> bool {
-        self.ids().all(|id| lock.keys.contains(&id.to_hexadecimal()))
-    }
-
-    /// Whether there are none.
-    pub(super) fn is_empty(&self) -> bool {
-        self.node.is_empty() && self.passphrase.is_empty()
+        Self { node: keys.node().map(|key| key.id).collect(), passphrase, until }
     }
 
     /// All of them.
@@ -56,6 +39,13 @@ impl Held {
         locked.map(|entry| entry.name.clone()).collect()
     }
 
+    /// The accounts that a node key of this agent's opens, and a passphrase, too.
+    pub(super) fn passphrase_too(&self, book: &Book) -> Vec<String> {
+        let by_node = |entry: &&Entry| self.node.iter().any(|id| entry.keys.contains(&id.to_hexadecimal()));
+        let both = book.entries.iter().filter(|entry| entry.has_passphrase).filter(by_node);
+        both.map(|entry| entry.name.clone()).collect()
+    }
+
     /// What the next enrolment would be sealed with.
     pub(super) fn sealing(&self) -> Sealing {
         match (self.node.is_empty(), self.passphrase.is_empty()) {
@@ -73,7 +63,7 @@ pub(super) mod tests {
 
     pub(in crate::agent) fn held(node: &[u8], passphrase: &[u8]) -> Held {
         let ids = |numbers: &[u8]| numbers.iter().map(|number| KeyId([*number; 8])).collect();
-        Held { node: ids(node), passphrase: ids(passphrase), opening: Opening::default() }
+        Held { node: ids(node), passphrase: ids(passphrase), until: None }
     }
 
     #[test]
@@ -87,16 +77,12 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_lock_stands_until_the_agent_is_let_past_it() {
-        let lock = HostLock { id: "a".into(), keys: vec!["0101010101010101".into()] };
-        let now = Duration::from_secs(1);
-        let mut agent = held(&[1], &[]);
-        assert!(!agent.is_shut_by(None, now) && agent.is_shut_by(Some(&lock), now));
-        assert!(agent.is_covered_by(&lock) && !held(&[1], &[2]).is_covered_by(&lock));
-        agent.opening.lock = Some("a".into());
-        assert!(!agent.is_shut_by(Some(&lock), now));
-        agent.opening.until = Some(now);
-        assert!(agent.is_shut_by(Some(&lock), now));
+    fn what_a_passphrase_opens_besides_a_node_key_is_named() {
+        let mut both = entry("a");
+        both.has_passphrase = true;
+        let book = book(vec![both, entry("b")]);
+        assert_eq!(held(&[1], &[]).passphrase_too(&book), ["a"]);
+        assert!(held(&[2], &[1]).passphrase_too(&book).is_empty());
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod account;
 
 use std::time::Duration;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 pub(super) use self::account::{AccountDone, AccountJob, Ending};
@@ -36,55 +37,54 @@ pub(super) enum Job {
     },
     /// Something about an account as a whole → [`Done::Account`].
     Account(AccountJob),
-    /// Derive keys and open what they open → [`Done::Unlocked`].
-    Unlock {
+    /// Open the user's lock of this host with a passphrase, or what is sealed under it → [`Done::Unlocked`].
+    Open {
         /// As it was typed.
         #[serde(serialize_with = "expose_to")]
         passphrase: Secret,
         /// On CLOCK_BOOTTIME: not to be used later.
         until: Option<Duration>,
     },
-    /// Take the keys into the marker → [`Done::Locked`].
-    Lock {
+    /// Lock this host → [`Done::Locked`].
+    LockHost {
         /// That of a new lock.
         #[serde(serialize_with = "expose_option_to")]
         passphrase: Option<Secret>,
     },
-    /// End a lock → [`Done::Lifted`].
-    Lift {
-        /// Its id.
-        lock: String,
-    },
     /// See to the slots of records → [`Done::Sealed`].
-    Seal(SealRequest),
+    Slots(SealRequest),
     /// All keys that the agent has, given to each mint before its first job; not answered.
     Keys {
         /// The keys.
         keys: Keyring,
-        /// What some of them are owed to.
+        /// How long it has those of passphrases.
+        #[serde(default)]
         opening: Opening,
     },
+    /// As [`Job::Open`], asked by agents of versions whose locks had keys in them: not with a lock.
+    Unlock {
+        /// As it was typed.
+        #[serde(serialize_with = "expose_to")]
+        passphrase: Secret,
+        /// As in [`Job::Open`].
+        until: Option<Duration>,
+    },
+    /// Asked by those agents, and refused.
+    #[serde(skip_serializing)]
+    Lock(IgnoredAny),
+    /// The same.
+    #[serde(skip_serializing)]
+    Lift(IgnoredAny),
+    /// The same.
+    #[serde(skip_serializing)]
+    Seal(IgnoredAny),
 }
 
-/// What an unlock has opened, and for how long.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// How long keys of passphrases are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Opening {
-    /// The id of the lock that does not stand against this agent any more.
-    pub(super) lock: Option<String>,
-    /// On CLOCK_BOOTTIME: from then on it is as before.
+    /// On CLOCK_BOOTTIME; for good if absent.
     pub(super) until: Option<Duration>,
-}
-
-impl Opening {
-    /// Whether its time is over.
-    pub(super) fn is_over(&self, now: Duration) -> bool {
-        self.until.is_some_and(|until| until <= now)
-    }
-
-    /// Whether it lets past the lock with this id.
-    pub(super) fn lets_past(&self, lock: &str, now: Duration) -> bool {
-        self.lock.as_deref() == Some(lock) && !self.is_over(now)
-    }
 }
 
 /// Which token.
@@ -138,12 +138,12 @@ pub(super) enum Done {
     Account(Result<Box<AccountDone>, Failure>),
     /// The agent keeps the keys.
     Unlocked(Result<Box<Unlock>, Failure>),
-    /// The marker is on the disk: the agent lets go of its keys.
+    /// The marker is on the disk.
     Locked(Result<(), Failure>),
-    /// There is no lock any more.
+    /// Refused to an agent of an earlier version.
     Lifted(Result<(), Failure>),
-    /// The agent keeps the keys.
-    Sealed(Result<Box<Seal>, Failure>),
+    /// Done as far as it could be.
+    Sealed(Result<SealReport, Failure>),
 }
 
 /// What came of an unlock.
@@ -151,33 +151,8 @@ pub(super) enum Done {
 pub(super) struct Unlock {
     /// All keys that the agent has from now on.
     pub(super) keys: Keyring,
-    /// What they are owed to.
+    /// How long it has those of passphrases.
     pub(super) opening: Opening,
     /// What the client is told.
     pub(super) answer: Unlocked,
-}
-
-/// What came of a change of slots.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Seal {
-    /// All keys that the agent has from now on.
-    pub(super) keys: Keyring,
-    /// What the client is told.
-    pub(super) answer: SealReport,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_unlock_lets_past_its_own_lock_and_for_its_time() {
-        let at = Duration::from_secs;
-        let opening = Opening { lock: Some("a".into()), until: Some(at(10)) };
-        assert!(opening.lets_past("a", at(9)) && !opening.lets_past("a", at(10)));
-        assert!(!opening.lets_past("b", at(9)));
-        let for_good = Opening { until: None, ..opening };
-        assert!(for_good.lets_past("a", at(1 << 40)) && !for_good.is_over(at(1 << 40)));
-        assert!(!Opening::default().lets_past("a", at(0)));
-    }
 }

@@ -63,7 +63,6 @@ struct Running {
 struct Busy {
     ticket: Ticket,
     token: Option<TokenJob>,
-    is_lock: bool,
 }
 
 impl Link {
@@ -87,11 +86,6 @@ impl Link {
     pub(super) fn keep(&mut self, keys: Keyring, opening: Opening) {
         self.keys = keys;
         self.opening = opening;
-    }
-
-    /// Whether the mint is putting the keys into a lock: it is needed until it has answered.
-    pub(super) fn is_locking(&self) -> bool {
-        self.running.as_ref().and_then(|running| running.busy.as_ref()).is_some_and(|busy| busy.is_lock)
     }
 
     /// The keys that a mint is given.
@@ -208,7 +202,7 @@ impl Link {
             if self.leaving.len() >= MAX_HUNG {
                 return Err(broken("hangs: is the home directory there?"));
             }
-            let keys = Job::Keys { keys: self.keys.duplicate(), opening: self.opening.clone() };
+            let keys = Job::Keys { keys: self.keys.duplicate(), opening: self.opening };
             // A few hundred bytes a key, and a few dozen keys at most.
             let keys = line::encode(&keys, MAX_LINE).map_err(|_| broken("takes no keys of this size"))?;
             let started = Running::start(&[&self.message[..], &keys[..]], now);
@@ -218,7 +212,7 @@ impl Link {
             running.out.extend_from_slice(&line);
             running.since = now;
             let token = if let Job::Token(token) = job { Some(token.clone()) } else { None };
-            running.busy = Some(Busy { ticket, token, is_lock: matches!(job, Job::Lock { .. }) });
+            running.busy = Some(Busy { ticket, token });
             // What does not fit into the pipe now goes when it is writable.
             let _ = running.flush();
         }

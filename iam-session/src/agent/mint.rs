@@ -14,6 +14,7 @@ mod forget;
 mod issuer;
 mod lock;
 mod look;
+mod obey;
 mod policy;
 mod publish;
 mod recover;
@@ -49,7 +50,7 @@ use crate::issuer::wire::Request;
 use crate::line::{self, LineError, Lines, Wait};
 use crate::log::{Level, Log};
 use crate::paths;
-use crate::protocol::{Failure, FailureKind};
+use crate::protocol::{Failure, FailureKind, agent_is_older};
 
 /// Between two looks whether the agent is still there; its end wakes the mint at once.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -62,7 +63,7 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// The mint of one agent.
 pub(super) struct Mint {
     message: Message,
-    /// What some of the keys are owed to.
+    /// How long it has the keys of passphrases.
     opening: Opening,
     runtime: Runtime,
     helper: Option<Helper>,
@@ -105,6 +106,9 @@ fn run() -> io::Result<()> {
             let _ = answer(&mut answers, &done);
         }
         mint.end_what_is_left();
+        if mint.is_revoked() {
+            break;
+        }
     }
     mint.save_at_last();
     drop(mint.helper.take());
@@ -158,8 +162,8 @@ impl Mint {
         let book = Book::read(&self.runtime.agents).unwrap_or_default();
         let entry = book.find(Some(&job.account)).filter(|_| job.kind == Kind::Session);
         let Some(entry) = entry.filter(|entry| !entry.record_id.is_empty()) else { return };
-        // Nothing is tried until the user has unlocked it, and then at once.
-        if failure.kind == FailureKind::Locked {
+        // Nothing is tried until the user has unlocked it, or is taken off the list, and then at once.
+        if failure.kind == FailureKind::Locked || self.is_revoked() {
             return;
         }
         let standing = self.setbacks(&entry.record_id).of_session();
@@ -179,12 +183,15 @@ impl Mint {
                 self.opening = opening;
                 return None;
             }
+            Job::Open { passphrase, until } => Done::Unlocked(self.unlock(&passphrase, until).map(Box::new)),
+            Job::LockHost { passphrase } => Done::Locked(self.lock_host(passphrase.as_ref())),
+            Job::Slots(request) => Done::Sealed(self.slots(&request)),
             Job::Unlock { passphrase, until } => {
-                Done::Unlocked(self.unlock(&passphrase, until).map(Box::new))
+                Done::Unlocked(self.unlock_for_older(&passphrase, until).map(Box::new))
             }
-            Job::Lock { passphrase } => Done::Locked(self.lock_host(passphrase.as_ref())),
-            Job::Lift { lock } => Done::Lifted(self.lift(&lock)),
-            Job::Seal(request) => Done::Sealed(self.seal_accounts(&request).map(Box::new)),
+            Job::Lock(_) => Done::Locked(Err(agent_is_older())),
+            Job::Lift(_) => Done::Lifted(Err(agent_is_older())),
+            Job::Seal(_) => Done::Sealed(Err(agent_is_older())),
             Job::Look => Done::Looked(self.look()),
             Job::Token(job) => {
                 let token = self.token(&job);

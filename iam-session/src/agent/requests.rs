@@ -15,7 +15,6 @@ use super::peer::PeerId;
 use super::refusals::Refusals;
 use super::runtime::Runtime;
 use super::token_file;
-use super::unlocking::Unlocking;
 use crate::clock::Now;
 use crate::protocol::{
     Authorized, End, Enrolled, Failure, FailureKind, Forgotten, Heeded, Polled, Renamed, Request, SealReport,
@@ -124,7 +123,6 @@ pub(super) struct Requests {
     identity: Identity,
     waiting: Vec<Waiting>,
     refusals: Refusals,
-    unlocking: Unlocking,
     wishes: Vec<(PeerId, Wish)>,
 }
 
@@ -138,13 +136,7 @@ pub(super) struct Means<'a> {
 
 impl Requests {
     pub(super) fn new(identity: Identity) -> Self {
-        Self {
-            identity,
-            waiting: Vec::new(),
-            refusals: Refusals::default(),
-            unlocking: Unlocking::default(),
-            wishes: Vec::new(),
-        }
+        Self { identity, waiting: Vec::new(), refusals: Refusals::default(), wishes: Vec::new() }
     }
 
     /// Sees to one line of a client; `None` means later.
@@ -183,16 +175,12 @@ impl Requests {
                 self.wishes.push((peer, Wish::End));
                 return None;
             }
-            Request::Unlock { passphrase, seconds } => {
-                return self.unlock(peer, passphrase, seconds.map(Duration::from_secs), means.now.boot);
-            }
-            // It has nothing left to give up.
-            Request::Lock { .. } if means.held.is_empty() && means.is_shut() => {
-                return Some(Ok(Answer::Heeded(Heeded {})));
-            }
-            Request::Lock { passphrase } => (Job::Lock { passphrase }, Want::Other, PATIENCE),
-            Request::Lift { lock } => (Job::Lift { lock }, Want::Other, PATIENCE),
-            Request::Seal(request) => (Job::Seal(request), Want::Other, PATIENCE),
+            Request::Unlock { passphrase, seconds } => match means.unlock(passphrase, seconds) {
+                Ok(job) => (job, Want::Other, PATIENCE),
+                Err(failure) => return Some(Err(failure)),
+            },
+            Request::Lock { passphrase } => (Job::LockHost { passphrase }, Want::Other, PATIENCE),
+            Request::Seal(request) => (Job::Slots(request), Want::Other, PATIENCE),
             Request::Stay { pid } => return self.wish(peer, Wish::Stay(pid)),
             Request::Stop {} => return self.wish(peer, Wish::End),
         };
@@ -219,14 +207,6 @@ impl Requests {
     /// What clients wish of the agent, and are to be told about.
     pub(super) fn take_wishes(&mut self) -> Vec<(PeerId, Wish)> {
         std::mem::take(&mut self.wishes)
-    }
-
-    /// Hands over what has waited for its time.
-    pub(super) fn advance(&mut self, means: &mut Means<'_>) {
-        if self.unlocking.is_waiting() {
-            let now = means.now.boot;
-            self.unlocking.advance(means.link, means.guesses().not_before(now), now);
-        }
     }
 
     fn wait(&mut self, peer: PeerId, job: Job, want: Want, deadline: Duration, means: &mut Means<'_>) {
@@ -286,9 +266,7 @@ impl Requests {
         let (done, waiting) =
             std::mem::take(&mut self.waiting).into_iter().partition(|waiting| waiting.ticket == ticket);
         self.waiting = waiting;
-        let unlocked = self.unlocking.finished(ticket, outcome, means.now.boot);
-        let mut replies: Vec<(PeerId, Reply)> =
-            unlocked.into_iter().map(|(peer, reply)| (peer, reply.map(Answer::Unlocked))).collect();
+        let mut replies: Vec<(PeerId, Reply)> = Vec::new();
         for waiting in done {
             let peer = waiting.peer;
             replies.extend(self.conclude(waiting, outcome, means).map(|reply| (peer, reply)));
@@ -324,12 +302,11 @@ impl Requests {
             (Want::Other, Ok(Done::Account(done))) => {
                 Some(done.as_ref().map(|done| Answer::of(done)).map_err(Clone::clone))
             }
-            (Want::Other, Ok(Done::Locked(done) | Done::Lifted(done))) => {
-                Some(done.clone().map(|()| Answer::Heeded(Heeded {})))
-            }
-            (Want::Other, Ok(Done::Sealed(sealed))) => {
-                Some(sealed.as_ref().map(|seal| Answer::Sealed(seal.answer.clone())).map_err(Clone::clone))
-            }
+            (Want::Other, Ok(Done::Unlocked(unlocked))) => Some(
+                unlocked.as_ref().map(|unlock| Answer::Unlocked(unlock.answer.clone())).map_err(Clone::clone),
+            ),
+            (Want::Other, Ok(Done::Locked(done))) => Some(done.clone().map(|()| Answer::Heeded(Heeded {}))),
+            (Want::Other, Ok(Done::Sealed(sealed))) => Some(sealed.clone().map(Answer::Sealed)),
             (_, Err(failure)) => Some(Err(failure.clone())),
             (_, Ok(_)) => Some(Err(failed("the agent's mint answered something else than was asked"))),
         }
@@ -337,15 +314,12 @@ impl Requests {
 
     /// Replies to those who have waited long enough. What they asked for goes on, and is cached.
     pub(super) fn overdue(&mut self, means: &Means<'_>) -> Vec<(PeerId, Reply)> {
-        let unlocking = self.unlocking.overdue(means.now.boot);
-        let unlocking = unlocking.into_iter().map(|(peer, reply)| (peer, reply.map(Answer::Unlocked)));
         let (late, waiting) = std::mem::take(&mut self.waiting)
             .into_iter()
             .partition(|waiting| waiting.deadline <= means.now.boot);
         self.waiting = waiting;
         let late: Vec<Waiting> = late;
-        let late = late.into_iter().map(|waiting| (waiting.peer, self.give_up(&waiting.want, means)));
-        late.chain(unlocking).collect()
+        late.into_iter().map(|waiting| (waiting.peer, self.give_up(&waiting.want, means))).collect()
     }
 
     fn give_up(&self, want: &Want, means: &Means<'_>) -> Reply {
@@ -363,14 +337,12 @@ impl Requests {
 
     /// When to come back at the latest.
     pub(super) fn deadline(&self) -> Option<Duration> {
-        let waiting = self.waiting.iter().map(|waiting| waiting.deadline);
-        waiting.chain(self.unlocking.deadline()).min()
+        self.waiting.iter().map(|waiting| waiting.deadline).min()
     }
 
     /// The client has gone; what it asked for goes on.
     pub(super) fn gone(&mut self, peer: PeerId) {
         self.waiting.retain(|waiting| waiting.peer != peer);
-        self.unlocking.gone(peer);
     }
 
     /// `unwritten`: why the book is not up to date.
@@ -389,6 +361,7 @@ impl Requests {
             default_account: view.book.default_account.clone(),
             accounts,
             locked: means.held.locked(&view.book),
+            passphrase_too: means.held.passphrase_too(&view.book),
             others_token_until: token_file::others_until(means.runtime, means.now),
             sealing: means.held.sealing(),
             ends: self.identity.ends,

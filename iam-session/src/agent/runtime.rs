@@ -244,14 +244,7 @@ impl Runtime {
             return Ok(Left::All);
         };
         let file = self.lock_file()?;
-        let name = self.places.token_file_name();
-        // One that the user has put a directory in the place of must not keep the tokens elsewhere.
-        let mut removed = self.top.remove(&name);
-        for kept in kept::files(self)? {
-            removed = self.top.remove(&kept).and(removed);
-        }
-        // Of a process that was killed in the middle; the names of the kept ones begin with this one.
-        self.top.remove_drafts(&name)?;
+        let removed = self.remove_token_files();
         drop(file);
         self.cache.clear()?;
         let Some(mint) = self.try_lock_mint()? else {
@@ -275,6 +268,28 @@ impl Runtime {
             done => done?,
         }
         removed.map(|()| Left::Nothing)
+    }
+
+    /// Removes every token, whatever other agents of the user are doing, and whoever holds a lock: any program of the
+    /// user's can.
+    ///
+    /// # Errors
+    /// [`DirectoryError`]; what could be removed has been.
+    pub(crate) fn remove_tokens(&self) -> Result<(), DirectoryError> {
+        let _best_effort = self.lock_file();
+        let files = self.remove_token_files();
+        self.cache.clear().and(files)
+    }
+
+    fn remove_token_files(&self) -> Result<(), DirectoryError> {
+        let name = self.places.token_file_name();
+        // One that the user has put a directory in the place of must not keep the tokens elsewhere.
+        let mut removed = self.top.remove(&name);
+        for kept in kept::files(self)? {
+            removed = self.top.remove(&kept).and(removed);
+        }
+        // Of a process that was killed in the middle; the names of the kept ones begin with this one.
+        self.top.remove_drafts(&name).and(removed)
     }
 
     fn still_spares_an_issuer(&self, name: &str) -> bool {

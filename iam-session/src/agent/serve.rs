@@ -2,6 +2,7 @@
 //! pipes of module and mint.
 
 mod locking;
+mod obeying;
 
 use std::io::Read;
 use std::ops::ControlFlow;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use nix::poll::PollFlags;
 
+use self::obeying::Obedience;
 use super::Stay;
 use super::answer::View;
 use super::events::{Source, Watch};
@@ -70,8 +72,9 @@ struct Agent {
     spread: u8,
     upkeeps: Upkeeps,
     lifetime: Lifetime,
-    /// When keys are let go of that a lock does not have yet.
-    wipe_at: Option<Duration>,
+    /// The end of the time for which the user's lock of this host is open.
+    open_until: Option<Duration>,
+    obedience: Obedience,
 }
 
 impl Agent {
@@ -93,7 +96,8 @@ impl Agent {
             spread,
             upkeeps: Upkeeps::default(),
             lifetime,
-            wipe_at: None,
+            open_until: None,
+            obedience: Obedience::default(),
         }
     }
 
@@ -101,6 +105,10 @@ impl Agent {
         self.own.log.event(Level::Info, "agent_started", &[("version", env!("CARGO_PKG_VERSION"))]);
         self.begin(Now::read());
         while self.turn().is_continue() {}
+        if self.is_revoked() {
+            self.end_for_good();
+            return ExitCode::SUCCESS;
+        }
         let left = self.own.runtime.leave(self.own.presence);
         if let Err(error) = left {
             self.own.log.error(&error.to_string());
@@ -113,6 +121,7 @@ impl Agent {
     /// Tells the login how it stands: at once if another agent of the user has a good token in the file, else when
     /// the mint has looked.
     fn begin(&mut self, now: Now) {
+        self.heed_lock();
         self.reschedule(now);
         // Where a lock is told of, the store is asked whether it still stands.
         if self.file_is_good(now) && !self.is_shut(now) {
@@ -125,6 +134,7 @@ impl Agent {
 
     fn turn(&mut self) -> ControlFlow<()> {
         let before = Now::read();
+        self.obey(before)?;
         self.advance(before);
         self.heed(before)?;
         let policy = || View::of(&self.own.runtime, before).book.linger;
@@ -188,10 +198,12 @@ impl Agent {
         let peers = self.peers.deadline();
         let upkeeps = self.upkeeps.deadline();
         let (link, requests) = (self.link.deadline(), self.requests.deadline());
-        // Without a watch on the directory, what others do is looked at now and then.
-        let unwatched = self.own.news.is_none().then_some(now + LOOK_WITHOUT_NEWS);
-        let (keys, life) = (self.keys_deadline(), self.lifetime.deadline());
-        [telling, peers, upkeeps, link, requests, unwatched, keys, life]
+        // Without a watch on a directory, what others do there is looked at now and then.
+        let is_unwatched = self.own.news.is_none() || !self.obedience.is_told;
+        let unwatched = is_unwatched.then_some(now + LOOK_WITHOUT_NEWS);
+        let (closing, life, list) =
+            (self.closing_deadline(), self.lifetime.deadline(), self.own.list.deadline());
+        [telling, peers, upkeeps, link, requests, unwatched, closing, life, list]
             .into_iter()
             .flatten()
             .min()
@@ -227,9 +239,8 @@ impl Agent {
         self.peers.gone().into_iter().for_each(|id| self.requests.gone(id));
         self.serve_peers(now);
         self.peers.drop_late(now.boot);
-        self.let_go_in_time(now);
+        self.close_in_time(now);
         self.do_what_is_due(now);
-        self.requests.advance(&mut means(&self.own, &mut self.link, now));
         for (ticket, outcome) in self.link.progress(now.boot) {
             self.is_restless = true;
             self.finished(ticket, &outcome, now);
@@ -274,6 +285,11 @@ impl Agent {
     }
 
     fn reply(&mut self, id: PeerId, reply: Reply, now: Now) {
+        if matches!(reply, Ok(Answer::Token(_))) && self.obey(now).is_break() {
+            // The next turn is the last one.
+            self.is_restless = true;
+            return;
+        }
         self.peers.with(id, |peer| peer.reply(reply, now.boot));
     }
 
@@ -281,12 +297,13 @@ impl Agent {
         if let Some(news) = &self.own.news {
             let _ = news.read_events();
         }
-        self.heed_lock(now);
+        self.obedience.is_told = false;
+        self.heed_lock();
         self.reschedule(now);
     }
 
     fn finished(&mut self, ticket: Ticket, outcome: &Outcome, now: Now) {
-        self.heed_keys(outcome, now);
+        self.heed_keys(outcome);
         self.upkeeps.finished(ticket, &upkeep_means(&self.own, &mut self.link, self.spread, now));
         self.reschedule(now);
         match self.telling {
@@ -371,7 +388,7 @@ impl Agent {
 
     fn do_what_is_due(&mut self, now: Now) {
         if self.own.news.is_none() {
-            self.heed_lock(now);
+            self.heed_lock();
             self.reschedule(now);
         }
         self.upkeeps.do_what_is_due(&mut upkeep_means(&self.own, &mut self.link, self.spread, now));

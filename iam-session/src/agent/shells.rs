@@ -1,9 +1,9 @@
 //! The processes that an agent without a login stays for: the shells it was started in. Reads /proc.
 
-use std::fs;
 use std::time::Duration;
 
 use super::linger::Looks;
+use crate::process_stat::ProcessStat;
 
 /// More than one person has terminals; the list is no place to fill memory.
 const MAX: usize = 256;
@@ -17,25 +17,12 @@ struct Shell {
 
 impl Shell {
     fn of(pid: u32) -> Option<Self> {
-        Some(Self { pid, started: start_of(pid)? })
+        Some(Self { pid, started: ProcessStat::of(pid)?.started })
     }
 
     fn lives(self) -> bool {
         Self::of(self.pid) == Some(self)
     }
-}
-
-/// In clock ticks since boot; `None` for a process that is not there, or has ended and waits for its parent.
-fn start_of(pid: u32) -> Option<u64> {
-    parse_start(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
-}
-
-/// Field 22 of proc_pid_stat(5). The second one is a name in parentheses that may hold anything, parentheses too.
-fn parse_start(stat: &str) -> Option<u64> {
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut fields = fields.split_ascii_whitespace();
-    let state = fields.next()?;
-    (!matches!(state, "Z" | "X" | "x")).then(|| fields.nth(18)?.parse().ok())?
 }
 
 /// Those that are known, and when to look whether one still lives.
@@ -77,15 +64,17 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
-
-    const STAT: &str = "4711 (a) b) (c) S 1 4711 4711 0 -1 4194560 100 0 0 0 1 2 0 0 20 0 1 0 123456 1 2 3";
+    use crate::process_stat::tests::OddlyNamed;
 
     #[test]
-    fn the_start_is_found_behind_any_name() {
-        assert_eq!(parse_start(STAT), Some(123_456));
-        assert_eq!(parse_start(&STAT.replace(" S ", " Z ")), None);
-        assert_eq!(parse_start("4711 (x) S 1"), None);
-        assert_eq!(parse_start(""), None);
+    fn a_shell_of_any_name_lives() {
+        let link = OddlyNamed::link_to("/bin/cat", "shell");
+        let mut cat = Command::new(link.path()).stdin(Stdio::piped()).spawn().unwrap();
+        let mut shells = Shells::begin(cat.id(), Duration::ZERO);
+        let now = shells.deadline();
+        assert!(!shells.have_ended(now));
+        drop(cat.stdin.take());
+        cat.wait().unwrap();
     }
 
     #[test]

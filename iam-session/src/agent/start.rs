@@ -15,14 +15,18 @@ use nix::unistd::{dup2_stdin, dup2_stdout, geteuid, setsid};
 use super::Stay;
 use super::events;
 use super::held::Held;
-use super::job::Opening;
 use super::message::{HintPolicy, Message};
 use super::report::{Code, Report};
 use super::runtime::{Presence, Runtime};
+use crate::clock;
 use crate::harden::harden;
-use crate::log::Log;
+use crate::log::{Level, Log};
 use crate::paths;
+use crate::revoked::{List, Ruling};
 use crate::store::Keyring;
+
+/// What the log is told of an agent whose user is revoked.
+pub(super) const REASON_REVOKED: [(&str, &str); 1] = [("reason", "revoked")];
 
 /// All that an agent begins with.
 pub(super) struct Started {
@@ -39,6 +43,8 @@ pub(super) struct Started {
     pub(super) presence: Presence,
     pub(super) listener: UnixListener,
     pub(super) news: Option<Inotify>,
+    /// Who is revoked.
+    pub(super) list: List,
     pub(super) log: Log,
 }
 
@@ -74,12 +80,18 @@ pub(super) fn start(mut lifeline: File, stay: Stay) -> Result<Option<Started>, C
     let signals = events::ending_signals().map_err(|_| Code::Harden)?;
     let session = message.session();
     let log = Log::of(&message.user, &session);
+    let mut list = List::new(&message.user, message.uid);
+    // Since the module has looked; and nobody has who starts one by hand.
+    if list.look(clock::boot_time()) == Ruling::Revoked {
+        log.event(Level::Warning, "agent_ended", &REASON_REVOKED);
+        return Ok(None);
+    }
     let places = paths::Runtime::new(&message.runtime, message.uid);
     let (runtime, presence) = Runtime::enter(places, &session).map_err(|error| {
         log.error(&error.to_string());
         Code::Runtime
     })?;
-    let held = Held::of(&keys, Opening::default());
+    let held = Held::of(&keys, None);
     // Without it other agents take a record for closed that only this one opens: a nuisance, not a reason to fail.
     let _ = presence.tell_keys(held.ids());
     // What cannot be swept is somebody's who lives, or in nobody's way.
@@ -102,6 +114,7 @@ pub(super) fn start(mut lifeline: File, stay: Stay) -> Result<Option<Started>, C
         runtime,
         presence,
         listener,
+        list,
         log,
     }))
 }

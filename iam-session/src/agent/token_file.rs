@@ -12,9 +12,9 @@ use zeroize::Zeroizing;
 
 use super::cache::{CachedToken, Wanted};
 use super::runtime::Runtime;
-use crate::claims::Claims;
 use crate::clock::Now;
 use crate::directory::{Directory, DirectoryError, Durability};
+use crate::jwt::Jwt;
 use crate::secret::Secret;
 
 /// xrootd's ztn refuses a token file of more bytes than this, and with it the authentication.
@@ -64,7 +64,7 @@ fn writer(runtime: &Runtime, name: &str, now: Now) -> Writer {
     if filed(runtime).lines().any(|line| line == digest(&there)) {
         return Writer::Us;
     }
-    let end = Claims::of(&there).and_then(|claims| claims.exp).filter(|end| *end > now.unix);
+    let end = Jwt::read(&there).ok().and_then(|jwt| jwt.expires_at()).filter(|end| *end > now.unix);
     end.map_or(Writer::Another, Writer::AnotherUntil)
 }
 

@@ -64,7 +64,7 @@ impl Upkeep {
         let account = self.account.as_deref();
         let setback = view.setback(account);
         let is_filed = token_file::is_there(&own.runtime, &self.file(own));
-        let standing = match own.held.is_shut_by(HostLock::read(&own.runtime.agents).as_ref(), now.boot) {
+        let standing = match HostLock::is_in_force(&own.runtime, now.boot) {
             true => Standing::Nothing,
             false => view.standing(account, is_filed, setback.as_ref(), &own.held),
         };

@@ -2,7 +2,6 @@
 //!
 //! Nothing is verified, and says so: we are nobody's resource server. The signature is never printed.
 
-mod jwt;
 mod layout;
 
 use std::fs::File;
@@ -14,11 +13,11 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use self::jwt::{Jwt, NotReadable};
 use super::print_json;
 use crate::cli::{Exit, Outcome, Stop, print};
 use crate::client::{Agent, Places};
 use crate::clock::unix_time;
+use crate::jwt::{Jwt, NotReadable};
 use crate::protocol::{Failure, FailureKind, Request, Token, TokenRequest};
 use crate::text::printable;
 
@@ -56,7 +55,7 @@ pub(crate) fn run(args: &DecodeArgs) -> Outcome {
         Some(path) if looks_like_a_token(path) => return Err(a_token().into()),
         Some(path) => of_file(path)?,
     };
-    let jwt = Jwt::read(&token).map_err(|why| not_readable(why, &origin))?;
+    let jwt = Jwt::read(token.as_bytes()).map_err(|why| not_readable(why, &origin))?;
     if args.json {
         print_json(&Decoded { verified: false, header: jwt.header(), claims: jwt.claims() })?;
     } else {

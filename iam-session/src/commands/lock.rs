@@ -1,14 +1,12 @@
-//! `iam-session lock`: all of the user's agents on this host give their keys up until `unlock`. Touches the agents'
-//! sockets and the terminal.
+//! `iam-session lock`: no agent of the user's on this host serves anything until `unlock`. Touches one agent's socket and
+//! the terminal.
 
 use clap::Parser;
 
-use super::everywhere;
 use super::passphrase::{self, PassphraseArgs, Terminal, Use};
 use crate::cli::{Exit, Outcome, print};
 use crate::client::{Agent, Places};
 use crate::protocol::{Heeded, Request, Status};
-use crate::secret::Secret;
 
 /// Lock this host: every session of yours here, and each new login, serves no token until 'iam-session unlock'.
 #[derive(Debug, Default, Parser)]
@@ -21,10 +19,10 @@ pub(crate) struct LockArgs {
 pub(crate) fn run(args: &LockArgs) -> Outcome {
     passphrase::prepare()?;
     let given = args.passphrase.read()?;
-    let places = Places::of_environment();
-    let mut agent = Agent::find(&places)?;
+    let mut agent = Agent::find(&Places::of_environment())?;
     let status: Status = agent.ask(&Request::Status {})?;
-    // A lock that stands has its passphrase.
+    status.lock.refuse_older_agent()?;
+    // A lock that there is has its passphrase.
     let passphrase = match status.lock.host_locked || status.lock.lock_kept {
         true => None,
         false => Some(match given {
@@ -32,8 +30,7 @@ pub(crate) fn run(args: &LockArgs) -> Outcome {
             None => passphrase::choose(&mut Terminal::open()?, Use::Lock)?,
         }),
     };
-    agent.ask::<Heeded>(&Request::Lock { passphrase: passphrase.as_ref().map(Secret::duplicate) })?;
-    everywhere::lock_others(&places, agent.path(), passphrase.as_ref());
+    agent.ask::<Heeded>(&Request::Lock { passphrase })?;
     let text = match status.lock.host_locked {
         true => "this host is locked already\n",
         false => "locked; 'iam-session unlock' opens it again\n",

@@ -8,7 +8,6 @@ pub(crate) use given::{PassphraseArgs, read_line_of};
 pub(crate) use purpose::Purpose;
 pub(crate) use terminal::Terminal;
 
-use super::everywhere::Span;
 use crate::cli::print_error;
 use crate::client::Agent;
 use crate::harden::harden;
@@ -43,8 +42,6 @@ pub(crate) enum Need {
 pub(crate) enum Use {
     /// What will be enrolled.
     Enrol,
-    /// What is enrolled.
-    Seal,
     /// This host.
     Lock,
 }
@@ -53,9 +50,6 @@ impl Use {
     fn text(self) -> &'static str {
         match self {
             Self::Enrol => "Enrolments will be sealed under a passphrase. Nobody can recover it.\n",
-            Self::Seal => {
-                "A passphrase that opens your enrolments wherever they lie. Nobody can recover it.\n"
-            }
             Self::Lock => "This host is locked until the passphrase is given again. Nobody can recover it.\n",
         }
     }
@@ -63,7 +57,7 @@ impl Use {
 
 impl Need {
     pub(crate) fn of(status: &Status) -> Self {
-        // Given once more, it makes the time of an unlock longer or ends that, or removes a lock that could not be.
+        // Given once more, it makes the time of an unlock longer, or ends that.
         let is_open_for_a_while = status.lock.unlocked_until.is_some() || status.lock.lock_kept;
         if status.lock.host_locked || is_open_for_a_while {
             return Self::Open;
@@ -90,32 +84,32 @@ pub(crate) fn unlock(
     agent: &mut Agent,
     need: Need,
     source: Source<'_>,
-    span: Span,
+    seconds: Option<u64>,
 ) -> Result<(Unlocked, Secret), Failure> {
     match source {
-        Source::Given(passphrase) => send(agent, passphrase.duplicate(), span),
+        Source::Given(passphrase) => send(agent, passphrase.duplicate(), seconds),
         Source::Terminal if need == Need::Choose => {
             let passphrase = choose(&mut Terminal::open()?, Use::Enrol)?;
-            send(agent, passphrase, span)
+            send(agent, passphrase, seconds)
         }
         Source::Terminal => {
             let mut terminal = Terminal::open()?;
             for _ in 1..TRIES {
-                match send(agent, terminal.ask("iam-session passphrase: ")?, span) {
+                match send(agent, terminal.ask("iam-session passphrase: ")?, seconds) {
                     Err(failure) if failure.kind == FailureKind::Locked => {
                         print_error("iam-session: that is not it")
                     }
                     done => return done,
                 }
             }
-            send(agent, terminal.ask("iam-session passphrase: ")?, span)
+            send(agent, terminal.ask("iam-session passphrase: ")?, seconds)
         }
     }
 }
 
-fn send(agent: &mut Agent, passphrase: Secret, span: Span) -> Result<(Unlocked, Secret), Failure> {
+fn send(agent: &mut Agent, passphrase: Secret, seconds: Option<u64>) -> Result<(Unlocked, Secret), Failure> {
     check(&passphrase, 1)?;
-    let request = Request::Unlock { passphrase: passphrase.duplicate(), seconds: span.seconds() };
+    let request = Request::Unlock { passphrase: passphrase.duplicate(), seconds };
     Ok((agent.ask(&request)?, passphrase))
 }
 

@@ -1,112 +1,60 @@
-//! `iam-session seal`: what opens the accounts, one more way, one less. Touches the agent's socket and the terminal.
+//! `iam-session seal`: what opens the accounts; and moves them to the newest node key. Touches the agent's socket.
 
 mod list;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 
-use super::passphrase::{self, PassphraseArgs, Terminal, Use};
 use super::print_json;
 use crate::cli::{Exit, Outcome, print, warn};
 use crate::client::{Agent, Places};
-use crate::protocol::{
-    Failure, FailureKind, Request, SealAction, SealReport, SealRequest, SealedAccount, SlotKind,
-};
-use crate::secret::Secret;
+use crate::protocol::{Failure, FailureKind, Request, SealAction, SealReport, SealRequest, SealedAccount};
 use crate::text::printable;
 
-/// Show and change what opens your enrolments: a login on this host, or a passphrase.
+/// Show what opens your enrolments: a login on this host, or a passphrase.
 #[derive(Debug, Parser)]
-#[command(name = "seal", bin_name = "iam-session seal")]
+#[command(name = "seal", bin_name = "iam-session seal", args_conflicts_with_subcommands = true)]
 pub(crate) struct SealArgs {
     #[command(subcommand)]
-    command: SealCommand,
+    command: Option<SealCommand>,
+    /// One account only
+    #[arg(long, value_name = "NAME")]
+    account: Option<String>,
+    /// Print one object instead
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum SealCommand {
-    /// Show what opens each account
-    List {
-        /// One account only
-        #[arg(long, value_name = "NAME")]
-        account: Option<String>,
-        /// Print one object instead
-        #[arg(long)]
-        json: bool,
-    },
-    /// Let a passphrase, or each login on hosts with this node key, open them too
-    Add {
-        /// Which
-        slot: Slot,
-        /// One account only
-        #[arg(long, value_name = "NAME")]
-        account: Option<String>,
-        #[command(flatten)]
-        passphrase: PassphraseArgs,
-    },
-    /// Let it not open them any more
-    Remove {
-        /// Which
-        slot: Slot,
+    /// Seal them under the newest node key of this host, in the place of older ones
+    Renew {
         /// One account only
         #[arg(long, value_name = "NAME")]
         account: Option<String>,
     },
-}
-
-/// What a user can add and remove.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Slot {
-    /// Typed at each login
-    Passphrase,
-    /// Nothing is typed
-    Node,
 }
 
 pub(crate) fn run(args: SealArgs) -> Outcome {
     match args.command {
-        SealCommand::List { account, json } => {
-            let report = ask(SealAction::List, None, account, None)?;
-            match json {
+        None => {
+            let report = ask(SealAction::List, args.account)?;
+            match args.json {
                 true => print_json(&report)?,
                 false => print(list::render(&report.accounts).as_bytes())?,
             }
             Ok(Exit::Done)
         }
-        SealCommand::Add { slot, account, passphrase } => {
-            let passphrase = match slot {
-                Slot::Passphrase => Some(new_passphrase(&passphrase)?),
-                Slot::Node => None,
-            };
-            let report = ask(SealAction::Add, Some(slot.into()), account, passphrase)?;
-            conclude(&report, |account| added(slot, account))
-        }
-        SealCommand::Remove { slot, account } => {
-            let report = ask(SealAction::Remove, Some(slot.into()), account, None)?;
-            conclude(&report, |account| removed(slot, account))
-        }
+        Some(SealCommand::Renew { account }) => conclude(&ask(SealAction::Renew, account)?),
     }
 }
 
-fn new_passphrase(given: &PassphraseArgs) -> Result<Secret, Failure> {
-    passphrase::prepare()?;
-    match given.read()? {
-        Some(passphrase) => passphrase::checked(passphrase),
-        None => passphrase::choose(&mut Terminal::open()?, Use::Seal),
-    }
-}
-
-fn ask(
-    action: SealAction,
-    slot: Option<SlotKind>,
-    account: Option<String>,
-    passphrase: Option<Secret>,
-) -> Result<SealReport, Failure> {
+fn ask(action: SealAction, account: Option<String>) -> Result<SealReport, Failure> {
     let mut agent = Agent::find(&Places::of_environment())?;
-    Ok(agent.ask(&Request::Seal(SealRequest { action, slot, account, passphrase }))?)
+    Ok(agent.ask(&Request::Seal(SealRequest { action, account }))?)
 }
 
 /// What was done is a result; what was not, an error each.
-fn conclude(report: &SealReport, done: impl Fn(&SealedAccount) -> String) -> Outcome {
+fn conclude(report: &SealReport) -> Outcome {
     let mut failed = None;
     if report.accounts.is_empty() {
         return Err(Failure {
@@ -118,7 +66,7 @@ fn conclude(report: &SealReport, done: impl Fn(&SealedAccount) -> String) -> Out
     }
     for account in &report.accounts {
         match &account.trouble {
-            None => print(done(account).as_bytes())?,
+            None => print(renewed(account).as_bytes())?,
             Some(trouble) => {
                 let info = trouble.info.as_ref().map(|info| format!("; {info}")).unwrap_or_default();
                 warn(&format!("account '{}': {}{info}", account.name, trouble.error));
@@ -129,30 +77,9 @@ fn conclude(report: &SealReport, done: impl Fn(&SealedAccount) -> String) -> Out
     Ok(failed.map_or(Exit::Done, Exit::With))
 }
 
-fn added(slot: Slot, account: &SealedAccount) -> String {
-    let name = printable(&account.name);
-    match (slot, account.changed) {
-        (Slot::Passphrase, _) => format!("the passphrase opens '{name}'\n"),
-        (Slot::Node, true) => format!("logins with this host's node key open '{name}'\n"),
-        (Slot::Node, false) => format!("logins with this host's node key open '{name}' already\n"),
-    }
-}
-
-fn removed(slot: Slot, account: &SealedAccount) -> String {
-    let name = printable(&account.name);
-    match slot {
-        Slot::Passphrase => format!("no passphrase opens '{name}' any more\n"),
-        Slot::Node => format!("'{name}' is locked at each login from now on, until 'iam-session unlock'\n"),
-    }
-}
-
-impl From<Slot> for SlotKind {
-    fn from(slot: Slot) -> Self {
-        match slot {
-            Slot::Passphrase => Self::Passphrase,
-            Slot::Node => Self::Node,
-        }
-    }
+fn renewed(account: &SealedAccount) -> String {
+    let already = if account.changed { "" } else { " already" };
+    format!("'{}' is sealed under the newest node key of this host{already}\n", printable(&account.name))
 }
 
 #[cfg(test)]
@@ -160,10 +87,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_passphrase_is_never_an_argument() {
-        for line in ["seal add passphrase secret", "seal add", "seal", "seal remove node --passphrase-fd 3"] {
+    fn nothing_is_sealed_under_what_a_user_gives() {
+        for line in
+            ["seal add passphrase", "seal add node", "seal remove node", "seal renew --passphrase-fd 3"]
+        {
             assert!(SealArgs::try_parse_from(line.split(' ')).is_err(), "{line}");
         }
-        assert!(SealArgs::try_parse_from("seal add passphrase --passphrase-fd 3".split(' ')).is_ok());
+        for line in ["seal", "seal --json", "seal --account x --json", "seal renew", "seal renew --account x"]
+        {
+            assert!(SealArgs::try_parse_from(line.split(' ')).is_ok(), "{line}");
+        }
     }
 }

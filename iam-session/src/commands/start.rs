@@ -14,13 +14,15 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 
 use self::identity::Identity;
-use super::everywhere::{self, Span};
 use super::passphrase::{self, Need, PassphraseArgs, Source};
 use super::shell::Shell;
+use super::unlock;
 use crate::cli::{Exit, Outcome, Stop, print, warn};
 use crate::client::{Agent, Places, sockets};
+use crate::clock::boot_time;
 use crate::paths::{ENV_SESSION, ENV_SOCKET, ENV_TOKEN_FILE, Runtime};
 use crate::protocol::{End, Failure, FailureKind, Heeded, Request, Status};
+use crate::revoked::{List, REVOKED, Ruling};
 use crate::secret::Secret;
 
 /// Start an agent for this shell, or find the one that another shell has started: eval "$(iam-session start)".
@@ -44,6 +46,7 @@ pub(crate) fn run(args: &StartArgs) -> Outcome {
     // First of all: the agent is to inherit nothing, and so far nothing here is open that is ours.
     launch::close_inherited();
     let identity = Identity::of_environment()?;
+    if_revoked(&identity)?;
     let parent = parent::shell().ok_or_else(no_shell)?;
     if let Some((path, status)) = named(identity.uid, parent) {
         return report(shell, &path, &status);
@@ -96,11 +99,7 @@ fn unlock(agent: &mut Agent, status: &Status, given: Option<&Secret>) -> Result<
         }
         None => Source::Terminal,
     };
-    let span = Span::from_now(None);
-    let (unlocked, passphrase) = passphrase::unlock(agent, need, source, span)?;
-    if need == Need::Open {
-        everywhere::unlock_others(&Places::of_environment(), agent, &unlocked, &passphrase, span)?;
-    }
+    let unlocked = unlock::unlock(&Places::of_environment(), agent, status, source, None)?;
     if let Some(trouble) = unlocked.trouble {
         warn(&format!("unlocked, but there is no token yet: {}", trouble.error));
     }
@@ -117,6 +116,18 @@ fn report(shell: Shell, socket: &Path, status: &Status) -> Outcome {
     }
     print(shell.export(&variables).as_bytes())?;
     Ok(Exit::Done)
+}
+
+/// The agent looks itself, and has no words for it: it would only be gone.
+fn if_revoked(identity: &Identity) -> Result<(), Failure> {
+    match List::new(&identity.user, identity.uid).look(boot_time()) {
+        Ruling::Revoked => Err(Failure {
+            error: format!("you are listed in {REVOKED}: you get no agent on this host"),
+            info: Some("ask the administrators".into()),
+            kind: FailureKind::Refused,
+        }),
+        Ruling::Free | Ruling::Unknown(_) => Ok(()),
+    }
 }
 
 fn no_shell() -> Failure {

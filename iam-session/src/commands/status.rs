@@ -88,7 +88,6 @@ fn exit(status: &Status, now: u64) -> Exit {
     }
 }
 
-/// The account whose token is in the file.
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -123,6 +122,7 @@ pub(super) mod tests {
             default_account: accounts.first().map(|account| account.name.clone()),
             accounts,
             locked: Vec::new(),
+            passphrase_too: Vec::new(),
             others_token_until: None,
             sealing: Sealing::Node,
             ends: End::Login,

@@ -1,13 +1,15 @@
-//! `iam-session unlock`: gives the user's agents on this host the passphrase. Touches the agents' sockets and the
-//! terminal.
+//! `iam-session unlock`: gives one of the user's agents on this host the passphrase, or all that need it. Touches the
+//! agents' sockets and the terminal.
+
+use std::path::Path;
 
 use clap::Parser;
 
-use super::everywhere::{self, Span};
 use super::passphrase::{self, Need, PassphraseArgs, Source};
 use crate::cli::{Exit, Outcome, print, warn};
-use crate::client::{Agent, Places};
-use crate::protocol::{Request, Status, Unlocked};
+use crate::client::{Agent, ClientError, Places};
+use crate::protocol::{Failure, Request, Status, Unlocked};
+use crate::secret::Secret;
 use crate::text::{duration, printable};
 
 /// What an agent lets an unlock be for.
@@ -37,12 +39,8 @@ pub(crate) fn run(args: &UnlockArgs) -> Outcome {
         return Ok(Exit::Done);
     }
     let source = given.as_ref().map_or(Source::Terminal, Source::Given);
-    let span = Span::from_now(args.span);
-    let (unlocked, passphrase) = passphrase::unlock(&mut agent, need, source, span)?;
-    if need == Need::Open {
-        everywhere::unlock_others(&places, &mut agent, &unlocked, &passphrase, span)?;
-    }
-    print(told(&unlocked, args.span).as_bytes())?;
+    let unlocked = unlock(&places, &mut agent, &status, source, args.span)?;
+    print(told(&unlocked, need, args.span).as_bytes())?;
     if let Some(trouble) = unlocked.trouble {
         warn(&format!("there is no token yet: {}", trouble.error));
         return Ok(Exit::With(trouble.kind));
@@ -50,13 +48,57 @@ pub(crate) fn run(args: &UnlockArgs) -> Outcome {
     Ok(Exit::Done)
 }
 
-fn told(unlocked: &Unlocked, span: Option<u64>) -> String {
+/// Gives this agent the passphrase that it needs, `seconds` long if not for good. The lock of a host is one for all
+/// agents; what is sealed under a passphrase is not: no key crosses a socket, and each agent is given the passphrase.
+pub(super) fn unlock(
+    places: &Places,
+    agent: &mut Agent,
+    status: &Status,
+    source: Source<'_>,
+    seconds: Option<u64>,
+) -> Result<Unlocked, Failure> {
+    let (need, is_lock) = (Need::of(status), status.lock.host_locked || status.lock.lock_kept);
+    if is_lock {
+        status.lock.refuse_older_agent()?;
+    }
+    let (unlocked, passphrase) = passphrase::unlock(agent, need, source, seconds)?;
+    if need == Need::Open && !is_lock {
+        for path in places.all().into_iter().filter(|path| path != agent.path()) {
+            match unlock_other(places, &path, &passphrase, seconds) {
+                // Of an agent that was killed only the socket is left.
+                Ok(()) | Err(ClientError::Dead { .. }) => {}
+                Err(error) => {
+                    let why = Failure::from(error);
+                    warn(&format!("another of your agents, {}: {why}; it stays locked", path.display()));
+                }
+            }
+        }
+    }
+    Ok(unlocked)
+}
+
+fn unlock_other(
+    places: &Places,
+    path: &Path,
+    passphrase: &Secret,
+    seconds: Option<u64>,
+) -> Result<(), ClientError> {
+    let mut agent = Agent::connect(path, places.uid())?;
+    let status: Status = agent.ask(&Request::Status {})?;
+    if status.locked.is_empty() && status.lock.unlocked_until.is_none() {
+        return Ok(());
+    }
+    let request = Request::Unlock { passphrase: passphrase.duplicate(), seconds };
+    agent.ask::<Unlocked>(&request).map(|_| ())
+}
+
+fn told(unlocked: &Unlocked, need: Need, span: Option<u64>) -> String {
     let names: Vec<String> = unlocked.accounts.iter().map(|name| format!("'{}'", printable(name))).collect();
     let span = span.map(|seconds| format!(" for {}", duration(seconds))).unwrap_or_default();
-    match (names.is_empty(), &unlocked.lock) {
+    match (names.is_empty(), need) {
         (false, _) => format!("unlocked {}{span}\n", names.join(", ")),
-        (true, Some(_)) => format!("unlocked this host{span}\n"),
-        (true, None) => format!("what you enrol now is sealed under this passphrase{span}\n"),
+        (true, Need::Choose) => format!("what you enrol now is sealed under this passphrase{span}\n"),
+        (true, _) => format!("unlocked this host{span}\n"),
     }
 }
 

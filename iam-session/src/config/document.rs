@@ -69,9 +69,7 @@ impl Document {
         let line = self.line_at(span.start);
         ConfigError::Mistake { path: self.path.clone(), line, what, accepted: accepted.to_owned() }
     }
-}
 
-impl Document {
     fn line_at(&self, offset: usize) -> usize {
         1 + self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
     }

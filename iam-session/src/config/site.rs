@@ -253,7 +253,6 @@ mod tests {
         let default = Site::default();
         assert_eq!((site.session_scope, site.store_dir), (default.session_scope, default.store_dir));
         assert_eq!((site.linger, site.password_flow), (default.linger, default.password_flow));
-        assert_eq!(site.linger, default.linger);
         assert!(site.roles.names().next().is_some());
         assert!(site.site.is_some() && site.default_provider.is_some() && site.allowed_issuers.is_some());
     }

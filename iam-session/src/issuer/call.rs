@@ -7,7 +7,8 @@ use form_urlencoded::{Serializer, byte_serialize};
 use zeroize::Zeroizing;
 
 use super::body::BodyError;
-use super::redact::{redact, shorten};
+use super::discovery;
+use super::redact::{redact, redact_but, shorten};
 use super::url::{self, UrlError};
 use super::wire::{Client, ClientAuth, ErrorClass, IssuerError};
 use crate::secret::Secret;
@@ -73,6 +74,8 @@ pub(super) struct Call<'r> {
     pub(super) authorization: Authorization<'r>,
     /// What must never come back in a message.
     secrets: Vec<&'r str>,
+    /// Whose request it is, which may; empty where nobody's.
+    client_id: &'r str,
 }
 
 /// What came back.
@@ -91,7 +94,14 @@ impl<'r> Call<'r> {
     /// `url` is not an https URL.
     pub(super) fn new(exchange: Exchange, url: &str, payload: Payload) -> Result<Self, IssuerError> {
         let url = url::endpoint(url).map_err(|error| unusable_url(exchange, url, error))?;
-        Ok(Self { exchange, url, payload, authorization: Authorization::None, secrets: Vec::new() })
+        Ok(Self {
+            exchange,
+            url,
+            payload,
+            authorization: Authorization::None,
+            secrets: Vec::new(),
+            client_id: "",
+        })
     }
 
     /// A form POST of an authenticated client (RFC 6749 §2.3).
@@ -104,21 +114,36 @@ impl<'r> Call<'r> {
         client: &'r Client,
         fields: &[(&str, &str)],
     ) -> Result<Self, IssuerError> {
+        Self::form_by(client.auth, exchange, url, client, fields)
+    }
+
+    /// The same of a client that authenticates so, whatever it was registered for; a public one's password is empty.
+    ///
+    /// # Errors
+    /// `url` is not an https URL.
+    pub(super) fn form_by(
+        auth: ClientAuth,
+        exchange: Exchange,
+        url: &str,
+        client: &'r Client,
+        fields: &[(&str, &str)],
+    ) -> Result<Self, IssuerError> {
         let mut form = Serializer::new(String::with_capacity(FORM_CAPACITY));
         form.extend_pairs(fields);
         // IAM's device endpoint looks for client_id in the form only; RFC 8628 §3.1 wants it there if the
         // client does not authenticate.
-        if client.auth != ClientAuth::Basic || exchange == Exchange::DeviceAuthorization {
+        if auth != ClientAuth::Basic || exchange == Exchange::DeviceAuthorization {
             form.append_pair("client_id", &client.client_id);
         }
         let secret = client.client_secret.as_ref();
-        if let (ClientAuth::Post, Some(secret)) = (client.auth, secret) {
+        if let (ClientAuth::Post, Some(secret)) = (auth, secret) {
             form.append_pair("client_secret", secret.expose());
         }
         let mut call = Self::new(exchange, url, Payload::Form(Zeroizing::new(form.finish())))?;
-        if let (ClientAuth::Basic, Some(secret)) = (client.auth, secret) {
+        if auth == ClientAuth::Basic {
             call.authorization = basic(&client.client_id, secret);
         }
+        call.client_id = &client.client_id;
         Ok(secret.into_iter().fold(call, Self::hiding))
     }
 
@@ -141,7 +166,7 @@ impl<'r> Call<'r> {
 
     /// What the issuer says, as far as it may be shown.
     pub(super) fn quote(&self, text: &str) -> String {
-        redact(text, &self.secrets)
+        redact_but(text, &self.secrets, self.client_id)
     }
 
     /// An answer that cannot be used.
@@ -150,8 +175,16 @@ impl<'r> Call<'r> {
             BodyError::AnotherIssuer(name) => {
                 format!("{} says that it is the issuer '{}'", self.host(), self.quote(name))
             }
+            BodyError::NotAnObject if self.exchange == Exchange::Discovery => return self.no_issuer(status),
             _ => format!("{} answered {} with {error}", self.host(), self.exchange),
         };
+        failure(ErrorClass::Malformed, &message).with_status(status)
+    }
+
+    /// A discovery that found nothing.
+    pub(super) fn no_issuer(&self, status: u16) -> IssuerError {
+        let message =
+            format!("there is no OpenID issuer at '{}' ({status})", discovery::issuer_of(&self.url));
         failure(ErrorClass::Malformed, &message).with_status(status)
     }
 }
@@ -173,9 +206,10 @@ fn unusable_url(exchange: Exchange, url: &str, error: UrlError) -> IssuerError {
 }
 
 /// Both parts are form-urlencoded before they are joined (RFC 6749 §2.3.1).
-fn basic<'r>(client_id: &str, secret: &Secret) -> Authorization<'r> {
+fn basic<'r>(client_id: &str, secret: Option<&Secret>) -> Authorization<'r> {
     let user = byte_serialize(client_id.as_bytes()).collect();
-    let password = Zeroizing::new(byte_serialize(secret.expose().as_bytes()).collect());
+    let secret = secret.map(Secret::expose).unwrap_or_default();
+    let password = Zeroizing::new(byte_serialize(secret.as_bytes()).collect());
     Authorization::Basic { user, password }
 }
 

@@ -4,12 +4,15 @@ use super::body::{BodyError, Object, is_visible};
 use super::call::{Call, Exchange};
 use super::token::Audience;
 use super::url;
-use super::wire::{Answer, Client, IssuerError};
+use super::wire::{Answer, Client, ErrorClass, IssuerError};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
 
 /// RFC 8628 §3.4.
 pub(super) const DEVICE_CODE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
+/// The only one that anybody should use (RFC 7636 §4.2).
+const CHALLENGE_METHOD: &str = "S256";
 
 /// What IAM gives a code, and our value where the issuer leaves out what RFC 8628 §3.2 requires.
 const DEFAULT_LIFE: u64 = 600;
@@ -24,13 +27,28 @@ const MAX_DEVICE_CODE: usize = 4096;
 /// Longest user code: people type it.
 const MAX_USER_CODE: usize = 64;
 
-/// Asks for a code. An `audience` is not sent: IAM drops it here, and takes it with the poll.
+/// Asks for a code. An `audience` is not sent: IAM drops it here, and takes it with the poll. A challenge is always:
+/// some servers demand one (EGI Check-in; Keycloak where a client says so), and RFC 6749 §3.1 has the others ignore it.
 pub(super) fn call<'r>(
     endpoint: &str,
     client: &'r Client,
     scope: &ScopeSet,
+    challenge: Option<&str>,
 ) -> Result<Call<'r>, IssuerError> {
-    Call::form(Exchange::DeviceAuthorization, endpoint, client, &[("scope", &scope.to_string())])
+    let scope = scope.to_string();
+    let mut fields = vec![("scope", scope.as_str())];
+    if let Some(challenge) = challenge {
+        fields.extend([("code_challenge", challenge), ("code_challenge_method", CHALLENGE_METHOD)]);
+    }
+    Call::form(Exchange::DeviceAuthorization, endpoint, client, &fields)
+}
+
+/// The scopes without `offline_access`, where an issuer has refused a scope: some know it not (Google, GitLab), and give
+/// a refresh token all the same.
+pub(super) fn without_offline_access(scope: &ScopeSet, refused: &IssuerError) -> Option<ScopeSet> {
+    let narrower = scope.without("offline_access");
+    (refused.class == ErrorClass::ScopeRefused && narrower != *scope && !narrower.is_empty())
+        .then_some(narrower)
 }
 
 /// One poll at the token endpoint (RFC 8628 §3.4).
@@ -38,11 +56,14 @@ pub(super) fn poll<'r>(
     endpoint: &str,
     client: &'r Client,
     device_code: &'r Secret,
+    verifier: Option<&'r Secret>,
     audience: Audience<'r>,
 ) -> Result<Call<'r>, IssuerError> {
     let mut fields = vec![("grant_type", DEVICE_CODE_GRANT), ("device_code", device_code.expose())];
+    fields.extend(verifier.map(|verifier| ("code_verifier", verifier.expose())));
     audience.add_to(&mut fields, Exchange::DevicePoll)?;
-    Ok(Call::form(Exchange::DevicePoll, endpoint, client, &fields)?.hiding(device_code))
+    let call = Call::form(Exchange::DevicePoll, endpoint, client, &fields)?.hiding(device_code);
+    Ok(verifier.into_iter().fold(call, Call::hiding))
 }
 
 /// Reads what the user must be shown (RFC 8628 §3.2). All of it goes to a terminal and into a QR code.
@@ -73,6 +94,7 @@ pub(super) fn answer(body: &[u8]) -> Result<Answer, BodyError> {
         verification_uri_complete,
         expires_in: life(&fields)?,
         interval: interval(&fields),
+        code_verifier: None,
     })
 }
 
@@ -111,18 +133,28 @@ mod tests {
     #[test]
     fn scope_and_code_are_sent() {
         let client = client(ClientAuth::Public);
-        let start = call("https://a.example/d", &client, &ScopeSet::parse("openid storage.read:/")).unwrap();
-        assert_eq!(form_of(&start), "scope=openid+storage.read%3A%2F&client_id=id%3A1");
+        let scope = ScopeSet::parse("openid storage.read:/");
+        let start = |challenge| form_of(&call("https://a.example/d", &client, &scope, challenge).unwrap());
+        assert_eq!(start(None), "scope=openid+storage.read%3A%2F&client_id=id%3A1");
+        assert_eq!(
+            start(Some("c-1")),
+            "scope=openid+storage.read%3A%2F&code_challenge=c-1&code_challenge_method=S256&client_id=id%3A1"
+        );
         let code = Secret::new("device-code-1".into());
-        let polled = |names| {
-            poll("https://a.example/t", &client, &code, Audience { names, mode: AudienceMode::Audience })
-                .unwrap()
+        let verifier = Secret::new("verifier-1".into());
+        let poll = |names, verifier| {
+            let audience = Audience { names, mode: AudienceMode::Audience };
+            poll("https://a.example/t", &client, &code, verifier, audience).unwrap()
         };
+        let polled = |names| poll(names, None);
         let grant =
             "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code&device_code=device-code-1";
         assert_eq!(form_of(&polled("")), format!("{grant}&client_id=id%3A1"));
         assert_eq!(form_of(&polled("a b")), format!("{grant}&audience=a+b&client_id=id%3A1"));
         assert_eq!(polled("").quote("device-code-1"), "[redacted]");
+        let proven = poll("", Some(&verifier));
+        assert_eq!(form_of(&proven), format!("{grant}&code_verifier=verifier-1&client_id=id%3A1"));
+        assert_eq!(proven.quote("verifier-1"), "[redacted]");
     }
 
     #[test]

@@ -1,12 +1,17 @@
 //! The discovery document (OpenID Connect Discovery §4). Pure; touches nothing.
 
+use ::url::Url;
+
 use super::body::{BodyError, Object};
 use super::call::{Call, Exchange, Payload};
+use super::redact::{redact, shorten};
 use super::url;
 use super::wire::{Answer, ClientAuth, Endpoints, IssuerError};
 
 /// Below the issuer's URL, whose path is kept (§4).
 const WELL_KNOWN: &str = "/.well-known/openid-configuration";
+/// Longest URL in a message; a longer one says enough by its beginning.
+const MAX_SHOWN: usize = 120;
 
 /// `GET <issuer>/.well-known/openid-configuration`.
 pub(super) fn call(issuer: &str) -> Result<Call<'static>, IssuerError> {
@@ -15,6 +20,26 @@ pub(super) fn call(issuer: &str) -> Result<Call<'static>, IssuerError> {
     call.url.set_path(&path);
     call.url.set_query(None);
     Ok(call)
+}
+
+/// Where the issuer may be that is not where it was looked for: the same URL without what is looked for below it, else
+/// one step further up.
+pub(super) fn nearest(asked: &str) -> Option<String> {
+    let mut url = url::endpoint(asked).ok()?;
+    let path = url.path().trim_end_matches('/');
+    let path = match path.strip_suffix(WELL_KNOWN) {
+        Some(issuer) => format!("{issuer}/"),
+        None => format!("{}/", &path[..path.rfind('/')?]),
+    };
+    url.set_path(&path);
+    url.set_query(None);
+    Some(url.into())
+}
+
+/// Where the document of `url` was not found: the issuer's URL, as far as it may be shown.
+pub(super) fn issuer_of(url: &Url) -> String {
+    let url = redact(url.as_str(), &[]);
+    shorten(url.strip_suffix(WELL_KNOWN).unwrap_or(&url), MAX_SHOWN)
 }
 
 /// Reads the document that came for `asked`.
@@ -110,6 +135,24 @@ mod tests {
         }
         assert!(call("http://iam.example.org/").err().unwrap().message.contains("https://"));
         assert!(call("iam.example.org").is_err());
+    }
+
+    #[test]
+    fn the_nearest_that_may_be_one_is_a_step_further_up() {
+        for (asked, near) in [
+            ("https://a.example/.well-known/openid-configuration", Some("https://a.example/")),
+            (
+                "https://a.example/realms/x/.well-known/openid-configuration",
+                Some("https://a.example/realms/x/"),
+            ),
+            ("https://a.example/iam/", Some("https://a.example/")),
+            ("https://a.example/a/b?c", Some("https://a.example/a/")),
+            ("https://a.example/", None),
+            ("https://a.example", None),
+            ("http://a.example/x", None),
+        ] {
+            assert_eq!(nearest(asked).as_deref(), near, "{asked}");
+        }
     }
 
     #[test]

@@ -1,15 +1,16 @@
 //! From a request to its answer: builds the call, has it sent, reads what came. Touches the network through
-//! `transport` only, once per request: whether and when to try again is decided by who asked.
+//! `transport` only, once per request and once more where the issuer wants it otherwise: whether and when to try again
+//! is decided by who asked.
 
 use super::body::BodyError;
 use super::call::{Call, Exchange, Payload, Response};
-use super::refusal::refusal;
+use super::refusal::{refusal, refusal_in_success};
 use super::token::{Audience, Wanted};
 use super::transport::{Connections, Deadline};
 use super::wire::{Answer, ErrorClass, IssuerError, Request, Transport};
-use super::{device, discovery, management, password, registration, revocation, token, userinfo};
+use super::{device, discovery, management, password, pkce, registration, revocation, token, userinfo};
 
-/// Asks the issuer once.
+/// Asks the issuer.
 pub(super) fn perform(
     connections: &mut Connections,
     request: &Request,
@@ -18,12 +19,76 @@ pub(super) fn perform(
     if let Request::WidenClient { client, scope, known, transport } = request {
         return management::widen(client, scope, known, |call| connections.send(transport, call, deadline));
     }
-    let (call, transport) = call_for(request)?;
-    let response = connections.send(transport, &call, deadline)?;
-    interpret(request, &call, &response)
+    let verifier = matches!(request, Request::AuthorizeDevice { .. }).then(pkce::verifier).flatten();
+    let challenge = verifier.as_ref().map(pkce::challenge);
+    let challenge = challenge.as_deref();
+    let (call, transport) = call_for(request, challenge)?;
+    let mut send = |call: &Call<'_>| connections.send(transport, call, deadline);
+    let mut ask = |call: &Call<'_>| interpret(request, call, &send(call)?);
+    let mut answer = ask(&call);
+    if let Some(call) = answer.as_ref().err().and_then(|error| another_try(request, challenge, error)) {
+        answer = ask(&call?);
+    }
+    if let Ok(Answer::DeviceAuthorization { code_verifier, .. }) = &mut answer {
+        *code_verifier = verifier;
+    }
+    answer.map_err(|error| with_nearest(request, error, send))
 }
 
-fn call_for(request: &Request) -> Result<(Call<'_>, &Transport), IssuerError> {
+/// What an issuer that has refused a request may want instead.
+fn another_try<'r>(
+    request: &'r Request,
+    challenge: Option<&str>,
+    refused: &IssuerError,
+) -> Option<Result<Call<'r>, IssuerError>> {
+    match request {
+        Request::Register { endpoint, client_name, scope, auth, initial_access_token, .. } => {
+            let scope = registration::without_openid(scope, refused)?;
+            Some(registration::call(endpoint, client_name, &scope, *auth, initial_access_token.as_ref()))
+        }
+        Request::AuthorizeDevice { endpoint, client, scope, .. } => {
+            let scope = device::without_offline_access(scope, refused)?;
+            Some(device::call(endpoint, client, &scope, challenge))
+        }
+        Request::Revoke { endpoint, client, refresh_token, .. } => {
+            revocation::by_basic(endpoint, client, refresh_token, refused)
+        }
+        _ => None,
+    }
+}
+
+/// A discovery that found nothing, and one more, which may find where the issuer is.
+fn with_nearest(
+    request: &Request,
+    error: IssuerError,
+    mut send: impl FnMut(&Call<'_>) -> Result<Response, IssuerError>,
+) -> IssuerError {
+    let mut found = || {
+        let Request::Discover { issuer, .. } = request else { return None };
+        // What was found and is no issuer's, or is another's, has been told.
+        error
+            .status
+            .filter(|_| error.class == ErrorClass::Malformed && error.message.starts_with("there is no"))?;
+        let near = discovery::nearest(issuer)?;
+        let response = send(&discovery::call(&near).ok()?).ok().filter(|response| response.status == 200)?;
+        match discovery::answer(&near, &response.body) {
+            Ok(Answer::Discovered { issuer, .. }) => Some(issuer),
+            _ => None,
+        }
+    };
+    match found() {
+        Some(near) => {
+            let message = format!("{}; '{near}' is one", error.message);
+            IssuerError { message, ..error }
+        }
+        None => error,
+    }
+}
+
+fn call_for<'r>(
+    request: &'r Request,
+    challenge: Option<&str>,
+) -> Result<(Call<'r>, &'r Transport), IssuerError> {
     Ok(match request {
         Request::Discover { issuer, transport } | Request::Probe { issuer, transport } => {
             (discovery::call(issuer)?, transport)
@@ -33,11 +98,19 @@ fn call_for(request: &Request) -> Result<(Call<'_>, &Transport), IssuerError> {
             (registration::call(endpoint, client_name, scope, *auth, token)?, transport)
         }
         Request::AuthorizeDevice { endpoint, client, scope, transport } => {
-            (device::call(endpoint, client, scope)?, transport)
+            (device::call(endpoint, client, scope, challenge)?, transport)
         }
-        Request::PollDevice { endpoint, client, device_code, audience, audience_mode, transport } => {
+        Request::PollDevice {
+            endpoint,
+            client,
+            device_code,
+            code_verifier,
+            audience,
+            audience_mode,
+            transport,
+        } => {
             let audience = Audience { names: audience, mode: *audience_mode };
-            (device::poll(endpoint, client, device_code, audience)?, transport)
+            (device::poll(endpoint, client, device_code, code_verifier.as_ref(), audience)?, transport)
         }
         Request::Password {
             endpoint,
@@ -78,12 +151,18 @@ fn call_for(request: &Request) -> Result<(Call<'_>, &Transport), IssuerError> {
 
 /// Reads an answer; pure.
 fn interpret(request: &Request, call: &Call<'_>, response: &Response) -> Result<Answer, IssuerError> {
-    if (200..=299).contains(&response.status) {
-        let answer = read(request, response).map_err(|error| call.malformed(response.status, &error));
-        return answer.or_else(|error| salvage(request, &response.body, error));
+    let error = match (200..=299).contains(&response.status) {
+        true => match (read(request, response), refusal_in_success(call, response)) {
+            (Ok(Answer::Done | Answer::Claim { .. }) | Err(_), Some(error)) => error,
+            (Ok(answer), _) => return Ok(answer),
+            (Err(error), None) => call.malformed(response.status, &error),
+        },
+        false => refusal(call, response),
+    };
+    if is_already_gone(call.exchange, &error) {
+        return Ok(Answer::Done);
     }
-    let error = refusal(call, response);
-    if is_already_gone(call.exchange, &error) { Ok(Answer::Done) } else { Err(error) }
+    salvage(request, &response.body, error)
 }
 
 /// What of a useless answer to a refresh must not be lost.
@@ -130,10 +209,11 @@ mod tests {
     use super::super::call::tests::client;
     use super::super::wire::ClientAuth;
     use super::*;
+    use crate::scope::ScopeSet;
     use crate::secret::Secret;
 
     fn interpreted(request: &Request, status: u16, body: &str) -> Result<Answer, IssuerError> {
-        let (call, _) = call_for(request).unwrap();
+        let (call, _) = call_for(request, None).unwrap();
         let response = Response {
             status,
             retry_after: None,
@@ -195,6 +275,7 @@ mod tests {
             endpoint: "https://iam.example.org/token".into(),
             client: client(ClientAuth::Public),
             device_code: Secret::new("dc".into()),
+            code_verifier: None,
             audience: String::new(),
             audience_mode: Default::default(),
             transport: Transport::default(),
@@ -204,6 +285,125 @@ mod tests {
         assert_eq!(
             error.message,
             "iam.example.org answered the poll for a token with something that is not a JSON object"
+        );
+    }
+
+    fn refresh() -> Request {
+        Request::Adopt {
+            endpoint: "https://iam.example.org/token".into(),
+            client: client(ClientAuth::Basic),
+            refresh_token: Secret::new("rt".into()),
+            transport: Transport::default(),
+        }
+    }
+
+    fn poll() -> Request {
+        Request::PollDevice {
+            endpoint: "https://iam.example.org/token".into(),
+            client: client(ClientAuth::Public),
+            device_code: Secret::new("dc".into()),
+            code_verifier: None,
+            audience: String::new(),
+            audience_mode: Default::default(),
+            transport: Transport::default(),
+        }
+    }
+
+    #[test]
+    fn an_error_without_a_token_is_an_error_whatever_status_and_shape() {
+        use ErrorClass as Class;
+        for (code, class) in [
+            ("authorization_pending", Class::AuthorizationPending),
+            ("access_denied", Class::AccessDenied),
+            ("expired_token", Class::ExpiredToken),
+            ("slow_down", Class::SlowDown),
+            ("something_else", Class::Refused),
+        ] {
+            for body in [
+                format!(r#"{{"error":"{code}","error_description":"so it is"}}"#),
+                format!(r#"{{"error":{{"code":"{code}","message":"so it is"}}}}"#),
+                format!(r#"{{"error":{{"code":403,"status":"{code}","message":"so it is"}}}}"#),
+                format!("error={code}&error_description=so+it+is"),
+            ] {
+                for status in [200, 202, 400, 401] {
+                    let error = interpreted(&poll(), status, &body).unwrap_err();
+                    assert_eq!((error.class, error.status), (class, Some(status)), "{status} {body}");
+                    assert!(error.message.contains(&format!("{code}: so it is")), "{error}");
+                }
+            }
+        }
+        let dead = r#"{"error":"invalid_grant"}"#;
+        assert_eq!(interpreted(&refresh(), 200, dead).unwrap_err().class, Class::CredentialDead);
+        let kept = r#"{"error":"invalid_scope","refresh_token":"rt-2"}"#;
+        let Ok(Answer::Unusable { error, .. }) = interpreted(&refresh(), 200, kept) else { panic!() };
+        assert_eq!(error.class, Class::ScopeRefused);
+        let refused = r#"{"error":"unsupported_token_type"}"#;
+        assert_eq!(interpreted(&revoke(), 200, refused).unwrap_err().class, Class::Refused);
+        let token = r#"{"access_token":"at","error":"","error_description":null}"#;
+        assert!(matches!(interpreted(&poll(), 200, token), Ok(Answer::Token(_))));
+    }
+
+    #[test]
+    fn a_page_that_speaks_of_an_error_is_none() {
+        for page in ["<a href='?x&error=access_denied&y'>", "x\n&error=access_denied", "error=", "error"] {
+            assert_eq!(interpreted(&poll(), 200, page).unwrap_err().class, ErrorClass::Malformed, "{page}");
+        }
+    }
+
+    fn register(scope: &str) -> Request {
+        Request::Register {
+            endpoint: "https://kc.example.org/register".into(),
+            client_name: "iam-session".into(),
+            scope: ScopeSet::parse(scope),
+            auth: ClientAuth::Basic,
+            initial_access_token: None,
+            transport: Transport::default(),
+        }
+    }
+
+    /// What is sent after an answer, if anything is.
+    fn sent_after(request: &Request, status: u16, body: &str) -> Option<String> {
+        let error = interpreted(request, status, body).unwrap_err();
+        let call = another_try(request, None, &error)?.unwrap();
+        Some(match call.payload {
+            Payload::Json(body) => String::from_utf8(body.to_vec()).unwrap(),
+            Payload::Form(form) => form.to_string(),
+            _ => panic!(),
+        })
+    }
+
+    #[test]
+    fn a_registration_that_is_refused_for_its_scopes_is_tried_without_openid() {
+        let policy = r#"{"error":"insufficient_scope","error_description":"Policy 'Allowed Client Scopes' rejected request to client-registration service. Details: Not permitted to use specified clientScope"}"#;
+        let sent = sent_after(&register("openid wlcg"), 403, policy).unwrap();
+        assert!(sent.contains(r#""scope":"wlcg""#), "{sent}");
+        let standard = r#"{"error":"invalid_client_metadata","error_description":"Invalid scope: openid"}"#;
+        assert!(sent_after(&register("openid wlcg"), 400, standard).is_some());
+        for (scope, status, body) in [
+            ("wlcg", 403, policy),
+            ("openid", 401, r#"{"error":"invalid_token"}"#),
+            ("openid", 400, r#"{"error":"Client registration is disabled"}"#),
+            ("openid", 503, ""),
+        ] {
+            assert_eq!(sent_after(&register(scope), status, body), None, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_code_that_is_refused_for_its_scopes_is_asked_for_without_offline_access() {
+        let authorize = |scope: &str| Request::AuthorizeDevice {
+            endpoint: "https://iam.example.org/devicecode".into(),
+            client: client(ClientAuth::Public),
+            scope: ScopeSet::parse(scope),
+            transport: Transport::default(),
+        };
+        let body = r#"{"error":"invalid_scope","error_description":"Some requested scopes were invalid"}"#;
+        let sent = sent_after(&authorize("offline_access openid"), 400, body).unwrap();
+        assert!(sent.starts_with("scope=openid&"), "{sent}");
+        assert_eq!(sent_after(&authorize("openid"), 400, body), None);
+        assert_eq!(
+            sent_after(&authorize("openid offline_access"), 401, r#"{"error":"invalid_client"}"#),
+            None
         );
     }
 

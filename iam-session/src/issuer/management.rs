@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::body::{BodyError, Object, is_visible};
 use super::call::{Call, Exchange, Payload, Response, failure};
 use super::refusal::refusal;
-use super::registration::{MAX_CREDENTIAL, management};
+use super::registration::{MAX_CREDENTIAL, OPENID, askable, management};
 use super::url;
 use super::wire::{Answer, Client, ErrorClass, IssuerError};
 use crate::scope::ScopeSet;
@@ -39,10 +39,13 @@ pub(super) fn widen(
 ) -> Result<Answer, IssuerError> {
     let read = call(client, Payload::Get)?;
     let (mut metadata, now) = understood(&read, &send(&read)?, client, known)?;
-    if now.scope.missing(scope).is_empty() {
+    let answer = |registered, error| answer(registered, scope, error);
+    // Whether or not it is listed, a client may ask for `openid`; Keycloak takes it in no registration.
+    let needed = scope.without(OPENID);
+    if now.scope.missing(&needed).is_empty() {
         return Ok(answer(now, None));
     }
-    let wanted = now.scope.union(scope);
+    let wanted = now.scope.union(&needed);
     let updated = (|| {
         let write = call(&now.client, Payload::Put(update(&mut metadata, &now.client, &wanted)))?;
         understood(&write, &send(&write)?, &now.client, &wanted)
@@ -53,8 +56,8 @@ pub(super) fn widen(
     }
 }
 
-fn answer(registered: Registered, error: Option<IssuerError>) -> Answer {
-    Answer::Client { client: registered.client, scope: registered.scope, error }
+fn answer(registered: Registered, asked: &ScopeSet, error: Option<IssuerError>) -> Answer {
+    Answer::Client { client: registered.client, scope: askable(registered.scope, asked), error }
 }
 
 pub(super) fn call(client: &Client, payload: Payload) -> Result<Call<'_>, IssuerError> {
@@ -87,7 +90,7 @@ pub(super) fn told(
 ) -> Result<(Answer, Zeroizing<Vec<u8>>), BodyError> {
     let (mut metadata, now) = read(body, before, &ScopeSet::default())?;
     let update = update(&mut metadata, &now.client, &now.scope.union(scope));
-    Ok((answer(now, None), update))
+    Ok((answer(now, scope, None), update))
 }
 
 /// What the issuer leaves out is as it was before: IAM sends no registration token back.
@@ -176,7 +179,7 @@ mod tests {
         let answer = widen(
             &managed(),
             &ScopeSet::parse("openid storage.modify:/"),
-            &ScopeSet::parse("storage.read:/"),
+            &ScopeSet::parse("openid storage.read:/"),
             send,
         );
         (asked.into_inner(), answer)
@@ -219,6 +222,16 @@ mod tests {
             assert_eq!(client.registration_client_uri.as_deref(), Some(kept), "{uri}");
             assert_eq!(client.registration_access_token.unwrap().expose(), "token-2");
         }
+    }
+
+    #[test]
+    fn openid_is_never_added_and_never_missing() {
+        let (asked, answer) =
+            widened(&[(200, registered("email")), (200, registered("email storage.modify:/"))]);
+        assert_eq!(asked[1].0["scope"], "email storage.modify:/");
+        assert_eq!(told(answer).1, "email openid storage.modify:/");
+        let (asked, answer) = widened(&[(200, registered("storage.modify:/"))]);
+        assert_eq!((asked.len(), told(answer).1), (1, "openid storage.modify:/".into()));
     }
 
     #[test]

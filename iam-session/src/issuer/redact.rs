@@ -13,12 +13,21 @@ const MAX_INPUT: usize = 4096;
 const FRAGMENT: usize = 8;
 /// A run of this many token characters is no word.
 const TOKEN_LIKE: usize = 20;
+/// As in `OIDCClient`: no name has more capitals in a row.
+const MAX_CAPITALS: usize = 5;
+/// As in `oauth2`: no name ends with more digits.
+const MAX_NUMBER: usize = 2;
 
 /// The text of an issuer without `secrets`, without what looks like a secret, and without control characters.
 pub(super) fn redact(text: &str, secrets: &[&str]) -> String {
+    redact_but(text, secrets, "")
+}
+
+/// The same, but for a name that looks like a secret and is none: a client's, which its administrators search for.
+pub(super) fn redact_but(text: &str, secrets: &[&str], name: &str) -> String {
     let text = printable(text);
     let text = without(&text, secrets);
-    without_token_like(&text)
+    without_token_like(&text, name)
 }
 
 /// `text` cut to `limit` characters.
@@ -68,8 +77,9 @@ fn without(text: &str, secrets: &[&str]) -> String {
     kept
 }
 
-/// Takes out every JWT, and every run that is too long and too mixed to be a word.
-fn without_token_like(text: &str) -> String {
+/// Takes out every JWT, and every run that is too long and too mixed to be a word, and not of `name`.
+fn without_token_like(text: &str, name: &str) -> String {
+    let is_known = |run: &str| name.split(|c| !is_token_char(c)).any(|part| part == run);
     let mut kept = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find(is_token_char) {
@@ -79,7 +89,7 @@ fn without_token_like(text: &str) -> String {
         let jwt =
             rest.starts_with("eyJ").then(|| &rest[..rest.find(|c| !is_jwt_char(c)).unwrap_or(rest.len())]);
         let taken = jwt.unwrap_or(run);
-        kept.push_str(if jwt.is_some() || is_token_like(run) { REDACTED } else { run });
+        kept.push_str(if jwt.is_some() || (is_token_like(run) && !is_known(run)) { REDACTED } else { run });
         rest = &rest[taken.len()..];
     }
     kept.push_str(rest);
@@ -95,9 +105,22 @@ fn is_jwt_char(c: char) -> bool {
     is_token_char(c) || c == '.'
 }
 
-/// `registration_access_token` is a word, `Xw3k9…` is not.
+/// `registration_access_token` is a word and so is `OIDCClientRepresentation`; `Xw3k9…` is not.
 fn is_token_like(run: &str) -> bool {
-    run.len() >= TOKEN_LIKE && run.bytes().any(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
+    run.len() >= TOKEN_LIKE
+        && run.bytes().any(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
+        && !run.split(['-', '_']).all(is_name)
+}
+
+/// Words written together: few capitals and at least two small letters in a row, and a short number at the end.
+fn is_name(part: &str) -> bool {
+    let letters = part.trim_end_matches(|c: char| c.is_ascii_digit());
+    let mut small = letters.split(|c: char| c.is_ascii_uppercase()).filter(|run| !run.is_empty());
+    let mut capitals = letters.split(|c: char| c.is_ascii_lowercase());
+    part.len() - letters.len() <= MAX_NUMBER
+        && letters.bytes().all(|byte| byte.is_ascii_alphabetic())
+        && small.all(|run| run.len() >= 2)
+        && capitals.all(|run| run.len() <= MAX_CAPITALS)
 }
 
 #[cfg(test)]
@@ -137,6 +160,15 @@ mod tests {
             ("at eyJ", "at [redacted]"),
             ("code 8b6a8a9e-1f5c-4b57-9f52-2f3f4e0e6a01.", "code [redacted]."),
             ("no 'registration_access_token' here", "no 'registration_access_token' here"),
+            ("token aB3dE6fG9hJ2kL5mN8pQ is bad", "token [redacted] is bad"),
+            ("token aBdEfGhJkLmNpQrStUvW is bad", "token [redacted] is bad"),
+            ("token AbcDefGHIjklMNOPQRSTuvw is bad", "token [redacted] is bad"),
+            ("(class org.x.OIDCClientRepresentation)", "(class org.x.OIDCClientRepresentation)"),
+            (
+                "UserNotAuthorizedException: Token-Exchange-V2-Required",
+                "UserNotAuthorizedException: Token-Exchange-V2-Required",
+            ),
+            ("oauth2_device_authorization", "oauth2_device_authorization"),
             (
                 "see https://iam-t1.cloud.example.org/aup/sign?x=1",
                 "see https://iam-t1.cloud.example.org/aup/sign?x=1",

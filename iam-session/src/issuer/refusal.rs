@@ -1,4 +1,4 @@
-//! What an answer other than 2xx means: status and body → class and message. Pure; touches nothing.
+//! What an answer means that is no success: status and body → class and message. Pure; touches nothing.
 //!
 //! The classes that stop renewal (a dead credential, a client that is gone, a suspension) are only ever
 //! concluded from an OAuth error that says so. A proxy's 401, 403 or 404 without one passes again by itself.
@@ -11,6 +11,11 @@ use super::wire::{ErrorClass, IssuerError};
 /// Longest quotation of an issuer in a message.
 const MAX_QUOTE: usize = 200;
 
+/// Where an error that is an object has what RFC 6749 calls `error`.
+const CODES: [&str; 4] = ["error", "code", "type", "status"];
+/// And what it calls `error_description`.
+const DESCRIPTIONS: [&str; 3] = ["error_description", "message", "description"];
+
 /// The OAuth error of a body (RFC 6749 §5.2); all texts empty where there is none.
 #[derive(Default)]
 struct OAuthError {
@@ -22,18 +27,50 @@ struct OAuthError {
 
 /// Classifies an answer that is not 2xx.
 pub(super) fn refusal(call: &Call<'_>, response: &Response) -> IssuerError {
+    classified(call, response, &OAuthError::read(&response.body))
+}
+
+/// The error that a 2xx names: there are issuers that answer every refusal with 200.
+pub(super) fn refusal_in_success(call: &Call<'_>, response: &Response) -> Option<IssuerError> {
     let error = OAuthError::read(&response.body);
-    let class = classify(call.exchange, response, &error);
-    let message = format!("{}{}", sentence(class, call, response.status), quotation(call, &error));
+    (!error.code.is_empty()).then(|| classified(call, response, &error))
+}
+
+fn classified(call: &Call<'_>, response: &Response, error: &OAuthError) -> IssuerError {
+    let class = classify(call.exchange, response, error);
+    if class == ErrorClass::Malformed && call.exchange == Exchange::Discovery {
+        return call.no_issuer(response.status);
+    }
+    let message = format!("{}{}", sentence(class, call, response.status, error), quotation(call, error));
     IssuerError { retry_after: response.retry_after, ..failure(class, &message).with_status(response.status) }
 }
 
 impl OAuthError {
     fn read(body: &[u8]) -> Self {
-        let Ok(mut fields) = Object::parse(body) else { return Self::default() };
+        let Ok(mut fields) = Object::parse(body) else { return Self::of_form(body) };
         let scope = fields.scope("scope").unwrap_or_default().to_string();
-        let mut text = |field| fields.take_text(field).unwrap_or_default();
-        Self { code: text("error"), description: text("error_description"), scope }
+        // Some put the error into an object of its own.
+        let mut inner = fields.take_object("error").unwrap_or_default();
+        let code = fields.take_text("error").or_else(|| inner.take_first_text(&CODES));
+        let description = fields.take_text("error_description");
+        let description = description.or_else(|| inner.take_first_text(&DESCRIPTIONS));
+        Self { code: code.unwrap_or_default(), description: description.unwrap_or_default(), scope }
+    }
+
+    /// A form in place of JSON, as the first drafts of OAuth had it. A page is none.
+    fn of_form(body: &[u8]) -> Self {
+        if !body.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'<') {
+            return Self::default();
+        }
+        let mut error = Self::default();
+        for (name, value) in form_urlencoded::parse(body) {
+            match name.as_ref() {
+                "error" => error.code = value.into_owned(),
+                "error_description" => error.description = value.into_owned(),
+                _ => {}
+            }
+        }
+        error
     }
 
     fn says(&self, words: &str) -> bool {
@@ -57,7 +94,9 @@ fn classify(exchange: Exchange, response: &Response, error: &OAuthError) -> Erro
     match response.status {
         429 if exchange == Exchange::DevicePoll => ErrorClass::SlowDown,
         408 | 425 | 429 | 500.. => ErrorClass::Busy,
-        status @ 400..=499 => {
+        // Nobody is refused a document that everybody may read: it is not there.
+        _ if exchange == Exchange::Discovery => ErrorClass::Malformed,
+        status @ (200..=299 | 400..=499) => {
             let by_code = by_code(exchange, status, error);
             by_code
                 .unwrap_or_else(|| by_status(exchange, status, response.body.trim_ascii().is_empty(), error))
@@ -74,7 +113,7 @@ fn by_code(exchange: Exchange, status: u16, error: &OAuthError) -> Option<ErrorC
         ("invalid_grant" | "unauthorized", _) if error.names_inactive_user() => Class::UserSuspended,
         ("invalid_grant", _) if error.wants_aup() => Class::AupUnsigned,
         ("invalid_client" | "unauthorized_client", _) if error.says("suspended") => Class::ClientSuspended,
-        ("server_error" | "temporarily_unavailable", _) => Class::Busy,
+        ("temporarily_unavailable", _) => Class::Busy,
 
         ("invalid_client" | "unauthorized" | "invalid_token", Exchange::Registration) => {
             Class::RegistrationClosed
@@ -101,6 +140,7 @@ fn by_code(exchange: Exchange, status: u16, error: &OAuthError) -> Option<ErrorC
         (
             "invalid_request"
             | "unauthorized_client"
+            | "server_error"
             | "unsupported_grant_type"
             | "unsupported_token_type"
             | "access_denied"
@@ -109,7 +149,7 @@ fn by_code(exchange: Exchange, status: u16, error: &OAuthError) -> Option<ErrorC
             | "invalid_client_metadata"
             | "invalid_redirect_uri",
             _,
-        ) if exchange != Exchange::Registration || status == 400 => Class::Refused,
+        ) if exchange != Exchange::Registration || !matches!(status, 401..=499) => Class::Refused,
         _ => return None,
     })
 }
@@ -117,22 +157,34 @@ fn by_code(exchange: Exchange, status: u16, error: &OAuthError) -> Option<ErrorC
 /// What is left: free text in place of a code (IAM's registration), an empty body, a proxy's page.
 fn by_status(exchange: Exchange, status: u16, empty: bool, error: &OAuthError) -> ErrorClass {
     match (exchange, status) {
+        // IAM, where a site has switched it off.
+        (Exchange::Registration, _)
+            if error.code.to_ascii_lowercase().contains("registration is disabled") =>
+        {
+            ErrorClass::RegistrationClosed
+        }
         (Exchange::Registration, 401 | 403 | 404 | 405) => ErrorClass::RegistrationClosed,
         // IAM's answer to a client_id that it does not know.
         (Exchange::DeviceAuthorization, 404) if empty => ErrorClass::ClientGone,
         (Exchange::Deregistration | Exchange::Management, _) => ErrorClass::Refused,
-        (_, 400 | 401) if !error.code.is_empty() => ErrorClass::Refused,
+        (_, 200..=299 | 400 | 401) if !error.code.is_empty() => ErrorClass::Refused,
         _ => ErrorClass::Malformed,
     }
 }
 
-fn sentence(class: ErrorClass, call: &Call<'_>, status: u16) -> String {
+fn sentence(class: ErrorClass, call: &Call<'_>, status: u16, error: &OAuthError) -> String {
     let (host, exchange) = (call.host(), call.exchange);
     match class {
         ErrorClass::Busy if status == 429 => format!("{host} asks for fewer requests (429)"),
         ErrorClass::Busy => format!("{host} is out of order or overloaded ({status})"),
         ErrorClass::CredentialDead => format!("{host} no longer accepts the refresh token"),
-        ErrorClass::ClientGone => format!("{host} does not know this client, or its secret has changed"),
+        // Keycloak tells a wrong secret apart; of a client that it does not know it says what it says of a disabled one.
+        ErrorClass::ClientGone if error.code == "unauthorized_client" => {
+            format!("{host} does not accept the secret of this client: it has changed")
+        }
+        ErrorClass::ClientGone => {
+            format!("{host} does not know this client, or has disabled it, or its secret has changed")
+        }
         ErrorClass::ClientSuspended => format!("{host} has suspended this client"),
         ErrorClass::UserSuspended => format!("{host} has suspended this user"),
         ErrorClass::AupUnsigned => format!("{host} wants its acceptable use policy to be signed"),

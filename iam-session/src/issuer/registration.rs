@@ -13,8 +13,10 @@ use crate::secret::Secret;
 
 /// Longer identifiers and secrets than any issuer makes; they travel in headers.
 pub(super) const MAX_CREDENTIAL: usize = 4096;
+/// What makes a request one of OpenID Connect (Core §3.1.2.1).
+pub(super) const OPENID: &str = "openid";
 
-/// The client's metadata (RFC 7591 §2), POSTed as JSON.
+/// The client's metadata (RFC 7591 §2), POSTed as JSON. Keycloak refuses members that it does not know.
 pub(super) fn call<'r>(
     endpoint: &str,
     client_name: &str,
@@ -30,9 +32,6 @@ pub(super) fn call<'r>(
         "redirect_uris": [],
         "scope": scope.to_string(),
         "token_endpoint_auth_method": auth.name(),
-        // IAM's own, ignored elsewhere (RFC 7591 §2): otherwise each refresh ends the earlier access tokens at
-        // /userinfo and /introspect, while a job still uses them.
-        "clear_access_tokens_on_refresh": false,
     });
     let body = Zeroizing::new(metadata.to_string().into_bytes());
     let call = Call::new(Exchange::Registration, endpoint, Payload::Json(body))?;
@@ -42,10 +41,25 @@ pub(super) fn call<'r>(
     })
 }
 
+/// The scopes without `openid`, where they may be the reason of a refusal: IAM wants `openid` in a registration, and
+/// for Keycloak it is no scope of a client's.
+pub(super) fn without_openid(scope: &ScopeSet, refused: &IssuerError) -> Option<ScopeSet> {
+    let is_about_scopes = matches!(refused.status, Some(400 | 403)) && refused.message.contains("cope");
+    (is_about_scopes && scope.allows(OPENID)).then(|| scope.without(OPENID))
+}
+
+/// `told` by an issuer, and `openid` where it was asked for: every client of OpenID Connect may ask for it, listed or not.
+pub(super) fn askable(mut told: ScopeSet, asked: &ScopeSet) -> ScopeSet {
+    if asked.allows(OPENID) {
+        told.insert(OPENID);
+    }
+    told
+}
+
 /// Reads the registered client (RFC 7591 §3.2.1).
 pub(super) fn answer(asked: &ScopeSet, auth: ClientAuth, body: &[u8]) -> Result<Answer, BodyError> {
     let mut fields = Object::parse(body)?;
-    let scope = fields.scope("scope").unwrap_or_else(|| asked.clone());
+    let scope = askable(fields.scope("scope").unwrap_or_else(|| asked.clone()), asked);
     let auth = match fields.take_text("token_endpoint_auth_method") {
         Some(name) => ClientAuth::from_name(&name)
             .ok_or(BodyError::Unusable("token_endpoint_auth_method", "this program does not know"))?,
@@ -109,6 +123,16 @@ mod tests {
             call("https://a.example/r", "iam-session:x:y", &scope, ClientAuth::Public, Some(&token)).unwrap();
         let Payload::Json(body) = &call.payload else { panic!() };
         let sent: serde_json::Value = serde_json::from_slice(body).unwrap();
+        let members: Vec<_> = sent.as_object().unwrap().keys().map(String::as_str).collect();
+        let standard = [
+            "client_name",
+            "grant_types",
+            "redirect_uris",
+            "response_types",
+            "scope",
+            "token_endpoint_auth_method",
+        ];
+        assert_eq!(members, standard, "Keycloak refuses a member that it does not know");
         assert_eq!(sent["scope"], "openid wlcg");
         assert_eq!(sent["token_endpoint_auth_method"], "none");
         assert_eq!(sent["grant_types"][0], "urn:ietf:params:oauth:grant-type:device_code");
@@ -129,6 +153,15 @@ mod tests {
         assert_eq!(client.client_secret.unwrap().expose(), "SECRET");
         assert_eq!(client.registration_access_token.unwrap().expose(), "eyJr.eyJ4.c2ln");
         assert_eq!(scope, ScopeSet::parse("openid"), "what the issuer removed is missing");
+    }
+
+    #[test]
+    fn openid_may_be_asked_for_whatever_the_answer_lists() {
+        let body = r#"{"client_id":"a","client_secret":"s","scope":"storage.read:/ email"}"#;
+        assert_eq!(registered(body).unwrap().1, ScopeSet::parse("email openid storage.read:/"));
+        let unasked = answer(&ScopeSet::parse("email"), ClientAuth::Basic, body.as_bytes()).unwrap();
+        let Answer::Registered { scope, .. } = unasked else { panic!() };
+        assert_eq!(scope, ScopeSet::parse("email storage.read:/"));
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! The refresh, and the token response of every grant (RFC 6749 §5.1, §6). Pure; touches nothing.
 
-use super::body::{BodyError, Object, is_visible};
+use super::body::{BodyError, Object, is_visible, scope_of};
 use super::call::{Call, Exchange, failure};
-use super::jwt::{self, Claims};
 use super::wire::{Answer, AudienceMode, Client, ErrorClass, IssuerError, TokenAnswer};
+use crate::jwt::Jwt;
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
 
@@ -14,6 +14,9 @@ const MAX_TOKEN: usize = 16 * 1024;
 const DEFAULT_LIFE: i64 = 600;
 /// Longest life we believe.
 const MAX_LIFE: u64 = 365 * 86400;
+
+/// OpenID Connect Core §2: `sub` has at most 255 characters.
+const MAX_NAME: usize = 256;
 
 /// What a refresh asks for besides the client.
 pub(super) struct Wanted<'r> {
@@ -91,16 +94,16 @@ pub(super) fn answer(body: &[u8]) -> Result<Answer, BodyError> {
     }
     let access_token = token(&mut fields, "access_token")?.ok_or(BodyError::Missing("access_token"))?;
     let refresh_token = token(&mut fields, "refresh_token")?;
-    let claims = jwt::claims(access_token.expose());
+    let jwt = read(&access_token);
     Ok(Answer::Token(TokenAnswer {
-        expires_in: life(&fields, &claims)?,
+        expires_in: life(&fields, jwt.as_ref())?,
         scope: fields.scope("scope"),
-        refresh_token_expires_at: refresh_token
-            .as_ref()
-            .and_then(|token| jwt::claims(token.expose()).expires_at),
+        refresh_token_expires_at: refresh_token.as_ref().and_then(end),
         refresh_token,
-        subject: id_token_subject(&mut fields).or(claims.subject),
-        jti: claims.id,
+        subject: id_token_subject(&mut fields).or_else(|| name(jwt.as_ref()?, "sub")),
+        jti: jwt.as_ref().and_then(|jwt| name(jwt, "jti")),
+        own_scope: jwt.as_ref().and_then(|jwt| scope_of(jwt.claims().get("scope")?)),
+        audience: jwt.map(|jwt| jwt.audiences().into_iter().map(str::to_owned).collect()),
         access_token,
     }))
 }
@@ -109,7 +112,7 @@ pub(super) fn answer(body: &[u8]) -> Result<Answer, BodyError> {
 pub(super) fn salvage(body: &[u8]) -> Option<(Secret, Option<u64>)> {
     let mut fields = Object::parse(body).ok()?;
     let refresh_token = token(&mut fields, "refresh_token").ok()??;
-    let expires_at = jwt::claims(refresh_token.expose()).expires_at;
+    let expires_at = end(&refresh_token);
     Some((refresh_token, expires_at))
 }
 
@@ -130,9 +133,9 @@ fn token(fields: &mut Object, field: &'static str) -> Result<Option<Secret>, Bod
 }
 
 /// Seconds from now: the response's word, but not more than the token's own dates give it.
-fn life(fields: &Object, claims: &Claims) -> Result<u64, BodyError> {
+fn life(fields: &Object, jwt: Option<&Jwt>) -> Result<u64, BodyError> {
     let stated = fields.number("expires_in");
-    let own = || Some(i64::try_from(claims.expires_at?.checked_sub(claims.issued_at?)?).unwrap_or(i64::MAX));
+    let own = || i64::try_from(jwt?.expires_at()?.checked_sub(jwt?.date("iat")?)?).ok();
     match u64::try_from(stated.into_iter().chain(own()).min().unwrap_or(DEFAULT_LIFE)) {
         Ok(life @ 1..) => Ok(life.min(MAX_LIFE)),
         _ => Err(BodyError::Unusable("expires_in", "says that the token has already ended")),
@@ -141,19 +144,35 @@ fn life(fields: &Object, claims: &Claims) -> Result<u64, BodyError> {
 
 fn id_token_subject(fields: &mut Object) -> Option<String> {
     let token = Secret::new(fields.take_text("id_token")?);
-    jwt::claims(token.expose()).subject
+    name(&read(&token)?, "sub")
+}
+
+/// Shown on terminals and written into logs: no control character, no bidirectional override, not endless, not empty.
+pub(super) fn name(jwt: &Jwt, claim: &str) -> Option<String> {
+    let name = jwt.text(claim)?;
+    let is_short = (1..=MAX_NAME).contains(&name.chars().count());
+    let is_plain = name.chars().all(|c| c.is_ascii_graphic() || c == ' ' || c.is_alphanumeric());
+    (is_short && is_plain).then(|| name.to_owned())
+}
+
+/// `None` for a token that is not to be read by us.
+fn read(token: &Secret) -> Option<Jwt> {
+    Jwt::read(token.expose().as_bytes()).ok()
+}
+
+fn end(token: &Secret) -> Option<u64> {
+    read(token)?.expires_at()
 }
 
 #[cfg(test)]
 mod tests {
-    use data_encoding::BASE64URL_NOPAD;
-
     use super::super::call::tests::{client, form_of};
     use super::super::wire::ClientAuth;
     use super::*;
+    use crate::jwt::tests::jwt_of;
 
     fn jwt(payload: &str) -> String {
-        format!("eyJhbGciOiJub25lIn0.{}.", BASE64URL_NOPAD.encode(payload.as_bytes()))
+        jwt_of(r#"{"alg":"none"}"#, payload, "")
     }
 
     fn read(body: &str) -> Result<TokenAnswer, BodyError> {
@@ -181,6 +200,40 @@ mod tests {
         assert_eq!(form("a b", AudienceMode::Audience).unwrap(), format!("{plain}&audience=a+b"));
         assert_eq!(form("a b", AudienceMode::Resource).unwrap(), format!("{plain}&resource=a&resource=b"));
         assert_eq!(form("a", AudienceMode::None), Err(ErrorClass::AudienceRefused));
+    }
+
+    #[test]
+    fn what_a_token_is_good_for_is_what_it_says_itself() {
+        let rights = |claims: &str, stated: &str| {
+            let token = jwt(claims);
+            read(&format!(r#"{{"access_token":"{token}"{stated}}}"#))
+                .unwrap()
+                .rights()
+                .map(|it| it.to_string())
+        };
+        let wide = r#","scope":"openid email offline_access storage.modify:/ storage.read:/""#;
+        // Keycloak, with an offline refresh token.
+        let own = rights(r#"{"scope":"storage.read:/a"}"#, wide).unwrap();
+        assert_eq!(own, "email offline_access openid storage.read:/a");
+        assert_eq!(rights(r#"{"scope":""}"#, r#","scope":"storage.read:/""#).as_deref(), Some(""));
+        assert_eq!(rights(r#"{"scope":["a","b"]}"#, "").as_deref(), Some("a b"));
+        assert_eq!(rights(r#"{"sub":"x"}"#, r#","scope":"a""#).as_deref(), Some("a"));
+        assert_eq!(rights(r#"{"sub":"x"}"#, ""), None);
+        let opaque = read(r#"{"access_token":"at","scope":"storage.read:/"}"#).unwrap();
+        assert_eq!(opaque.rights(), Some(ScopeSet::parse("storage.read:/")));
+    }
+
+    #[test]
+    fn an_audience_that_is_missing_is_named_where_it_can_be_read() {
+        let missing = |token: &str, wanted: &str| {
+            read(&format!(r#"{{"access_token":"{token}"}}"#)).unwrap().missing_audience(wanted)
+        };
+        let one = jwt(r#"{"aud":"https://a"}"#);
+        let two = jwt(r#"{"aud":["https://a","b"]}"#);
+        assert!(missing(&one, "https://a").is_empty() && missing(&two, "b https://a").is_empty());
+        assert_eq!(missing(&one, "https://a https://a/"), ["https://a/"]);
+        assert_eq!(missing(&jwt("{}"), "b"), ["b"]);
+        assert!(missing(&jwt("{}"), "").is_empty() && missing("opaque", "b").is_empty());
     }
 
     #[test]
@@ -293,5 +346,15 @@ mod tests {
         ] {
             assert!(read(body).is_err(), "{body:.60}");
         }
+    }
+    #[test]
+    fn hostile_names_are_dropped() {
+        let sub = |sub: &str| name(&Jwt::read(jwt(&format!(r#"{{"sub":{sub}}}"#)).as_bytes()).ok()?, "sub");
+        let long = "x".repeat(MAX_NAME + 1);
+        for text in ["a\\u001b[2Jb", "a\\nb", "\\u202eevil", "a\\u0000", "", &long] {
+            assert_eq!(sub(&format!("\"{text}\"")), None, "{text:.12}");
+        }
+        assert_eq!(sub("1"), None);
+        assert_eq!(sub("\"Jürgen 漢\"").as_deref(), Some("Jürgen 漢"));
     }
 }

@@ -7,7 +7,7 @@ use rustls::CertificateError;
 
 use super::call::{Call, failure};
 use super::redact::redact;
-use super::wire::{DEADLINE, ErrorClass, IssuerError};
+use super::wire::{DEADLINE, ErrorClass, IssuerError, UNTRUSTED};
 
 /// Nothing, or only a part of an answer, came.
 pub(super) fn unreachable(call: &Call<'_>, error: &(dyn Error + 'static)) -> IssuerError {
@@ -38,19 +38,59 @@ fn cause(error: &(dyn Error + 'static)) -> String {
     }
 }
 
+/// What is wrong with it, and who can see to it.
 fn certificate(reason: &CertificateError) -> String {
     use CertificateError as Reason;
-    match reason {
-        Reason::Expired | Reason::ExpiredContext { .. } => "its certificate has expired".into(),
+    let what = match reason {
+        Reason::Expired | Reason::ExpiredContext { .. } => "has expired: tell its administrators".into(),
         Reason::NotValidYet | Reason::NotValidYetContext { .. } => {
-            "its certificate is not valid yet (is this host's clock right?)".into()
+            "is not valid yet (is this host's clock right?)".into()
+        }
+        Reason::NotValidForNameContext { presented, .. } if presented.is_empty() => {
+            "names no host in its subjectAltName, and a common name does not count: tell its administrators".into()
         }
         Reason::NotValidForName | Reason::NotValidForNameContext { .. } => {
-            "its certificate is for another name".into()
+            "is for another name: check the URL, or tell its administrators".into()
         }
-        Reason::UnknownIssuer => "its certificate was issued by a CA that is not trusted here".into(),
-        Reason::Revoked => "its certificate has been revoked".into(),
-        other => format!("its certificate is not acceptable ({other})"),
+        Reason::UnknownIssuer => "was issued by a CA that is not trusted here, or by itself: name that CA with \
+                                  'ca_file' or 'ca_dir' in the provider's file"
+            .into(),
+        Reason::Revoked => "has been revoked: tell its administrators".into(),
+        Reason::BadSignature => "is not signed by the CA that it names: check 'ca_file' and 'ca_dir'".into(),
+        Reason::UnsupportedSignatureAlgorithmContext { .. }
+        | Reason::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "or one that vouches for it is signed by an algorithm that is too old, as SHA-1, or not known here: \
+             tell its administrators"
+                .into()
+        }
+        Reason::InvalidPurpose | Reason::InvalidPurposeContext { .. } => {
+            "is not one for a server: tell its administrators".into()
+        }
+        Reason::UnhandledCriticalExtension => {
+            "has a critical extension that is not known here: tell its administrators".into()
+        }
+        Reason::BadEncoding => "is damaged: tell its administrators".into(),
+        // Of webpki, which has no words for it.
+        Reason::Other(other) => format!("{}: tell its administrators", of_webpki(&format!("{other:?}"))),
+        other => format!("is not acceptable ({other}): tell its administrators"),
+    };
+    format!("{UNTRUSTED} {what}")
+}
+
+fn of_webpki(name: &str) -> &'static str {
+    let is = |part: &str| name.contains(part);
+    if is("NameConstraint") {
+        "has a name that its CA may not vouch for (a name constraint)"
+    } else if is("CaUsedAsEndEntity") {
+        "is that of a CA, as self-signed ones often are, and not one for a server"
+    } else if is("EndEntityUsedAsCa") || is("PathLen") {
+        "is signed by a certificate that may sign none"
+    } else if is("SignatureAlgorithm") {
+        "is signed by another algorithm than it says"
+    } else if is("Maximum") {
+        "comes with a chain that is too long to check"
+    } else {
+        "breaks the rules for certificates (RFC 5280)"
     }
 }
 
@@ -70,7 +110,25 @@ mod tests {
     fn the_innermost_error_is_told() {
         let tls = rustls::Error::InvalidCertificate(CertificateError::Expired);
         let wrapped = io::Error::other(io::Error::other(tls));
-        assert_eq!(cause(&wrapped), "its certificate has expired");
+        assert_eq!(cause(&wrapped), "its certificate has expired: tell its administrators");
         assert_eq!(cause(&io::Error::other("connection reset")), "connection reset");
+    }
+    #[test]
+    fn every_trouble_with_a_certificate_has_words() {
+        use CertificateError as Reason;
+        let old = Reason::UnsupportedSignatureAlgorithmContext {
+            signature_algorithm_id: Vec::new(),
+            supported_algorithms: Vec::new(),
+        };
+        for (reason, words) in [(old, "SHA-1"), (Reason::InvalidPurpose, "not one for a server")] {
+            let said = certificate(&reason);
+            assert!(said.contains(words) && said.contains("administrators"), "{said}");
+        }
+        for name in
+            ["NameConstraintViolation", "CaUsedAsEndEntity", "PathLenConstraintViolated", "EmptyEkuExtension"]
+        {
+            let said = of_webpki(name);
+            assert!(!said.contains(name) && said.len() > 20, "{said}");
+        }
     }
 }

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::scope::ScopeSet;
+use crate::scope::{ScopeSet, is_identity};
 use crate::secret::{Secret, expose_option_to, expose_to};
 
 /// No request to an issuer takes longer, connecting and reading included. A busy IAM needs 5 to 20 s; the
 /// holder of the mint lock is waited for at most 60 s.
 pub const DEADLINE: Duration = Duration::from_secs(45);
+/// How a message begins to say what is wrong with an issuer's certificate; waiting does not help then.
+pub const UNTRUSTED: &str = "its certificate";
 /// Longest line in either direction.
 pub const MAX_LINE: usize = 256 * 1024;
 
@@ -166,6 +168,9 @@ pub enum Request {
         /// From the device authorization.
         #[serde(serialize_with = "expose_to")]
         device_code: Secret,
+        /// From there, too.
+        #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "expose_option_to")]
+        code_verifier: Option<Secret>,
         /// Space-separated; empty for the issuer's default. IAM takes it here and not with the device authorization.
         #[serde(default)]
         audience: String,
@@ -354,6 +359,9 @@ pub enum Answer {
         expires_in: u64,
         /// Seconds between polls; 5 where the issuer does not say (RFC 8628 §3.2).
         interval: u64,
+        /// For the polls: proves that they come from who asked (RFC 7636 §4.1).
+        #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "expose_option_to")]
+        code_verifier: Option<Secret>,
     },
     /// A token response (RFC 6749 §5.1).
     Token(TokenAnswer),
@@ -401,6 +409,32 @@ pub struct TokenAnswer {
     /// `jti` of the access token, for the audit line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jti: Option<String>,
+    /// `scope` of the access token itself, where it is a JWT that has one. Who reads the token goes by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_scope: Option<ScopeSet>,
+    /// `aud` of the access token, where it is a JWT; of one without it, no name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<Vec<String>>,
+}
+
+impl TokenAnswer {
+    /// What the access token lets who has it do, as far as anybody says: by its own `scope` where it has one, for the
+    /// response's may be wider (Keycloak's names all that was ever granted) or lack a part. What says who somebody is
+    /// stands in no token that is for storage, and is taken from the response.
+    pub fn rights(&self) -> Option<ScopeSet> {
+        let Some(own) = &self.own_scope else { return self.scope.clone() };
+        let stated = self.scope.iter().flat_map(ScopeSet::iter);
+        let identity: ScopeSet =
+            stated.filter(|scope| is_identity(scope) || *scope == "offline_access").collect();
+        Some(own.union(&identity))
+    }
+
+    /// Whom of `wanted`, space-separated, the access token is not for, where that can be read.
+    pub fn missing_audience(&self, wanted: &str) -> Vec<String> {
+        let Some(audience) = &self.audience else { return Vec::new() };
+        let missing = wanted.split_whitespace().filter(|name| !audience.iter().any(|one| one == name));
+        missing.map(str::to_owned).collect()
+    }
 }
 
 /// Why the issuer did not do what was asked, as a class that decides what happens next.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Enrolled, Failure};
 use crate::scope::ScopeSet;
-use crate::secret::{Secret, expose_to};
+use crate::secret::{Secret, expose_option_to, expose_to};
 
 /// For what, and with which client, a device flow is begun.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +38,7 @@ impl Authorized {
             Self::NoClient { error } => Self::NoClient { error: error.clone() },
             Self::Code(code) => Self::Code(DeviceCode {
                 device_code: code.device_code.duplicate(),
+                code_verifier: code.code_verifier.as_ref().map(Secret::duplicate),
                 user_code: code.user_code.clone(),
                 verification_uri: code.verification_uri.clone(),
                 verification_uri_complete: code.verification_uri_complete.clone(),
@@ -49,12 +50,19 @@ impl Authorized {
     }
 }
 
+/// What to do where a consent brings no refresh token.
+pub const NO_OFFLINE_ACCESS: &str = "approve offline access on the consent page; if you did, the client or you may have \
+                                     no refresh tokens: ask the issuer's administrators";
+
 /// A device authorization.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct DeviceCode {
     /// For the polls; of no use without the client's secret, which the agent keeps, but for a public client.
     #[serde(serialize_with = "expose_to")]
     pub device_code: Secret,
+    /// For the polls, too: proves that they come from who asked (RFC 7636 §4.1).
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "expose_option_to")]
+    pub code_verifier: Option<Secret>,
     /// For the user to type.
     pub user_code: String,
     /// For the user to open.
@@ -82,6 +90,9 @@ pub struct Poll {
     /// As it was answered.
     #[serde(serialize_with = "expose_to")]
     pub device_code: Secret,
+    /// As it was answered.
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "expose_option_to")]
+    pub code_verifier: Option<Secret>,
 }
 
 /// The answer to `poll`.

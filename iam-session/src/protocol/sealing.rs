@@ -1,24 +1,17 @@
-//! What opens the user's accounts, and the changes of it: `seal`, `lock`, `lift`. Touches nothing.
+//! What opens the user's accounts, and the user's lock of this host: `seal`, `lock`. Touches nothing.
 
 use serde::{Deserialize, Serialize};
 
-use super::Failure;
-use crate::secret::{Secret, expose_option_to};
+use super::{Failure, FailureKind};
 
 /// What `seal` asks for.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct SealRequest {
     /// What is to be done.
     pub action: SealAction,
-    /// Of which kind of slot; none to list.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub slot: Option<SlotKind>,
     /// One account; all if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
-    /// A new one, for a slot that is added.
-    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "expose_option_to")]
-    pub passphrase: Option<Secret>,
 }
 
 /// What is to be done with slots.
@@ -27,10 +20,8 @@ pub struct SealRequest {
 pub enum SealAction {
     /// Tell which there are.
     List,
-    /// Seal under one more.
-    Add,
-    /// Under one less.
-    Remove,
+    /// Put one of the newest node key in the place of those of older ones.
+    Renew,
 }
 
 /// A kind of slot.
@@ -87,13 +78,32 @@ pub struct LockState {
     /// Whether this agent serves nothing until it is unlocked.
     #[serde(default)]
     pub host_locked: bool,
-    /// Whether a lock stands that this agent was let past, to be in force again later.
+    /// Whether there is a lock that is open for a time, to be in force again later.
     #[serde(default)]
     pub lock_kept: bool,
     /// When what a passphrase has opened closes again, in seconds since the epoch, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unlocked_until: Option<u64>,
-    /// How many wrong passphrases were given to the user's agents on this host since the last right one.
-    #[serde(default)]
-    pub wrong_passphrases: u32,
+    /// Said by agents of versions whose locks had keys in them, and by no other.
+    #[serde(default, skip_serializing)]
+    pub wrong_passphrases: Option<u32>,
+}
+
+impl LockState {
+    /// Refuses to have an agent do what its version did with keys, and this one does not.
+    ///
+    /// # Errors
+    /// [`agent_is_older`].
+    pub fn refuse_older_agent(&self) -> Result<(), Failure> {
+        if self.wrong_passphrases.is_some() { Err(agent_is_older()) } else { Ok(()) }
+    }
+}
+
+/// What a lock and slots were to an agent of a version whose locks had keys in them is not done any more.
+pub fn agent_is_older() -> Failure {
+    Failure {
+        error: "this session's agent is of an older version".into(),
+        info: Some("log in again".into()),
+        kind: FailureKind::Failed,
+    }
 }

@@ -38,14 +38,11 @@ pub struct Unlocked {
     pub accounts: Vec<String>,
     /// Absolute path of the token file.
     pub token_file: String,
-    /// The lock that this agent was let past, to be lifted when the user's other agents have been, too.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lock: Option<String>,
     /// Why there is no token in the file yet, if there is an account and no token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<Failure>,
 }
 
-/// The answer to `stop`, `stay`, `lock` and `lift`: done.
+/// The answer to `stop`, `stay`, `end` and `lock`: done.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Heeded {}

@@ -14,8 +14,9 @@ const VERSION: u16 = 1;
 const SUITE: u16 = 1;
 /// Each login tries them; a record has one a node key that may open it.
 pub(crate) const MAX_SLOTS: usize = 8;
-/// A record holds a refresh token, a client and a few URLs; what is larger is not ours.
-pub(crate) const MAX_FILE: usize = 64 * 1024;
+/// A record holds a refresh token, a client and a few URLs; what is larger is not ours. All of them fit, each as long as
+/// it may be and every character of it doubled by JSON: what came of an issuer is never lost for its length.
+pub(crate) const MAX_FILE: usize = 256 * 1024;
 
 /// What stands in clear before the sealed record, and is bound to it.
 #[derive(Debug, PartialEq, Eq)]

@@ -122,26 +122,10 @@ impl Keyring {
         self.node.iter().chain(passphrase).find(|key| key.id == id)
     }
 
-    /// These, and those of `more` that are not among them.
-    pub fn join(&mut self, more: Self) {
-        let is_new = |key: &UserKey| self.node.iter().all(|had| had.id != key.id);
-        let node: Vec<UserKey> = more.node.into_iter().filter(is_new).collect();
-        self.node.extend(node);
-        let is_new = |key: &PassphraseKey| self.passphrase.iter().all(|had| had.key.id != key.key.id);
-        let more: Vec<PassphraseKey> = more.passphrase.into_iter().filter(is_new).collect();
-        self.passphrase.extend(more);
-    }
-
     /// A second one, for who hands it on and keeps it.
     pub fn duplicate(&self) -> Self {
         let node = self.node.iter().map(UserKey::duplicate).collect();
         Self { node, passphrase: self.passphrase.iter().map(PassphraseKey::duplicate).collect() }
-    }
-
-    /// The ids of all.
-    pub fn ids(&self) -> impl Iterator<Item = KeyId> {
-        let passphrase = self.passphrase.iter().map(|key| key.key.id);
-        self.node.iter().map(|key| key.id).chain(passphrase)
     }
 
     /// Those of node keys.

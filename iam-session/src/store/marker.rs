@@ -1,84 +1,51 @@
-//! The marker: a user's lock of one host, with the keys that the lock has taken from the agents. Touches nothing but
-//! the host's name.
+//! The marker: a user's lock of one host. No key is in it. Touches nothing but the host's name.
 //!
 //! PROTOCOL.md, section 5, "Lock". While it lies in the store no mint of this host opens a record; the passphrase it was
-//! made with gives the keys back.
+//! made with, which it can only verify, removes it.
 
 use std::path::Path;
 
 use data_encoding::HEXLOWER;
 use nix::unistd::gethostname;
-use zeroize::Zeroizing;
 
-use super::crypto::{self, KEY, NONCE, SecretKey, TAG};
+use super::crypto::{self, KEY};
 use super::error::StoreError;
-use super::keys::{KeyId, Keyring, UserKey};
 use super::passphrase::{Derivation, PassphraseKey};
 use crate::bytes::Reader;
 
 const MAGIC: &[u8; 8] = b"IAMLOCK\0";
-const VERSION: u16 = 1;
-/// XChaCha20-Poly1305 with HKDF-SHA256, the key by Argon2id.
+const VERSION: u16 = 2;
+/// Had keys of the user's sealed in it, after the same verifier. They are skipped.
+const VERSION_WITH_KEYS: u16 = 1;
+/// HKDF-SHA256, the passphrase by Argon2id.
 const SUITE: u16 = 1;
-const LABEL: &[u8] = b"iam-session/v1/lock";
-const LABEL_COMMITMENT: &[u8] = b"iam-session/v1/lock-commitment";
-const NODE: u8 = 1;
-const PASSPHRASE: u8 = 2;
-/// Those of a lifeline message, and as many of passphrases, from agents of different times.
-const MAX_KEYS: usize = 32;
+const LABEL: &[u8] = b"iam-session/v1/lock-commitment";
+/// Of a key's name in version 1: its type and its id.
+const KEY_NAME: usize = 9;
 /// A file name has 255 bytes at most.
 const MAX_HOST: usize = 200;
 
-/// A marker, taken apart and not opened.
-#[derive(Debug)]
+/// A lock, as its file says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Marker {
-    head: Head,
-    head_bytes: Vec<u8>,
-    commitment: [u8; KEY],
-    nonce: [u8; NONCE],
-    ciphertext: Vec<u8>,
-}
-
-/// What stands in clear, and is bound to the rest.
-#[derive(Debug)]
-struct Head {
     id: [u8; 16],
     uid: u32,
     derivation: Derivation,
-    keys: Vec<(u8, KeyId)>,
+    verifier: [u8; KEY],
 }
 
 impl Marker {
-    /// A new lock of `uid`'s, over `keys`, that `key` opens; `None` for a kernel without randomness or more keys than
-    /// an agent can have.
-    pub fn create(uid: u32, keys: &Keyring, key: &PassphraseKey) -> Option<Self> {
-        Self::seal(crypto::random()?, uid, keys, key, crypto::random()?)
+    /// A new lock of `uid`'s that `key` opens; `None` for a kernel without randomness.
+    pub fn create(uid: u32, key: &PassphraseKey) -> Option<Self> {
+        let id = crypto::random()?;
+        Some(Self { id, uid, derivation: key.derivation, verifier: verifier(&id, key) })
     }
 
-    /// The same lock, over more keys.
-    pub fn extended(&self, keys: &Keyring, key: &PassphraseKey) -> Option<Self> {
-        Self::seal(self.head.id, self.head.uid, keys, key, crypto::random()?)
-    }
-
-    fn seal(id: [u8; 16], uid: u32, keys: &Keyring, key: &PassphraseKey, nonce: [u8; NONCE]) -> Option<Self> {
-        let node = keys.node().map(|key| (NODE, key.id));
-        let head = Head {
-            id,
-            uid,
-            derivation: key.derivation,
-            keys: node.chain(keys.passphrase().map(|key| (PASSPHRASE, key.key.id))).collect(),
-        };
-        let head_bytes = head.to_bytes()?;
-        let ciphertext =
-            crypto::seal(&head.key(LABEL, key), &nonce, &text_of(keys, head.keys.len()), &head_bytes)?;
-        let commitment = *head.key(LABEL_COMMITMENT, key);
-        Some(Self { head, head_bytes, commitment, nonce, ciphertext })
-    }
-
-    /// The file.
+    /// The file, whatever version it was read from.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let length = u32::try_from(self.ciphertext.len()).unwrap_or(u32::MAX).to_be_bytes();
-        [&self.head_bytes[..], &self.commitment, &self.nonce, &length, &self.ciphertext].concat()
+        let versions = [VERSION.to_be_bytes(), SUITE.to_be_bytes()].concat();
+        let (uid, derivation) = (self.uid.to_be_bytes(), self.derivation.to_bytes());
+        [MAGIC, &versions[..], &self.id, &uid, &derivation, &self.verifier].concat()
     }
 
     /// Takes a file apart. `path` is only named in errors.
@@ -91,120 +58,48 @@ impl Marker {
         if reader.array() != Some(*MAGIC) {
             return Err(damaged("it does not begin as a lock does"));
         }
-        match (reader.u16(), reader.u16()) {
-            (Some(VERSION), Some(SUITE)) => {}
+        let version = match (reader.u16(), reader.u16()) {
+            (Some(version @ (VERSION | VERSION_WITH_KEYS)), Some(SUITE)) => version,
             (Some(_), Some(_)) => return Err(StoreError::UnknownVersion { path: path.to_owned() }),
             _ => return Err(damaged("it is cut short")),
-        }
-        let head = Head::parse(&mut reader).ok_or_else(|| damaged("its header"))?;
-        let head_bytes = file.get(..file.len() - reader.left()).unwrap_or_default().to_owned();
-        let mut body = || {
-            let (commitment, nonce) = (reader.array()?, reader.array()?);
-            let length = usize::try_from(reader.u32()?).ok()?;
-            let ciphertext = reader.take(length)?.to_owned();
-            (reader.left() == 0).then_some((commitment, nonce, ciphertext))
         };
-        let (commitment, nonce, ciphertext) = body().ok_or_else(|| damaged("it is cut short or too long"))?;
-        if head.uid != uid {
-            return Err(StoreError::ForeignUser { path: path.to_owned(), uid: head.uid });
+        let marker =
+            Self::fields(&mut reader, version).ok_or_else(|| damaged("it is cut short or too long"))?;
+        if marker.uid != uid {
+            return Err(StoreError::ForeignUser { path: path.to_owned(), uid: marker.uid });
         }
-        Ok(Self { head, head_bytes, commitment, nonce, ciphertext })
+        Ok(marker)
+    }
+
+    fn fields(reader: &mut Reader<'_>, version: u16) -> Option<Self> {
+        let (id, uid, derivation) = (reader.array()?, reader.u32()?, Derivation::parse(reader)?);
+        if version == VERSION_WITH_KEYS {
+            let count = usize::from(reader.u8()?);
+            reader.take(KEY_NAME * count)?;
+        }
+        let marker = Self { id, uid, derivation, verifier: reader.array()? };
+        (version == VERSION_WITH_KEYS || reader.left() == 0).then_some(marker)
     }
 
     /// The lock's id, in hexadecimal.
     pub fn id(&self) -> String {
-        HEXLOWER.encode(&self.head.id)
+        HEXLOWER.encode(&self.id)
     }
 
-    /// How its key is derived.
+    /// How a passphrase becomes what is verified.
     pub fn derivation(&self) -> Derivation {
-        self.head.derivation
+        self.derivation
     }
 
-    /// The keys that it gives back.
-    pub fn keys(&self) -> impl Iterator<Item = KeyId> {
-        self.head.keys.iter().map(|(_, id)| *id)
-    }
-
-    /// Whether all of `keys` would come back.
-    pub fn covers(&self, keys: &Keyring) -> bool {
-        keys.ids().all(|wanted| self.keys().any(|id| id == wanted))
-    }
-
-    /// The keys, if `key` is the one.
-    pub fn open(&self, key: &PassphraseKey) -> Option<Keyring> {
-        if *self.head.key(LABEL_COMMITMENT, key) != self.commitment {
-            return None;
-        }
-        let sealing = self.head.key(LABEL, key);
-        let text = crypto::open(&sealing, &self.nonce, &self.ciphertext, &self.head_bytes)?;
-        self.head.read_keys(&text)
+    /// Whether `key` is the one that it was made with.
+    pub fn is_opened_by(&self, key: &PassphraseKey) -> bool {
+        // Not a secret: it is stored in clear, so comparing it in constant time would protect nothing.
+        verifier(&self.id, key) == self.verifier
     }
 }
 
-impl Head {
-    fn to_bytes(&self) -> Option<Vec<u8>> {
-        let mut bytes = MAGIC.to_vec();
-        bytes.extend(VERSION.to_be_bytes());
-        bytes.extend(SUITE.to_be_bytes());
-        bytes.extend(self.id);
-        bytes.extend(self.uid.to_be_bytes());
-        bytes.extend(self.derivation.to_bytes());
-        bytes.push(u8::try_from(self.keys.len()).ok().filter(|_| self.keys.len() <= MAX_KEYS)?);
-        for (kind, id) in &self.keys {
-            bytes.push(*kind);
-            bytes.extend(id.0);
-        }
-        Some(bytes)
-    }
-
-    fn parse(reader: &mut Reader<'_>) -> Option<Self> {
-        let (id, uid, derivation) = (reader.array()?, reader.u32()?, Derivation::parse(reader)?);
-        let count = usize::from(reader.u8()?);
-        if count > MAX_KEYS {
-            return None;
-        }
-        let key = |reader: &mut Reader<'_>| {
-            let kind = reader.u8().filter(|kind| [NODE, PASSPHRASE].contains(kind))?;
-            Some((kind, KeyId(reader.array()?)))
-        };
-        let keys = (0..count).map(|_| key(reader)).collect::<Option<Vec<_>>>()?;
-        Some(Self { id, uid, derivation, keys })
-    }
-
-    fn key(&self, label: &[u8], key: &PassphraseKey) -> SecretKey {
-        crypto::derive(&key.key.key, Some(&self.id), &[label])
-    }
-
-    fn read_keys(&self, text: &[u8]) -> Option<Keyring> {
-        let mut reader = Reader::new(text);
-        let (mut node, mut passphrase) = (Vec::new(), Vec::new());
-        for (kind, id) in &self.keys {
-            if *kind == NODE {
-                node.push(UserKey { id: *id, key: Zeroizing::new(reader.array()?) });
-                continue;
-            }
-            let derivation =
-                Derivation::parse(&mut reader).filter(|derivation| derivation.key_id() == *id)?;
-            let key = UserKey { id: *id, key: Zeroizing::new(reader.array()?) };
-            passphrase.push(PassphraseKey { derivation, key });
-        }
-        let mut keys = Keyring::new(node);
-        keys.unlock(passphrase);
-        (reader.left() == 0).then_some(keys)
-    }
-}
-
-/// The plaintext: what of each key its id does not say, in the header's order.
-fn text_of(keys: &Keyring, count: usize) -> Zeroizing<Vec<u8>> {
-    // Allocated whole, so that growing leaves no copy behind: a key, and how it was derived.
-    let mut text = Zeroizing::new(Vec::with_capacity(count * (2 * KEY + TAG)));
-    keys.node().for_each(|key| text.extend(key.key.iter()));
-    for key in keys.passphrase() {
-        text.extend(key.derivation.to_bytes());
-        text.extend(key.key.key.iter());
-    }
-    text
+fn verifier(id: &[u8; 16], key: &PassphraseKey) -> [u8; KEY] {
+    *crypto::derive(&key.key.key, Some(id), &[LABEL])
 }
 
 /// What this host is called in the store: its name, as far as a file name goes.

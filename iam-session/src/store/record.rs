@@ -11,7 +11,7 @@ use super::format::{self, Header, Parsed};
 use super::keys::{KeyId, Keyring, SealingKey};
 use super::passphrase::Derivation;
 use super::slot::{KeySlot, Origin, Owner, Slot};
-use super::slots::{Change, SlotView};
+use super::slots::SlotView;
 use crate::issuer::wire::{AudienceMode, Client, Endpoints, Transport};
 use crate::protocol::Enrollment;
 use crate::scope::ScopeSet;
@@ -186,14 +186,20 @@ impl Opened {
         self.header.generation += 1;
         self.header.issuer.clone_from(&self.record.issuer);
         self.header.client_id.clone_from(&self.record.client.client_id);
-        let sealed = || -> Option<Vec<u8>> {
-            let header = self.header.to_bytes()?;
-            let text = Zeroizing::new(serde_json::to_vec(&self.record).ok()?);
-            let nonce = crypto::random()?;
-            let ciphertext = crypto::seal(&self.derive(LABEL_RECORD), &nonce, &text, &header)?;
-            format::assemble(&header, &self.derive(LABEL_COMMITMENT), &nonce, &ciphertext)
-        };
-        sealed().ok_or_else(|| StoreError::Damaged { path: path.to_owned(), what: "it would be too large" })
+        let sealed = self.sealed().or_else(|| {
+            // It is as good without these, and an issuer may name any number of scopes.
+            (self.record.registered_scope, self.record.client_name) = (None, None);
+            self.sealed()
+        });
+        sealed.ok_or_else(|| StoreError::Damaged { path: path.to_owned(), what: "it would be too large" })
+    }
+
+    fn sealed(&self) -> Option<Vec<u8>> {
+        let header = self.header.to_bytes()?;
+        let text = Zeroizing::new(serde_json::to_vec(&self.record).ok()?);
+        let nonce = crypto::random()?;
+        let ciphertext = crypto::seal(&self.derive(LABEL_RECORD), &nonce, &text, &header)?;
+        format::assemble(&header, &self.derive(LABEL_COMMITMENT), &nonce, &ciphertext)
     }
 
     /// The record's id, made at enrolment.
@@ -211,18 +217,14 @@ impl Opened {
         self.header.slots.iter().map(Slot::view)
     }
 
-    pub(super) fn add_slot(&mut self, slot: KeySlot) -> Change {
-        if self.header.slots.len() >= format::MAX_SLOTS {
-            return Change::Unneeded;
-        }
-        self.header.slots.push(Slot::Key(slot));
-        Change::Made
+    pub(super) fn key_slots(&self) -> impl Iterator<Item = &KeySlot> {
+        self.header.slots.iter().filter_map(Slot::known)
     }
 
-    pub(super) fn drop_slots(&mut self, unwanted: impl Fn(SlotView) -> bool) -> Change {
-        let before = self.header.slots.len();
+    /// Puts `slot` in the place of those that are not wanted.
+    pub(super) fn replace_slots(&mut self, unwanted: impl Fn(SlotView) -> bool, slot: KeySlot) {
         self.header.slots.retain(|slot| !unwanted(slot.view()));
-        if self.header.slots.len() == before { Change::Unneeded } else { Change::Made }
+        self.header.slots.push(Slot::Key(slot));
     }
 
     pub(super) fn owner(&self) -> Owner<'_> {

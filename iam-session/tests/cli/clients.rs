@@ -56,8 +56,8 @@ fn an_issuer_that_registers_not_everybody_is_shown_a_token() {
         (ended.code, ended.stderr.as_str()),
         (
             Some(5),
-            "iam-session: i.example does not register clients for everybody (403); give an initial access token \
-             with --initial-access-token-file, or a client with --client-id\n"
+            "iam-session: i.example does not register clients for everybody (403); name a client with --client-id, \
+             or give an initial access token with --initial-access-token-file\n"
         )
     );
 

@@ -4,6 +4,7 @@ use crate::agent::{Agent, Directory, FIRST, SECOND};
 use crate::program::{Ended, failed, run, with_socket, without_socket};
 
 const STATUS: &str = r#"{"status":"success","session":"0a","version":"1","pid":1,"user":"alice","token_file":"/t","accounts":[]"#;
+const UNLOCKED: &str = "{\"status\":\"success\",\"accounts\":[\"wlcg\"],\"token_file\":\"/t\"}\n";
 const DONE: &str = "{\"status\":\"success\"}\n";
 
 fn status(more: &str) -> String {
@@ -23,16 +24,38 @@ fn printed(text: &str) -> Ended {
 }
 
 #[test]
-fn every_agent_is_told_of_a_lock() {
+fn one_agent_is_told_of_a_lock() {
     let directory = Directory::new();
-    let (own, other) = (directory.join(FIRST), directory.join(SECOND));
-    let open = status(r#""sealing":"node""#);
-    let first = Agent::answering(&own, &[&open, DONE]);
-    let second = Agent::answering(&other, &[&open, DONE]);
+    let own = directory.join(FIRST);
+    let agent = Agent::answering(&own, &[&status(r#""sealing":"node""#), DONE]);
+    let other = deaf(&directory);
     assert_eq!(with_passphrase(&own, &["lock"]), printed("locked; 'iam-session unlock' opens it again\n"));
     let lock = json!({"request": "lock", "passphrase": "correct horse"});
-    for agent in [first, second] {
-        assert_eq!(agent.requests(), [json!({"request": "status"}), lock.clone()]);
+    assert_eq!(agent.requests(), [json!({"request": "status"}), lock]);
+    assert!(other.accept().is_err(), "nobody came");
+}
+
+/// Another agent, that nobody is to ask.
+fn deaf(directory: &Directory) -> std::os::unix::net::UnixListener {
+    let listener = std::os::unix::net::UnixListener::bind(directory.join(SECOND)).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    listener
+}
+
+/// It would put its keys into the lock.
+#[test]
+fn an_agent_of_an_older_version_is_neither_locked_nor_unlocked() {
+    let refused = failed(1, "this session's agent is of an older version; log in again");
+    for (older, command) in [
+        (r#""sealing":"node","wrong_passphrases":0"#, "lock"),
+        (r#""host_locked":true,"wrong_passphrases":1"#, "unlock"),
+        (r#""lock_kept":true,"wrong_passphrases":0"#, "lock"),
+    ] {
+        let directory = Directory::new();
+        let own = directory.join(FIRST);
+        let agent = Agent::answering(&own, &[&status(older)]);
+        assert_eq!(with_passphrase(&own, &[command]), refused);
+        assert_eq!(agent.requests(), [json!({"request": "status"})]);
     }
 }
 
@@ -51,46 +74,51 @@ fn a_lock_that_stands_needs_no_passphrase() {
 }
 
 #[test]
+fn one_agent_is_told_to_open_a_lock() {
+    let directory = Directory::new();
+    let own = directory.join(FIRST);
+    let agent = Agent::answering(&own, &[&status(r#""host_locked":true"#), UNLOCKED]);
+    let other = deaf(&directory);
+    assert_eq!(with_passphrase(&own, &["unlock"]), printed("unlocked 'wlcg'\n"));
+    let unlock = json!({"request": "unlock", "passphrase": "correct horse"});
+    assert_eq!(agent.requests(), [json!({"request": "status"}), unlock]);
+    assert!(other.accept().is_err(), "nobody came");
+}
+
+#[test]
+fn what_a_passphrase_alone_opens_is_opened_at_every_agent_that_needs_it() {
+    let directory = Directory::new();
+    let (own, other) = (directory.join(FIRST), directory.join(SECOND));
+    let locked = status(r#""locked":["wlcg"]"#);
+    let first = Agent::answering(&own, &[&locked, UNLOCKED]);
+    let second = Agent::answering(&other, &[&locked, UNLOCKED]);
+    assert_eq!(with_passphrase(&own, &["unlock"]), printed("unlocked 'wlcg'\n"));
+    let unlock = json!({"request": "unlock", "passphrase": "correct horse"});
+    for agent in [first, second] {
+        assert_eq!(agent.requests(), [json!({"request": "status"}), unlock.clone()]);
+    }
+}
+
+#[test]
 fn an_agent_that_is_not_told_is_named() {
     let directory = Directory::new();
     let (own, other) = (directory.join(FIRST), directory.join(SECOND));
-    let open = status(r#""sealing":"node""#);
-    let _first = Agent::answering(&own, &[&open, DONE]);
+    let locked = status(r#""locked":["wlcg"]"#);
+    let _first = Agent::answering(&own, &[&locked, UNLOCKED]);
     let refusal = "{\"status\":\"failure\",\"error\":\"no\",\"kind\":\"failed\"}\n";
-    let _second = Agent::answering(&other, &[&open, refusal]);
-    let ended = with_passphrase(&own, &["lock"]);
+    let _second = Agent::answering(&other, &[&locked, refusal]);
+    let ended = with_passphrase(&own, &["unlock"]);
     assert_eq!(ended.code, Some(0));
-    let line = format!(
-        "iam-session: warning: another of your agents, {}: no; it locks itself when it notices\n",
-        other.display()
-    );
+    let line =
+        format!("iam-session: warning: another of your agents, {}: no; it stays locked\n", other.display());
     assert_eq!(ended.stderr, line);
 }
 
 #[test]
-fn an_unlock_reaches_every_agent_and_lifts_the_lock_last() {
-    let directory = Directory::new();
-    let (own, other) = (directory.join(FIRST), directory.join(SECOND));
-    let locked = status(r#""host_locked":true"#);
-    let unlocked =
-        "{\"status\":\"success\",\"accounts\":[\"wlcg\"],\"token_file\":\"/t\",\"lock\":\"0a0b\"}\n";
-    let first = Agent::answering(&own, &[&locked, unlocked, DONE]);
-    let second = Agent::answering(&other, &[&locked, unlocked]);
-    assert_eq!(with_passphrase(&own, &["unlock"]), printed("unlocked 'wlcg'\n"));
-    let unlock = json!({"request": "unlock", "passphrase": "correct horse"});
-    let status = json!({"request": "status"});
-    let lift = json!({"request": "lift", "lock": "0a0b"});
-    assert_eq!(first.requests(), [status.clone(), unlock.clone(), lift]);
-    assert_eq!(second.requests(), [status, unlock]);
-}
-
-#[test]
-fn an_unlock_for_a_time_leaves_the_lock() {
+fn the_time_of_an_unlock_is_told() {
     let directory = Directory::new();
     let own = directory.join(FIRST);
-    let unlocked =
-        "{\"status\":\"success\",\"accounts\":[\"wlcg\"],\"token_file\":\"/t\",\"lock\":\"0a0b\"}\n";
-    let agent = Agent::answering(&own, &[&status(r#""host_locked":true"#), unlocked]);
+    let agent = Agent::answering(&own, &[&status(r#""host_locked":true"#), UNLOCKED]);
     let ended = with_passphrase(&own, &["unlock", "--for", "8h"]);
     assert_eq!(ended, printed("unlocked 'wlcg' for 8 h\n"));
     let requests = agent.requests();
@@ -100,17 +128,16 @@ fn an_unlock_for_a_time_leaves_the_lock() {
 #[test]
 fn a_wrong_passphrase_is_given_to_one_agent_only() {
     let directory = Directory::new();
-    let (own, other) = (directory.join(FIRST), directory.join(SECOND));
+    let own = directory.join(FIRST);
     let wrong = "{\"status\":\"failure\",\"error\":\"the passphrase is wrong\",\"kind\":\"locked\"}\n";
-    let _first = Agent::answering(&own, &[&status(r#""host_locked":true"#), wrong]);
-    let listener = std::os::unix::net::UnixListener::bind(&other).unwrap();
-    listener.set_nonblocking(true).unwrap();
+    let _first = Agent::answering(&own, &[&status(r#""locked":["wlcg"]"#), wrong]);
+    let other = deaf(&directory);
     assert_eq!(with_passphrase(&own, &["unlock"]), failed(6, "the passphrase is wrong"));
-    assert!(listener.accept().is_err(), "nobody came");
+    assert!(other.accept().is_err(), "nobody came");
 }
 
 #[test]
-fn a_seal_is_shown_and_changed() {
+fn a_seal_is_shown_and_renewed() {
     let directory = Directory::new();
     let own = directory.join(FIRST);
     let slots = r#"[{"kind":"node","key":"aada221d6a508794","opens_now":true,"opens_at_login":true}]"#;
@@ -118,26 +145,25 @@ fn a_seal_is_shown_and_changed() {
         "{{\"status\":\"success\",\"accounts\":[{{\"name\":\"wlcg\",\"changed\":true,\"slots\":{slots}}}]}}\n"
     );
     let agent = Agent::answering(&own, &[&answer]);
-    let shown = run(with_socket(&own, &["seal", "list"]));
+    let shown = run(with_socket(&own, &["seal"]));
     assert_eq!(shown, printed("wlcg\n  node key aada221d6a508794: opens at each login\n"));
     assert_eq!(agent.requests(), [json!({"request": "seal", "action": "list"})]);
     std::fs::remove_file(&own).unwrap();
     let agent = Agent::answering(&own, &[&answer]);
-    let added = with_passphrase(&own, &["seal", "add", "passphrase", "--account", "wlcg"]);
-    assert_eq!(added, printed("the passphrase opens 'wlcg'\n"));
-    let request = json!({"request": "seal", "action": "add", "slot": "passphrase", "account": "wlcg", "passphrase": "correct horse"});
-    assert_eq!(agent.requests(), [request]);
+    let renewed = run(with_socket(&own, &["seal", "renew", "--account", "wlcg"]));
+    assert_eq!(renewed, printed("'wlcg' is sealed under the newest node key of this host\n"));
+    assert_eq!(agent.requests(), [json!({"request": "seal", "action": "renew", "account": "wlcg"})]);
 }
 
 #[test]
-fn a_slot_that_stays_is_a_failure_with_what_to_do() {
+fn a_record_that_is_not_renewed_is_a_failure_with_what_to_do() {
     let directory = Directory::new();
     let own = directory.join(FIRST);
-    let answer = r#"{"status":"success","accounts":[{"name":"wlcg","slots":[],"trouble":{"error":"nothing else opens it","info":"add one","kind":"usage"}}]}"#;
+    let answer = r#"{"status":"success","accounts":[{"name":"wlcg","slots":[],"trouble":{"error":"a passphrase opens it","info":"enrol again","kind":"failed"}}]}"#;
     let _agent = Agent::answering(&own, &[&format!("{answer}\n")]);
-    let ended = run(with_socket(&own, &["seal", "remove", "node"]));
-    assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
-    assert_eq!(ended.stderr, "iam-session: warning: account 'wlcg': nothing else opens it; add one\n");
+    let ended = run(with_socket(&own, &["seal", "renew"]));
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
+    assert_eq!(ended.stderr, "iam-session: warning: account 'wlcg': a passphrase opens it; enrol again\n");
 }
 
 #[test]

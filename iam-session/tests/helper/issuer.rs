@@ -9,7 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, GeneralSubtree, IsCa, KeyPair, NameConstraints,
+    date_time_ymd,
+};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
@@ -18,7 +21,15 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 pub(crate) enum Certificate {
     Good,
     Expired,
+    NotYetValid,
     AnotherName,
+    NoName,
+    /// Of a CA that may vouch for other names only.
+    OutOfBounds,
+    /// The CA's own.
+    OfTheCa,
+    /// Its own CA, and not the one that is trusted.
+    SelfSigned,
 }
 
 /// What happens on the connection after a request has been read.
@@ -174,18 +185,41 @@ fn tls(certificate: Certificate) -> (Arc<ServerConfig>, String) {
     let ca_key = KeyPair::generate().unwrap();
     let mut ca = CertificateParams::new(Vec::new()).unwrap();
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    if certificate == Certificate::OutOfBounds {
+        let permitted_subtrees = vec![GeneralSubtree::DnsName("example.org".into())];
+        ca.name_constraints = Some(NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
+    }
+    if certificate == Certificate::OfTheCa {
+        ca.subject_alt_names =
+            CertificateParams::new(vec!["localhost".to_owned()]).unwrap().subject_alt_names;
+    }
     let ca_certificate = ca.self_signed(&ca_key).unwrap();
+    let ca_der = PrivateKeyDer::try_from(ca_key.serialize_der()).unwrap();
     let ca_issuer = rcgen::Issuer::new(ca, ca_key);
 
-    let name = if certificate == Certificate::AnotherName { "other.example.org" } else { "localhost" };
-    let mut leaf = CertificateParams::new(vec![name.to_owned()]).unwrap();
-    if certificate == Certificate::Expired {
-        leaf.not_after = date_time_ymd(2001, 1, 1);
+    let names = match certificate {
+        Certificate::AnotherName => vec!["other.example.org".to_owned()],
+        Certificate::NoName => Vec::new(),
+        _ => vec!["localhost".to_owned()],
+    };
+    let mut leaf = CertificateParams::new(names).unwrap();
+    match certificate {
+        Certificate::Expired => leaf.not_after = date_time_ymd(2001, 1, 1),
+        Certificate::SelfSigned => leaf.distinguished_name.push(DnType::CommonName, "itself"),
+        Certificate::NotYetValid => leaf.not_before = date_time_ymd(4000, 1, 1),
+        _ => {}
     }
     let key = KeyPair::generate().unwrap();
-    let leaf = leaf.signed_by(&key, &ca_issuer).unwrap();
-    let chain: Vec<CertificateDer<'static>> = vec![leaf.der().clone()];
+    let leaf = match certificate {
+        Certificate::SelfSigned => leaf.self_signed(&key).unwrap(),
+        _ => leaf.signed_by(&key, &ca_issuer).unwrap(),
+    };
     let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let (leaf, key) = match certificate {
+        Certificate::OfTheCa => (ca_certificate.der().clone(), ca_der),
+        _ => (leaf.der().clone(), key),
+    };
+    let chain: Vec<CertificateDer<'static>> = vec![leaf];
     let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()

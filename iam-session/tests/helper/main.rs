@@ -11,12 +11,14 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::thread;
 
+use data_encoding::{BASE64, BASE64URL_NOPAD};
 use issuer::{Answer, Certificate, FakeIssuer, json, with_headers};
 use nix::sys::resource::{Resource, getrlimit};
 use program::{
-    CLIENT_SECRET, DEVICE_CODE, Helper, REFRESH_TOKEN, REGISTRATION_TOKEN, authorize_device, deregister,
-    discover, poll_device, refresh, widen_client,
+    CLIENT_SECRET, DEVICE_CODE, Helper, REFRESH_TOKEN, REGISTRATION_TOKEN, authorize_device, client,
+    deregister, discover, poll_device, refresh, revoke, widen_client,
 };
+use sha2::{Digest, Sha256};
 
 const TOKEN: &str = r#"{"access_token":"at","token_type":"Bearer","expires_in":3600,"scope":"openid"}"#;
 
@@ -179,6 +181,86 @@ fn secrets_that_the_issuer_repeats_are_not_passed_on() {
 }
 
 #[test]
+fn a_path_without_an_issuer_is_named_with_the_nearest_that_has_one() {
+    let issuer = FakeIssuer::start(|url, request| match first_line(request) {
+        "GET /.well-known/openid-configuration HTTP/1.1" => document(url),
+        "GET /page/.well-known/openid-configuration HTTP/1.1" => {
+            with_headers(200, "Content-Type: text/html\r\n", "<html>")
+        }
+        // IAM, below its own path.
+        _ => json(401, r#"{"error":"unauthorized","error_description":"Full authentication is required"}"#),
+    });
+    let mut helper = Helper::start();
+    for (path, near, status) in [
+        ("/iam/", true, 401),
+        ("/page", true, 200),
+        ("/.well-known/openid-configuration", true, 401),
+        ("/iam/api/", false, 401),
+    ] {
+        let mut request = discover(&issuer);
+        request["issuer"] = issuer.url(path).into();
+        let error = helper.fails(&request);
+        let no_issuer =
+            format!("there is no OpenID issuer at '{}' ({status})", issuer.url(path.trim_end_matches('/')));
+        let nearest = if near { format!("; '{}' is one", issuer.url("/")) } else { String::new() };
+        assert_eq!((error.class.as_str(), error.message), ("malformed", no_issuer + &nearest));
+    }
+    helper.finish();
+}
+
+#[test]
+fn a_revocation_by_form_that_is_redirected_is_asked_about_by_basic() {
+    // IAM redirects the form to its pages, and has revoked.
+    let issuer = FakeIssuer::start(|_, request| match request.contains("authorization: Basic ") {
+        true => with_headers(200, "", ""),
+        false => with_headers(302, "Location: /\r\n", ""),
+    });
+    let mut helper = Helper::start();
+    for (auth, secret) in [("none", None), ("client_secret_post", Some(CLIENT_SECRET))] {
+        let client = serde_json::json!({"client_id": "client-1", "client_secret": secret, "auth": auth});
+        assert_eq!(helper.ask(&revoke(&issuer, client))["ok"]["answer"], "done", "{auth}");
+    }
+    let basic = |text: &str| format!("authorization: Basic {}\r\n", BASE64.encode(text.as_bytes()));
+    let requests = issuer.requests();
+    assert!(requests[1].contains(&basic("client-1:")), "{}", requests[1]);
+    assert!(requests[3].contains(&basic(&format!("client-1:{CLIENT_SECRET}"))), "{}", requests[3]);
+    assert!(!requests[3].contains(&format!("client_secret={CLIENT_SECRET}")), "{}", requests[3]);
+    assert_eq!(requests.len(), 4);
+    helper.finish();
+}
+
+#[test]
+fn a_redirect_of_a_revocation_by_basic_is_an_error() {
+    let issuer = FakeIssuer::start(|_, _| with_headers(302, "Location: /\r\n", ""));
+    let mut helper = Helper::start();
+    for (one, requests) in [(client(), 1), (serde_json::json!({"client_id": "c", "auth": "none"}), 3)] {
+        assert_eq!(helper.fails(&revoke(&issuer, one)).class, "malformed");
+        assert_eq!(issuer.requests().len(), requests);
+    }
+    helper.finish();
+}
+
+#[test]
+fn who_polls_proves_that_it_asked() {
+    let code = r#"{"device_code":"dc","user_code":"A","verification_uri":"https://a.example/d"}"#;
+    let issuer = FakeIssuer::start(move |_, request| match first_line(request) {
+        "POST /devicecode HTTP/1.1" => json(200, code),
+        _ => json(200, TOKEN),
+    });
+    let mut helper = Helper::start();
+    let verifier = helper.ask(&authorize_device(&issuer))["ok"]["code_verifier"].take();
+    let mut poll = poll_device(&issuer);
+    poll["code_verifier"] = verifier.clone();
+    assert_eq!(helper.ask(&poll)["ok"]["access_token"], "at");
+    let (requests, verifier) = (issuer.requests(), verifier.as_str().unwrap());
+    let challenge = BASE64URL_NOPAD.encode(&Sha256::digest(verifier));
+    let sent = format!("&code_challenge={challenge}&code_challenge_method=S256&");
+    assert!(requests[0].contains(&sent) && !requests[0].contains(verifier), "{}", requests[0]);
+    assert!(requests[1].contains(&format!("&code_verifier={verifier}")), "{}", requests[1]);
+    helper.finish();
+}
+
+#[test]
 fn a_redirect_within_the_origin_is_followed_for_discovery() {
     let issuer = FakeIssuer::start(|url, request| match first_line(request) {
         "GET /.well-known/openid-configuration HTTP/1.1" => with_headers(302, "Location: /elsewhere\r\n", ""),
@@ -226,15 +308,22 @@ fn a_credential_never_follows_a_redirect() {
 }
 
 #[test]
-fn a_certificate_must_be_valid_for_the_name_and_now() {
-    for (certificate, words) in
-        [(Certificate::Expired, "has expired"), (Certificate::AnotherName, "another name")]
-    {
+fn what_is_wrong_with_a_certificate_is_said_in_words() {
+    for (certificate, words) in [
+        (Certificate::Expired, "has expired"),
+        (Certificate::NotYetValid, "not valid yet (is this host's clock right?)"),
+        (Certificate::AnotherName, "for another name"),
+        (Certificate::NoName, "names no host in its subjectAltName"),
+        (Certificate::OutOfBounds, "(a name constraint)"),
+        (Certificate::OfTheCa, "is that of a CA, as self-signed ones often are"),
+        (Certificate::SelfSigned, "or by itself: name that CA with 'ca_file'"),
+    ] {
         let issuer = FakeIssuer::with_certificate(certificate, |_, _| json(200, TOKEN));
         let mut helper = Helper::start();
         let error = helper.fails(&refresh(&issuer));
         assert_eq!(error.class, "unreachable");
         assert!(error.message.contains(words), "{}", error.message);
+        assert!(!error.message.contains("redacted"), "{}", error.message);
         assert!(issuer.requests().is_empty());
         helper.finish();
     }

@@ -115,6 +115,11 @@ pub(crate) fn poll_device(issuer: &FakeIssuer) -> Value {
            "device_code": DEVICE_CODE, "transport": {"ca_file": issuer.ca_file()}})
 }
 
+pub(crate) fn revoke(issuer: &FakeIssuer, client: Value) -> Value {
+    json!({"request": "revoke", "endpoint": issuer.url("/revoke"), "client": client,
+           "refresh_token": REFRESH_TOKEN, "transport": {"ca_file": issuer.ca_file()}})
+}
+
 pub(crate) fn deregister(issuer: &FakeIssuer) -> Value {
     json!({"request": "deregister", "registration_client_uri": issuer.url("/register/1"),
            "registration_access_token": REGISTRATION_TOKEN, "transport": {"ca_file": issuer.ca_file()}})

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::host::{ALICES_KEY, PAM_SUCCESS, on_a_host};
+use super::host::{ALICES_KEY, PAM_SUCCESS, on_a_host, warning};
 
 #[test]
 fn the_agent_is_the_user_and_nothing_else() {
@@ -124,8 +124,8 @@ fn without_node_keys_the_login_goes_on_with_one_line() {
         let log = host.log();
         assert_eq!(
             log[0],
-            "(user alice) no usable node key in /etc/iam-session/keys.d: sealed enrolments stay locked"
+            warning("alice", "no usable node key in /etc/iam-session/keys.d: sealed enrolments stay locked")
         );
-        assert!(log[1].contains(" opened"), "{log:?}");
+        assert!(log[1].starts_with("event=session_opened user=alice session="), "{log:?}");
     });
 }

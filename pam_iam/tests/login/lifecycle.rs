@@ -16,7 +16,7 @@ fn close_ends_the_agent_and_logs_one_line() {
         assert!(said.milliseconds("close") < 1000);
         let log = host.log();
         assert_eq!(log.len(), 2, "{log:?}");
-        assert!(log[1].starts_with("(user alice) session ") && log[1].ends_with(" closed"), "{log:?}");
+        assert!(log[1].starts_with("event=session_closed user=alice session="), "{log:?}");
     });
 }
 
@@ -60,7 +60,7 @@ fn a_host_that_never_closes_ends_the_agent_with_pam_end() {
         let agent = host.the_agent();
         wait_until("the agent has seen the end", || agent.has_ended());
         running.finish();
-        assert!(host.log()[1].ends_with(" closed"));
+        assert!(host.log()[1].starts_with("event=session_closed user=alice session="));
     });
 }
 
@@ -85,7 +85,7 @@ fn hooks_in_a_forked_child_do_not_touch_the_session() {
         assert_eq!(host.log().len(), 1);
         running.finish();
         wait_until("the agent has seen the end", || agent.has_ended());
-        assert!(host.log()[0].ends_with(" closed"));
+        assert!(host.log()[0].starts_with("event=session_closed user=alice session="));
     });
 }
 

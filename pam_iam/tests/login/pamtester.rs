@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Command, Output};
 
-use super::host::{Host, module, on_a_host};
+use super::host::{Host, error, module, on_a_host};
 
 fn pamtester(host: &Host, script: &str) -> Output {
     let stack = format!(
@@ -43,6 +43,6 @@ fn as_an_optional_module_its_failure_fails_no_login() {
         let output = pamtester(host, "say failed socket; exit");
         assert!(output.status.success(), "{output:?}");
         assert!(!fs::read_to_string("/run/environment").unwrap().contains("IAM_SESSION"));
-        assert_eq!(host.log(), ["(user alice) no session: the agent failed (socket)"]);
+        assert_eq!(host.log(), [error("alice", "no session: the agent failed (socket)")]);
     });
 }

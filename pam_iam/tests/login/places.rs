@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use nix::mount::umount;
 
-use super::host::{Host, PAM_SESSION_ERR, PAM_SUCCESS, give_to, on_a_host};
+use super::host::{Host, PAM_SESSION_ERR, PAM_SUCCESS, error, give_to, on_a_host};
 
 const OURS: &str = "/run/iam-session/1000";
 
@@ -22,7 +22,7 @@ fn expect_none(host: &Host, logged: &str) {
     assert_eq!((said.codes("open"), said.environment().len()), (vec![PAM_SESSION_ERR], 0));
     let log = host.log();
     let logind = "no runtime directory: /run/user/1000 is not the XDG_RUNTIME_DIR of this login";
-    assert_eq!(log, [format!("(user alice) no session: {logind}; {OURS} {logged}")]);
+    assert_eq!(log, [error("alice", &format!("no session: {logind}; {OURS} {logged}"))]);
 }
 
 #[test]

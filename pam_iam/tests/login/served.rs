@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
-use super::host::{Host, PAM_SESSION_ERR, PAM_SUCCESS, give_to, on_a_host};
+use super::host::{Host, PAM_SESSION_ERR, PAM_SUCCESS, debug, error, give_to, on_a_host, warning};
 
 fn is_served(host: &Host, user: &str) -> bool {
     let said = host.agent("say ready").run_heard(user, &["open", "end"]);
@@ -43,7 +43,7 @@ fn groups_are_checked_by_the_child() {
         assert!(is_served(host, "alice"));
         host.log();
         assert!(!is_served(host, "bob"));
-        assert_eq!(host.log(), ["(user bob) not served: in none of the groups of groups="]);
+        assert_eq!(host.log(), [debug("bob", "not served: in none of the groups of groups=")]);
         host.line("groups=bob");
         assert!(is_served(host, "bob") && !is_served(host, "alice"));
     });
@@ -65,7 +65,7 @@ fn a_host_that_may_have_no_more_memory_gets_an_error_and_goes_on() {
         host.agent("say ready");
         let said = host.run("alice", &["memory=200000", "open", "end"]);
         assert_eq!(said.codes("open"), [PAM_SESSION_ERR]);
-        assert_eq!(host.log(), ["(user alice) no session: the agent failed (groups)"]);
+        assert_eq!(host.log(), [error("alice", "no session: the agent failed (groups)")]);
     });
 }
 
@@ -76,7 +76,7 @@ fn a_host_that_is_not_root_is_left_alone() {
         let said = host.agent("say ready").run("alice", &["seteuid=1000", "open", "close", "end"]);
         assert_eq!((said.codes("open"), said.codes("close")), (vec![PAM_SUCCESS], vec![PAM_SUCCESS]));
         assert_eq!((said.environment().len(), host.agents().len(), said.changes().len()), (0, 0, 0));
-        assert_eq!(host.log(), ["(user alice) not served: the host is not root"]);
+        assert_eq!(host.log(), [debug("alice", "not served: the host is not root")]);
     });
 }
 
@@ -99,9 +99,10 @@ fn a_revoked_file_that_others_could_write_serves_nobody() {
         assert_eq!((said.codes("open"), said.environment().len()), (vec![PAM_SESSION_ERR], 0));
         assert_eq!(
             host.log(),
-            [
-                "(user alice) no session: /etc/iam-session/revoked is not owned by root and writable by root alone: nobody is served"
-            ]
+            [error(
+                "alice",
+                "no session: /etc/iam-session/revoked is not owned by root and writable by root alone: nobody is served"
+            )]
         );
         fs::remove_file("/etc/iam-session/revoked").unwrap();
         fs::set_permissions("/etc/iam-session", Permissions::from_mode(0o777)).unwrap();
@@ -120,7 +121,7 @@ fn an_unknown_user_or_one_without_a_home_is_an_error_with_one_line() {
         ] {
             let said = host.run(user, &["open", "end"]);
             assert_eq!((said.codes("open"), said.environment().len()), (vec![PAM_SESSION_ERR], 0), "{user}");
-            assert_eq!(host.log(), [format!("(user {user}) no session: {logged}")]);
+            assert_eq!(host.log(), [error(user, &format!("no session: {logged}"))]);
         }
     });
 }
@@ -134,10 +135,15 @@ fn a_mistake_on_the_line_is_logged_and_the_login_goes_on() {
         assert_eq!(log.len(), 4, "{log:?}");
         assert_eq!(
             log[0],
-            "(user alice) option 'token_wait=long' is ignored and its default stands; accepted: token_wait=Ns or Nms, at most 30s"
+            warning(
+                "alice",
+                "option 'token_wait=long' is ignored and its default stands; accepted: token_wait=Ns or Nms, at most 30s"
+            )
         );
         assert!(
-            log[1].starts_with("(user alice) unknown option 'bogus' is ignored; there are: min_uid "),
+            log[1].starts_with(
+                "event=warning user=alice reason=\"unknown option 'bogus' is ignored; there are: min_uid "
+            ),
             "{log:?}"
         );
     });
@@ -152,9 +158,10 @@ fn a_mistake_about_who_is_served_serves_nobody_and_the_login_goes_on() {
         let log = host.log();
         assert_eq!(
             log,
-            [
-                "(user alice) option 'groups=' is wrong and nobody is served; accepted: groups=NAME,NAME\u{2026}"
-            ]
+            [warning(
+                "alice",
+                "option 'groups=' is wrong and nobody is served; accepted: groups=NAME,NAME\u{2026}"
+            )]
         );
     });
 }
@@ -166,7 +173,11 @@ fn on_a_drained_host_nobody_is_served_and_the_log_says_so() {
         assert!(!is_served(host, "alice"));
         let log = host.log();
         assert_eq!(log.len(), 1, "{log:?}");
-        assert!(log[0].starts_with("(user alice) not served: /etc/iam-session/drain is there"), "{log:?}");
+        assert!(
+            log[0]
+                .starts_with("event=warning user=alice reason=\"not served: /etc/iam-session/drain is there"),
+            "{log:?}"
+        );
         fs::remove_file("/etc/iam-session/drain").unwrap();
         // Whatever stands there: a host is not undrained by what it leads to.
         std::os::unix::fs::symlink("/nowhere", "/etc/iam-session/drain").unwrap();

@@ -6,7 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::host::{AGENT, CEILING, Host, PAM_SESSION_ERR, PAM_SUCCESS, make_fifo, on_a_host, wait_until};
+use super::host::{
+    AGENT, CEILING, Host, PAM_SESSION_ERR, PAM_SUCCESS, error, make_fifo, on_a_host, wait_until,
+};
 use super::outcome::{Said, links};
 
 const ENROL: &str = "4 To have access tokens here, run 'iam-session enroll' once.";
@@ -38,8 +40,11 @@ fn expect_session(script: &'static str, logged: &'static str, texts: &'static [&
         assert_eq!((said.codes("open"), exports(&said)), (vec![PAM_SUCCESS], 3), "{script}");
         assert_eq!(said.texts(), texts, "{script}");
         let log = host.log();
-        assert!(log[0].starts_with("(user alice) session ") && log[0].ends_with(logged), "{script}: {log:?}");
-        assert!(log.len() == 2 && log[1].ends_with(" closed"), "{log:?}");
+        assert!(
+            log[0].starts_with("event=session_opened user=alice session=") && log[0].ends_with(logged),
+            "{script}: {log:?}"
+        );
+        assert!(log.len() == 2 && log[1].starts_with("event=session_closed user=alice session="), "{log:?}");
     });
 }
 
@@ -48,20 +53,20 @@ fn expect_failure(host: &Host, script: &str, logged: &str) {
     let said = login(host, script);
     assert_eq!((said.codes("open"), exports(&said)), (vec![PAM_SESSION_ERR], 0), "{script}");
     assert_eq!(said.texts(), [""; 0], "{script}");
-    assert_eq!(host.log(), [format!("(user alice) no session: {logged}")], "{script}");
+    assert_eq!(host.log(), [error("alice", &format!("no session: {logged}"))], "{script}");
 }
 
 #[test]
 fn each_word_opens_a_session_and_has_its_own_hint() {
     for (script, logged, texts) in [
-        ("say ready", "opened: ready", &[][..]),
-        ("say ready ends-soon", "opened: ready", &[ENDS_SOON]),
-        ("say ready-no-token", "opened: ready-no-token", &[]),
-        ("say not-enrolled", "opened: not-enrolled", &[]),
-        ("say not-enrolled enrol", "opened: not-enrolled", &[ENROL]),
-        ("say locked", "opened: locked", &[]),
-        ("say locked unlock", "opened: locked", &[UNLOCK]),
-        ("say store-unavailable", "opened: store-unavailable", &[]),
+        ("say ready", " state=ready", &[][..]),
+        ("say ready ends-soon", " state=ready", &[ENDS_SOON]),
+        ("say ready-no-token", " state=ready-no-token", &[]),
+        ("say not-enrolled", " state=not-enrolled", &[]),
+        ("say not-enrolled enrol", " state=not-enrolled", &[ENROL]),
+        ("say locked", " state=locked", &[]),
+        ("say locked unlock", " state=locked", &[UNLOCK]),
+        ("say store-unavailable", " state=store-unavailable", &[]),
     ] {
         expect_session(script, logged, texts);
     }
@@ -117,7 +122,10 @@ fn expect_late(host: &Host, script: &str) {
     assert_eq!((said.codes("open"), exports(&said)), (vec![PAM_SUCCESS], 3));
     assert!(said.milliseconds("open") >= 150, "{said:?}");
     let log = host.log();
-    assert!(log[0].ends_with("opened, but its agent has said nothing within 150 ms"), "{log:?}");
+    assert!(
+        log[0].starts_with("event=session_opened ") && log[0].ends_with(" waited_ms=150 state=late"),
+        "{log:?}"
+    );
 }
 
 #[test]
@@ -145,12 +153,12 @@ fn a_second_line_is_waited_for_only_with_token_wait() {
         let late = "say ready-no-token; pause 200; say ready ends-soon";
         let said = login(host, late);
         assert_eq!((said.codes("open"), said.texts().len()), (vec![PAM_SUCCESS], 0));
-        assert!(host.log()[0].ends_with("opened: ready-no-token"));
+        assert!(host.log()[0].ends_with(" state=ready-no-token"));
         host.line("token_wait=10s");
         let said = login(host, late);
         assert_eq!((said.codes("open"), said.texts()), (vec![PAM_SUCCESS], vec![ENDS_SOON]));
         assert!(said.milliseconds("open") >= 200);
-        assert!(host.log()[0].ends_with("opened: ready"));
+        assert!(host.log()[0].ends_with(" state=ready"));
     });
 }
 
@@ -169,7 +177,7 @@ fn waiting_for_a_token_ends_with_the_pipe_with_another_word_and_with_token_wait(
                 (vec![PAM_SUCCESS], 3, 0),
                 "{script}"
             );
-            assert!(host.log()[0].ends_with("opened: ready-no-token"), "{script}");
+            assert!(host.log()[0].ends_with(" state=ready-no-token"), "{script}");
         }
         host.line("token_wait=100ms");
         let said = login(host, "say ready-no-token");
@@ -207,7 +215,7 @@ fn a_user_without_a_process_to_spare_gets_an_error_at_once() {
         let said = host.agent("say ready").run_heard("alice", &["processes=0", "open", "end"]);
         assert_eq!((said.codes("open"), exports(&said)), (vec![PAM_SESSION_ERR], 0));
         assert!(said.milliseconds("open") < CEILING);
-        assert_eq!(host.log(), [format!("(user alice) no session: {NO_EXEC}")]);
+        assert_eq!(host.log(), [error("alice", &format!("no session: {NO_EXEC}"))]);
     });
 }
 

@@ -63,6 +63,20 @@ fn a_public_client_that_is_there_is_as_good_as_a_new_one() {
     assert_eq!(scene.provider.count("registration"), 0);
 }
 
+#[test]
+fn a_revocation_by_form_that_is_led_astray_is_confirmed() {
+    let mut scene = Scene::new();
+    let endpoints = scene.discover()["endpoints"].take();
+    let grant =
+        scene.enroll_client(endpoints, json!({"client_id": "public-dc-client", "auth": "none"}), SCOPE);
+    scene.provider.set(json!({"redirects_revocation_forms": true}));
+    let fields = json!({"endpoint": grant.endpoints["revocation"], "client": grant.client,
+                        "refresh_token": grant.token["refresh_token"]});
+    assert_eq!(scene.helper.get(&request("revoke", fields))["answer"], "done");
+    assert_eq!(scene.provider.count("revocation"), 2);
+    assert_eq!(scene.helper.refuses(&grant.refresh("openid", "")), "credential_dead");
+}
+
 fn claim(scene: &mut Scene, grant: &Grant, scope: &str, claim: &str) -> Value {
     let token = scene.helper.get(&grant.refresh(scope, ""));
     let userinfo = scene.discover()["userinfo"].take();

@@ -184,3 +184,16 @@ fn a_user_who_showers_new_processes_with_signals_fails_no_login_and_gets_no_core
     host.as_root().run("pkill -KILL -u alice");
     host.wait_until("the end of the last agent", || is_deserted(&host));
 }
+
+#[test]
+fn a_user_who_fills_run_iam_session_hides_nobody_from_root() {
+    let host = Host::plan().with_logind_runtime("bob").start();
+    let fill = "install -d -m 0700 -o alice /run/iam-session/20001
+                su alice -s /bin/sh -c 'head -c 1G /dev/zero >/run/iam-session/20001/full'";
+    assert_ne!(host.as_root().run(fill).status, 0, "it has room for more");
+    let login = host.login("bob");
+    let record = format!("/run/pam_iam/{}", login.env("IAM_SESSION_ID").unwrap());
+    assert!(host.as_root().run(&format!("cat {record}")).successful().stdout.contains("\nagent="));
+    let listed = host.as_root().run("iam-session-admin sessions").successful().stdout;
+    assert!(listed.contains("127.0.0.1"), "{listed}");
+}

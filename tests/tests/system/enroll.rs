@@ -73,6 +73,19 @@ fn enter_is_enough() {
 }
 
 #[test]
+fn an_issuer_like_keycloak_takes_the_registration_and_wants_a_proof() {
+    let scene = scene();
+    scene.provider.set(json!({"scopes_of_no_client": ["openid"], "demands_pkce": true}));
+    scene.host.configure_provider("wlcg", &format!("{PROVIDER}expect_subject = \"preferred_username=%u\"\n"));
+    scene.host.enroll(&scene.provider, "alice");
+    let login = scene.host.login("alice");
+    assert!(scene.provider.accepts(&login.read(&token_file(&login))));
+    // The same client again, through the agent.
+    scene.host.reenroll(&scene.provider, "alice", "wlcg");
+    assert_eq!(scene.provider.count("registration"), 2, "refused with openid, taken without");
+}
+
+#[test]
 fn ctrl_c_at_a_question_leaves_nothing() {
     let scene = scene();
     let mut terminal = Terminal::start(&scene.host, "alice", "iam-session enroll wlcg");

@@ -59,6 +59,35 @@ fn an_issuer_that_names_offline_access_in_every_answer_grants_no_more_by_that() 
     assert_eq!(scene.provider.count("refresh"), 1);
 }
 
+#[test]
+fn what_the_token_itself_says_counts_and_who_somebody_is_may_be_said_unasked() {
+    let scene = Scene::new();
+    let wide = json!({"fault": "wide_answer", "scope": "email profile storage.modify:/", "at": ["refresh"]});
+    scene.provider.fail_with(wide);
+    scene.host.enroll(&scene.provider, "alice");
+    let login = scene.host.login("alice");
+    assert!(scene.provider.accepts(&login.read(&token_file(&login))));
+    scene.provider.heal();
+    let narrow = json!({"fault": "claims", "values": {"scope": "profile email"}, "at": ["refresh"]});
+    scene.provider.fail_with(narrow);
+    let refused = login.run("iam-session token -s storage.read:/a/b");
+    assert_eq!((refused.status, refused.stdout.as_str()), (5, ""), "{refused:?}");
+    assert!(refused.stderr.contains("did not grant 'storage.read:/a/b'"), "{refused:?}");
+}
+
+#[test]
+fn a_token_that_is_not_for_whom_it_was_asked_for_is_not_given() {
+    let scene = Scene::enrolled();
+    let login = scene.host.login("alice");
+    scene.provider.fail_with(json!({"fault": "claims", "values": {"aud": "account"}, "at": ["refresh"]}));
+    let refused = login.run("iam-session token --aud 'https://se.example https://other.example'");
+    assert_eq!((refused.status, refused.stdout.as_str()), (5, ""), "{refused:?}");
+    let named = "did not make the token for 'https://se.example https://other.example'";
+    assert!(refused.stderr.contains(named), "{refused:?}");
+    scene.provider.heal();
+    login.run("iam-session token --aud https://se.example").successful();
+}
+
 /// Reads the file until it has held three tokens, and counts the moments in which it was not one whole line.
 const READER: &str = r#"/mnt/tools/python/bin/python -c '
 import os, time

@@ -167,3 +167,22 @@ fn one_that_asks_for_a_year_of_peace_is_asked_again_within_the_hour() {
     // An hour, and a quarter of it to spread the hosts.
     assert!((3600..=4500).contains(&wait), "{wait}");
 }
+
+/// A record of 64 KiB was once too large, and the refresh token that had come in the place of another was lost with it.
+#[test]
+fn a_refresh_token_of_any_length_is_kept_when_it_is_replaced() {
+    let scene = Scene::new();
+    let registration = json!({"registration_access_token": "\"".repeat(16 * 1024)});
+    scene.provider.fail_with(json!({"fault": "spoiled", "values": registration, "at": ["registration"]}));
+    scene.host.enroll(&scene.provider, "alice");
+    scene.provider.heal();
+    let login = scene.host.login("alice");
+    scene.provider.set(json!({"rotate": true, "refresh_token_padding": 16_000}));
+    for path in ["a", "b", "c"] {
+        let token = login.run(&format!("iam-session token -s storage.read:/{path}")).successful().stdout;
+        assert!(scene.provider.accepts(&token), "{path}");
+    }
+    let size = scene.host.as_root().run(&format!("stat -c %s {RECORD}")).stdout;
+    assert!(size.trim().parse::<u64>().unwrap() > 64 * 1024, "{size}");
+    assert_eq!(scene.provider.count("reuse"), 0);
+}

@@ -7,8 +7,13 @@ use crate::scene::{Scene, json_of, token_file};
 
 /// Puts a JWT that ends in so many seconds into the token file, the way htgettoken does; gives it.
 fn put(login: &Login, seconds: u64) -> String {
+    put_ending(login, &format!("$(($(date +%s) + {seconds}))"))
+}
+
+/// The same, with an `exp` as the shell makes it of these words.
+fn put_ending(login: &Login, exp: &str) -> String {
     let script = format!(
-        r#"payload=$(printf '{{"iss":"https://vault.example/","exp":%s}}' $(($(date +%s) + {seconds})) |
+        r#"payload=$(printf '{{"iss":"https://vault.example/","exp":%s}}' {exp} |
             base64 -w0 | tr '+/' '-_' | tr -d =)
         (umask 077 && echo e30.$payload.x >$BEARER_TOKEN_FILE.new) && mv $BEARER_TOKEN_FILE.new $BEARER_TOKEN_FILE
         cat $BEARER_TOKEN_FILE"#
@@ -34,6 +39,18 @@ fn it_stays_and_status_and_log_say_so() {
     let session = login.env("IAM_SESSION_ID").unwrap();
     let lines = scene.host.log_lines().into_iter().filter(told).filter(|line| line.contains(&session));
     assert_eq!(lines.count(), 1);
+}
+
+#[test]
+fn it_stays_where_its_end_has_a_fraction() {
+    let scene = Scene::enrolled();
+    let login = scene.host.login("alice");
+    // A NumericDate may have one (RFC 7519 §2).
+    let theirs = put_ending(&login, "$(($(date +%s) + 3600)).75");
+    assert!(scene.host.wait_for_log("event=foreign_token").contains("expires_at="));
+    login.run("iam-session token -s storage.read:/x").successful();
+    scene.host.ssh("alice", "iam-session status").successful();
+    assert_eq!(login.read(&token_file(&login)), theirs);
 }
 
 #[test]

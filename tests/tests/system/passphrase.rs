@@ -1,7 +1,5 @@
 //! A passphrase in the place of a node key.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use support::{Host, Login, Provider};
 
@@ -41,7 +39,7 @@ fn what_was_enrolled_is_locked_until_its_passphrase_is_given() {
 }
 
 #[test]
-fn a_wrong_passphrase_is_told_and_the_next_one_waits() {
+fn a_wrong_passphrase_is_told_and_the_next_one_is_tried() {
     let scene = scene();
     let login = enrolled_and_stopped(&scene);
     login.run("rm .local/state/iam-session/wlcg.token").successful();
@@ -51,11 +49,10 @@ fn a_wrong_passphrase_is_told_and_the_next_one_waits() {
         wrong.stderr,
         "iam-session: the passphrase is wrong: it does not open 'wlcg'; run 'iam-session unlock' to try again\n"
     );
-    // The agent is there all the same. Its next answer is a second away, the one after that two more.
+    // The agent is there all the same.
     let again = login.run(&format!("iam-session unlock {}", given("correct horse")));
     assert_eq!(again.status, 6, "{again:?}");
-    let right = login.run(&format!("iam-session unlock {}", given(PASSPHRASE))).successful();
-    assert!(right.elapsed > Duration::from_secs(1), "{:?}", right.elapsed);
+    login.run(&format!("iam-session unlock {}", given(PASSPHRASE))).successful();
     assert!(scene.provider.accepts(&login.read(&token_file(&login))));
 }
 

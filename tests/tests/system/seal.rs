@@ -1,14 +1,14 @@
-//! What opens an enrolment, shown and changed.
+//! What opens an enrolment, shown and moved to a newer node key.
 
 use serde_json::{Value, json};
 use support::{Host, Login};
 
 use crate::scene::{Scene, json_of, token_file};
-use crate::standing::{PASSPHRASE, given};
+use crate::standing::{PASSPHRASE, enroll, given, start};
 
 /// Kind, key, and whether logins open it, of each slot of the account.
 fn slots(login: &Login) -> Vec<(String, String, bool)> {
-    let report = json_of(login, "iam-session seal list --json");
+    let report = json_of(login, "iam-session seal --json");
     let accounts = report["accounts"].as_array().unwrap();
     assert_eq!((accounts.len(), &accounts[0]["name"]), (1, &json!("wlcg")), "{report}");
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -21,55 +21,36 @@ fn id(path: &str) -> &str {
     path.rsplit('-').next().unwrap().strip_suffix(".key").unwrap()
 }
 
+/// Whoever knows the passphrase knows all that is in it.
 #[test]
-fn a_passphrase_takes_the_place_of_the_node_key_and_gives_it_back() {
-    let scene = Scene::enrolled();
+fn a_record_under_a_passphrase_stays_under_it_at_a_login_and_is_used_there() {
+    let scene = Scene::new();
     let login = scene.host.login("alice");
-    let last = login.run("iam-session seal remove node");
-    assert_eq!(last.status, 2, "{last:?}");
-    assert!(last.stderr.contains("first run 'iam-session seal add passphrase'"), "{last:?}");
-    let added = login.run(&format!("iam-session seal add passphrase {}", given(PASSPHRASE))).successful();
-    assert_eq!(added.stdout, "the passphrase opens 'wlcg'\n");
-    let kinds: Vec<_> = slots(&login).into_iter().map(|(kind, _, at_login)| (kind, at_login)).collect();
-    assert_eq!(kinds, [("node".to_owned(), true), ("passphrase".to_owned(), false)]);
-    let removed = login.run("iam-session seal remove node").successful();
-    assert!(removed.stdout.contains("locked at each login from now on"), "{removed:?}");
-    // This session was given the passphrase a moment ago.
-    login.run("iam-session token -s storage.read:/new").successful();
-    assert!(login.run("iam-session seal list").stdout.contains("each starts locked"));
+    login.run("unset IAM_SESSION_SOCK IAM_SESSION_ID BEARER_TOKEN_FILE").successful();
+    start(&login, &given(PASSPHRASE)).successful();
+    enroll(&scene, &login);
     login.close();
     scene.host.wait_until("the end of the agent", || scene.host.processes_of("alice").is_empty());
 
     let login = scene.host.login("alice");
-    assert_eq!(login.run("iam-session token").status, 6);
-    let closed = login.run("iam-session seal add node");
-    assert_eq!(closed.status, 6, "{closed:?}");
+    assert_eq!(login.run("iam-session token -s storage.read:/x --force").status, 6);
     login.run(&format!("iam-session unlock {}", given(PASSPHRASE))).successful();
-    login.run("iam-session seal add node").successful();
-    let removed = login.run("iam-session seal remove passphrase").successful();
-    assert_eq!(removed.stdout, "no passphrase opens 'wlcg' any more\n");
-    let other = scene.host.login("alice");
-    other.run("iam-session token -s storage.read:/other").successful();
-    assert_eq!(slots(&other).len(), 1);
-}
+    login.run("iam-session token -s storage.read:/x --force").successful();
+    let refused = login.run("iam-session seal renew");
+    assert_eq!(refused.status, 1, "{refused:?}");
+    assert!(refused.stderr.contains("enrol again: 'iam-session reenroll wlcg'"), "{refused:?}");
+    let kinds: Vec<_> = slots(&login).into_iter().map(|(kind, _, at_login)| (kind, at_login)).collect();
+    assert_eq!(kinds, [("passphrase".to_owned(), false)]);
+    assert!(login.run("iam-session seal").stdout.contains("each starts locked"));
 
-#[test]
-fn a_passphrase_is_changed_by_another() {
-    let scene = Scene::enrolled();
-    let login = scene.host.login("alice");
-    for passphrase in [PASSPHRASE, "another horse"] {
-        login.run(&format!("iam-session seal add passphrase {}", given(passphrase))).successful();
-    }
-    login.run("iam-session seal remove node").successful();
-    let other = scene.host.login("alice");
-    let former = other.run(&format!("iam-session unlock {}", given(PASSPHRASE)));
-    assert_eq!(former.status, 6, "{former:?}");
-    other.run(&format!("iam-session unlock {}", given("another horse"))).successful();
+    scene.host.enroll_with(&scene.provider, "alice", "--account cms -s storage.read:/cms");
+    assert_eq!(scene.provider.count("registration"), 2, "what is enrolled here has a client of its own");
+    scene.host.login("alice").run("iam-session token --account cms --force").successful();
 }
 
 #[test]
 fn a_site_retires_a_node_key() {
-    for renew in ["iam-session seal add node", "iam-session token -s storage.read:/new --force"] {
+    for renew in ["iam-session seal renew", "iam-session token -s storage.read:/new --force"] {
         let host = Host::plan().start();
         let old = host.add_node_key();
         let provider = support::Provider::start(&host);
@@ -95,17 +76,16 @@ fn what_is_not_there_is_told() {
     let scene = Scene::enrolled();
     let login = scene.host.login("alice");
     for (arguments, status, text) in [
-        ("list --account nosuch", 3, "there is no account 'nosuch'"),
-        ("remove passphrase", 1, "it is not sealed under a passphrase"),
-        ("add node --account ../x", 2, "no account name"),
-        ("add", 2, "required arguments were not provided"),
+        ("--account nosuch", 3, "there is no account 'nosuch'"),
+        ("renew --account ../x", 2, "no account name"),
+        ("add passphrase", 2, "unrecognized subcommand"),
     ] {
         let output = login.run(&format!("iam-session seal {arguments}"));
         assert_eq!(output.status, status, "{output:?}");
         assert!(output.stderr.contains(text), "{output:?}");
     }
-    let same = login.run("iam-session seal add node").successful();
-    assert!(same.stdout.contains("open 'wlcg' already"), "{same:?}");
+    let same = login.run("iam-session seal renew").successful();
+    assert!(same.stdout.ends_with("the newest node key of this host already\n"), "{same:?}");
     let nobody = scene.host.login("bob");
-    assert_eq!(nobody.run("iam-session seal list").status, 3);
+    assert_eq!(nobody.run("iam-session seal").status, 3);
 }

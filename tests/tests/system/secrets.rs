@@ -8,6 +8,7 @@ use support::{ISSUER, Process};
 
 use crate::scene::{Scene, token_file};
 use crate::subject::say;
+use crate::thief::{plant_lock, send};
 
 /// The agent's own list of requests.
 const PROTOCOL: &str = include_str!("../../../iam-session/src/protocol.rs");
@@ -17,8 +18,9 @@ const CANARY: &str = "canary-5f0c2e";
 /// After it there is nobody to ask: it is tried last.
 const END: &str = "end";
 
-/// Each request of the protocol, in as many forms as there are to try. A new one is to be added here. Locked, and then let past, before the rest is tried.
-const REQUESTS: [(&str, &[&str]); 18] = [
+/// Each request of the protocol, in as many forms as there are to try. A new one is to be added here. Locked, and then
+/// opened for a time, before the rest is tried.
+const REQUESTS: [(&str, &[&str]); 17] = [
     (
         "lock",
         &[
@@ -34,12 +36,11 @@ const REQUESTS: [(&str, &[&str]); 18] = [
             r#"{"request":"unlock","passphrase":"canary-5f0c2e-passphrase","for":3600}"#,
         ],
     ),
-    ("lift", &[r#"{"request":"lift","lock":"00"}"#, r#"{"request":"lift","lock":"../wlcg.cred"}"#]),
     (
         "seal",
         &[
             r#"{"request":"seal","action":"list","secrets":true}"#,
-            r#"{"request":"seal","action":"add","slot":"passphrase","passphrase":"canary-5f0c2e-slot"}"#,
+            r#"{"request":"seal","action":"renew","passphrase":"canary-5f0c2e-slot"}"#,
             r#"{"request":"seal","action":"list","account":"../wlcg"}"#,
         ],
     ),
@@ -82,8 +83,11 @@ const REQUESTS: [(&str, &[&str]); 18] = [
     (END, &[r#"{"request":"end"}"#]),
     ("forget", &[r#"{"request":"forget","account":"../wlcg"}"#, r#"{"request":"forget","account":"other"}"#]),
 ];
-/// What no agent knows.
-const GUESSES: [&str; 4] = [
+/// What no agent knows, or none does any more.
+const GUESSES: [&str; 7] = [
+    r#"{"request":"seal","action":"add","slot":"passphrase","passphrase":"canary-5f0c2e-slot"}"#,
+    r#"{"request":"seal","action":"remove","slot":"node"}"#,
+    r#"{"request":"lift","lock":"00"}"#,
     r#"{"request":"refresh_token","account":"wlcg"}"#,
     r#"{"request":"export","account":"wlcg"}"#,
     r#"{"request":"keys"}"#,
@@ -111,19 +115,8 @@ fn snake_case(name: &str) -> String {
     snake
 }
 
-/// Sends all of it to an agent, and gives all that it answers.
-const ASK: &str = "
-import os, socket, sys
-lines = sys.stdin.read().splitlines()
-answers = ''
-for line in lines:
-    s = socket.socket(socket.AF_UNIX)
-    s.settimeout(50)
-    s.connect(sys.argv[1])
-    s.sendall(line.encode() + b'\\n')
-    answers += s.makefile().readline()
-print(answers)
-";
+/// The passphrases among what is sent.
+const PASSPHRASES: [&str; 3] = ["canary-5f0c2e-passphrase", "canary-5f0c2e-wrong", "canary-5f0c2e-slot"];
 
 /// As somebody would find it: as it is, in hexadecimal and in base64.
 fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
@@ -175,14 +168,16 @@ fn no_request_file_or_process_gives_a_secret_away() {
     scene.host.enroll(&scene.provider, "alice");
     let login = scene.host.login("alice");
     login.run("iam-session token -s storage.read:/x").successful();
-    let socket = login.env("IAM_SESSION_SOCK").unwrap();
     let before = REQUESTS.iter().filter(|(name, _)| *name != END);
     let tried = before.flat_map(|(_, lines)| lines.iter()).chain(&GUESSES);
-    let lines = tried.map(|line| (*line).to_owned()).collect::<Vec<_>>();
-    let ask = format!("/mnt/tools/python/bin/python -c \"{ASK}\" {socket}");
-    let alice = scene.host.as_user("alice");
-    let answers = alice.run_with_input(&ask, lines.join("\n").as_bytes()).successful().stdout;
-    assert_eq!(answers.trim().lines().count(), lines.len(), "{answers}");
+    let lines: Vec<&str> = tried.copied().collect();
+    let loot = send(&scene, &login, &lines);
+    assert_eq!(loot.secrets(&scene, &PASSPHRASES), Vec::<String>::new(), "no file opened at any time");
+    let answers = loot.answers.iter().map(|answer| format!("{answer}\n")).collect::<String>();
+    // The same once more, with a lock and its mirror that are the thief's.
+    plant_lock(&scene, &login, PASSPHRASES[0]);
+    let loot = send(&scene, &login, &lines);
+    assert_eq!(loot.secrets(&scene, &PASSPHRASES), Vec::<String>::new(), "nor did what was planted help");
 
     let given = scene.provider.secrets();
     assert!(given.len() >= 4, "a client, and refresh tokens: {given:?}");
@@ -218,12 +213,11 @@ fn no_request_file_or_process_gives_a_secret_away() {
     }
 
     let end = REQUESTS.iter().filter(|(name, _)| *name == END).flat_map(|(_, lines)| lines.iter());
-    let end = end.map(|line| (*line).to_owned()).collect::<Vec<_>>().join("\n");
-    let ended = alice.run_with_input(&ask, end.as_bytes()).successful().stdout;
-    assert_eq!(ended.trim(), r#"{"status":"success"}"#);
+    let end: Vec<&str> = end.copied().collect();
+    assert_eq!(send(&scene, &login, &end).answers, [json!({"status": "success"})]);
 }
 
-fn node_key(scene: &Scene) -> Vec<u8> {
+pub(crate) fn node_key(scene: &Scene) -> Vec<u8> {
     let hexadecimal =
         scene.host.as_root().run("cat /etc/iam-session/keys.d/*.key | od -An -v -tx1 | tr -d ' \\n'");
     data_encoding::HEXLOWER.decode(hexadecimal.successful().stdout.as_bytes()).unwrap()

@@ -198,7 +198,7 @@ fn why_a_read_only_home_gives_no_token_is_told() {
 fn a_session_scope_that_fails_does_not_keep_named_tokens_away() {
     let scene = Scene::new();
     let login = scene.host.login("alice");
-    let surplus = json!({"fault": "surplus", "scope": "email", "at": ["refresh"], "times": 1});
+    let surplus = json!({"fault": "surplus", "scope": "compute.read", "at": ["refresh"], "times": 1});
     scene.provider.fail_with(surplus);
     scene.host.enroll(&scene.provider, "alice");
     login.run("iam-session token -s storage.read:/x").successful();

@@ -7,25 +7,28 @@ use std::time::Duration;
 
 use super::Mint;
 use super::accounts::usage;
-use super::client::{Fit, allowed};
+use super::client::{Fit, SEALED_OTHERWISE, allowed};
 use super::enroll::{Origin, unwanted};
 use super::policy::Policy;
 use crate::account;
 use crate::helper::HelperError;
 use crate::issuer::wire::{Answer, ErrorClass, Request, TokenAnswer};
 use crate::protocol::{
-    Authorization, Authorized, DeviceCode, Enrollment, Failure, FailureKind, Poll, Polled,
+    Authorization, Authorized, DeviceCode, Enrollment, Failure, FailureKind, NO_OFFLINE_ACCESS, Poll, Polled,
 };
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
-use crate::store::{Record, Store, StoreError};
+use crate::store::{Opened, Record, Store, StoreError};
 
 impl Mint {
     /// Has the issuer begin a device flow with the client of an account.
     pub(super) fn authorize(&mut self, asked: &Authorization) -> Result<Authorized, Failure> {
-        let (store, record) = self.granter(asked)?;
+        let (store, opened) = self.granter(asked)?;
         self.message.keys.sealing().ok_or(StoreError::NoSealingKey)?;
-        let (record, scope) = match self.fit(&store, &asked.client_of, record, &asked.scope)? {
+        if !self.may_share_client(&opened) {
+            return Ok(Authorized::NoClient { error: format!("it {SEALED_OTHERWISE}") });
+        }
+        let (record, scope) = match self.fit(&store, &asked.client_of, opened.record, &asked.scope)? {
             Fit::Scope(record, scope) => (record, scope),
             Fit::Not(error) => return Ok(Authorized::NoClient { error }),
         };
@@ -53,17 +56,17 @@ impl Mint {
     }
 
     /// The record whose client is meant, if what is to come of it may take its place in the store.
-    fn granter(&self, asked: &Authorization) -> Result<(Store, Record), Failure> {
+    fn granter(&self, asked: &Authorization) -> Result<(Store, Opened), Failure> {
         for name in [&asked.account, &asked.client_of] {
             account::validate(name).map_err(|error| usage(error.to_string(), "choose another name"))?;
         }
         let policy = Policy::load(&self.message)?;
         let no_account = || StoreError::NoAccount { account: asked.client_of.clone() };
         let store = self.store(&policy)?.ok_or_else(no_account)?;
-        let record = self.open(&store, &asked.client_of)?.record;
-        allowed(&policy, &record)?;
-        self.former(&store, &asked.account, &record.issuer)?;
-        Ok((store, record))
+        let opened = self.open(&store, &asked.client_of)?;
+        allowed(&policy, &opened.record)?;
+        self.former(&store, &asked.account, &opened.record.issuer)?;
+        Ok((store, opened))
     }
 
     /// As pinned; of an issuer that had none when it was pinned, as it says now.
@@ -81,12 +84,19 @@ impl Mint {
 
     /// Asks once what the user decided; what was granted is sealed, until `by` on CLOCK_BOOTTIME.
     pub(super) fn poll(&mut self, poll: Poll, by: Duration) -> Result<Polled, Failure> {
-        let Poll { authorization: asked, device_code } = poll;
-        let (_, record) = self.granter(&asked)?;
+        let Poll { authorization: asked, device_code, code_verifier } = poll;
+        let (_, opened) = self.granter(&asked)?;
+        if !self.may_share_client(&opened) {
+            let error = format!("account '{}' {SEALED_OTHERWISE}", asked.client_of);
+            return Err(Failure { error, info: None, kind: FailureKind::Refused });
+        }
+        let record = opened.record;
+        self.may_ask()?;
         let request = Request::PollDevice {
             endpoint: record.endpoints.token.clone(),
             client: record.client.duplicate(),
             device_code,
+            code_verifier,
             audience: String::new(),
             audience_mode: record.audience_mode,
             transport: record.transport.clone(),
@@ -118,7 +128,7 @@ impl Mint {
         let issuer = record.issuer.clone();
         let refresh_token = token.refresh_token.take().ok_or_else(|| Failure {
             error: format!("{issuer} gives no refresh token: 'offline_access' was not granted"),
-            info: Some("approve offline access on the consent page".into()),
+            info: Some(NO_OFFLINE_ACCESS.into()),
             kind: FailureKind::Refused,
         })?;
         let (name, client_of) = (asked.account.clone(), asked.client_of.clone());
@@ -158,12 +168,14 @@ fn code(answer: Answer, scope: ScopeSet, client_name: Option<String>) -> Result<
         verification_uri_complete,
         expires_in,
         interval,
+        code_verifier,
     } = answer
     else {
         return Err(HelperError::Garbage.into());
     };
     Ok(Authorized::Code(DeviceCode {
         device_code,
+        code_verifier,
         user_code,
         verification_uri,
         verification_uri_complete,

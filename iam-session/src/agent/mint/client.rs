@@ -10,7 +10,11 @@ use crate::log::Level;
 use crate::protocol::{Enrollment, Failure};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
-use crate::store::{Opened, Record, Store, StoreError};
+use crate::store::{Opened, Record, SealingKey, Store, StoreError};
+
+/// Said of a record that keeps its client to itself.
+pub(super) const SEALED_OTHERWISE: &str =
+    "is not sealed as a new enrolment is, so that its client is not shared";
 
 /// Who else needs a client.
 pub(super) enum Need {
@@ -31,6 +35,16 @@ pub(super) enum Fit {
 }
 
 impl Mint {
+    /// Whether a record may have its client in common with one that is sealed now. Whoever knows a passphrase reads what
+    /// it opens, and must not read there the client's secrets of a record that it does not open.
+    pub(super) fn may_share_client(&self, opened: &Opened) -> bool {
+        match self.message.keys.sealing() {
+            Some(SealingKey::Node(_)) => opened.has_node_slots_alone(),
+            Some(SealingKey::Passphrase(key)) => opened.slots().all(|slot| slot.key == Some(key.key.id)),
+            None => false,
+        }
+    }
+
     /// Whether an account besides `name` has the client of `record`. What a record says in clear is enough to spare it.
     pub(super) fn need(&self, store: &Store, name: &str, record: &Record) -> Need {
         let names = match store.accounts() {
@@ -73,6 +87,9 @@ impl Mint {
     /// Under the locks, for the answer may hold a new secret for every record of the client.
     fn widen(&mut self, store: &Store, account: &str, wanted: &ScopeSet) -> Result<Fit, Failure> {
         let newest = self.newest(store, account)?;
+        if !self.may_share_client(&newest) {
+            return Ok(Fit::Not(format!("account '{account}' {SEALED_OTHERWISE}")));
+        }
         let first = &newest.record;
         let (issuer, client_id) = (first.issuer.clone(), first.client.client_id.clone());
         let mut opened = Vec::new();
@@ -86,6 +103,9 @@ impl Mint {
             };
             if same_issuer(&cover.issuer, &issuer) && cover.client_id == client_id {
                 match self.newest(store, &other) {
+                    Ok(record) if !self.may_share_client(&record) => {
+                        return Ok(Fit::Not(format!("account '{other}' {SEALED_OTHERWISE}")));
+                    }
                     Ok(record) if Holder::from(&record.record) == Holder::from(first) => {
                         opened.push((other, record))
                     }
@@ -154,7 +174,13 @@ impl Mint {
             }
             record.client = client.duplicate();
             record.registered_scope = Some(scope.clone());
-            let Ok(file) = opened.seal(&store.record_path(name)) else { continue };
+            let file = match opened.seal(&store.record_path(name)) {
+                Ok(file) => file,
+                Err(error) => {
+                    self.log_lost(name, &error);
+                    continue;
+                }
+            };
             if let Err(error) = store.write_record(name, &file) {
                 let text = format!("what is new of its client could not be kept yet: {error}");
                 self.log.event(Level::Error, "unsaved", &[("account", name), ("error", &text)]);

@@ -1,5 +1,4 @@
-//! One derivation at a time, and slower after each passphrase that was wrong. Touches a lock and the count of wrong
-//! passphrases; fills memory.
+//! One derivation at a time. Touches a lock; fills memory.
 //!
 //! Keys are derived in the mint and nowhere else: not in the agent, which must not be held up, and not in the command
 //! line, which a debugger may look into.
@@ -8,7 +7,6 @@ use std::thread;
 use std::time::Duration;
 
 use super::Mint;
-use crate::agent::guesses::Guesses;
 use crate::agent::runtime::FileLock;
 use crate::clock;
 use crate::protocol::{Failure, FailureKind, MIN_PASSPHRASE};
@@ -20,26 +18,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(50);
 
 impl Mint {
-    /// Tries a passphrase, alone among the user's mints on this host; a failure of kind `locked` is a wrong one.
-    pub(super) fn guess<T>(&self, attempt: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-        let _alone = self.lock_derivation()?;
-        let (directory, boot_id) = (&self.runtime.agents, self.runtime.cache.boot_id());
-        let (guesses, now) = (Guesses::read(directory, boot_id), clock::boot_time());
-        let pause = guesses.not_before(now).saturating_sub(now);
-        if !pause.is_zero() {
-            return Err(too_soon(pause));
-        }
-        let outcome = attempt();
-        match &outcome {
-            Ok(_) => self.note(Guesses::clear(directory)),
-            Err(failure) if failure.kind == FailureKind::Locked => {
-                self.note(guesses.add(directory, boot_id, clock::boot_time()));
-            }
-            Err(_) => {}
-        }
-        outcome
-    }
-
     /// The key of a passphrase that is new. The caller derives no other meanwhile.
     pub(super) fn choose(&self, passphrase: &Secret) -> Result<PassphraseKey, Failure> {
         if passphrase.expose().chars().count() < MIN_PASSPHRASE {
@@ -73,14 +51,6 @@ impl Mint {
                 }
             }
         }
-    }
-}
-
-fn too_soon(pause: Duration) -> Failure {
-    Failure {
-        error: "a wrong passphrase was given to another agent of yours a moment ago".into(),
-        info: Some(format!("try again in {} s", pause.as_secs() + 1)),
-        kind: FailureKind::Failed,
     }
 }
 

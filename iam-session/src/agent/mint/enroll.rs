@@ -52,8 +52,9 @@ impl Mint {
     fn refresh_client(&mut self, store: &Store, account: &str, enrollment: &mut Enrollment) {
         // An account that is gone, or another one's by now, has nothing newer.
         let Ok(opened) = self.newest(store, account) else { return };
+        let is_shared = self.may_share_client(&opened);
         let record = opened.record;
-        if Holder::from(&record) == Holder::from(&*enrollment) {
+        if is_shared && Holder::from(&record) == Holder::from(&*enrollment) {
             enrollment.client = record.client;
             enrollment.registered_scope = record.registered_scope;
         }

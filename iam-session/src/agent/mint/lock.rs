@@ -1,7 +1,9 @@
-//! The user's lock of this host: made, respected, lifted. Touches the store, the agents' directory and the token file.
+//! The user's lock of this host: made, respected, opened. Touches the store, the agents' directory and the token files.
 //!
-//! The marker in the store is what counts: it lies where the records do, so that who cannot read it can open none of
-//! them either. Nothing is given up before it is on the disk.
+//! The marker in the store is what counts: it lies where the records do, so that a mint that cannot read it can open none
+//! of them either. No key is in it, and none comes of it: a passphrase is verified, and that is all.
+
+use std::time::Duration;
 
 use super::Mint;
 use super::derive::no_memory;
@@ -11,22 +13,27 @@ use crate::clock;
 use crate::log::Level;
 use crate::protocol::{Failure, FailureKind};
 use crate::secret::Secret;
-use crate::store::{Keyring, Marker, Store, StoreError, this_host};
+use crate::store::{Marker, Store, StoreError, this_host};
 
 impl Mint {
-    /// Refuses where a lock stands that this mint was not let past.
+    /// Refuses where a lock is in force.
     pub(super) fn serves(&self, store: &Store) -> Result<(), StoreError> {
-        match store.read_marker()? {
-            Some(marker) if !self.opening.lets_past(&marker.id(), clock::boot_time()) => {
-                Err(StoreError::HostLocked)
-            }
-            _ => Ok(()),
+        let Some(marker) = store.read_marker()? else { return Ok(()) };
+        let (boot_id, now) = (self.runtime.cache.boot_id(), clock::boot_time());
+        let known = HostLock::read(&self.runtime.agents).filter(|lock| lock.id == marker.id());
+        match known.is_some_and(|lock| !lock.is_closed(boot_id, now)) {
+            true => Ok(()),
+            false => Err(StoreError::HostLocked),
         }
     }
 
     /// Refuses to make known what came after the time of an unlock.
     pub(super) fn in_time(&self) -> Result<(), Failure> {
-        match self.opening.is_over(clock::boot_time()) {
+        let now = clock::boot_time();
+        if HostLock::is_in_force(&self.runtime, now) {
+            return Err(StoreError::HostLocked.into());
+        }
+        match self.opening.until.is_some_and(|until| until <= now) {
             true => Err(Failure {
                 error: "the time of the last unlock is over".into(),
                 info: Some("run 'iam-session unlock'".into()),
@@ -36,7 +43,7 @@ impl Mint {
         }
     }
 
-    /// Lets the user's agents know which lock stands; where that cannot be read now, what they know stays known. The
+    /// Lets the user's agents know which lock there is; where that cannot be read now, what they know stays known. The
     /// caller holds the mint lock.
     pub(super) fn mirror_lock(&self, policy: &Policy) {
         let marker = match self.store(policy) {
@@ -44,13 +51,22 @@ impl Mint {
             Ok(None) => Ok(None),
             Err(_) => return,
         };
-        if let Ok(marker) = marker {
-            self.note(HostLock::mirror(&self.runtime.agents, marker.as_ref()));
+        let Ok(marker) = marker else { return };
+        let known = HostLock::read(&self.runtime.agents).map(|lock| lock.id);
+        self.note(HostLock::mirror(&self.runtime.agents, marker.as_ref()));
+        // The mint that locked died before it came to this.
+        if marker.is_some_and(|marker| known != Some(marker.id())) {
+            self.take_tokens_away();
         }
     }
 
-    /// Takes the keys into the marker, and what was minted with them away. It waits for whoever mints, so that a request
-    /// on its way to the issuer comes to its end.
+    fn take_tokens_away(&self) {
+        self.note(self.runtime.cache.clear());
+        self.empty_files();
+    }
+
+    /// Writes the marker, or puts the lock that there is in force again, and takes away what was minted. It waits for
+    /// another mint's work, so that a request on its way to the issuer comes to its end.
     pub(super) fn lock_host(&mut self, passphrase: Option<&Secret>) -> Result<(), Failure> {
         let policy = Policy::load(&self.message)?;
         let store = self.store(&policy)?.ok_or_else(nothing_to_lock)?;
@@ -60,78 +76,64 @@ impl Mint {
         locked
     }
 
-    fn lock_under_lock(&mut self, store: &Store, passphrase: Option<&Secret>) -> Result<(), Failure> {
+    fn lock_under_lock(&self, store: &Store, passphrase: Option<&Secret>) -> Result<(), Failure> {
         let marker = match store.read_marker()? {
-            // Without a passphrase a lock is put in force again; what was typed since can be typed again.
-            Some(marker) if passphrase.is_none() || marker.covers(&self.message.keys) => marker,
-            Some(marker) => {
-                let keys = self.more_keys(&marker, required(passphrase)?)?;
-                self.write_marker(store, keys)?
-            }
-            None => {
-                let key = {
-                    let _alone = self.lock_derivation()?;
-                    self.choose(required(passphrase)?)?
-                };
-                let marker = Marker::create(self.message.uid, &self.message.keys, &key);
-                self.write_marker(store, marker.ok_or_else(too_many)?)?
-            }
+            Some(marker) => marker,
+            None => self.new_marker(passphrase.ok_or_else(no_passphrase)?)?,
         };
-        self.note(HostLock::mirror(&self.runtime.agents, Some(&marker)));
-        self.note(self.runtime.cache.clear());
-        self.empty_files();
+        // One of an earlier version had keys in it, and has none when it is written again.
+        store.write_marker(&marker)?;
+        self.note(HostLock::close(&self.runtime.agents, &marker));
+        self.take_tokens_away();
         self.log.event(Level::Info, "locked", &[("host", &this_host())]);
         Ok(())
     }
 
-    fn write_marker(&self, store: &Store, marker: Marker) -> Result<Marker, Failure> {
-        store.write_marker(&marker)?;
-        Ok(marker)
+    fn new_marker(&self, passphrase: &Secret) -> Result<Marker, Failure> {
+        let _alone = self.lock_derivation()?;
+        let key = self.choose(passphrase)?;
+        Marker::create(self.message.uid, &key).ok_or_else(no_memory)
     }
 
-    /// This mint has keys that the marker would not give back.
-    fn more_keys(&self, marker: &Marker, passphrase: &Secret) -> Result<Marker, Failure> {
-        self.guess(|| {
-            let key = marker.derivation().derive(passphrase).ok_or_else(no_memory)?;
-            let mut keys = marker.open(&key).ok_or_else(|| Failure {
-                error: "this host is locked already, under another passphrase".into(),
-                info: Some("unlock it first".into()),
-                kind: FailureKind::Locked,
-            })?;
-            keys.join(self.message.keys.duplicate());
-            marker.extended(&keys, &key).ok_or_else(too_many)
-        })
-    }
-
-    /// The keys that a lock gives back, and those that this mint has besides.
-    pub(super) fn open_marker(&self, marker: &Marker, passphrase: &Secret) -> Result<Keyring, Failure> {
-        self.guess(|| {
-            let key = marker.derivation().derive(passphrase).ok_or_else(no_memory)?;
-            let mut keys = marker.open(&key).ok_or_else(wrong)?;
-            keys.join(self.message.keys.duplicate());
-            Ok(keys)
-        })
-    }
-
-    /// Ends a lock for good. Who was not let past it cannot.
-    pub(super) fn lift(&mut self, lock: &str) -> Result<(), Failure> {
-        let policy = Policy::load(&self.message)?;
-        let Some(store) = self.store(&policy)? else { return Ok(()) };
-        let locks = self.lock(&store, &self.patience())?;
-        let lifted = self.lift_under_lock(&store, lock);
-        self.release(locks);
-        lifted
-    }
-
-    fn lift_under_lock(&self, store: &Store, lock: &str) -> Result<(), Failure> {
-        let marker = store.read_marker()?.filter(|marker| marker.id() == lock);
-        // Locked anew since, or gone already.
-        if marker.is_none() {
-            return Ok(());
+    /// Removes the marker for its passphrase; with `until`, on CLOCK_BOOTTIME, it stays, and is open till then.
+    pub(super) fn open_host(
+        &mut self,
+        store: &Store,
+        marker: &Marker,
+        passphrase: &Secret,
+        until: Option<Duration>,
+    ) -> Result<(), Failure> {
+        let alone = self.lock_derivation()?;
+        let key = marker.derivation().derive(passphrase).ok_or_else(no_memory)?;
+        drop(alone);
+        if !marker.is_opened_by(&key) {
+            return Err(wrong());
         }
-        self.serves(store)?;
-        store.remove_marker()?;
-        self.note(HostLock::mirror(&self.runtime.agents, None));
+        let locks = self.lock(store, &self.patience())?;
+        let opened = self.open_under_lock(store, marker, until);
+        self.release(locks);
+        opened
+    }
+
+    fn open_under_lock(
+        &self,
+        store: &Store,
+        marker: &Marker,
+        until: Option<Duration>,
+    ) -> Result<(), Failure> {
+        match store.read_marker()? {
+            // Locked anew since, under another passphrase.
+            Some(other) if other != *marker => return Err(StoreError::HostLocked.into()),
+            _ => {}
+        }
+        let told = match until {
+            None => {
+                store.remove_marker()?;
+                HostLock::mirror(&self.runtime.agents, None)
+            }
+            Some(until) => HostLock::open(&self.runtime, marker, until),
+        };
+        told.map_err(StoreError::from)?;
         self.log.event(Level::Info, "unlocked", &[("host", &this_host())]);
         Ok(())
     }
@@ -148,12 +150,12 @@ fn wrong() -> Failure {
     }
 }
 
-fn required(passphrase: Option<&Secret>) -> Result<&Secret, Failure> {
-    passphrase.ok_or_else(|| Failure {
+fn no_passphrase() -> Failure {
+    Failure {
         error: "a lock needs a passphrase".into(),
         info: Some("run 'iam-session lock' on a terminal, or with --passphrase-fd".into()),
         kind: FailureKind::Usage,
-    })
+    }
 }
 
 fn nothing_to_lock() -> Failure {
@@ -161,13 +163,5 @@ fn nothing_to_lock() -> Failure {
         error: "there is nothing to lock: you have not enrolled on this host".into(),
         info: Some("run 'iam-session enroll'".into()),
         kind: FailureKind::NotEnrolled,
-    }
-}
-
-fn too_many() -> Failure {
-    Failure {
-        error: "your agents have more keys than a lock can hold".into(),
-        info: Some("log out of old sessions, then try again".into()),
-        kind: FailureKind::Failed,
     }
 }

@@ -142,7 +142,7 @@ impl Mint {
     fn unseal_token(&self, store: &Store, name: &str, opened: &Opened, entry: &Entry) {
         let now = Now::read();
         let wanted = entry.session_token();
-        if self.runtime.cache.find(&wanted, now.boot).is_some() {
+        if self.runtime.cache.find(&wanted, now.boot).is_some() || self.is_revoked() {
             return;
         }
         let sealed = store.read_token(name).and_then(|file| SessionToken::open(&file, opened));

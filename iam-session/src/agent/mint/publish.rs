@@ -32,6 +32,9 @@ impl Mint {
     /// Puts each account's session token into its file, or removes a file whose token is no good: the default
     /// account's into the session's, and each kept one's into its own. The caller holds the mint lock.
     pub(super) fn align_files(&self, book: &Book, others: Others) {
+        if self.is_revoked() {
+            return self.note(self.runtime.remove_tokens());
+        }
         let places = &self.runtime.places;
         self.align(book, book.find(None), &places.token_file_name(), others);
         for account in Kept::read(&self.runtime.agents).iter() {

@@ -11,11 +11,11 @@ use crate::agent::failure::{Against, Outlook, Pause, Setback, Setbacks};
 use crate::agent::job::Kind;
 use crate::clock::Now;
 use crate::directory::Draft;
-use crate::helper::HelperError;
+use crate::helper::{HelperError, not_for};
 use crate::issuer::wire::{ErrorClass, IssuerError, TokenAnswer};
 use crate::log::Level;
 use crate::protocol::{Failure, FailureKind};
-use crate::scope::ScopeSet;
+use crate::scope::{ScopeSet, is_identity};
 use crate::secret::Secret;
 use crate::store::{Opened, Record, SessionToken, Store, StoreError};
 
@@ -31,13 +31,14 @@ impl Mint {
         store: &Store,
         errand: &Errand<'_>,
         opened: &Opened,
-        mut answer: TokenAnswer,
+        answer: TokenAnswer,
         asked: Now,
     ) -> Result<CachedToken, Failure> {
-        let granted = answer.scope.take().unwrap_or_else(|| unstated(errand, &opened.record));
+        let granted = answer.rights().unwrap_or_else(|| unstated(errand, &opened.record));
         let granted = rights(granted, &errand.wanted.scope);
+        let misses = answer.missing_audience(&errand.wanted.audience);
         self.note(self.setbacks(&errand.wanted.record_id).clear(Against::Record));
-        if let Err(failure) = judge(errand, &granted) {
+        if let Err(failure) = judge(errand, &granted, misses) {
             self.log_failure(&errand.entry.name, "scope_missing", &failure);
             if errand.job.kind == Kind::Session {
                 self.note_setback(errand, Against::Session, failure.clone(), Outlook::Passing, REFUSED);
@@ -45,6 +46,7 @@ impl Mint {
             return Err(failure);
         }
         self.in_time()?;
+        self.may_publish()?;
         let token = self.cached(errand, answer, granted, asked);
         self.note(self.runtime.cache.put(&token, Now::read()));
         if errand.job.kind == Kind::Session {
@@ -91,7 +93,10 @@ impl Mint {
         record.rotates = true;
         // It is written anyway: a site can retire a node key once this has been done everywhere.
         let _ = opened.renew_node_slots(&self.message.keys);
-        let Ok(file) = opened.seal(&store.record_path(account)) else { return };
+        let file = match opened.seal(&store.record_path(account)) {
+            Ok(file) => file,
+            Err(error) => return self.log_lost(account, &error),
+        };
         let written = match room {
             Some(room) => room.commit(&file).map_err(StoreError::from),
             None => store.write_record(account, &file),
@@ -104,6 +109,13 @@ impl Mint {
                 self.unsaved.add(account, file);
             }
         }
+    }
+
+    /// What an issuer sent can be kept nowhere. A record has room for all that an issuer may send, so this is a kernel
+    /// without randomness.
+    pub(super) fn log_lost(&self, account: &str, error: &StoreError) {
+        let text = format!("what the issuer replaced cannot be sealed and is lost: {error}");
+        self.log.event(Level::Error, "lost", &[("account", account), ("error", &text)]);
     }
 
     fn seal_token(
@@ -218,8 +230,9 @@ fn rights(granted: ScopeSet, asked: &ScopeSet) -> ScopeSet {
 }
 
 /// Compares what was granted with what was asked.
-fn judge(errand: &Errand<'_>, granted: &ScopeSet) -> Result<(), Failure> {
+fn judge(errand: &Errand<'_>, granted: &ScopeSet, misses: Vec<String>) -> Result<(), Failure> {
     let (asked, entry) = (&errand.wanted.scope, &errand.entry);
+    refuse_if_any(misses, |audience| not_for(&entry.issuer, &audience))?;
     match errand.job.kind {
         Kind::Session if granted.is_empty() => Err(Failure {
             error: format!("{} granted none of '{asked}'", entry.issuer),
@@ -227,7 +240,7 @@ fn judge(errand: &Errand<'_>, granted: &ScopeSet) -> Result<(), Failure> {
             kind: FailureKind::Refused,
         }),
         // Less than policy allows is what the issuer decides; more must not get into the file (promise 3).
-        Kind::Session => refuse_if_any(asked.missing(granted), |surplus| Failure {
+        Kind::Session => refuse_if_any(surplus(granted, asked), |surplus| Failure {
             error: format!("{} granted '{surplus}' though it was not asked for", entry.issuer),
             info: Some("the site may allow it with 'session_scope' in the provider's file".into()),
             kind: FailureKind::Refused,
@@ -238,6 +251,11 @@ fn judge(errand: &Errand<'_>, granted: &ScopeSet) -> Result<(), Failure> {
             kind: FailureKind::Refused,
         }),
     }
+}
+
+/// What was not asked for. Who somebody is many issuers say unasked (Keycloak's default scopes); no storage opens to it.
+fn surplus(granted: &ScopeSet, asked: &ScopeSet) -> Vec<String> {
+    asked.missing(granted).into_iter().filter(|scope| !is_identity(scope)).collect()
 }
 
 fn refuse_if_any(scopes: Vec<String>, refusal: impl Fn(String) -> Failure) -> Result<(), Failure> {
@@ -292,6 +310,13 @@ mod tests {
         {
             assert_eq!(against(class, &named), Against::Record, "{class:?}");
         }
+    }
+
+    #[test]
+    fn who_somebody_is_may_be_said_unasked() {
+        let surplus = |granted: &str| surplus(&ScopeSet::parse(granted), &ScopeSet::parse("storage.read:/"));
+        assert!(surplus("openid profile email address phone storage.read:/a").is_empty());
+        assert_eq!(surplus("email groups storage.modify:/"), ["groups", "storage.modify:/"]);
     }
 
     #[test]

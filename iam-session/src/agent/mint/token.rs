@@ -113,6 +113,7 @@ impl Mint {
         if !policy.allows(&opened.record.issuer) {
             return Err(not_allowed(&opened.record.issuer));
         }
+        self.may_ask()?;
         let account = &errand.entry.name;
         let rotates = opened.record.rotates && self.unsaved.is_empty();
         let room = match rotates.then(|| store.reserve_record(account, RECORD_SIZE)).transpose() {

@@ -8,7 +8,7 @@ use super::policy::Policy;
 use crate::agent::book::Book;
 use crate::agent::freshness::Freshness;
 use crate::agent::job::{Kind, Opening, TokenJob, Unlock};
-use crate::protocol::{Failure, FailureKind, Unlocked};
+use crate::protocol::{Failure, FailureKind, Unlocked, agent_is_older};
 use crate::secret::Secret;
 use crate::store::{Derivation, Keyring, Opened, PassphraseKey, Store, StoreError};
 
@@ -16,18 +16,20 @@ use crate::store::{Derivation, Keyring, Opened, PassphraseKey, Store, StoreError
 const MAX_DERIVATIONS: usize = 4;
 
 impl Mint {
-    /// Opens what `passphrase` opens, until `until` on CLOCK_BOOTTIME: the user's lock of this host, if one stands, else
+    /// Opens what `passphrase` opens, until `until` on CLOCK_BOOTTIME: the user's lock of this host, if there is one, else
     /// what is sealed. Where nothing is, what is enrolled next will be sealed under it.
     pub(super) fn unlock(&mut self, passphrase: &Secret, until: Option<Duration>) -> Result<Unlock, Failure> {
         let policy = Policy::load(&self.message)?;
         let store = self.store(&policy)?;
         let marker = store.as_ref().map(Store::read_marker).transpose()?.flatten();
-        let keys = match &marker {
-            Some(marker) => self.open_marker(marker, passphrase)?,
-            None => self.keys_of(passphrase, store.as_ref())?,
-        };
-        self.message.keys = keys;
-        self.opening = Opening { lock: marker.map(|marker| marker.id()), until };
+        match (&store, marker) {
+            // Agents have kept their keys: there is none to be had of a lock.
+            (Some(store), Some(marker)) => self.open_host(store, &marker, passphrase, until)?,
+            _ => {
+                self.message.keys = self.keys_of(passphrase, store.as_ref())?;
+                self.opening = Opening { until };
+            }
+        }
         // Where it cannot be written now, the token's own job sees to it.
         let _ = self.look();
         let book = self.look_with(&policy);
@@ -35,22 +37,35 @@ impl Mint {
         let open = book.entries.iter().filter(|entry| entry.trouble.is_none());
         Ok(Unlock {
             keys: self.message.keys.duplicate(),
-            opening: self.opening.clone(),
+            opening: self.opening,
             answer: Unlocked {
                 accounts: open.map(|entry| entry.name.clone()).collect(),
                 token_file: self.runtime.places.token_file().display().to_string(),
-                lock: self.opening.lock.clone(),
                 trouble,
             },
         })
     }
 
+    /// As [`unlock`](Self::unlock), for an agent of a version whose locks had keys in them: not the lock.
+    pub(super) fn unlock_for_older(
+        &mut self,
+        passphrase: &Secret,
+        until: Option<Duration>,
+    ) -> Result<Unlock, Failure> {
+        let store = self.store(&Policy::load(&self.message)?)?;
+        match store.as_ref().map(Store::read_marker).transpose()?.flatten() {
+            Some(_) => Err(agent_is_older()),
+            None => self.unlock(passphrase, until),
+        }
+    }
+
     fn keys_of(&self, passphrase: &Secret, store: Option<&Store>) -> Result<Keyring, Failure> {
         let sealed = store.map(|store| self.sealed(store)).transpose()?.unwrap_or_default();
-        let passphrase = self.guess(|| match store.filter(|_| !sealed.is_empty()) {
-            Some(store) => self.try_all(passphrase, store, &sealed),
-            None => self.begin_with(passphrase).map(|key| vec![key]),
-        })?;
+        let _alone = self.lock_derivation()?;
+        let passphrase = match store.filter(|_| !sealed.is_empty()) {
+            Some(store) => self.try_all(passphrase, store, &sealed)?,
+            None => vec![self.begin_with(passphrase)?],
+        };
         let mut keys = self.message.keys.duplicate();
         keys.unlock(passphrase);
         Ok(keys)

@@ -148,6 +148,7 @@ impl Mint {
         request: &Request,
         enrollment: &mut Enrollment,
     ) -> Result<(TokenAnswer, Rotation), Failure> {
+        self.may_ask()?;
         let mut answer = match self.ask(request) {
             Ok(Answer::Token(answer)) => answer,
             Ok(Answer::Unusable { error, refresh_token, .. }) => {

@@ -1,12 +1,10 @@
-//! What a lock of this host, and an unlock, do to the requests of clients. Touches two files in the agents' directory.
+//! What a lock of this host does to the requests of clients. Touches one file in the agents' directory.
 
 use std::time::Duration;
 
-use super::{Answer, Means, Reply, Requests};
-use crate::agent::guesses::Guesses;
+use super::Means;
 use crate::agent::host_lock::HostLock;
-use crate::agent::peer::PeerId;
-use crate::agent::unlocking::Given;
+use crate::agent::job::Job;
 use crate::protocol::{Failure, FailureKind, LockState, Request};
 use crate::secret::Secret;
 use crate::store::StoreError;
@@ -16,43 +14,34 @@ const LONGEST_UNLOCK: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Means<'_> {
     pub(super) fn is_shut(&self) -> bool {
-        self.held.is_shut_by(HostLock::read(&self.runtime.agents).as_ref(), self.now.boot)
-    }
-
-    pub(super) fn guesses(&self) -> Guesses {
-        Guesses::read(&self.runtime.agents, self.runtime.cache.boot_id())
+        HostLock::is_in_force(self.runtime, self.now.boot)
     }
 
     pub(super) fn lock_state(&self) -> LockState {
-        let is_shut = self.is_shut();
-        let until = self.held.opening.until.map(|until| until.saturating_sub(self.now.boot).as_secs());
+        let (boot_id, now) = (self.runtime.cache.boot_id(), self.now.boot);
+        let lock = HostLock::read(&self.runtime.agents);
+        let host_locked = lock.as_ref().is_some_and(|lock| lock.is_closed(boot_id, now));
+        let lock_kept = lock.filter(|_| !host_locked);
+        let until = lock_kept.as_ref().and_then(|lock| lock.open_until(boot_id)).or(self.held.until);
         LockState {
-            host_locked: is_shut,
-            lock_kept: !is_shut && HostLock::read(&self.runtime.agents).is_some(),
-            unlocked_until: until.map(|seconds| self.now.unix + seconds),
-            wrong_passphrases: self.guesses().wrong,
+            host_locked,
+            lock_kept: lock_kept.is_some(),
+            unlocked_until: until.map(|until| self.now.unix + until.saturating_sub(now).as_secs()),
+            wrong_passphrases: None,
         }
     }
-}
 
-impl Requests {
-    /// Takes a passphrase.
-    pub(super) fn unlock(
-        &mut self,
-        peer: PeerId,
-        passphrase: Secret,
-        span: Option<Duration>,
-        now: Duration,
-    ) -> Option<Reply> {
+    /// The job of an unlock.
+    pub(super) fn unlock(&self, passphrase: Secret, seconds: Option<u64>) -> Result<Job, Failure> {
+        let span = seconds.map(Duration::from_secs);
         if span.is_some_and(|span| span.is_zero() || span > LONGEST_UNLOCK) {
-            return Some(Err(Failure {
+            return Err(Failure {
                 error: "that is no time to unlock for".into(),
                 info: Some("from a second to 24 hours are accepted".into()),
                 kind: FailureKind::Usage,
-            }));
+            });
         }
-        let refusal = self.unlocking.receive(peer, Given { passphrase, span }, now)?;
-        Some(refusal.map(Answer::Unlocked))
+        Ok(Job::Open { passphrase, until: span.map(|span| self.now.boot + span) })
     }
 }
 
@@ -64,7 +53,6 @@ pub(super) fn is_for_all(request: &Request) -> bool {
         R::Status {}
             | R::Unlock { .. }
             | R::Lock { .. }
-            | R::Lift { .. }
             | R::Remove { .. }
             | R::Stay { .. }
             | R::Stop {}

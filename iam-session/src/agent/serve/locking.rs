@@ -1,97 +1,82 @@
-//! The keys of an agent that come and go: with an unlock, with the end of its time, with the user's lock of this host.
-//! Touches the agents' directory, the mint, and tokens that nobody can mint any more.
+//! What a passphrase opens and the user's lock of this host closes, as the agent itself sees to it: with an unlock, and at
+//! the end of its time. Touches the agents' directory, the mint, and tokens that nobody may have any more.
 
 use std::time::Duration;
 
 use super::Agent;
 use crate::agent::answer::View;
+use crate::agent::book::Entry;
 use crate::agent::held::Held;
 use crate::agent::host_lock::HostLock;
 use crate::agent::job::{Done, Job, Opening};
 use crate::agent::link::Outcome;
-use crate::agent::requests::host_locked;
 use crate::agent::token_file;
 use crate::clock::Now;
 use crate::protocol::{Failure, FailureKind};
 use crate::store::Keyring;
 
-/// Who locks a host tells each agent, so that keys which the lock does not have yet can be put into it. An agent that is
-/// not told within this time lets go of them all the same.
-const GRACE: Duration = Duration::from_secs(10);
-
 impl Agent {
-    /// What a job did to the keys.
-    pub(super) fn heed_keys(&mut self, outcome: &Outcome, now: Now) {
-        match outcome {
-            Ok(Done::Unlocked(Ok(unlock))) => self.keep(unlock.keys.duplicate(), unlock.opening.clone()),
-            Ok(Done::Sealed(Ok(seal))) => {
-                self.keep(seal.keys.duplicate(), self.own.held.opening.clone());
-            }
-            Ok(Done::Locked(Ok(()))) => self.restrict(Keyring::default(), &host_locked(), now),
-            _ => {}
+    /// What a job did to the keys, and to the lock.
+    pub(super) fn heed_keys(&mut self, outcome: &Outcome) {
+        if let Ok(Done::Unlocked(Ok(unlock))) = outcome {
+            self.keep(unlock.keys.duplicate(), unlock.opening);
         }
-        self.heed_lock(now);
+        self.heed_lock();
     }
 
-    /// Whether this agent serves nothing until it is unlocked.
+    /// Whether this agent serves nothing until the host is unlocked.
     pub(super) fn is_shut(&self, now: Now) -> bool {
-        let lock = HostLock::read(&self.own.runtime.agents);
-        self.own.held.is_shut_by(lock.as_ref(), now.boot)
+        HostLock::is_in_force(&self.own.runtime, now.boot)
     }
 
-    /// Lets go of the keys where the user has locked this host.
-    pub(super) fn heed_lock(&mut self, now: Now) {
-        let lock = HostLock::read(&self.own.runtime.agents);
-        let lock = lock.filter(|lock| self.own.held.is_shut_by(Some(lock), now.boot));
-        let Some(lock) = lock.filter(|_| !self.own.held.is_empty()) else {
-            self.wipe_at = None;
-            return;
-        };
-        let wipe_at = *self.wipe_at.get_or_insert(now.boot + GRACE);
-        // The mint's own news come before its answer.
-        let is_covered = self.own.held.is_covered_by(&lock) && !self.link.is_locking();
-        if is_covered || wipe_at <= now.boot {
-            self.restrict(Keyring::default(), &host_locked(), now);
-        }
+    /// Notes until when a lock is open.
+    pub(super) fn heed_lock(&mut self) {
+        let runtime = &self.own.runtime;
+        let lock = HostLock::read(&runtime.agents);
+        self.open_until = lock.and_then(|lock| lock.open_until(runtime.cache.boot_id()));
     }
 
-    /// When keys go by themselves.
-    pub(super) fn keys_deadline(&self) -> Option<Duration> {
-        self.own.held.opening.until.into_iter().chain(self.wipe_at).min()
+    /// When something closes by itself.
+    pub(super) fn closing_deadline(&self) -> Option<Duration> {
+        self.own.held.until.into_iter().chain(self.open_until).min()
     }
 
-    /// Lets go of keys whose time is over.
-    pub(super) fn let_go_in_time(&mut self, now: Now) {
-        if self.wipe_at.is_some_and(|at| at <= now.boot) {
-            self.heed_lock(now);
+    /// Closes what was open for a time.
+    pub(super) fn close_in_time(&mut self, now: Now) {
+        let is_over = |until: Option<Duration>| until.is_some_and(|until| until <= now.boot);
+        if is_over(self.open_until) {
+            self.heed_lock();
+            if is_over(self.open_until.take()) {
+                self.retire_tokens(|_| true, now);
+                self.reschedule(now);
+            }
         }
-        if !self.own.held.opening.is_over(now.boot) {
-            return;
+        if is_over(self.own.held.until) {
+            let mut keys = self.link.keys().duplicate();
+            keys.unlock(Vec::new());
+            self.restrict(keys, now);
+            // So that the book says what is locked now.
+            self.link.submit(Job::Look);
         }
-        if self.own.held.opening.lock.is_some() {
-            return self.restrict(Keyring::default(), &host_locked(), now);
-        }
-        let mut keys = self.link.keys().duplicate();
-        keys.unlock(Vec::new());
-        self.restrict(keys, &closed_again(), now);
-        // So that the book says what is locked now.
-        self.link.submit(Job::Look);
     }
 
     /// Keeps keys, in memory alone, and lets the user's other agents know that it has them.
     fn keep(&mut self, keys: Keyring, opening: Opening) {
-        self.own.held = Held::of(&keys, opening.clone());
+        self.own.held = Held::of(&keys, opening.until);
         self.link.keep(keys, opening);
         self.tell_keys();
     }
 
     /// Keeps these keys alone, and parts with the mint that has more.
-    fn restrict(&mut self, keys: Keyring, why: &Failure, now: Now) {
-        self.wipe_at = None;
-        self.own.held = Held::of(&keys, Opening::default());
-        self.link.restrict(keys, now.boot, why);
+    fn restrict(&mut self, keys: Keyring, now: Now) {
+        self.own.held = Held::of(&keys, None);
+        self.link.restrict(keys, now.boot, &closed_again());
         self.tell_keys();
-        self.retire_tokens(now);
+        let held = self.own.runtime.keys_held();
+        // Another agent of the user on this host may have them still.
+        let is_closed =
+            |entry: &Entry| !entry.keys.is_empty() && !entry.keys.iter().any(|key| held.contains(key));
+        self.retire_tokens(is_closed, now);
         self.reschedule(now);
     }
 
@@ -101,15 +86,11 @@ impl Agent {
         }
     }
 
-    /// Removes tokens of accounts that no agent of the user on this host can open any more.
-    fn retire_tokens(&self, now: Now) {
+    /// Removes the tokens of such accounts.
+    fn retire_tokens(&self, which: impl Fn(&Entry) -> bool, now: Now) {
         let runtime = &self.own.runtime;
-        let held = runtime.keys_held();
         let book = View::of(runtime, now).book;
-        for entry in &book.entries {
-            if entry.keys.is_empty() || entry.keys.iter().any(|key| held.contains(key)) {
-                continue;
-            }
+        for entry in book.entries.iter().filter(|entry| which(entry)) {
             let forgotten = runtime.cache.forget(&entry.record_id).and_then(|()| {
                 let wanted = entry.session_token();
                 if book.default_account.as_ref() == Some(&entry.name) {

@@ -71,10 +71,10 @@ fn gather(
     for (number, line) in (1..).zip(text.lines()) {
         let line = line.split('#').next().unwrap_or_default().trim();
         if depth < MAX_DEPTH
-            && let Some(other) = line.strip_prefix("@include ")
+            && let Some(("@include", other)) = line.split_once(char::is_whitespace)
         {
             // One that is missing is libpam's to complain about.
-            let _ = gather(read, other.trim(), only, depth + 1, lines);
+            let _ = gather(read, other.trim_start(), only, depth + 1, lines);
         }
         let Some(found) = parse(name, number, line) else { continue };
         if only.is_some_and(|kind| kind != found.kind) {
@@ -165,8 +165,8 @@ fn unserved(line: &Line, uid: u32) -> Vec<Finding> {
     let value = |key: &str| line.arguments.iter().rev().find_map(|word| word.strip_prefix(key));
     let min_uid = value("min_uid=").and_then(|text| text.parse().ok()).unwrap_or(MIN_UID);
     let told = |mistake: Mistake| {
-        let judge = if mistake.serves_nobody() { Finding::wrong } else { Finding::note };
-        judge(CHECK, &format!("{}: {}", line.place(), mistake.0), "administrator: mend the line")
+        let judge = if mistake.serves_nobody { Finding::wrong } else { Finding::note };
+        judge(CHECK, &format!("{}: {}", line.place(), mistake.text), "administrator: mend the line")
     };
     let mut findings: Vec<Finding> = mistakes(&line.arguments).into_iter().map(told).collect();
     if uid == 0 {
@@ -277,10 +277,15 @@ mod tests {
             wrong("session optional pam_iam.so\nsession include password-auth\n")
                 .contains("before that of pam_systemd.so")
         );
-        assert!(
-            wrong("@include common-session\n")
-                .starts_with("/etc/pam.d/common-session:1: this file is shared")
-        );
+        for include in
+            ["@include common-session", "@include\tcommon-session", "  @include \t common-session # x"]
+        {
+            let what = wrong(&format!("{include}\n"));
+            assert!(
+                what.starts_with("/etc/pam.d/common-session:1: this file is shared"),
+                "{include}: {what}"
+            );
+        }
         assert!(wrong("session optional pam_iam.so\nsession optional pam_iam.so\n").contains("twice"));
         assert!(wrong("auth optional pam_iam.so\nsession optional pam_iam.so\n").contains("of type auth"));
         assert!(wrong("session optional pam_iam.so services=login\n").contains("not among services="));

@@ -65,8 +65,14 @@ fn judge(status: &Status, installed: &str, now: u64) -> Vec<Finding> {
         return findings;
     }
     findings.extend(status.accounts.iter().map(|account| enrolment(account, status, now)));
+    findings.extend(status.passphrase_too.iter().map(|name| passphrase_too(name)));
     findings.push(token(status, now));
     findings
+}
+
+fn passphrase_too(name: &str) -> Finding {
+    let what = format!("{name} can be opened with a passphrase, too, since an earlier version");
+    Finding::note("enrolment", &what, &format!("enrol again: iam-session reenroll {name}"))
 }
 
 fn agent(status: &Status, installed: &str) -> Finding {
@@ -170,6 +176,17 @@ mod tests {
         let mut locked = status(vec![account("wlcg")]);
         locked.locked = vec!["wlcg".into()];
         assert_eq!(wrong(&locked), ["enrolment: wlcg is locked; run 'iam-session unlock'"]);
+    }
+
+    #[test]
+    fn an_account_that_a_passphrase_opens_since_an_earlier_version_is_named() {
+        let mut session = status(vec![account("wlcg"), account("cms")]);
+        session.passphrase_too = vec!["wlcg".into()];
+        let found = judge(&session, "0.1.0", NOW);
+        let notes: Vec<&Finding> = found.iter().filter(|finding| finding.state == State::Note).collect();
+        assert_eq!(notes.len(), 1);
+        assert!(notes[0].what.starts_with("wlcg can be opened with a passphrase"));
+        assert_eq!(notes[0].mend.as_deref(), Some("enrol again: iam-session reenroll wlcg"));
     }
 
     #[test]

@@ -13,8 +13,8 @@ use zeroize::Zeroizing;
 use super::finding::Finding;
 use super::session::Session;
 use super::token_file;
-use crate::claims::Claims;
 use crate::clock;
+use crate::jwt::Jwt;
 use crate::scope::ScopeSet;
 
 const CHECK: &str = "storage";
@@ -68,25 +68,25 @@ impl StorageUrl {
 }
 
 pub(super) fn look(url: &StorageUrl, session: &Session) -> Vec<Finding> {
-    let claims = token(session);
-    let mut findings: Vec<Finding> = claims.iter().map(|claims| audience(claims, url)).collect();
-    findings.extend(claims.as_ref().map(|claims| scope(claims, url)));
-    findings.push(stat(url, claims.as_ref()));
+    let jwt = token(session);
+    let mut findings: Vec<Finding> = jwt.iter().map(|jwt| audience(jwt, url)).collect();
+    findings.extend(jwt.as_ref().map(|jwt| scope(jwt, url)));
+    findings.push(stat(url, jwt.as_ref()));
     findings
 }
 
 /// What the token that xrdfs will find says: BEARER_TOKEN comes first (WLCG bearer token discovery).
-fn token(session: &Session) -> Option<Claims> {
+fn token(session: &Session) -> Option<Jwt> {
     let variable = env::var("BEARER_TOKEN").ok().filter(|value| !value.is_empty()).map(Zeroizing::new);
     if let Some(token) = variable {
-        return Claims::of(token.as_bytes());
+        return Jwt::read(token.as_bytes()).ok();
     }
     let (_, token) = token_file::read(session.token_file.as_ref()?).ok()?;
-    Claims::of(&token)
+    Jwt::read(&token).ok()
 }
 
-fn audience(claims: &Claims, url: &StorageUrl) -> Finding {
-    let audiences: Vec<&str> = claims.aud.iter().collect();
+fn audience(jwt: &Jwt, url: &StorageUrl) -> Finding {
+    let audiences: Vec<&str> = jwt.audiences();
     let fits = |one: &&&str| **one == ANY || one.contains(url.host.as_str());
     match audiences.iter().find(fits) {
         Some(one) => Finding::ok(CHECK, &format!("the token's audience is {one}")),
@@ -101,8 +101,8 @@ fn audience(claims: &Claims, url: &StorageUrl) -> Finding {
     }
 }
 
-fn scope(claims: &Claims, url: &StorageUrl) -> Finding {
-    let granted = ScopeSet::parse(claims.scope.as_deref().unwrap_or_default());
+fn scope(jwt: &Jwt, url: &StorageUrl) -> Finding {
+    let granted = ScopeSet::parse(jwt.text("scope").unwrap_or_default());
     let wanted = format!("storage.read:{}", url.path);
     if granted.allows(&wanted) {
         return Finding::ok(CHECK, &format!("the token's scopes '{granted}' include {wanted}"));
@@ -122,7 +122,7 @@ fn by_scope(url: &StorageUrl) -> String {
 }
 
 /// The server's own words.
-fn stat(url: &StorageUrl, claims: Option<&Claims>) -> Finding {
+fn stat(url: &StorageUrl, jwt: Option<&Jwt>) -> Finding {
     let mut command = Command::new("xrdfs");
     command.arg(&url.server).arg("stat").arg(&url.path);
     for (name, value) in LIMITS.into_iter().filter(|(name, _)| env::var_os(name).is_none()) {
@@ -140,7 +140,7 @@ fn stat(url: &StorageUrl, claims: Option<&Claims>) -> Finding {
         Some((status, _)) if status.success() => {
             Finding::ok(CHECK, &format!("{} lets you see {}", url.server, url.path))
         }
-        Some((_, said)) => refused(url, &said, claims),
+        Some((_, said)) => refused(url, &said, jwt),
         None => {
             let what = format!("{} does not answer within {} s", url.server, PATIENCE.as_secs());
             Finding::wrong(CHECK, &what, "is the port right, and may this host reach it?")
@@ -170,12 +170,12 @@ fn finish(mut child: Child) -> Option<(ExitStatus, String)> {
     None
 }
 
-fn refused(url: &StorageUrl, said: &str, claims: Option<&Claims>) -> Finding {
+fn refused(url: &StorageUrl, said: &str, jwt: Option<&Jwt>) -> Finding {
     let words: String =
         said.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(MAX_WORDS).collect();
     let lower = words.to_lowercase();
     let what = format!("{} says: {words}", url.server);
-    let mend = if claims.is_none() {
+    let mend = if jwt.is_none() {
         "no token was found that could be read; the lines above say why".to_owned()
     } else if lower.contains("permission denied") {
         by_scope(url)
@@ -191,17 +191,16 @@ fn refused(url: &StorageUrl, said: &str, claims: Option<&Claims>) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use data_encoding::BASE64URL_NOPAD;
-
     use super::super::finding::State;
     use super::*;
+    use crate::jwt::tests::jwt_of;
 
     fn url(text: &str) -> StorageUrl {
         text.parse().unwrap()
     }
 
-    fn claims(text: &str) -> Claims {
-        Claims::of(format!("e30.{}.x", BASE64URL_NOPAD.encode(text.as_bytes())).as_bytes()).unwrap()
+    fn claiming(text: &str) -> Jwt {
+        Jwt::read(jwt_of("{}", text, "x").as_bytes()).ok().unwrap()
     }
 
     #[test]
@@ -230,7 +229,7 @@ mod tests {
     #[test]
     fn audience_and_scope_are_compared_with_the_url() {
         let url = url("roots://se.example//cms/x");
-        let of = |text| (audience(&claims(text), &url).state, scope(&claims(text), &url).state);
+        let of = |text| (audience(&claiming(text), &url).state, scope(&claiming(text), &url).state);
         assert_eq!(
             of(r#"{"aud":"https://wlcg.cern.ch/jwt/v1/any","scope":"storage.read:/cms"}"#),
             (State::Ok, State::Ok)
@@ -245,7 +244,7 @@ mod tests {
     #[test]
     fn the_servers_words_say_what_to_try() {
         let url = url("roots://se.example//cms/x");
-        let mend = |said| refused(&url, said, Some(&Claims::default())).mend.unwrap();
+        let mend = |said| refused(&url, said, Some(&claiming("{}"))).mend.unwrap();
         assert!(
             mend("[ERROR] Server responded with an error: [3010] permission\n denied")
                 .contains("-s storage.read:/cms/x")

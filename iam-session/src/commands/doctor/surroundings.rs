@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 use super::finding::Finding;
 use super::session::Session;
 use crate::admin::drain::DRAIN;
-use crate::admin::revoked::{Listed, REVOKED, lists};
 use crate::client::Places;
 use crate::clock::unix_time;
 use crate::commands::status::advice::{self, Environment};
 use crate::paths::ENV_TOKEN_FILE;
+use crate::revoked::{self, Listed, Mention, REVOKED, mention};
 
 const CHECK: &str = "environment";
 const DRAINED: &str = "drain";
@@ -28,7 +28,7 @@ pub(super) fn look(session: &Session, uid: u32) -> Vec<Finding> {
         findings.extend(oidc_agent());
     }
     findings.extend(drained(session, uid));
-    findings.extend(revoked(uid));
+    findings.extend(if_revoked(uid));
     findings.extend(selinux());
     if findings.is_empty() {
         findings.push(Finding::ok(CHECK, "nothing stands in the way"));
@@ -133,20 +133,21 @@ fn while_drained(needs_none: bool) -> Finding {
     Finding::wrong(DRAINED, &what, "use another host, or ask the administrator")
 }
 
-fn revoked(uid: u32) -> Option<Finding> {
+fn if_revoked(uid: u32) -> Option<Finding> {
     let user = env::var("USER").unwrap_or_default();
-    match fs::read(REVOKED) {
-        Ok(list) => is_listed(&list, &user, uid),
-        Err(error) if error.kind() == ErrorKind::NotFound => None,
-        Err(error) => Some(Finding::unknown(CHECK, &format!("whether you are listed in {REVOKED}: {error}"))),
+    match revoked::read() {
+        Ok(list) => is_listed(&list.unwrap_or_default(), &user, uid),
+        Err(why) => {
+            Some(Finding::wrong(CHECK, &format!("{why}: you get no new tokens"), "ask the administrator"))
+        }
     }
 }
 
 fn is_listed(list: &[u8], user: &str, uid: u32) -> Option<Finding> {
     let names = Some(user).filter(|user| !user.is_empty()).into_iter().collect();
-    let what = format!("you are listed in {REVOKED}: your logins get no agent");
-    lists(list, &Listed { names, uid: Some(uid) })
-        .then(|| Finding::wrong(CHECK, &what, "ask the administrator"))
+    let what = format!("you are listed in {REVOKED}: you get no token");
+    let mention = mention(list, &Listed { names, uid: Some(uid) });
+    (mention != Mention::None).then(|| Finding::wrong(CHECK, &what, "ask the administrator"))
 }
 
 fn selinux() -> Option<Finding> {

@@ -12,9 +12,9 @@ use zeroize::Zeroizing;
 use super::finding::Finding;
 use super::session::Session;
 use super::surroundings::container;
-use crate::claims::Claims;
 use crate::clock::unix_time;
 use crate::config::same_issuer;
+use crate::jwt::Jwt;
 use crate::text::duration;
 
 const CHECK: &str = "token file";
@@ -103,12 +103,12 @@ fn contents(text: &[u8], issuer: Option<&str>, now: u64, shown: &str) -> Vec<Fin
     } else if line.iter().any(|byte| !byte.is_ascii_graphic()) {
         wrong.push(Finding::wrong(CHECK, &format!("{shown} holds more than one line of a token"), ANEW));
     }
-    let Some(claims) = Claims::of(line) else { return wrong };
-    if let Some(end) = claims.exp.filter(|end| *end <= now) {
+    let Ok(jwt) = Jwt::read(line) else { return wrong };
+    if let Some(end) = jwt.expires_at().filter(|end| *end <= now) {
         let what = format!("the token in {shown} ended {} ago", duration(now - end));
         wrong.push(Finding::wrong(CHECK, &what, ANEW));
     }
-    if let (Some(ours), Some(theirs)) = (issuer, claims.iss.as_deref())
+    if let (Some(ours), Some(theirs)) = (issuer, jwt.text("iss"))
         && !same_issuer(ours, theirs)
     {
         let what = format!("another program has put a token of {theirs} into {shown}");

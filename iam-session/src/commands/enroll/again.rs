@@ -22,6 +22,7 @@ use crate::issuer::wire::{Answer, ErrorClass, IssuerError, Request as Question};
 use crate::paths::HELPER;
 use crate::protocol::{Authorization, Authorized, DeviceCode, Enrolled, Poll, Polled, Request, Status};
 use crate::scope::ScopeSet;
+use crate::secret::Secret;
 use crate::text::printable;
 
 /// The account whose client an enrolment can use: the one it replaces, or another one of the same issuer. A client that
@@ -113,6 +114,7 @@ fn offered(plan: &Plan) -> Result<ScopeSet, Stop> {
 fn shown(code: &DeviceCode) -> Code {
     Code {
         device_code: code.device_code.duplicate(),
+        code_verifier: None,
         user_code: code.user_code.clone(),
         verification_uri: code.verification_uri.clone(),
         verification_uri_complete: code.verification_uri_complete.clone(),
@@ -128,8 +130,11 @@ fn poll(agent: &Agent, signals: &Signals, asked: &Authorization, code: &DeviceCo
     loop {
         let pause = pace.next(boot_time()).map_err(Stop::from)?;
         signals.wait(pause).map_err(|_| Stop::from(cancelled()))?;
-        let request =
-            Request::Poll(Poll { authorization: asked.clone(), device_code: code.device_code.duplicate() });
+        let request = Request::Poll(Poll {
+            authorization: asked.clone(),
+            device_code: code.device_code.duplicate(),
+            code_verifier: code.code_verifier.as_ref().map(Secret::duplicate),
+        });
         // A connection of its own each time: an agent that is short of room lets go of those that ask nothing.
         let ask = || agent.another()?.ask_unless(&request, Some(signals.descriptor()));
         let error = match ask() {

@@ -20,7 +20,7 @@ use crate::cli::{Stop, warn};
 use crate::clock::boot_time;
 use crate::helper::{Helper, HelperError};
 use crate::issuer::wire::{Answer, Client, ClientAuth, Endpoints, Request, TokenAnswer};
-use crate::protocol::{Enrolled, Enrollment, Failure, FailureKind};
+use crate::protocol::{Enrolled, Enrollment, Failure, FailureKind, NO_OFFLINE_ACCESS};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
 
@@ -129,7 +129,9 @@ impl<'a> Flow<'a> {
         }
         let code = self.authorize(&issuer, held, &asked)?;
         self.report.code(self.plan, &code)?;
-        let token = self.poll(&issuer.endpoints.token, &held.client, &code)?;
+        let token = self
+            .poll(&issuer.endpoints.token, &held.client, &code)
+            .map_err(|stop| held.not_enrolled(stop))?;
         let refresh_token = token.refresh_token.ok_or_else(|| no_refresh_token(&issuer.issuer))?;
         held.granted(&issuer.endpoints, &refresh_token);
         // An absent scope means "as asked" (RFC 6749 §5.1). IAM also leaves it out when its policy took
@@ -209,7 +211,7 @@ impl<'a> Flow<'a> {
             scope: scope.clone(),
             transport: self.plan.provider.transport.clone(),
         };
-        let answer = self.ask(&request).map_err(|stop| held.explain(stop))?;
+        let answer = self.ask(&request).map_err(|stop| held.not_enrolled(held.explain(stop)))?;
         Ok(Code::of(answer)?)
     }
 
@@ -222,6 +224,7 @@ impl<'a> Flow<'a> {
                 endpoint: endpoint.to_owned(),
                 client: client.duplicate(),
                 device_code: code.device_code.duplicate(),
+                code_verifier: code.code_verifier.as_ref().map(Secret::duplicate),
                 audience: String::new(),
                 audience_mode: self.plan.provider.audience_mode,
                 transport: self.plan.provider.transport.clone(),
@@ -269,9 +272,7 @@ pub(super) fn warn_of_uncertainty() {
 fn no_refresh_token(issuer: &str) -> Stop {
     Stop::Failure(Failure {
         error: format!("{issuer} gives no refresh token: scope 'offline_access' was not granted"),
-        info: Some(
-            "approve offline access on the consent page, or ask the issuer's administrators".to_owned(),
-        ),
+        info: Some(NO_OFFLINE_ACCESS.to_owned()),
         kind: FailureKind::Refused,
     })
 }

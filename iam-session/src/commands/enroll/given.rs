@@ -1,13 +1,12 @@
-//! Secrets that somebody gives: the first line of a file, of standard input or of a descriptor. Never an argument or the
-//! environment, which other processes can read. Reads what it is given.
+//! What an issuer wants to see, from whoever has it: one word, the first line of a file, of standard input or of a
+//! descriptor. Reads what it is given.
 
 use std::fs::File;
-use std::io::{self, IsTerminal as _, Read};
+use std::io::{self, IsTerminal as _};
 use std::os::fd::AsFd as _;
 use std::path::Path;
 
-use zeroize::Zeroizing;
-
+use crate::commands::secret_input;
 use crate::protocol::{Failure, FailureKind};
 use crate::secret::Secret;
 
@@ -23,7 +22,7 @@ pub(super) fn from_file(path: &Path, what: &str) -> Result<Secret, Failure> {
     }
     let failed = |why: &str| unreadable(what, &format!("from {}", path.display()), why);
     let file = File::open(path).map_err(|error| failed(&error.to_string()))?;
-    first_line(file).map_err(|why| failed(&why))
+    word(file).map_err(|why| failed(&why))
 }
 
 fn from_stdin(what: &str) -> Result<Secret, Failure> {
@@ -33,25 +32,17 @@ fn from_stdin(what: &str) -> Result<Secret, Failure> {
         return Err(failed("it is a terminal, which would show it"));
     }
     let stdin = stdin.as_fd().try_clone_to_owned().map_err(|error| failed(&error.to_string()))?;
-    first_line(File::from(stdin)).map_err(|why| failed(&why))
+    word(File::from(stdin)).map_err(|why| failed(&why))
 }
 
-/// From a descriptor, which is opened anew by its name in /proc: a pipe, a file or a here-document can be, a socket
-/// cannot.
+/// From a descriptor.
 pub(super) fn from_descriptor(number: u32, what: &str, option: &str) -> Result<Secret, Failure> {
-    let failed = |why: &str| Failure {
-        info: Some(format!("in bash: {option} {number} {number}<file")),
-        ..unreadable(what, &format!("from descriptor {number}"), why)
-    };
-    let file = File::open(format!("/proc/self/fd/{number}")).map_err(|error| failed(&error.to_string()))?;
-    first_line(file).map_err(|why| failed(&why))
+    secret_input::from_descriptor(number, what, option, word)
 }
 
-fn first_line(file: File) -> Result<Secret, String> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX + 1));
-    let read = file.take(MAX as u64 + 1).read_to_end(&mut bytes);
-    read.map_err(|error| error.to_string())?;
-    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii();
+fn word(file: File) -> Result<Secret, String> {
+    let line = secret_input::first_line(file, MAX)?;
+    let line = line.trim_ascii();
     let text = std::str::from_utf8(line).ok().filter(|text| is_word(text));
     match text {
         Some(text) => Ok(Secret::new(text.to_owned())),

@@ -1,7 +1,7 @@
-//! A passphrase that is not typed: a line of a descriptor, of a private file, or of what a command prints. Never from
-//! an argument or the environment, which other processes can read. Touches that descriptor or file; starts the command.
+//! A passphrase that is not typed: a line of a descriptor, of a private file, or of what a command prints. Touches that
+//! descriptor or file; starts the command.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -10,9 +10,9 @@ use std::process::{Command, Stdio};
 use clap::Args;
 use nix::libc;
 use nix::unistd::geteuid;
-use zeroize::Zeroizing;
 
 use super::purpose::Purpose;
+use crate::commands::secret_input;
 use crate::protocol::{Failure, FailureKind};
 use crate::secret::Secret;
 
@@ -54,16 +54,9 @@ fn of_descriptor(number: u32) -> Result<Secret, Failure> {
     read_line_of(number, Purpose::Passphrase.name(), "--passphrase-fd")
 }
 
-/// The first line of descriptor `number`, without its end. It is opened anew by its name in /proc: a pipe, a file or
-/// a here-document can be, a socket cannot.
+/// The first line of descriptor `number`, without its end.
 pub(crate) fn read_line_of(number: u32, what: &str, option: &str) -> Result<Secret, Failure> {
-    let failed = |why: String| Failure {
-        error: format!("cannot read a {what} from descriptor {number}: {why}"),
-        info: Some(format!("in bash: {option} {number} {number}<file")),
-        kind: FailureKind::Usage,
-    };
-    let file = File::open(format!("/proc/self/fd/{number}")).map_err(|error| failed(error.to_string()))?;
-    first_line(file).map_err(failed)
+    secret_input::from_descriptor(number, &format!("a {what}"), option, first_line)
 }
 
 fn of_file(path: &Path) -> Result<Secret, Failure> {
@@ -113,21 +106,8 @@ fn of_command(command: &str) -> Result<Secret, Failure> {
     line.map_err(failed)
 }
 
-/// The first line, without its end.
-fn first_line(mut source: impl Read) -> Result<Secret, String> {
-    // Allocated whole, so that growing leaves no copy behind.
-    let mut line = Zeroizing::new(Vec::with_capacity(MAX + 1));
-    while line.len() <= MAX {
-        let mut byte = Zeroizing::new([0]);
-        match source.read(&mut *byte) {
-            Ok(0) => break,
-            Ok(_) if *byte == *b"\n" => break,
-            Ok(_) => line.extend(byte.iter()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error.to_string()),
-        }
-    }
-    text(&line).ok_or_else(|| "it is too long, or no UTF-8".to_owned())
+fn first_line(source: impl Read) -> Result<Secret, String> {
+    text(&secret_input::first_line(source, MAX)?).ok_or_else(|| "it is too long, or no UTF-8".to_owned())
 }
 
 /// A line as it was given, without a carriage return at its end.

@@ -4,6 +4,8 @@ use std::fs;
 
 use nix::unistd::getppid;
 
+use crate::process_stat::ProcessStat;
+
 /// Subshells within subshells; nobody nests them deeper by hand.
 const MAX_DEPTH: usize = 16;
 
@@ -21,9 +23,7 @@ pub(super) fn shell() -> Option<u32> {
 }
 
 fn parent_of(pid: u32) -> Option<u32> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
-    parent.trim().parse().ok().filter(|pid| *pid > 0)
+    ProcessStat::of(pid).map(|stat| stat.parent).filter(|pid| *pid > 0)
 }
 
 /// Whether `child` has run no program of its own since `parent` made it: the kernel gives each execve(2) new addresses
@@ -39,12 +39,14 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
+    use crate::process_stat::tests::OddlyNamed;
 
     #[test]
-    fn a_subshell_is_told_from_a_shell() {
+    fn a_subshell_is_told_from_a_shell_of_any_name() {
         // The subshell has two commands, so that no shell replaces it by the last one; it waits for its input.
         let script = "echo $$; (sh -c 'echo $PPID'; read -r x; true); true";
-        let mut shell = Command::new("bash")
+        let bash = OddlyNamed::link_to("/bin/bash", "parent");
+        let mut shell = Command::new(bash.path())
             .args(["-c", script])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -6,24 +6,17 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::sys::statfs::{
-    BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, F2FS_SUPER_MAGIC, FsType, NILFS_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC,
-    REISERFS_SUPER_MAGIC, TMPFS_MAGIC, XFS_SUPER_MAGIC, statfs,
-};
 use nix::unistd::gethostname;
 
 use super::identity::Identity;
 use crate::directory::Directory;
+use crate::file_system;
 use crate::protocol::{Failure, FailureKind};
 
 /// Below the home directory; a directory a host is below it.
 const STATE: &str = ".local/state/iam-session-run";
 /// sockaddr_un (unix(7)) holds 107 bytes and a NUL; `/iam-session/`, 32 digits and `.sock` come after.
 const MAX_PATH: usize = 107 - 50;
-/// Known file systems that nix does not name (magic(5), and each one's own header).
-const ZFS: u64 = 0x2fc1_2fc1;
-const BCACHEFS: u64 = 0xca45_1a4e;
-const RAMFS: u64 = 0x8584_58f6;
 
 /// The runtime directory.
 pub(super) fn choose(identity: &Identity) -> Result<PathBuf, Failure> {
@@ -40,8 +33,7 @@ fn below_home(identity: &Identity) -> Result<PathBuf, Failure> {
         host.ok_or_else(|| unusable(&identity.home, "this host has no name to tell it from others"))?;
     let path = short(identity.home.join(STATE).join(host))?;
     let existing = path.ancestors().find(|path| path.exists()).unwrap_or(&identity.home);
-    // An allow-list: what we do not know may be shared with other hosts, or not know locks.
-    if !statfs(existing).is_ok_and(|system| is_local(system.filesystem_type())) {
+    if !file_system::is_local(existing) {
         return Err(unusable(&identity.home, "it is not on a local file system"));
     }
     Directory::create(&path, identity.uid).map_err(|error| Failure {
@@ -72,23 +64,6 @@ fn short(path: PathBuf) -> Result<PathBuf, Failure> {
     }
 }
 
-fn is_local(kind: FsType) -> bool {
-    let named = [
-        BTRFS_SUPER_MAGIC,
-        // ext2 and ext3 have the same number.
-        EXT4_SUPER_MAGIC,
-        F2FS_SUPER_MAGIC,
-        NILFS_SUPER_MAGIC,
-        OVERLAYFS_SUPER_MAGIC,
-        REISERFS_SUPER_MAGIC,
-        TMPFS_MAGIC,
-        XFS_SUPER_MAGIC,
-    ];
-    // The kernel's type is signed on some architectures; the number has 32 bits on all.
-    let number = (kind.0 as u64) & 0xffff_ffff;
-    named.contains(&kind) || [ZFS, BCACHEFS, RAMFS].contains(&number)
-}
-
 const HINT: &str = "set XDG_RUNTIME_DIR to a local directory of yours with mode 0700";
 
 pub(super) fn unusable(path: &Path, reason: &str) -> Failure {
@@ -104,32 +79,9 @@ mod tests {
     use std::fs::DirBuilder;
     use std::os::unix::fs::{DirBuilderExt, symlink};
 
-    use nix::sys::statfs::{FUSE_SUPER_MAGIC, NFS_SUPER_MAGIC};
     use nix::unistd::geteuid;
 
     use super::*;
-
-    #[test]
-    fn only_what_is_known_to_be_local_is() {
-        for kind in [EXT4_SUPER_MAGIC, TMPFS_MAGIC, XFS_SUPER_MAGIC, FsType(0x2fc1_2fc1)] {
-            assert!(is_local(kind), "{kind:?}");
-        }
-        // CIFS, SMB2, AFS (OpenAFS and kAFS), Lustre, GPFS, Ceph, 9p, and one that nobody has heard of.
-        let others = [
-            0xff53_4d42,
-            0xfe53_4d42,
-            0x5346_414f,
-            0x6b41_4653,
-            0x0bd0_0bd0,
-            0x4750_4653,
-            0x00c3_6400,
-            0x0102_1997,
-            1,
-        ];
-        for kind in others.map(FsType).into_iter().chain([NFS_SUPER_MAGIC, FUSE_SUPER_MAGIC]) {
-            assert!(!is_local(kind), "{kind:?}");
-        }
-    }
 
     #[test]
     fn only_a_private_directory_of_ones_own_will_do() {

@@ -4,8 +4,8 @@ use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::claims::Claims;
 use crate::client::Places;
+use crate::jwt::Jwt;
 use crate::paths::{ENV_SOCKET, ENV_TOKEN_FILE};
 use crate::protocol::{Account, Sealing, Status};
 use crate::secret::Secret;
@@ -90,8 +90,9 @@ impl Environment {
 
     /// Whether a token in a variable hides the file.
     pub(in crate::commands) fn about_token(&self, now: u64) -> Option<String> {
-        let claims = Claims::of(self.token.as_ref()?.expose().as_bytes()).unwrap_or_default();
-        let state = match claims.exp.filter(|end| *end <= now) {
+        let jwt = Jwt::read(self.token.as_ref()?.expose().as_bytes());
+        let end = jwt.ok().and_then(|jwt| jwt.expires_at());
+        let state = match end.filter(|end| *end <= now) {
             Some(end) => format!("ended {} ago", duration(now - end)),
             None => "is not renewed".to_owned(),
         };

@@ -27,10 +27,6 @@ pub(super) fn render(status: &Status, next: &str, now: u64) -> String {
     if let Some(until) = status.lock.unlocked_until {
         lines.add("unlocked", &format!("for {}, until {}", duration(until.saturating_sub(now)), utc(until)));
     }
-    if status.lock.wrong_passphrases > 0 {
-        let wrong = status.lock.wrong_passphrases;
-        lines.add("passphrases", &format!("{wrong} wrong since the last right one"));
-    }
     for account in &status.accounts {
         lines.gap();
         let is_default = status.default_account.as_ref() == Some(&account.name);
@@ -135,15 +131,13 @@ mod tests {
     }
 
     #[test]
-    fn what_a_passphrase_has_opened_and_what_it_has_not_is_told() {
+    fn until_when_a_passphrase_has_opened_it_is_told() {
         let mut status = status(vec![]);
         status.lock.unlocked_until = Some(NOW + 7 * 3600);
-        status.lock.wrong_passphrases = 3;
         let text = render(&status, "nothing", NOW);
         assert!(text.contains(
             "token file  /run/user/1000/bt_u1000-iam\n\
-             unlocked    for 7 h, until 2026-11-24T08:23:31Z\n\
-             passphrases 3 wrong since the last right one\n"
+             unlocked    for 7 h, until 2026-11-24T08:23:31Z\n"
         ));
     }
 

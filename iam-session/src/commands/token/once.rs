@@ -25,7 +25,7 @@ use crate::commands::known::{Membership, known_providers};
 use crate::commands::print_json;
 use crate::config::Site;
 use crate::harden::harden;
-use crate::helper::{Helper, HelperError};
+use crate::helper::{Helper, HelperError, not_for};
 use crate::issuer::wire::{MAX_LINE, TokenAnswer};
 use crate::line::encode;
 use crate::paths::{HELPER, SITE_CONFIG};
@@ -98,6 +98,7 @@ pub(super) fn run(args: &TokenArgs) -> Outcome {
     let asked = issuer.wanted();
     let token = issuer.token(login, &asked, report)?;
     let granted = granted(&token, &asked, issuer.name())?;
+    is_for(&token, issuer.audience(), issuer.name())?;
     if !args.json {
         print_token(&token.access_token)?;
         return Ok(Exit::Done);
@@ -140,7 +141,7 @@ fn plan(args: &TokenArgs, site: &Site, report: Report) -> Result<Plan, Failure> 
 
 /// The scopes of a token, if none that was asked for is missing.
 fn granted(token: &TokenAnswer, asked: &ScopeSet, issuer: &str) -> Result<ScopeSet, Failure> {
-    let Some(granted) = &token.scope else {
+    let Some(granted) = token.rights() else {
         // RFC 6749 §5.1 lets an issuer leave it out when it granted what was asked; IAM also does when its policy took
         // everything away. Who has never been heard of before may be either.
         warn(&format!("{issuer} does not say which scopes the token has"));
@@ -148,13 +149,21 @@ fn granted(token: &TokenAnswer, asked: &ScopeSet, issuer: &str) -> Result<ScopeS
     };
     let missing = granted.missing(asked);
     if missing.is_empty() {
-        return Ok(granted.clone());
+        return Ok(granted);
     }
     Err(Failure {
         error: format!("{issuer} did not grant '{}'", missing.join(" ")),
         info: Some("ask for fewer scopes with -s, or ask the issuer's administrators for more".to_owned()),
         kind: FailureKind::Refused,
     })
+}
+
+/// Whether it is for whom it was asked for, as far as that can be read.
+fn is_for(token: &TokenAnswer, audience: &str, issuer: &str) -> Result<(), Failure> {
+    match token.missing_audience(audience) {
+        missing if missing.is_empty() => Ok(()),
+        missing => Err(not_for(issuer, &missing.join(" "))),
+    }
 }
 
 #[cfg(test)]
@@ -170,6 +179,8 @@ mod tests {
             refresh_token_expires_at: None,
             subject: None,
             jti: None,
+            own_scope: None,
+            audience: None,
         }
     }
 
@@ -185,6 +196,19 @@ mod tests {
         let more = "compute.read openid profile storage.read:/";
         assert_eq!(granted(&answer(Some(more)), &asked, "i"), Ok(ScopeSet::parse(more)));
         assert!(granted(&answer(Some("")), &asked, "i").is_err());
+    }
+
+    #[test]
+    fn what_the_token_itself_says_counts() {
+        let asked = ScopeSet::parse("storage.read:/a");
+        let wrong = TokenAnswer {
+            own_scope: Some(ScopeSet::parse("profile email")),
+            ..answer(Some("storage.read:/"))
+        };
+        assert_eq!(granted(&wrong, &asked, "i").unwrap_err().kind, FailureKind::Refused);
+        let others = TokenAnswer { audience: Some(vec!["b".into()]), ..answer(None) };
+        assert_eq!(is_for(&others, "a", "i").unwrap_err().error, "i did not make the token for 'a'");
+        assert!(is_for(&others, "b", "i").is_ok() && is_for(&others, "", "i").is_ok());
     }
 
     #[test]

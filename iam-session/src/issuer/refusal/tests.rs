@@ -1,6 +1,7 @@
 use zeroize::Zeroizing;
 
-use super::super::call::Payload;
+use super::super::call::{Payload, tests::client};
+use super::super::wire::{Client, ClientAuth};
 use super::*;
 use crate::secret::Secret;
 
@@ -97,6 +98,7 @@ fn what_indigo_iam_answers() {
             Class::AupUnsigned,
         ),
         (Registration, 400, r#"{"error":"Grant type not allowed: password"}"#, Class::Refused),
+        (Registration, 400, r#"{"error":"Client registration is disabled"}"#, Class::RegistrationClosed),
         (Registration, 403, "", Class::RegistrationClosed),
         (Registration, 401, r#"{"error":"invalid_token"}"#, Class::RegistrationClosed),
     ]);
@@ -133,6 +135,9 @@ fn what_others_answer() {
         ),
         (Refresh, 400, r#"{"error":"unauthorized_client"}"#, Class::Refused),
         (Refresh, 400, r#"{"error":"temporarily_unavailable"}"#, Class::Busy),
+        // CILogon: nothing there is out of order.
+        (Refresh, 400, r#"{"error":"server_error"}"#, Class::Refused),
+        (DevicePoll, 403, r#"{"error":"server_error"}"#, Class::Refused),
         (Refresh, 400, r#"{"error":"use_dpop_nonce"}"#, Class::Refused),
         (DeviceAuthorization, 400, r#"{"error":"unauthorized_client"}"#, Class::Refused),
         (DevicePoll, 400, r#"{"error":"slow_down"}"#, Class::SlowDown),
@@ -205,6 +210,7 @@ fn a_refresh_is_not_given_up_for_a_proxys_answer() {
             "null",
             "[\"invalid_grant\"]",
             "{\"error\":7}",
+            "{\"error\":{\"code\":7}}",
         ] {
             assert_eq!(
                 refused(Exchange::Refresh, status, body).class,
@@ -236,6 +242,34 @@ fn the_issuers_words_are_quoted_without_secrets() {
     let endless =
         format!(r#"{{"error":"x\u001b[31m","error_description":"{}"}}"#, "long story ".repeat(1000));
     assert!(refused(Exchange::Refresh, 400, &endless).message.ends_with('…'));
+}
+
+#[test]
+fn the_reason_of_a_refused_registration_is_shown() {
+    let body = r#"{"error":"invalid_request","error_description":"Unrecognized field \"x_own\" (class org.keycloak.representations.oidc.OIDCClientRepresentation), not marked as ignorable"}"#;
+    let message = refused(Exchange::Registration, 400, body).message;
+    assert!(message.contains("Unrecognized field \"x_own\" (class org.keycloak"), "{message}");
+    assert!(!message.contains("redacted"), "{message}");
+}
+
+#[test]
+fn a_changed_secret_is_told_from_a_client_that_is_not_known() {
+    let message = |code: &str| refused(Exchange::Refresh, 401, &format!(r#"{{"error":"{code}"}}"#)).message;
+    let (unknown, secret) = (message("invalid_client"), message("unauthorized_client"));
+    assert!(unknown.contains("does not know this client, or has disabled it"), "{unknown}");
+    assert!(secret.contains("the secret of this client") && !secret.contains("know"), "{secret}");
+}
+
+#[test]
+fn a_clients_own_name_is_shown() {
+    let id = "5b0e6a6a-1234-4000-8000-0000000000a1";
+    let client = Client { client_id: id.into(), ..client(ClientAuth::Public) };
+    let call = Call::form(Exchange::Refresh, "https://iam.example.org/token", &client, &[]).unwrap();
+    let body = format!(
+        r#"{{"error":"invalid_client","error_description":"Client is suspended: {id}, 6c0e6a6a-1234-4000-8000-0000000000a1"}}"#
+    );
+    let message = refusal(&call, &response(401, &body)).message;
+    assert!(message.ends_with(&format!("Client is suspended: {id}, [redacted]")), "{message}");
 }
 
 #[test]

@@ -265,3 +265,40 @@ fn a_node_key_seals_before_a_passphrase() {
     assert_eq!(keys.sealing().unwrap().user_key().id, cheap(2).key_id());
     assert!(Keyring::default().sealing().is_none());
 }
+
+/// Bounds of issuer/token.rs, issuer/registration.rs and issuer/url.rs; JSON makes two characters of each quote.
+#[test]
+fn whatever_an_issuer_may_send_can_be_kept() {
+    let quotes = |length| Secret::new("\"".repeat(length));
+    let url = || Some(format!("https://issuer.example/{}", "x".repeat(2048)));
+    let mut long = record();
+    long.refresh_token = quotes(16 * 1024);
+    long.client = Client {
+        client_id: "\"".repeat(4096),
+        client_secret: Some(quotes(4096)),
+        auth: ClientAuth::Basic,
+        registration_client_uri: url(),
+        registration_access_token: Some(quotes(16 * 1024)),
+    };
+    long.endpoints.device_authorization = url();
+    long.endpoints.revocation = url();
+    // Of an enrolment, which is a line of 64 KiB at most.
+    long.scope = ScopeSet::parse(&"x".repeat(64 * 1024));
+    long.registered_scope = Some(ScopeSet::parse("openid"));
+    let mut opened = Opened::create(long, UID, SealingKey::Node(&key(1))).unwrap();
+    let again = open(&opened.seal(&path()).unwrap(), vec![key(1)]).unwrap();
+    assert_eq!(again.record.refresh_token.expose().len(), 16 * 1024);
+    assert!(again.record.registered_scope.is_some());
+}
+
+#[test]
+fn more_scopes_than_there_is_room_for_cost_no_refresh_token() {
+    let mut opened = open(&sealed(), vec![key(1)]).unwrap();
+    opened.record.refresh_token = Secret::new("second".into());
+    opened.record.registered_scope = Some(ScopeSet::parse(&"x".repeat(300 * 1024)));
+    opened.record.client_name = Some("name".into());
+    let again = open(&opened.seal(&path()).unwrap(), vec![key(1)]).unwrap();
+    assert_eq!(again.record.refresh_token.expose(), "second");
+    assert_eq!((again.record.registered_scope, again.record.client_name), (None, None));
+    assert_eq!(again.record.scope.to_string(), "openid");
+}

@@ -7,7 +7,7 @@ use crate::secret::Secret;
 use crate::store::crypto::KEY;
 use crate::store::passphrase::tests::cheap;
 use crate::store::record::tests::record;
-use crate::store::{PassphraseKey, StoreError, UserKey};
+use crate::store::{PassphraseKey, UserKey};
 
 const UID: u32 = 1000;
 
@@ -32,9 +32,14 @@ fn path() -> &'static Path {
     Path::new("/home/alice/.local/state/iam-session/wlcg.cred")
 }
 
-/// Sealed under the first of these node keys, and opened.
+/// Sealed under this node key, and opened.
 fn opened(id: u8) -> Opened {
     Opened::create(record(), UID, SealingKey::Node(&node(id))).unwrap()
+}
+
+fn add(record: &mut Opened, key: SealingKey<'_>) {
+    let slot = KeySlot::wrap(record.data_key(), record.owner(), key).unwrap();
+    record.replace_slots(|_| false, slot);
 }
 
 fn opens(opened: &mut Opened, keys: &Keyring) -> bool {
@@ -57,72 +62,51 @@ fn a_newer_node_key_takes_the_place_of_an_older_one() {
 #[test]
 fn a_slot_of_a_key_that_is_not_here_stays() {
     let mut record = opened(1);
-    // Another host's key, which this one has had, too.
-    record.put_slot(&nodes(&[3]), SealingKey::Node(&node(3)));
+    // Another host's key.
+    add(&mut record, SealingKey::Node(&node(3)));
     assert_eq!(record.renew_node_slots(&nodes(&[2, 1])), Change::Made);
     assert_eq!(shown(&record), [(Kind::Node, 3), (Kind::Node, 2)]);
     assert!(opens(&mut record, &nodes(&[3])));
 }
 
 #[test]
-fn what_was_sealed_under_a_passphrase_alone_gets_no_node_slot_by_itself() {
-    let mut record = Opened::create(record(), UID, SealingKey::Passphrase(&typed(1))).unwrap();
-    assert_eq!(record.renew_node_slots(&with_passphrase(nodes(&[2, 1]), 1)), Change::Unneeded);
-    assert_eq!(record.slots().count(), 1);
-}
-
-#[test]
-fn each_of_two_slots_opens_it() {
+fn slots_of_a_passphrase_and_of_a_later_version_are_left_alone() {
     let mut record = opened(1);
-    assert_eq!(record.put_slot(&nodes(&[1]), SealingKey::Passphrase(&typed(1))), Change::Made);
-    for keys in [nodes(&[1]), with_passphrase(Keyring::default(), 1)] {
-        assert!(opens(&mut record, &keys));
-    }
-    assert_eq!(record.put_slot(&nodes(&[1]), SealingKey::Node(&node(1))), Change::Unneeded);
-}
-
-#[test]
-fn a_new_passphrase_replaces_the_old_one() {
-    let mut record = opened(1);
-    record.put_slot(&nodes(&[1]), SealingKey::Passphrase(&typed(1)));
-    record.put_slot(&nodes(&[1]), SealingKey::Passphrase(&typed(2)));
-    assert_eq!(record.slots().count(), 2);
-    assert!(opens(&mut record, &with_passphrase(Keyring::default(), 2)));
-    assert!(!opens(&mut record, &with_passphrase(Keyring::default(), 1)));
-}
-
-#[test]
-fn the_last_slot_stays() {
-    let mut record = opened(1);
-    let keys = nodes(&[1]);
-    assert_eq!(record.remove_slots(&keys, Kind::Node), Err(KeepSlot::Last));
-    assert_eq!(record.remove_slots(&keys, Kind::Passphrase), Err(KeepSlot::NotThere));
-    record.put_slot(&keys, SealingKey::Passphrase(&typed(1)));
-    // What is left would be a slot of a node key that nobody here has.
-    let other = with_passphrase(nodes(&[7]), 1);
-    assert_eq!(record.remove_slots(&other, Kind::Passphrase), Err(KeepSlot::Last));
-    assert_eq!(record.remove_slots(&keys, Kind::Node), Ok(()));
-    let file = record.seal(path()).unwrap();
-    assert!(matches!(Opened::open(&file, path(), UID, &keys), Err(StoreError::Locked { .. })));
-    assert!(opens(&mut record, &with_passphrase(Keyring::default(), 1)));
-}
-
-#[test]
-fn slots_of_a_later_version_are_left_alone() {
-    let mut record = opened(1);
+    assert!(record.has_node_slots_alone());
+    add(&mut record, SealingKey::Passphrase(&typed(1)));
     record.add_slot_of_later_version();
-    record.put_slot(&nodes(&[1]), SealingKey::Passphrase(&typed(1)));
-    record.remove_slots(&nodes(&[1]), Kind::Node).unwrap();
+    assert_eq!(record.renew_node_slots(&nodes(&[2, 1])), Change::Made);
     let kinds: Vec<Kind> = record.slots().map(|slot| slot.kind).collect();
-    assert_eq!(kinds, [Kind::Other, Kind::Passphrase]);
+    assert_eq!(kinds, [Kind::Passphrase, Kind::Other, Kind::Node]);
+    assert!(opens(&mut record, &with_passphrase(Keyring::default(), 1)));
+    assert!(!record.has_node_slots_alone());
 }
 
 #[test]
-fn a_record_takes_no_more_slots_than_its_format() {
-    let mut record = opened(1);
-    for id in 2..=8 {
-        assert_eq!(record.put_slot(&nodes(&[id]), SealingKey::Node(&node(id))), Change::Made);
+fn what_was_sealed_under_a_passphrase_alone_gets_no_node_slot() {
+    let mut record = Opened::create(record(), UID, SealingKey::Passphrase(&typed(1))).unwrap();
+    let keys = with_passphrase(nodes(&[2, 1]), 1);
+    assert_eq!(record.renew_node_slots(&keys), Change::Unneeded);
+    assert_eq!(record.slots().count(), 1);
+    assert!(!record.is_opened_by_node_key(&keys) && !record.has_node_slots_alone());
+}
+
+/// Whoever knows the passphrase knows the data key, and can write anything into the header.
+#[test]
+fn a_slot_that_only_claims_an_older_node_key_brings_no_newer_one() {
+    let keys = with_passphrase(nodes(&[2, 1]), 1);
+    for claimed in [1, 2] {
+        let mut forged = Opened::create(record(), UID, SealingKey::Passphrase(&typed(1))).unwrap();
+        let other = UserKey { id: KeyId([claimed; 8]), key: Zeroizing::new([0x5a; KEY]) };
+        add(&mut forged, SealingKey::Node(&other));
+        assert_eq!(forged.renew_node_slots(&keys), Change::Unneeded);
+        assert!(!forged.is_opened_by_node_key(&keys));
+        assert!(opens(&mut forged, &keys) && !opens(&mut forged, &nodes(&[2, 1])));
     }
-    assert_eq!(record.put_slot(&nodes(&[9]), SealingKey::Node(&node(9))), Change::Unneeded);
-    assert!(opens(&mut record, &nodes(&[1])));
+    // A slot that a node key opens, and that is another data key's.
+    let mut forged = Opened::create(record(), UID, SealingKey::Passphrase(&typed(1))).unwrap();
+    let wrapped =
+        KeySlot::wrap(&Zeroizing::new([7; KEY]), forged.owner(), SealingKey::Node(&node(1))).unwrap();
+    forged.replace_slots(|_| false, wrapped);
+    assert_eq!(forged.renew_node_slots(&keys), Change::Unneeded);
 }

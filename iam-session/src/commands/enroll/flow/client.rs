@@ -60,6 +60,22 @@ impl Held {
         }
     }
 
+    /// Who is just enrolling is not told to enrol.
+    pub(super) fn not_enrolled(&self, stop: Stop) -> Stop {
+        let Stop::Failure(failure) = stop else { return stop };
+        if failure.kind != FailureKind::NotEnrolled {
+            return Stop::Failure(failure);
+        }
+        let id = &self.client.client_id;
+        let info = match self.ownership {
+            Ownership::Ours => {
+                format!("client '{id}' has only just been registered: ask the issuer's administrators")
+            }
+            Ownership::Others => format!("look at the id and the secret of client '{id}', or ask its owner"),
+        };
+        Stop::Failure(Failure { info: Some(info), kind: FailureKind::Refused, ..failure })
+    }
+
     /// What of a client that we did not register cannot be known beforehand.
     pub(super) fn explain(&self, stop: Stop) -> Stop {
         let Stop::Failure(failure) = stop else { return stop };
@@ -102,24 +118,31 @@ impl Flow<'_> {
         let endpoint =
             issuer.endpoints.registration.clone().ok_or_else(|| no_registration(&issuer.issuer))?;
         for _ in 1..TRIES {
+            let was_given = token.is_some();
             match self.register_once(&endpoint, issuer, wanted, token.take()) {
                 Ok(held) => return Ok(held),
                 Err(Refusal::Stop(stop)) => return Err(stop),
-                Err(Refusal::Closed(error)) => token = Some(self.ask_for_token(error)?),
+                Err(Refusal::Closed(error)) => token = Some(self.ask_for_token(error, was_given)?),
             }
         }
-        self.register_once(&endpoint, issuer, wanted, token).map_err(Stop::from)
+        self.register_once(&endpoint, issuer, wanted, token).map_err(|refusal| match refusal {
+            Refusal::Closed(error) => closed(error, true),
+            Refusal::Stop(stop) => stop,
+        })
     }
 
-    fn ask_for_token(&mut self, error: IssuerError) -> Result<Secret, Stop> {
-        // 404 and 405: there is nothing that a token could open.
+    fn ask_for_token(&mut self, error: IssuerError, was_given: bool) -> Result<Secret, Stop> {
+        // 400, 404 and 405: there is nothing that a token could open.
         let opens = matches!(error.status, Some(401 | 403));
         let Some(person) = self.person.as_ref().filter(|_| opens) else {
-            return Err(HelperError::Issuer(error).into());
+            return Err(closed(error, was_given));
         };
-        print_error(&format!("{error}.\nIts administrators, or its pages, give initial access tokens."));
+        print_error(&format!(
+            "{error}.\nWith a client of your own you need no registration: Ctrl-C, and name it with --client-id.\n\
+             Or its administrators, or its pages, give initial access tokens."
+        ));
         let token = person.ask_in_secret("Initial access token (not shown; Enter for none): ")?;
-        if token.is_empty() { Err(HelperError::Issuer(error).into()) } else { Ok(token) }
+        if token.is_empty() { Err(closed(error, was_given)) } else { Ok(token) }
     }
 
     fn register_once(
@@ -199,13 +222,13 @@ impl Flow<'_> {
     }
 }
 
-impl From<Refusal> for Stop {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Stop(stop) => stop,
-            Refusal::Closed(error) => HelperError::Issuer(error).into(),
-        }
-    }
+/// The issuer registers no client: not at all, or not for the token that was given.
+fn closed(error: IssuerError, token_was_given: bool) -> Stop {
+    let failure = Failure::from(HelperError::Issuer(error));
+    let with_token = "the initial access token did not help: name a client with --client-id, or ask the issuer's \
+                      administrators";
+    let info = if token_was_given { Some(with_token.to_owned()) } else { failure.info };
+    Stop::Failure(Failure { info, ..failure })
 }
 
 fn held(given: &Given, issuer: &Issuer, wanted: &ScopeSet) -> Held {
@@ -228,6 +251,49 @@ fn no_registration(issuer: &str) -> Stop {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_that_did_not_help_is_not_asked_for_again() {
+        let info = |was_given| {
+            let error = IssuerError {
+                class: ErrorClass::RegistrationClosed,
+                message: "m".into(),
+                status: Some(403),
+                retry_after: None,
+            };
+            let Stop::Failure(failure) = closed(error, was_given) else { panic!() };
+            failure.info.unwrap()
+        };
+        let (before, after) = (info(false), info(true));
+        assert!(before.find("--client-id") < before.find("--initial-access-token-file"), "{before}");
+        assert!(after.contains("--client-id") && !after.contains("--initial-access-token-file"), "{after}");
+    }
+
+    #[test]
+    fn who_is_enrolling_is_not_told_to_enrol() {
+        for ownership in [Ownership::Ours, Ownership::Others] {
+            let client = Client {
+                client_id: "id-1".into(),
+                client_secret: None,
+                auth: ClientAuth::Public,
+                registration_client_uri: None,
+                registration_access_token: None,
+            };
+            let held = Held { client, scope: ScopeSet::default(), ownership, revocation: None };
+            let error = IssuerError {
+                class: ErrorClass::ClientGone,
+                message: "m".into(),
+                status: Some(401),
+                retry_after: None,
+            };
+            let Stop::Failure(failure) = held.not_enrolled(HelperError::Issuer(error).into()) else {
+                panic!()
+            };
+            let info = failure.info.unwrap();
+            assert!(info.contains("'id-1'") && !info.contains("enrol"), "{info}");
+            assert_eq!(failure.kind, FailureKind::Refused);
+        }
+    }
 
     #[test]
     fn basic_is_preferred_and_the_default() {

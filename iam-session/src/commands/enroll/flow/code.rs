@@ -7,6 +7,7 @@ use crate::secret::Secret;
 /// What the user must be shown (RFC 8628 §3.2).
 pub(in crate::commands) struct Code {
     pub(in crate::commands) device_code: Secret,
+    pub(in crate::commands) code_verifier: Option<Secret>,
     pub(in crate::commands) user_code: String,
     pub(in crate::commands) verification_uri: String,
     pub(in crate::commands) verification_uri_complete: Option<String>,
@@ -25,6 +26,7 @@ impl Code {
                 verification_uri_complete,
                 expires_in,
                 interval,
+                code_verifier,
             } => Ok(Self {
                 device_code,
                 user_code,
@@ -32,6 +34,7 @@ impl Code {
                 verification_uri_complete,
                 expires_in,
                 interval,
+                code_verifier,
             }),
             _ => Err(HelperError::Garbage),
         }

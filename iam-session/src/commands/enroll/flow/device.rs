@@ -62,11 +62,11 @@ impl Pace {
             // The answer that could not be read may have been the token: then the code is used up.
             ErrorClass::ExpiredToken => return Err(self.unreadable().unwrap_or_else(ended)),
             ErrorClass::AccessDenied => {
-                return Err(Failure {
-                    info: None,
-                    error: "you refused on the consent page".to_owned(),
-                    kind: FailureKind::Refused,
-                });
+                // An issuer that describes it may have refused without asking anybody.
+                let is_described = error.message.contains("access_denied: ");
+                let by_you = || "you refused on the consent page".to_owned();
+                let error = if is_described { error.message } else { by_you() };
+                return Err(Failure { error, info: None, kind: FailureKind::Refused });
             }
             _ => return Err(HelperError::Issuer(error).into()),
         }
@@ -164,6 +164,17 @@ mod tests {
         let forever = Pace::new(0, u64::MAX, s(0));
         assert_eq!(forever.next(s(0)), Ok(s(1)));
         assert_eq!(forever.next(LIFETIME), Err(ended()));
+    }
+
+    #[test]
+    fn who_refused_is_said_as_far_as_it_is_known() {
+        let refused = |message: &str| {
+            let denied = IssuerError { message: message.into(), ..error(ErrorClass::AccessDenied) };
+            Pace::new(5, 600, s(0)).answered(denied).unwrap_err().error
+        };
+        assert_eq!(refused("at i the request was denied: access_denied"), "you refused on the consent page");
+        let described = "at i the request was denied: access_denied: two capability sets";
+        assert_eq!(refused(described), described);
     }
 
     #[test]

@@ -148,6 +148,7 @@ impl Issuer {
                 endpoint: self.endpoints.token.clone(),
                 client: self.client.duplicate(),
                 device_code: code.device_code.duplicate(),
+                code_verifier: code.code_verifier.as_ref().map(Secret::duplicate),
                 audience: self.audience.clone(),
                 audience_mode: self.audience_mode,
                 transport: self.transport.clone(),

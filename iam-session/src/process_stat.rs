@@ -1,0 +1,95 @@
+//! /proc/PID/stat (proc_pid_stat(5)): whether a process lives, its parent, when it started. Reads /proc.
+
+use std::fs;
+
+/// The numbers of the fields, as the manual counts them.
+const PPID: usize = 4;
+const STARTTIME: usize = 22;
+
+/// What the kernel says of a process that lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ProcessStat {
+    /// 0 where the parent is not ours to see, as at the entrance of a container.
+    pub(crate) parent: u32,
+    /// In clock ticks since boot. A process's number may be used again; number and start together may not.
+    pub(crate) started: u64,
+}
+
+impl ProcessStat {
+    /// `None` for a process that is not there, or has ended and waits for its parent.
+    pub(crate) fn of(pid: u32) -> Option<Self> {
+        Self::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    /// The second field is a name in parentheses. It may hold any bytes, parentheses too: the last one closes it.
+    fn parse(stat: &[u8]) -> Option<Self> {
+        let end = stat.iter().rposition(|byte| *byte == b')')?;
+        let mut fields = str::from_utf8(stat.get(end + 1..)?).ok()?.split_ascii_whitespace();
+        let state = fields.next()?;
+        let parent = fields.next()?.parse().ok()?;
+        let started = fields.nth(STARTTIME - PPID - 1)?.parse().ok()?;
+        (!matches!(state, "Z" | "X" | "x")).then_some(Self { parent, started })
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::os::unix::fs::symlink;
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+
+    /// A link to a program by a name that is no UTF-8; removed with the value.
+    pub(crate) struct OddlyNamed(PathBuf);
+
+    impl OddlyNamed {
+        pub(crate) fn link_to(program: &str, test: &str) -> Self {
+            let name = [test.as_bytes(), b"-\xff"].concat();
+            let directory = std::env::temp_dir().join(format!("iam-session-odd-{}", std::process::id()));
+            fs::create_dir_all(&directory).unwrap();
+            let link = directory.join(OsStr::from_bytes(&name));
+            symlink(program, &link).unwrap();
+            Self(link)
+        }
+
+        pub(crate) fn path(&self) -> &Path {
+            &self.0
+        }
+    }
+
+    impl Drop for OddlyNamed {
+        fn drop(&mut self) {
+            let _ = fs::remove_file(&self.0);
+            let _ = self.0.parent().map(fs::remove_dir);
+        }
+    }
+
+    #[test]
+    fn fields_are_found_behind_any_name() {
+        let stat = |name: &str, state: &str| {
+            let line = format!(
+                "4711 ({name}) {state} 17 4711 4711 0 -1 4194560 100 0 0 0 1 2 0 0 20 0 1 0 123456 1"
+            );
+            ProcessStat::parse(line.as_bytes())
+        };
+        let found = Some(ProcessStat { parent: 17, started: 123_456 });
+        assert_eq!((stat("a) b) (c", "S"), stat("", "R"), stat("a", "Z")), (found, found, None));
+        let odd = b"4711 (\xff) S 17 4711 4711 0 -1 4194560 100 0 0 0 1 2 0 0 20 0 1 0 123456 1";
+        assert_eq!(ProcessStat::parse(odd), found);
+        for short in
+            ["", "4711 (x) S 1", "4711 (x", "4711 (x) S y 4711 4711 0 -1 4 1 0 0 0 1 2 0 0 20 0 1 0 1 1"]
+        {
+            assert_eq!(ProcessStat::parse(short.as_bytes()), None, "{short}");
+        }
+    }
+
+    #[test]
+    fn our_own_is_read() {
+        let own = ProcessStat::of(std::process::id()).unwrap();
+        assert_eq!(own.parent, std::os::unix::process::parent_id());
+        assert!(ProcessStat::of(own.parent).is_some_and(|parent| parent.started <= own.started));
+        assert_eq!(ProcessStat::of(u32::MAX), None);
+    }
+}
