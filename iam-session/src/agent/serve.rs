@@ -201,7 +201,8 @@ impl Agent {
         // Without a watch on a directory, what others do there is looked at now and then.
         let is_unwatched = self.own.news.is_none() || !self.obedience.is_told;
         let unwatched = is_unwatched.then_some(now + LOOK_WITHOUT_NEWS);
-        let (closing, life, list) = (self.closing_deadline(), self.lifetime.deadline(), self.own.list.deadline());
+        let (closing, life, list) =
+            (self.closing_deadline(), self.lifetime.deadline(), self.own.list.deadline());
         [telling, peers, upkeeps, link, requests, unwatched, closing, life, list]
             .into_iter()
             .flatten()

@@ -46,8 +46,11 @@ pub(super) fn begin(uid: u32) -> Ending {
 }
 
 /// Ends the rest, and those of logins that were on their way when the user was listed.
-pub(super) fn end_all(ending: Ending, uid: u32) -> Ended {
+pub(super) fn end_all(mut ending: Ending, uid: u32) -> Ended {
     let mut finder = Finder::default();
+    // A login may have begun before the user was listed.
+    let first = finder.find(Whose::User(uid), Depth::Records).unwrap_or_default();
+    ending.kill(&first, &mut end);
     let mut began = None;
     ending.until_none(
         || finder.find(Whose::User(uid), Depth::Programs),
@@ -76,12 +79,20 @@ pub(super) struct Ending {
 }
 
 impl Ending {
-    fn kill(&mut self, found: &Found, kill: &mut impl FnMut(Job) -> Result<(), Failure>) -> Vec<Failure> {
-        let agents = found.agents.iter().map(|agent| Job { process: agent.process, uid: agent.uid });
-        self.agents.extend(found.agents.iter().map(|agent| (agent.process, agent.clone())));
+    fn note(&mut self, found: &Found) {
+        // One that is ending has let go of its lock, by which its directory was known.
+        let is_news = |agent: &&Agent| agent.session.is_some() || !self.agents.contains_key(&agent.process);
+        let news: Vec<_> =
+            found.agents.iter().filter(is_news).map(|agent| (agent.process, agent.clone())).collect();
+        self.agents.extend(news);
         // What was told to be an agent stays one when its record has gone.
         self.jobs
             .extend(found.jobs.iter().map(|job| job.process).filter(|job| !self.agents.contains_key(job)));
+    }
+
+    fn kill(&mut self, found: &Found, kill: &mut impl FnMut(Job) -> Result<(), Failure>) -> Vec<Failure> {
+        let agents = found.agents.iter().map(|agent| Job { process: agent.process, uid: agent.uid });
+        self.note(found);
         agents.chain(found.jobs.iter().copied()).filter_map(|job| kill(job).err()).collect()
     }
 
@@ -195,6 +206,19 @@ mod tests {
         assert_eq!((ended.agents.len(), ended.jobs), (2, 1));
         assert!(ended.trouble.is_empty());
         assert_eq!(killed, [7, 8, 9, 8, 8]);
+    }
+
+    #[test]
+    fn what_ended_by_itself_when_the_user_was_listed_counts() {
+        let mut ending = Ending::default();
+        ending.note(&found(&[7], &[8]));
+        let mut pauses = 0;
+        let pause = || {
+            pauses += 1;
+            Duration::from_secs(pauses)
+        };
+        let ended = ending.until_none(|| Ok(found(&[], &[])), |_| panic!("nothing is left to kill"), pause);
+        assert_eq!((ended.agents.len(), ended.jobs), (1, 1));
     }
 
     #[test]
