@@ -46,7 +46,7 @@ pub(super) fn run(args: &RevokeArgs) -> Outcome {
         return Err(advised("root never has an agent".to_owned(), "give another user").into());
     }
     let mut report = Report::default();
-    let ending = uid.map(Ending::begin);
+    let ending = uid.map(|uid| (uid, ending::begin(uid)));
     let name = list(&args.user, account.as_ref(), uid, &mut report)?;
     revoke(args, account.as_ref(), ending, &name, &mut report);
     report.tell()
@@ -56,11 +56,11 @@ pub(super) fn run(args: &RevokeArgs) -> Outcome {
 fn revoke(
     args: &RevokeArgs,
     account: Option<&Account>,
-    ending: Option<Ending>,
+    ending: Option<(u32, Ending)>,
     name: &str,
     report: &mut Report,
 ) {
-    let Some(ending) = ending else {
+    let Some((uid, ending)) = ending else {
         report.failed(advised(
             format!(
                 "{name} is listed, but no such user is known: agents may live, and are found by the uid alone"
@@ -69,8 +69,7 @@ fn revoke(
         ));
         return;
     };
-    let uid = ending.uid();
-    let ended = ending.end_all();
+    let ended = ending::end_all(ending, uid);
     let runtime = runtime::of(uid, &ended.agents);
     audit(&format!("ended {} of {name}", count(ended.agents.len())));
     report.say(format!("ended {} of {}", count(ended.agents.len()), printable(name)));

@@ -36,6 +36,33 @@ pub(super) struct Ended {
     pub(super) trouble: Vec<Failure>,
 }
 
+/// Ends what is found without waiting, for the user could hold up the rest. Before the user is listed: an agent that lives
+/// obeys the list at once, and takes along what it has left of the tokens that were given out.
+pub(super) fn begin(uid: u32) -> Ending {
+    let first = Finder::default().find(Whose::User(uid), Depth::Records).unwrap_or_default();
+    let mut ending = Ending::default();
+    ending.kill(&first, &mut end);
+    ending
+}
+
+/// Ends the rest, and those of logins that were on their way when the user was listed.
+pub(super) fn end_all(mut ending: Ending, uid: u32) -> Ended {
+    let mut finder = Finder::default();
+    // A login may have begun before the user was listed.
+    let first = finder.find(Whose::User(uid), Depth::Records).unwrap_or_default();
+    ending.kill(&first, &mut end);
+    let mut began = None;
+    ending.until_none(
+        || finder.find(Whose::User(uid), Depth::Programs),
+        end,
+        || {
+            thread::sleep(PAUSE);
+            let now = boot_time();
+            now - *began.get_or_insert(now)
+        },
+    )
+}
+
 fn end(job: Job) -> Result<(), Failure> {
     let sent = job.process.signal(job.uid, Signal::SIGKILL);
     let told = |errno: nix::errno::Errno| {
@@ -47,43 +74,11 @@ fn end(job: Job) -> Result<(), Failure> {
 /// Each process once, however often it was listed.
 #[derive(Debug, Default)]
 pub(super) struct Ending {
-    uid: u32,
     agents: HashMap<Identity, Agent>,
     jobs: HashSet<Identity>,
 }
 
 impl Ending {
-    /// Ends what is found without waiting, for the user could hold up the rest. Before the user is listed: from then on
-    /// agents end by themselves, and take along which tokens they have given out.
-    pub(super) fn begin(uid: u32) -> Self {
-        let mut ending = Self { uid, ..Self::default() };
-        let found = Finder::default().find(Whose::User(uid), Depth::Records).unwrap_or_default();
-        ending.kill(&found, &mut end);
-        ending
-    }
-
-    pub(super) fn uid(&self) -> u32 {
-        self.uid
-    }
-
-    /// Ends them, and those of logins that were on their way when the user was listed.
-    pub(super) fn end_all(mut self) -> Ended {
-        let (whose, mut finder) = (Whose::User(self.uid), Finder::default());
-        // First what is found without waiting: the user could hold up the rest.
-        let first = finder.find(whose, Depth::Records).unwrap_or_default();
-        self.kill(&first, &mut end);
-        let mut began = None;
-        self.until_none(
-            || finder.find(whose, Depth::Programs),
-            end,
-            || {
-                thread::sleep(PAUSE);
-                let now = boot_time();
-                now - *began.get_or_insert(now)
-            },
-        )
-    }
-
     fn note(&mut self, found: &Found) {
         // One that is ending has let go of its lock, by which its directory was known.
         let is_news = |agent: &&Agent| agent.session.is_some() || !self.agents.contains_key(&agent.process);
