@@ -28,6 +28,7 @@ needed=(
     "/usr/bin/rpmlint rpmlint rpmlint"
     "/usr/bin/cpio cpio cpio"
     "/usr/bin/dpkg-deb dpkg dpkg"
+    "/usr/bin/apt-get apt apt"
     "/usr/bin/gpg gpg gnupg2"
     "/usr/bin/zsh zsh zsh"
     "/usr/bin/systemd-analyze systemd systemd"
@@ -84,7 +85,7 @@ patiently() {
     return "$status"
 }
 
-if command -v apt-get >/dev/null; then
+if [ -e /etc/debian_version ]; then
     patiently apt-get update -q
     patiently env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${debian[@]}"
 elif command -v dnf >/dev/null; then
