@@ -1,21 +1,26 @@
 # make check: what needs no privileges, quickest first.  make test: the checks' counterpart that runs things.
+# Each target makes all that it needs, in any order and again.
 .PHONY: demo check test old-kernel fuzz build package rpm deb tools packages storage
 
 # Of each target of `make fuzz`, in seconds.
 FUZZ_TIME ?= 60
 
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# Everything with all features, whatever is wanted of it: what demo, packages and tests share is then built once.
+ALL := --locked --workspace --all-features
+
 packages:
 	@tests/setup/packages.sh
 
-storage:
+storage: packages
 	@tests/setup/packages.sh storage
 
 check: packages
 	tests/setup/guards.sh
 	cargo fmt --all --check
 	cargo fmt --check --manifest-path tests/fuzz/Cargo.toml
-	cargo clippy --workspace --all-targets --all-features -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps --quiet
+	cargo clippy $(ALL) --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc $(ALL) --no-deps --quiet
 	tests/setup/deny.sh
 	tests/setup/check-module.sh
 
@@ -30,7 +35,7 @@ rpm: build
 deb: build
 	@packaging/deb/build.sh
 
-# All of them, and a second release to upgrade to: what the whole-system tests install.
+# All of them, and a second release to upgrade to: what the tests look at, and what their machines install.
 package: build
 	@tests/setup/package.sh
 
@@ -38,21 +43,29 @@ tools: packages
 	@tests/setup/tools.sh
 
 # As root: a private sshd with the module, an OpenID provider, an enrolment, a login, a logout.
-demo: package tools storage
-	@cargo run --quiet -p iam-session-tests --bin demo
+demo: packages storage
+	@tests/setup/beside.sh tests/setup/build.sh tests/setup/tools.sh \
+	    "cargo build $(ALL) --quiet --bin demo --bin old-kernel"
+	@tests/setup/installed.sh
+	@$(TARGET)/debug/demo
 
-# As root: the whole-system tests make namespaces.
-test: package tools storage
-	tests/setup/fuzz.sh
-	cargo test --workspace --all-features
-	KERNEL=3.10 cargo test -p iam-session-tests --test system -- $(OLD_KERNEL)
+# As root: the whole-system tests make namespaces. Most of them wait more than they compute, and run several at once.
+test: packages storage
+	tests/setup/beside.sh tests/setup/build.sh tests/setup/tools.sh "cargo test $(ALL) --quiet --no-run"
+	tests/setup/package.sh
+	tests/setup/beside.sh "cargo test $(ALL) -- --test-threads=5 $(addprefix --skip=,$(TIMED))" \
+	    "KERNEL=3.10 cargo test $(ALL) --test system -- --test-threads=2 $(OLD_KERNEL)"
+	cargo test $(ALL) -- --test-threads=1 $(TIMED)
+
+# Families with a ceiling of a few seconds: one after the other, when all others are done.
+TIMED = neighbours:: broken:: clients::
 
 # Families of tests that `make test` also runs on the system calls of CentOS 7's kernel; `make old-kernel` runs all.
 OLD_KERNEL = login:: file:: tokens:: linger:: endings:: passphrase:: forget:: boundaries::
 
 old-kernel: package tools storage
-	KERNEL=3.10 cargo test -p iam-session-tests --test system --test farm --test storage
+	KERNEL=3.10 cargo test $(ALL) --test system --test farm --test storage
 
-# Longer than the few seconds of `make test`, as in `make fuzz FUZZ_TIME=3600`.
+# Of all that parses, guided by what it reaches, as in `make fuzz FUZZ_TIME=3600`; `make test` has less of it.
 fuzz: packages
 	tests/setup/fuzz.sh $(FUZZ_TIME)

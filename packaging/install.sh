@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Lays what the package has into a directory; rpm and deb take it from there:
+# Lays the programs and what the repository has for the package into a directory; rpm and deb take it from there, and
+# the machines of the tests. packaging/generated.sh adds what is made:
 #     packaging/install.sh ROOT MODULES [PROGRAMS]
 # MODULES is where libpam looks, as in /usr/lib64/security; PROGRAMS, what tests/setup/build.sh has filled.
 # The same sources give the same bytes.
@@ -43,8 +44,3 @@ put 0644 packaging/licences/LGPL-2.1.txt "$licences/LGPL-2.1.txt"
 selinux=/usr/share/selinux/packages
 put 0644 packaging/selinux/iam-session.cil "$selinux/iam-session.cil"
 put 0644 packaging/selinux/selinux.conf "$units/$unit.d/selinux.conf"
-
-generate() { cargo run --quiet --locked -p iam-session-generate -- "$@"; }
-generate completions "$root"
-generate licences "$root$licences/THIRD-PARTY.txt"
-generate components "$root$documents/components.cdx.json" "$programs"

@@ -18,6 +18,7 @@ export SOURCE_DATE_EPOCH
 
 rm -rf "$tree"
 packaging/install.sh "$tree" "/lib/$(uname -m)-linux-gnu/security"
+packaging/generated.sh "$tree"
 
 # What differs: documents' names, and no SELinux policy that the module was written for.
 documents=$tree/usr/share/doc/iam-session

@@ -25,10 +25,12 @@ rm -rf "$top"
 mkdir -p "$packages" "$top/SOURCES"
 pack() { tar -c --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" "$@" | gzip -6n; }
 
-# The sources as they lie here, not as they were committed: what was built is what is packed.
-git ls-files -z --cached --others --exclude-standard |
+# The sources as they lie here, not as they were committed: what was built is what is packed. Not the compiler that is
+# pinned here, which is not where they are rebuilt.
+git ls-files -z --cached --others --exclude-standard -- ':!rust-toolchain.toml' |
     pack --null --files-from=- --transform="s,^,$name/," >"$top/SOURCES/$name.tar.gz"
 packaging/install.sh "$top/tree" /usr/lib64/security
+packaging/generated.sh "$top/tree"
 find "$top/tree" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 
 # --nodeps: this system need not be one of rpm's own.

@@ -10,14 +10,6 @@ programs=$target/programs
 host=$(rustc -vV | sed -n 's/^host: //p')
 glibc=2.17
 
-if [ "${1-}" = native ]; then
-    build=build oldest=$host
-else
-    tests/setup/zig.sh
-    PATH=$(realpath "$target/zig/bin"):$PATH
-    build=zigbuild oldest=$host.$glibc
-fi
-
 # The same bytes wherever they are built: the paths of crates are in what a panic says.
 cargo fetch --quiet --locked
 flags=
@@ -39,11 +31,32 @@ compile() {
     env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS "$variable=$4$flags" cargo "$how" --quiet --locked --release --target-dir "$where" --target "$triple" "${@:5}"
 }
 
-mapfile -t static < <(awk '$4 == "static" { print "--bin=" $1 }' packaging/programs)
-compile static build "$host" "-C target-feature=+crt-static" -p iam-session "${static[@]}"
-dynamic="-L native=$libraries -C link-arg=-Wl,-z,relro,-z,now"
-compile dynamic "$build" "$oldest" "$dynamic" -p iam-session --features helper --bin helper
-compile dynamic "$build" "$oldest" "$dynamic" -p pam_iam
+static() {
+    local programs
+    mapfile -t programs < <(awk '$4 == "static" { print "--bin=" $1 }' packaging/programs)
+    compile static build "$host" "-C target-feature=+crt-static" -p iam-session "${programs[@]}"
+}
+
+# dynamic HOW TRIPLE
+dynamic() {
+    local link="-L native=$libraries -C link-arg=-Wl,-z,relro,-z,now"
+    compile dynamic "$1" "$2" "$link" -p iam-session --features helper --bin helper
+    compile dynamic "$1" "$2" "$link" -p pam_iam
+}
+
+# Side by side: each set ends with steps that keep no more than one core busy.
+static &
+one=$!
+if [ "${1-}" = native ]; then
+    dynamic build "$host" &
+else
+    tests/setup/zig.sh
+    PATH=$(realpath "$target/zig/bin"):$PATH dynamic zigbuild "$host.$glibc" &
+fi
+another=$! failed=
+wait "$one" || failed=1
+wait "$another" || failed=1
+[ ! "$failed" ] || { echo "build.sh: the programs were not built" >&2; exit 1; }
 
 rm -rf "$programs"
 mkdir -p "$programs"

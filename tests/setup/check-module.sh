@@ -2,8 +2,8 @@
 # What the PAM module drags into sshd: its crates, the symbols it wants from the host's libraries, how it is linked.
 # `check-module.sh --update` writes the lists anew, for a change that is meant; review what it changes.
 #
-# The lists are of a build for this system by rustup's stable toolchain. The build for glibc 2.17 asks for other names
-# of the same functions, and has a check of its own for their versions.
+# The lists are of a build for this system by the toolchain that rust-toolchain.toml pins. The build for glibc 2.17 asks
+# for other names of the same functions, and has a check of its own for their versions.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 lists=tests/lists

@@ -1,15 +1,13 @@
 #!/usr/bin/env bash
 # Fuzzes everything that parses (tests/fuzz), each target for a while; what fails is kept beside its seeds, to be
-# committed with the change that mends it.
-#     fuzz.sh                    a bounded number of executions each: part of `make test`
-#     fuzz.sh SECONDS [TARGET…]  so long each: `make fuzz`
-# Plain libFuzzer and rustup's stable toolchain: the coverage that it goes by is a pass of LLVM's that rustc knows.
+# committed with the change that mends it. `make test` tries the seeds and simple changes of them without this.
+#     fuzz.sh SECONDS [TARGET…]
+# Plain libFuzzer and the pinned toolchain: the coverage that it goes by is a pass of LLVM's that rustc knows.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-# A seed of its own each time would make a failure of `make test` one that does not come back.
-limit=(-runs=20000 -seed=1)
-[ $# -eq 0 ] || { limit=("-max_total_time=$1"); shift; }
+seconds=$1
+shift
 memory=512 # MiB: what parses a few KiB needs no more
 
 target=$(realpath "${CARGO_TARGET_DIR:-target}")/fuzz
@@ -18,15 +16,13 @@ coverage=(-Cpasses=sancov-module)
 for option in level=4 inline-8bit-counters pc-table trace-compares; do
     coverage+=("-Cllvm-args=-sanitizer-coverage-$option")
 done
-# Some targets write files; memory is the right place for them.
-[ ! -w /dev/shm ] || export TMPDIR=/dev/shm
 
 # Not for build scripts, which a named target leaves out; and nothing of what the caller may have set.
 env -u CARGO_ENCODED_RUSTFLAGS RUSTFLAGS="${coverage[*]}" \
     cargo build --quiet --locked --release --manifest-path tests/fuzz/Cargo.toml --target "$host" --target-dir "$target"
 
 if [ $# -eq 0 ]; then
-    mapfile -t < <(sed -n '/^\[\[bin/,/^path/s/^name = "\([a-z_]*\)".*/\1/p' tests/fuzz/Cargo.toml)
+    mapfile -t < <(sed -n 's/^    ("\([a-z_]*\)", .*/\1/p' tests/fuzz/targets.rs)
     set -- "${MAPFILE[@]}"
 fi
 
@@ -37,7 +33,7 @@ for name in "$@"; do
     found=$target/found/$name
     mkdir -p "$found" "$seeds"
     log=$target/$name.log
-    if "$target/$host/release/$name" "${limit[@]}" "-rss_limit_mb=$memory" -timeout=10 -max_len=4096 \
+    if FUZZ_TARGET=$name "$target/$host/release/fuzz" "-max_total_time=$seconds" "-rss_limit_mb=$memory" -timeout=10 -max_len=4096 \
         -print_final_stats=1 "-artifact_prefix=$seeds/" "$found" "$seeds" >"$log" 2>&1; then
         echo "fuzz.sh: $name: $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") executions"
     else

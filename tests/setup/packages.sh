@@ -28,6 +28,7 @@ needed=(
     "/usr/bin/rpmlint rpmlint rpmlint"
     "/usr/bin/cpio cpio cpio"
     "/usr/bin/dpkg-deb dpkg dpkg"
+    "/usr/bin/apt-get apt apt"
     "/usr/bin/gpg gpg gnupg2"
     "/usr/bin/zsh zsh zsh"
     "/usr/bin/systemd-analyze systemd systemd"
@@ -62,11 +63,33 @@ for row in "${needed[@]}"; do
 done
 [ "${#debian[@]}" -gt 0 ] || exit 0
 
-if command -v apt-get >/dev/null; then
-    apt-get update -q
-    DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${debian[@]}"
+# In seconds. Another process may be installing: a fresh Debian upgrades itself for some minutes.
+patience=600
+locked='Could not get lock|already locked by|transaction lock'
+
+# patiently COMMAND…: runs it, and again while it complains of a lock that another process holds. apt's own option
+# for that leaves out the lists of packages, and dnf's has no end.
+patiently() {
+    local messages status lock told=''
+    messages=$(mktemp)
+    while :; do
+        status=0
+        LC_ALL=C "$@" 2>"$messages" || status=$?
+        if [ "$status" -eq 0 ] || ! lock=$(grep -E -m 1 "$locked" "$messages") || [ "$SECONDS" -ge "$patience" ]; then break; fi
+        [ "$told" ] || echo "packages.sh: waits for another process, $((patience / 60)) minutes at most: $lock"
+        told=1
+        sleep 1
+    done
+    cat "$messages" >&2
+    rm -f "$messages"
+    return "$status"
+}
+
+if [ -e /etc/debian_version ]; then
+    patiently apt-get update -q
+    patiently env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${debian[@]}"
 elif command -v dnf >/dev/null; then
-    dnf install -qy "${el[@]}"
+    patiently dnf install -qy --setopt=exit_on_lock=True "${el[@]}"
 else
     echo "packages.sh: install these with this system's package manager: ${debian[*]}" >&2
     exit 1

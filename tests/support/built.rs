@@ -7,7 +7,8 @@ pub(crate) fn provider_sources() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("provider")
 }
 
-/// A file or directory that `make package` or `make tools` put into the target directory.
+/// A file or directory that is in the target directory before a machine is started: `make demo` and `make test` put
+/// it there.
 ///
 /// # Panics
 /// It is not there.
@@ -15,9 +16,7 @@ pub(crate) fn built(name: &str) -> PathBuf {
     // This program is in target/debug/deps or target/<triple>/debug/deps.
     let program = std::env::current_exe().unwrap();
     let found = program.ancestors().map(|directory| directory.join(name)).find(|path| path.exists());
-    found.unwrap_or_else(|| {
-        panic!("no {name} above {}: the whole-system tests need 'make package tools'", program.display())
-    })
+    found.unwrap_or_else(|| panic!("no {name} above {}: make it by 'make package tools'", program.display()))
 }
 
 /// A program of the system that tests cannot do without.

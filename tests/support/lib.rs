@@ -22,6 +22,7 @@ mod built;
 mod certificate;
 mod disk;
 mod enrollment;
+mod etc;
 mod helper;
 mod host;
 mod log;

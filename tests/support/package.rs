@@ -1,6 +1,8 @@
-//! What the package holds, and its installation into a sandbox. Reads target/package, writes below a sandbox's /usr.
+//! What the package holds, and its installation into a sandbox. Reads target/installed and target/package, writes below a
+//! sandbox's /usr.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Once;
@@ -59,20 +61,34 @@ pub fn package(directory: &str, begins: &str, ends: &str) -> PathBuf {
     directory.join(found.remove(0))
 }
 
-/// The files of the package, below a directory of their own.
+/// The files of the package, as it was unpacked.
 ///
 /// # Panics
 /// They are not those of the programs that were built last.
 pub fn payload() -> PathBuf {
     static FRESH: Once = Once::new();
-    let root = built("package/root");
-    FRESH.call_once(|| {
+    of_last_build("package/root", &FRESH)
+}
+
+/// What the machines of the tests install: the package's files but those that are made at packing.
+///
+/// # Panics
+/// They are not those of the programs that were built last.
+pub fn installed() -> PathBuf {
+    static FRESH: Once = Once::new();
+    of_last_build("installed", &FRESH)
+}
+
+fn of_last_build(name: &str, fresh: &Once) -> PathBuf {
+    let root = built(name);
+    fresh.call_once(|| {
         for program in programs() {
-            let packed = fs::read(inside(&root, &program.path())).unwrap_or_default();
+            let there = fs::read(inside(&root, &program.path())).unwrap_or_default();
             let last = fs::read(built("programs").join(program.name)).unwrap();
             assert!(
-                packed == last,
-                "the package is not of the {} that was built last: 'make package'",
+                there == last,
+                "{} has not the {} that was built last: 'make package'",
+                root.display(),
                 program.name
             );
         }
@@ -87,21 +103,32 @@ pub fn inside(root: &Path, path: &str) -> PathBuf {
 
 /// The options of the mount on /run/iam-session.
 pub(crate) fn mount_options() -> String {
-    let unit = fs::read_to_string(payload().join(MOUNT_UNIT)).unwrap();
+    let unit = fs::read_to_string(installed().join(MOUNT_UNIT)).unwrap();
     unit.lines().find_map(|line| line.strip_prefix("Options=")).unwrap().to_owned()
+}
+
+/// Takes away the programs that the host itself may have from a package of ours.
+pub(crate) fn remove(sandbox: &Sandbox) {
+    let programs = programs().into_iter().map(|program| sandbox.path(&program.path()));
+    for path in programs.chain([sandbox.path(module_path().to_str().unwrap())]) {
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => panic!("{}: {error}", path.display()),
+            _ => (),
+        }
+    }
 }
 
 /// All of the package but the site's configuration and the module, with the modes that it has there.
 pub(crate) fn install(sandbox: &Sandbox) {
     let mut copy = Command::new("cp");
-    copy.args(["--archive", "--no-target-directory"]).arg(payload().join("usr")).arg(sandbox.path("/usr"));
+    copy.args(["--archive", "--no-target-directory"]).arg(installed().join("usr")).arg(sandbox.path("/usr"));
     assert!(copy.status().unwrap().success());
     fs::remove_file(sandbox.path(&format!("{MODULES}/pam_iam.so"))).unwrap();
 }
 
 /// The module, where libpam looks for it: beside the one that all have.
 pub(crate) fn install_module(sandbox: &Sandbox) {
-    let module = fs::read(inside(&payload(), &format!("{MODULES}/pam_iam.so"))).unwrap();
+    let module = fs::read(inside(&installed(), &format!("{MODULES}/pam_iam.so"))).unwrap();
     sandbox.write(module_path().to_str().unwrap(), module, 0o755);
 }
 

@@ -4,7 +4,7 @@ use crate::account::{self, Account};
 use crate::host::Host;
 use crate::pam::Stack;
 use crate::sandbox::{Kernel, Sandbox};
-use crate::{package, sshd};
+use crate::{etc, package, sshd};
 
 /// The name of a host that has no other.
 const HOSTNAME: &str = "login1";
@@ -118,7 +118,9 @@ impl Plan {
     /// Starts the host.
     pub fn start(self) -> Host {
         let sandbox = Sandbox::start(HOSTNAME, self.kernel);
+        etc::write(&sandbox, HOSTNAME);
         account::prepare(&sandbox);
+        package::remove(&sandbox);
         for (user, password) in &self.passwords {
             Account::named(&sandbox, user).set_password(&sandbox, password);
         }

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, umask};
 use nix::unistd::geteuid;
 
 use crate::built::{built, provider_sources, required};
@@ -44,7 +44,7 @@ impl Kernel {
     }
 }
 
-/// Mount, pid, network, UTS and IPC namespaces of their own, over the host's root directory (sandbox.sh).
+/// Mount, pid, network, UTS and IPC namespaces of their own, over the host's programs (sandbox.sh).
 ///
 /// Dropping it kills every process inside, and with them go the mounts.
 pub struct Sandbox {
@@ -60,6 +60,8 @@ impl Sandbox {
     /// Without root, or where a tool is missing.
     pub fn start(hostname: &str, kernel: Kernel) -> Self {
         assert!(geteuid().is_root(), "the whole-system tests make namespaces and need root");
+        // For this process, too: it makes files and directories inside.
+        umask(Mode::from_bits_truncate(0o022));
         required("/usr/bin/unshare", "util-linux");
         required("/usr/sbin/ip", "iproute2");
         let mut holder = Command::new("unshare");
@@ -84,6 +86,8 @@ impl Sandbox {
             .args(["--mount", "--pid", "--uts", "--fork", "--kill-child", "--", "/bin/bash", "-c", SCRIPT])
             .arg("sandbox.sh")
             .args(arguments)
+            .env_clear()
+            .envs(ENVIRONMENT)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         let mut holder = holder.spawn().unwrap();

@@ -4,12 +4,21 @@
 #     sandbox.sh sibling HOSTNAME OPTIONS
 # OPTIONS are those of the mount on /run/iam-session.
 #
-# Makes a machine out of the host's root directory of which nothing that is written reaches the host: /usr and /etc
-# are overlays, the rest of what a login writes to is tmpfs, and the root itself is read-only. A sibling starts in
-# the mounts of a machine and covers only what two machines do not share. Then it prints the name of its pid
+# Makes a machine out of the host's root directory of which nothing that is written reaches the host: /usr is an overlay,
+# the rest of what a login writes to is tmpfs, and the root itself is read-only. What the host's administrator has set
+# up does not come along: of /etc there is only what programs cannot do without, and nothing of /usr/local. A sibling
+# starts in the mounts of a machine and covers only what two machines do not share. Then it prints the name of its pid
 # namespace, and lives until its standard input ends, which is when the test does.
 set -euo pipefail
+umask 022
 kind=$1 name=$2 options=$3
+
+# Of /etc: libraries, certificates, interpreters, and names that are the same everywhere.
+needed=(
+    alternatives ca-certificates ca-certificates.conf crypto-policies debian_version gfal2.d groff inputrc ld.so.cache ld.so.conf
+    ld.so.conf.d magic magic.mime man_db.conf manpath.config mime.types mtab os-release perl pki protocols rpc
+    services shells skel ssl system-release terminfo
+)
 
 tmpfs() { mount -t tmpfs -o "mode=$1" tmpfs "$2"; }
 
@@ -19,12 +28,16 @@ shared() {
     mkdir -p /mnt/dev /mnt/tools /mnt/provider
     mount --bind "$1" /mnt/tools
     mount --bind "$2" /mnt/provider
-    local directory layer
-    for directory in usr etc; do
-        layer=/mnt/layers/$directory
-        mkdir -p "$layer/upper" "$layer/work"
-        mount -t overlay -o "lowerdir=/$directory,upperdir=$layer/upper,workdir=$layer/work" overlay "/$directory"
+    local layer=/mnt/usr file
+    mkdir -p "$layer/upper" "$layer/work"
+    mount -t overlay -o "lowerdir=/usr,upperdir=$layer/upper,workdir=$layer/work" overlay /usr
+    tmpfs 0755 /usr/local
+    mkdir /mnt/etc
+    tmpfs 0755 /mnt/etc
+    for file in "${needed[@]}"; do
+        [ ! -e "/etc/$file" ] || cp -a "/etc/$file" /mnt/etc/
     done
+    mount --move /mnt/etc /etc
     tmpfs 0755 /home
     tmpfs 0700 /root
     ip link set lo up

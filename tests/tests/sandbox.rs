@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where it happens")]
 
 use std::fs;
+use std::process::Command;
 
-use support::{Host, Way, wait};
+use support::{Host, Output, Provider, Way, wait};
 
 fn plain() -> Host {
     Host::plan().without_agent().start()
@@ -202,4 +203,37 @@ fn the_stack_can_be_run_without_sshd() {
     let host = plain();
     let said = host.as_root().run("pamtester -v sshd alice open_session close_session").successful();
     assert!(said.stdout.contains("session has successfully been closed"), "{said:?}");
+}
+
+/// What a login says of the machine: who is there, since when files are whose, what the shell was given.
+const LOOK: &str = "id; umask; hostname; cat /etc/hostname; date +%Z; echo $(getent passwd | cut -d: -f1)
+    getent hosts localhost; env | grep -iE '^(TZ|LANG|LC_|.*proxy)'; sudo -n true 2>/dev/null && echo sudo
+    ls /etc/iam-session; stat -c %a /etc/iam-session";
+
+#[test]
+fn a_machine_is_set_up_by_nobody_but_its_test() {
+    let host = Host::plan().with_password("alice", "its own").start();
+    host.add_node_key();
+    let login = host.login("alice");
+    let greeting = login.greeting().lines().filter(|line| !line.starts_with("iam-session:"));
+    assert_eq!(greeting.collect::<Vec<_>>(), Vec::<&str>::new());
+    let look = "uid=20001(alice) gid=20001(alice) groups=20001(alice)\n0022\nlogin1\nlogin1\nUTC\n\
+                root sshd xrootd nobody alice bob\n127.0.0.1       localhost\n\
+                config.toml\nkeys.d\n755\n";
+    assert_eq!(login.run(LOOK).stdout, look);
+    assert_eq!(login.run("printf 'its own\n' | su alice -c 'umask'").successful().stdout, "0022\n");
+    assert_eq!(host.as_root().run("runuser -u alice -- id -u").successful().stdout, "20001\n");
+    let provider = Provider::start(&host);
+    host.enroll(&provider, "alice");
+    assert!(provider.accepts(&host.ssh("alice", "cat $BEARER_TOKEN_FILE").successful().stdout));
+}
+
+#[test]
+fn a_machine_is_the_same_on_a_strange_host() {
+    let mut strange = Command::new("unshare");
+    strange.args(["--mount", "--", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/strange_host.sh")]);
+    strange.arg(std::env::current_exe().unwrap());
+    strange.args(["--exact", "a_machine_is_set_up_by_nobody_but_its_test"]);
+    let output = Output::of(&mut strange, b"");
+    assert!(output.status == 0 && output.stdout.contains("1 passed"), "{}", output.stdout);
 }

@@ -1,4 +1,4 @@
-//! Makes what is in the package and not in the repository. Dispatch only; packaging/install.sh calls it.
+//! Makes what is in the package and not in the repository. Dispatch only; packaging/generated.sh calls it.
 //!
 //! ```text
 //! generate completions DIRECTORY             bash, zsh and fish, where each looks for them below usr/share

@@ -1,23 +1,19 @@
 //! The three kinds of configuration files, by the way they are read: a mistake is one line that names the file.
-#![no_main]
 
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
 use std::{env, fs, process};
 
 use iam_session::config::{ConfigError, Providers, Site, User};
 
-/// In the place of /etc/iam-session, and of a home.
-static PLACE: LazyLock<PathBuf> = LazyLock::new(|| {
-    let place = env::temp_dir().join(format!("iam-session-fuzz-{}", process::id()));
-    for directory in ["issuers.d", ".config/iam-session"] {
-        fs::create_dir_all(place.join(directory)).expect("a directory for the files");
-    }
-    place
-});
+/// In the place of /etc/iam-session, and of a home; in memory, where there is such a place.
+fn place() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    let parent = if memory.is_dir() { memory.to_owned() } else { env::temp_dir() };
+    parent.join(format!("iam-session-parsers-{}", process::id()))
+}
 
-fn check<T>(file: &Path, read: Result<T, ConfigError>) -> Option<T> {
-    match read {
+fn read<T>(file: &Path, result: Result<T, ConfigError>) -> Option<T> {
+    match result {
         Ok(read) => Some(read),
         Err(error) => {
             let text = error.to_string();
@@ -28,21 +24,26 @@ fn check<T>(file: &Path, read: Result<T, ConfigError>) -> Option<T> {
     }
 }
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+pub(crate) fn check(data: &[u8]) {
+    let place = place();
+    for directory in ["issuers.d", ".config/iam-session"] {
+        fs::create_dir_all(place.join(directory)).expect("a directory for the files");
+    }
     let write = |name: &str| {
-        let path = PLACE.join(name);
+        let path = place.join(name);
         fs::write(&path, data).expect("a file");
         path
     };
-    let site = check(&write("config.toml"), Site::load(&PLACE));
+    let site = read(&write("config.toml"), Site::load(&place));
     if let Some(site) = site {
         assert!(site.store_dir.expand("alice", 1000, Path::new("/home/alice")).is_absolute());
     }
-    if let Some(providers) = check(&write("issuers.d/wlcg.toml"), Providers::load(&PLACE)) {
+    if let Some(providers) = read(&write("issuers.d/wlcg.toml"), Providers::load(&place)) {
         for provider in providers.iter() {
             assert!(provider.issuer.starts_with("https://"), "{provider:?}");
             assert!(providers.by_alias(&provider.alias).is_some());
         }
     }
-    check(&write(".config/iam-session/config.toml"), User::load(&PLACE));
-});
+    read(&write(".config/iam-session/config.toml"), User::load(&place));
+    fs::remove_dir_all(&place).expect("the files can be removed");
+}

@@ -1,5 +1,4 @@
 //! Lines that come in pieces: none is lost, joined, or longer than it may be.
-#![no_main]
 
 use std::io::{self, Read};
 
@@ -17,7 +16,7 @@ impl Read for Pieces<'_> {
     }
 }
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+pub(crate) fn check(data: &[u8]) {
     let Some((size, data)) = data.split_first() else { return };
     let mut from = Pieces(data, usize::from(*size).max(1));
     let mut lines = Lines::new(LIMIT);
@@ -40,4 +39,4 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         }
     }
     assert_eq!(expected.next(), None);
-});
+}

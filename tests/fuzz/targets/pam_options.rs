@@ -1,5 +1,4 @@
 //! The words of the PAM line, with a zero byte after each: what is wrong never lets in whom it should not.
-#![no_main]
 
 use std::ffi::CStr;
 
@@ -10,7 +9,7 @@ mod options;
 
 use options::{MAX_START_WAIT, Mistake, Options};
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+pub(crate) fn check(data: &[u8]) {
     let words: Vec<&CStr> = data
         .split_inclusive(|byte| *byte == 0)
         .filter_map(|word| CStr::from_bytes_with_nul(word).ok())
@@ -24,4 +23,4 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     assert_eq!(options.serves_nobody, served);
     // The same words again are the same options.
     assert_eq!(Options::parse(&words).0, options);
-});
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use support::package::{payload, programs};
+use support::package::{installed, payload, programs};
 
 use crate::rpm::{binary, output, query};
 
@@ -74,6 +74,31 @@ fn every_page_document_and_licence_is_there() {
     for name in ["LICENSE", "THIRD-PARTY.txt", "LGPL-2.1.txt"] {
         assert!(files.contains_key(&format!("/usr/share/licenses/iam-session/{name}")), "{name}");
     }
+}
+
+/// What is made when it is packed; and what is for SELinux, which has a package of its own.
+const ONLY_PACKED: [&str; 7] = [
+    "bash-completion",
+    "share/zsh",
+    "share/fish",
+    "components.cdx.json",
+    "THIRD-PARTY.txt",
+    "selinux",
+    "mount.d",
+];
+
+/// Kind, mode and target, or sum, of all that is below a directory and should be in both.
+fn tree(root: &Path) -> Vec<String> {
+    let list =
+        "cd \"$0\" && { find . -printf '%y %m %P %l\\n'; find . -type f -exec sha256sum {} +; } | sort";
+    let all = output("bash", &["-c", list], root);
+    let both = |line: &&str| !ONLY_PACKED.iter().any(|name| line.contains(name));
+    all.lines().filter(both).map(str::to_owned).collect()
+}
+
+#[test]
+fn what_machines_install_is_what_the_package_holds() {
+    assert_eq!(tree(&installed()), tree(&payload()));
 }
 
 #[test]

@@ -115,6 +115,8 @@ fn the_source_package_has_all_that_building_takes() {
         sources.lines().all(|name| !name.contains("/target/") && !name.contains("node_modules")),
         "{sources}"
     );
+    // It is built with the cargo that is there.
+    assert!(sources.lines().all(|name| !name.ends_with("/rust-toolchain.toml")));
     let configuration = tar(vendor, "-xzO .cargo/config.toml");
     assert!(configuration.contains("directory = \"vendor\""), "cargo is not told of them: {configuration}");
     let vendor = list(vendor);

@@ -185,8 +185,8 @@ fn why_a_read_only_home_gives_no_token_is_told() {
     let file = token_file(&login);
     root(&scene, "mount -o remount,ro /home");
     scene.host.wait_until_gone(&file);
-    let status = login.run("iam-session status");
-    assert!(status.stdout.contains("Read-only file system"), "{status:?}");
+    let told = || login.run("iam-session status").stdout.contains("Read-only file system");
+    scene.host.wait_until("the reason", told);
     root(&scene, "mount -o remount,rw /home");
     // However often the agent has tried in vain: who asks once it is mended waits for nothing but the end of the moment
     // in which no token so short-lived is asked for again.

@@ -1,0 +1,70 @@
+//! What installs the system packages, on a machine with a package manager of its own and one package to be had.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where it happens")]
+
+use support::{Background, Host};
+
+const SCRIPT: &str = include_str!("../setup/packages.sh");
+const LISTS: &str = "/var/lib/apt/lists/lock";
+const DPKG: &str = "/var/lib/dpkg/lock-frontend";
+const WAITS: &str = "packages.sh: waits for another process, 10 minutes at most: ";
+
+/// One program that packages.sh wants is missing, and is in the only source of packages.
+const MACHINE: &str = r#"
+    [ -x /usr/bin/apt-get ] || { echo "apt-get is missing: install apt"; exit 1; }
+    for place in lib/apt lib/dpkg cache/apt; do mount -t tmpfs -o mode=0755 tmpfs "/var/$place"; done
+    mkdir -p /var/lib/dpkg/{info,updates} /var/lib/apt/lists/partial /var/cache/apt/archives/partial
+    mkdir -p /etc/apt/apt.conf.d /etc/apt/preferences.d /mnt/repository /mnt/package/{DEBIAN,usr/bin}
+    touch /var/lib/dpkg/status /etc/debian_version
+    rm /usr/bin/pamtester
+    printf '#!/bin/sh\n' | install -m 0755 /dev/stdin /mnt/package/usr/bin/pamtester
+    printf '%s\n' 'Package: pamtester' 'Version: 1' 'Architecture: all' 'Maintainer: nobody' 'Description: here' \
+        >/mnt/package/DEBIAN/control
+    cd /mnt/repository
+    dpkg-deb --build /mnt/package pamtester.deb
+    { cat /mnt/package/DEBIAN/control; echo 'Filename: ./pamtester.deb'; stat -c 'Size: %s' pamtester.deb
+        echo "SHA256: $(sha256sum pamtester.deb | cut -d ' ' -f 1)"; } >Packages
+    echo 'deb [trusted=yes] file:/mnt/repository ./' >/etc/apt/sources.list
+"#;
+
+/// As apt and dpkg take theirs.
+const HOLD: &str = "import fcntl, sys
+lock = open(sys.argv[1], 'w')
+fcntl.lockf(lock, fcntl.LOCK_EX)
+print('held', flush=True)
+sys.stdin.read()";
+
+fn hold(host: &Host, lock: &str) -> Background {
+    let mut python = host.as_root().command("/mnt/tools/python/bin/python");
+    python.args(["-c", HOLD, lock]);
+    let mut holder = Background::start(python);
+    assert_eq!(holder.line(), "held");
+    holder
+}
+
+/// Lets the lock go once the script has said that it waits for it.
+fn let_go_when_waited_for(script: &mut Background, lock: &str, holder: Background) -> String {
+    let mut said = String::new();
+    loop {
+        let line = script.line();
+        said += &format!("{line}\n");
+        if line.starts_with(WAITS) {
+            assert!(line.contains(lock), "{line}");
+            holder.finish();
+            return said;
+        }
+    }
+}
+
+#[test]
+fn the_set_up_waits_for_another_package_manager_and_says_so_once() {
+    let host = Host::plan().uninstalled().start();
+    host.as_root().run(&format!("set -e; {MACHINE}")).successful();
+    host.write("/mnt/packages.sh", SCRIPT, 0o755);
+    let (lists, dpkg) = (hold(&host, LISTS), hold(&host, DPKG));
+    let mut script = Background::start(host.as_root().command("/mnt/packages.sh"));
+    let mut said = let_go_when_waited_for(&mut script, LISTS, lists);
+    said += &let_go_when_waited_for(&mut script, DPKG, dpkg);
+    said += &script.finish();
+    assert_eq!(said.matches(WAITS).count(), 2, "{said}");
+    host.as_root().run("pamtester && dpkg --status pamtester").successful();
+}
