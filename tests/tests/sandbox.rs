@@ -218,7 +218,7 @@ fn a_machine_is_set_up_by_nobody_but_its_test() {
     let greeting = login.greeting().lines().filter(|line| !line.starts_with("iam-session:"));
     assert_eq!(greeting.collect::<Vec<_>>(), Vec::<&str>::new());
     let look = "uid=20001(alice) gid=20001(alice) groups=20001(alice)\n0022\nlogin1\nlogin1\nUTC\n\
-                root sshd xrootd nobody alice bob\n127.0.0.1       localhost\n\
+                root sshd xrootd nobody alice bob iam-session\n127.0.0.1       localhost\n\
                 config.toml\nkeys.d\n755\n";
     assert_eq!(login.run(LOOK).stdout, look);
     assert_eq!(login.run("printf 'its own\n' | su alice -c 'umask'").successful().stdout, "0022\n");

@@ -9,7 +9,7 @@ use crate::rpm::{binary, query};
 
 /// Everything below /etc that is not the package's, and which sshd runs.
 fn of_others(host: &Host) -> String {
-    let sums = "find /etc -path /etc/iam-session -prune -o -type f ! -name 'passwd*' ! -name 'group*' ! -name '*shadow*' -exec sha256sum {} + | sort; pgrep -o -x sshd";
+    let sums = "find /etc -path /etc/iam-session -prune -o -type f ! -name 'passwd*' ! -name 'group*' ! -name '*shadow*' ! -name .pwd.lock -exec sha256sum {} + | sort; pgrep -o -x sshd";
     host.as_root().run(sums).successful().stdout
 }
 

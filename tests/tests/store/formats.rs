@@ -42,7 +42,7 @@ fn what_is_no_record_of_ours_is_told_in_one_line_and_kept() {
         ("half of it", good[..good.len() / 2].to_vec(), "is damaged"),
         ("an empty file", Vec::new(), "is damaged"),
         ("another file", b"-----BEGIN OPENSSH PRIVATE KEY-----\n".to_vec(), "is damaged"),
-        ("more than it may be", vec![0; 70_000], "is too large"),
+        ("more than it may be", vec![0; 300_000], "is too large"),
     ] {
         put(&scene, &bytes);
         let output = login.run("iam-session token -s storage.read:/x");
