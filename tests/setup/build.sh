@@ -32,9 +32,9 @@ compile() {
 }
 
 static() {
-    local programs
-    mapfile -t programs < <(awk '$4 == "static" { print "--bin=" $1 }' packaging/programs)
-    compile static build "$host" "-C target-feature=+crt-static" -p iam-session "${programs[@]}"
+    local bins
+    mapfile -t bins < <(awk '$4 == "static" { print "--bin=" $1 }' packaging/programs)
+    compile static build "$host" "-C target-feature=+crt-static" -p iam-session "${bins[@]}"
 }
 
 # dynamic HOW TRIPLE

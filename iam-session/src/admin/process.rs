@@ -12,13 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use super::record::{self, Record};
 use crate::paths::Runtime;
+use crate::process_stat::ProcessStat;
 
 /// proc(5): what a link says once the file is unlinked.
 pub(super) const DELETED: &str = " (deleted)";
 /// An agent opens its lock among its first files; a process of a user's may have half a million.
 const MAX_LINKS: usize = 256;
-/// Of /proc/PID/stat behind the name: the state, and `starttime`, the 22nd field of all (proc(5)).
-const START_TIME: usize = 19;
 /// `status` has some 1500 bytes; groups, of which there may be many, come behind the ids.
 const MAX_FACTS: u64 = 8192;
 
@@ -90,7 +89,7 @@ pub(super) struct Facts {
 impl Identity {
     /// The process that has this number now; `None` if none has, or one that has ended.
     pub(super) fn of(pid: i32) -> Option<Self> {
-        let start = parse_start(&text_of(format!("/proc/{pid}/stat").as_ref())?)?;
+        let start = ProcessStat::of(pid.try_into().ok()?)?.started;
         Some(Self { start, pid })
     }
 
@@ -191,14 +190,6 @@ fn named(lock: &Path, uid: u32) -> Option<Session> {
     is_ours.then(|| Session { id: id.to_owned(), places: Runtime::new(runtime, uid) })
 }
 
-/// The name of the program stands in parentheses and may hold any, and spaces: the last one closes it.
-fn parse_start(stat: &str) -> Option<u64> {
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut fields = fields.split_ascii_whitespace();
-    let state = fields.next()?;
-    (!matches!(state, "Z" | "X" | "x")).then(|| fields.nth(START_TIME - 1)?.parse().ok())?
-}
-
 fn describe(pid: i32, stat: &str, wchan: &str, cgroups: &str) -> String {
     let state = stat.rsplit_once(')').and_then(|(_, fields)| fields.split_ascii_whitespace().next());
     let mut text = format!("process {pid} (state {}", state.unwrap_or("unknown"));
@@ -253,14 +244,6 @@ mod tests {
         child.wait().unwrap();
         fs::remove_file(&link).unwrap();
         assert_eq!(found.unwrap().uid, nix::unistd::getuid().as_raw());
-    }
-
-    #[test]
-    fn one_that_has_ended_does_not_live() {
-        let fields = "1 2 3 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4711 8192 1";
-        assert_eq!(parse_start(&format!("42 (a) b) S {fields}")), Some(4711));
-        assert_eq!(parse_start(&format!("42 (agent) Z {fields}")), None);
-        assert_eq!(parse_start("42 (agent"), None);
     }
 
     #[test]
