@@ -77,7 +77,7 @@ enum Cli {
     Lock(LockArgs),
     /// Give the passphrase of what is locked
     Unlock(UnlockArgs),
-    /// Show and change what opens your enrolments
+    /// Show what opens your enrolments, or move them to a newer node key
     Seal(SealArgs),
     /// Find out why there is no token, or why a storage element refuses it
     Doctor(DoctorArgs),

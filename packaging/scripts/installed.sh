@@ -17,7 +17,7 @@ first_node_key() (
         return 0
     fi
     rm -f "$new"
-    echo "iam-session: no node key could be made in $keys; without one enrolments cannot be sealed (README.md)"
+    echo "iam-session: no node key could be made in $keys; without one enrolments cannot be sealed (iam-session-admin key add)"
 )
 first_node_key 2>/dev/null || :
 

@@ -25,13 +25,13 @@ if git ls-files -- '*.whl' '*.so' '*.rpm' '*.deb' '*.tar*' '*.zip' '*.png' | gre
     broken=1
 fi
 
-# Every option of the PAM line is in its manual page and in the README's table.
-page=packaging/man/pam_iam.8
+# Every option of the PAM line is in its manual page and in the administrator's table.
+page=packaging/man/pam_iam.8 table=docs/admin.md
 options=$(sed -n 's/^    ("\([a-z_]*\)", ".*"),$/\1/p' pam_iam/src/options.rs)
 [ -n "$options" ] || { echo "guards.sh: no options found in pam_iam/src/options.rs" >&2 && broken=1; }
 for option in $options; do
-    if ! grep -q "^| \`${option}[=\`]" README.md || { [ -e "$page" ] && ! grep -qE "^\.B[IR]? $option(=|\$)" "$page"; }; then
-        echo "guards.sh: option '$option' of pam_iam.so is not in README.md or $page" >&2
+    if ! grep -q "^| \`${option}[=\`]" "$table" || { [ -e "$page" ] && ! grep -qE "^\.B[IR]? $option(=|\$)" "$page"; }; then
+        echo "guards.sh: option '$option' of pam_iam.so is not in $table or $page" >&2
         broken=1
     fi
 done

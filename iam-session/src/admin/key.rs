@@ -31,7 +31,7 @@ pub(super) struct KeyArgs {
 enum Key {
     /// List the keys, the one that seals first; hosts that share homes must show the same
     List,
-    /// Make a new key, which opens and does not seal yet
+    /// Make a key: the first one seals at once, a further one when it is promoted
     Add,
     /// Have a key seal new enrolments, once every host has it
     Promote {

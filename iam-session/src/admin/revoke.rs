@@ -99,7 +99,10 @@ fn revoke(
     if args.at_issuer {
         at_issuer(account, reader, report);
     } else {
-        report.say("what is enrolled stays good at the issuers: 'iam-session-admin revoke --at-issuer', or have the user disabled there".to_owned());
+        report.say(format!(
+            "what is enrolled stays good at the issuers: 'iam-session-admin revoke {} --at-issuer', or have the user disabled there",
+            printable(name)
+        ));
     }
 }
 

@@ -41,7 +41,7 @@ pub(super) struct FilesOf {
     pub(super) gid: u32,
 }
 
-/// Who it is. None that is root or has a login is taken for it.
+/// Who it is. None that is root is taken for it.
 pub(super) fn find() -> Result<SystemUser, Failure> {
     let found = account::find(NAME)?;
     let found = found.ok_or_else(|| advised(format!("there is no system user '{NAME}'"), MADE))?;

@@ -63,7 +63,7 @@ enum Told {
 fn confirm(status: &Status) -> Result<(), Failure> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Err(Failure {
-            error: "nobody is there to be asked whether to end it all".to_owned(),
+            error: "this has to be confirmed, and there is no terminal to ask on".to_owned(),
             info: Some("say --yes".to_owned()),
             kind: FailureKind::Usage,
         });

@@ -192,6 +192,6 @@ fn revoke_ends_each_account_and_then_each_agent() {
 #[test]
 fn without_a_terminal_revoke_wants_to_be_told() {
     let (ended, asked) = ask(&["revoke"], &[status(&[("wlcg", "https://i.example/")])]);
-    assert_eq!(ended, failed(2, "nobody is there to be asked whether to end it all; say --yes"));
+    assert_eq!(ended, failed(2, "this has to be confirmed, and there is no terminal to ask on; say --yes"));
     assert_eq!(asked.len(), 1);
 }

@@ -1,4 +1,4 @@
-//! What the README tells an administrator to install is what is built, and the line that it shows is the sample's.
+//! What the README tells an administrator to install is what is built, and the PAM line of docs/admin.md is the sample's.
 
 use std::path::Path;
 
@@ -8,6 +8,7 @@ use support::package::payload;
 use crate::rpm::{binary, query};
 
 const README: &str = include_str!("../../../README.md");
+const ADMIN: &str = include_str!("../../../docs/admin.md");
 const SAMPLE: &str = "usr/share/doc/iam-session/pam.d-sshd.sample";
 
 /// The PAM line of a text.
@@ -27,7 +28,7 @@ fn the_file_that_it_names_is_the_one_that_is_built() {
 #[test]
 fn the_sample_is_the_line_that_documents_show_and_it_works() {
     let sample = std::fs::read_to_string(payload().join(SAMPLE)).unwrap();
-    assert_eq!(line(&sample), line(README));
+    assert_eq!(line(&sample), line(ADMIN));
     let host = Host::plan().pam_options(&line(&sample)[3..].join(" ")).start();
     let login = host.login("alice");
     assert!(login.env("BEARER_TOKEN_FILE").is_some());

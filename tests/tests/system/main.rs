@@ -3,6 +3,7 @@
 
 mod accounts;
 mod admin;
+mod admin_page;
 mod again;
 mod boundaries;
 mod broken;
@@ -38,7 +39,6 @@ mod others;
 mod passphrase;
 mod planted;
 mod protocol;
-mod readme;
 mod revoke;
 mod revoked_list;
 mod roles;

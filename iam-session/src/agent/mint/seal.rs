@@ -87,7 +87,7 @@ fn names(store: &Store, account: Option<&str>) -> Result<Vec<String>, Failure> {
     let Some(name) = account else { return Ok(store.accounts()?) };
     account::validate(name).map_err(|error| Failure {
         error: error.to_string(),
-        info: Some("see 'iam-session seal --help'".into()),
+        info: Some("'iam-session list' shows the accounts".into()),
         kind: FailureKind::Usage,
     })?;
     match store.accounts()?.iter().any(|there| there == name) {

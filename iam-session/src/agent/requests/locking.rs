@@ -36,7 +36,7 @@ impl Means<'_> {
         let span = seconds.map(Duration::from_secs);
         if span.is_some_and(|span| span.is_zero() || span > LONGEST_UNLOCK) {
             return Err(Failure {
-                error: "that is no time to unlock for".into(),
+                error: "invalid duration".into(),
                 info: Some("from a second to 24 hours are accepted".into()),
                 kind: FailureKind::Usage,
             });

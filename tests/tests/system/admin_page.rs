@@ -1,14 +1,14 @@
-//! What the README tells an administrator to type works.
+//! What docs/admin.md tells an administrator to type works.
 
 use support::{Host, Provider};
 
 use crate::scene::token_file;
 
-const README: &str = include_str!("../../../README.md");
+const PAGE: &str = include_str!("../../../docs/admin.md");
 
 /// The shell commands that begin with this comment.
 fn commands(comment: &str) -> &'static str {
-    let (_, block) = README.split_once(&format!("```sh\n# {comment}\n")).expect("a block of this name");
+    let (_, block) = PAGE.split_once(&format!("```sh\n# {comment}\n")).expect("a block of this name");
     block.split_once("```").expect("the block's end").0
 }
 
