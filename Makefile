@@ -49,13 +49,20 @@ demo: packages storage
 	@tests/setup/installed.sh
 	@$(TARGET)/debug/demo
 
-# As root: the whole-system tests make namespaces. Most of them wait more than they compute, and run several at once.
+# As root: the whole-system tests make namespaces. Most tests wait more than they compute: those of the whole system run
+# several at once, and beside them all others, and then the families on an old kernel.
 test: packages storage
 	tests/setup/beside.sh tests/setup/build.sh tests/setup/tools.sh "cargo test $(ALL) --quiet --no-run"
 	tests/setup/package.sh
-	tests/setup/beside.sh "cargo test $(ALL) -- --test-threads=5 $(addprefix --skip=,$(TIMED))" \
-	    "KERNEL=3.10 cargo test $(ALL) --test system -- --test-threads=2 $(OLD_KERNEL)"
+	tests/setup/beside.sh \
+	    "cargo test $(ALL) --test system -- --test-threads=5 $(addprefix --skip=,$(TIMED))" \
+	    "cargo test $(ALL) $(OTHERS) -- --test-threads=3 $(addprefix --skip=,$(TIMED)); \
+	     cargo test $(ALL) --doc; \
+	     KERNEL=3.10 cargo test $(ALL) --test system -- --test-threads=2 $(OLD_KERNEL)"
 	cargo test $(ALL) -- --test-threads=1 $(TIMED)
+
+# All targets with tests but `system`, and the documentation's.
+OTHERS = --lib --bins --test '[!s]*' --test 's[!y]*'
 
 # Families with a ceiling of a few seconds: one after the other, when all others are done.
 TIMED = neighbours:: broken:: clients::

@@ -202,6 +202,7 @@ fn a_login_whose_agent_was_killed_is_served_by_another_s_and_its_files_go_with_t
     let login = host.login("alice");
     let killed = host.agents_of("alice").remove(0);
     let other = host.login("alice");
+    host.wait_until("the other agent's socket", || host.exists(&other.env("IAM_SESSION_SOCK").unwrap()));
     host.kill("KILL", &killed);
     let dead = login.env("IAM_SESSION_SOCK").unwrap();
     host.wait_until("the end of the killed one", || !host.agents_of("alice").contains(&killed));

@@ -66,6 +66,7 @@ fn what_the_token_itself_says_counts_and_who_somebody_is_may_be_said_unasked() {
     scene.provider.fail_with(wide);
     scene.host.enroll(&scene.provider, "alice");
     let login = scene.host.login("alice");
+    scene.host.wait_until("the token file", || scene.host.exists(&token_file(&login)));
     assert!(scene.provider.accepts(&login.read(&token_file(&login))));
     scene.provider.heal();
     let narrow = json!({"fault": "claims", "values": {"scope": "profile email"}, "at": ["refresh"]});

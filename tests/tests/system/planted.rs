@@ -62,7 +62,9 @@ fn log_in(scene: &Scene, path: &str, kind: &str, make: &str, number: usize) -> (
     host.as_root().run(&format!("rm -rf {path} && {make}")).successful();
     let before = host.log_lines().len();
     let ask = format!("iam-session token -s storage.read:/{number}");
-    let output = host.ssh("alice", &format!("cat $BEARER_TOKEN_FILE; {ask} >/dev/null && echo good"));
+    // On a loaded machine the session's token may come a moment after the login: the first command waits for it.
+    let read = "iam-session token >/dev/null 2>&1; cat $BEARER_TOKEN_FILE";
+    let output = host.ssh("alice", &format!("{read}; {ask} >/dev/null && echo good"));
     assert!(output.elapsed < CEILING && output.status != 255, "{path}: {kind}: {output:?}");
     host.wait_until("the end of the agent", || is_deserted(host));
     let tree = host.as_root().run("cd /home/alice/precious && ls -A && cat file && stat -c '%a %U' . file");
