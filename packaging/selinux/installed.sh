@@ -4,6 +4,7 @@ if command -v semodule >/dev/null 2>&1 && [ -d /etc/selinux/targeted ]; then
     if selinuxenabled 2>/dev/null; then
         load_policy || :
         restorecon -R /etc/iam-session/keys.d || :
+        if [ -d /run/pam_iam ]; then restorecon -R /run/pam_iam || :; fi
     fi
 fi
 if [ -d /run/systemd/system ]; then systemctl daemon-reload || :; fi

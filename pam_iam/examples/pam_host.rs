@@ -219,6 +219,11 @@ fn prepare(name: &str, number: c_int) -> c_int {
             0
         }
         "processes" => nix::sys::resource::setrlimit(Resource::RLIMIT_NPROC, 0, 0).map_or(-1, |()| 0),
+        // In bytes.
+        "file-size" => {
+            let size = number.try_into().unwrap();
+            nix::sys::resource::setrlimit(Resource::RLIMIT_FSIZE, size, size).map_or(-1, |()| 0)
+        }
         "memory" => limit_memory(number.try_into().unwrap()),
         "thread" => {
             std::thread::spawn(std::thread::park);

@@ -16,6 +16,7 @@ use std::path::Path;
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, open, openat, renameat};
+use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, mkdir, unlinkat, write};
 
@@ -29,6 +30,8 @@ const NOT_ROOTS: u32 = 0o077;
 const RECORD_MODE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
 /// The last line of the record of a login that is over.
 const CLOSED: &[u8] = b"closed=1\n";
+/// No record is longer: three fields of three times MAX_FIELD, and some numbers.
+const MAX_RECORD: u64 = 4096;
 /// A name and a host are cut here; RFC 1035 has 253 bytes for the longest host.
 const MAX_FIELD: usize = 256;
 /// So many records are looked at in one login: those whose names follow the new one's, which is random. Each login adds
@@ -63,6 +66,7 @@ pub(crate) struct Begun {
 
 /// Begins the record of a session, before its agent is started.
 pub(crate) fn begin(record: &Record<'_>) -> nix::Result<Begun> {
+    may_write()?;
     begin_in(records(Path::new(RECORDS), ROOT)?, record)
 }
 
@@ -75,7 +79,14 @@ pub(crate) fn remove(session: &str) {
 
 /// Notes that the login is over. Its agent may live on, and the record with it.
 pub(crate) fn close(session: &str) {
-    let _ = open_checked(Path::new(RECORDS), ROOT).and_then(|directory| close_in(&directory, session));
+    let closed = || close_in(&open_checked(Path::new(RECORDS), ROOT)?, session);
+    let _ = may_write().and_then(|()| closed());
+}
+
+/// pam_limits sets RLIMIT_FSIZE in the host. It holds for root, too, and SIGXFSZ ends whoever writes beyond it.
+fn may_write() -> nix::Result<()> {
+    let (limit, _) = getrlimit(Resource::RLIMIT_FSIZE)?;
+    if limit < MAX_RECORD { Err(Errno::EFBIG) } else { Ok(()) }
 }
 
 impl Begun {

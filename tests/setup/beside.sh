@@ -6,6 +6,8 @@ set -euo pipefail
 
 messages=$(mktemp -d)
 trap 'rm -rf "$messages"' EXIT
+# What a shell starts in the background ignores the interrupt of a terminal: without this it would go on.
+trap 'trap "" TERM; kill -TERM 0; wait; exit 130' INT
 
 bash -ec "$1" &
 processes=($!)

@@ -44,7 +44,9 @@ dynamic() {
     compile dynamic "$1" "$2" "$link" -p pam_iam
 }
 
-# Side by side: each set ends with steps that keep no more than one core busy.
+# Side by side: each set ends with steps that keep no more than one core busy. What is in the background ignores an
+# interrupt.
+trap 'trap "" TERM; kill -TERM 0; wait; exit 130' INT
 static &
 one=$!
 if [ "${1-}" = native ]; then

@@ -1,7 +1,11 @@
-//! What installs the system packages, on a machine with a package manager of its own and one package to be had.
+//! What installs the system packages, on a machine with a package manager of its own and one package to be had; and what
+//! runs commands side by side.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where it happens")]
 
-use support::{Background, Host};
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
+use support::{Background, Host, wait};
 
 const SCRIPT: &str = include_str!("../setup/packages.sh");
 const LISTS: &str = "/var/lib/apt/lists/lock";
@@ -67,4 +71,18 @@ fn the_set_up_waits_for_another_package_manager_and_says_so_once() {
     said += &script.finish();
     assert_eq!(said.matches(WAITS).count(), 2, "{said}");
     host.as_root().run("pamtester && dpkg --status pamtester").successful();
+}
+
+#[test]
+fn an_interrupt_ends_all_that_runs_side_by_side() {
+    let mut beside = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/setup/beside.sh"));
+    // As in a terminal's foreground: the signal goes to a whole process group, which has the first one's number.
+    beside.args(["sleep 90 & echo $PPID; wait", "sleep 90"]).process_group(0);
+    let mut beside = Background::start(beside);
+    let group = beside.line();
+    let signal =
+        |name: &str| Command::new("bash").args(["-c", &format!("kill -{name} -- -{group}")]).status();
+    assert!(signal("INT").unwrap().success());
+    beside.wait();
+    wait::until("the end of the whole group", || !signal("0").unwrap().success());
 }

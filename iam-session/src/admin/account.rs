@@ -17,6 +17,7 @@ pub(super) struct Account {
     pub(super) uid: u32,
     pub(super) gid: u32,
     pub(super) home: String,
+    pub(super) shell: String,
 }
 
 /// Whether a text can be a name or a uid. getent would take an empty key for the whole list.
@@ -50,12 +51,13 @@ fn no_answer(user: &str, error: &io::Error) -> Failure {
 /// passwd(5).
 fn parse(line: &str) -> Option<Account> {
     let fields: Vec<&str> = line.split(':').collect();
-    let [name, _, uid, gid, _, home, _] = fields[..] else { return None };
+    let [name, _, uid, gid, _, home, shell] = fields[..] else { return None };
     Some(Account {
         name: name.to_owned(),
         uid: uid.parse().ok()?,
         gid: gid.parse().ok()?,
         home: home.to_owned(),
+        shell: shell.to_owned(),
     })
 }
 
@@ -67,7 +69,7 @@ mod tests {
     fn an_entry_is_seven_fields() {
         let account = parse("alice:x:1000:100:Alice, A.:/home/alice:/bin/bash").unwrap();
         assert_eq!((account.name.as_str(), account.uid, account.gid), ("alice", 1000, 100));
-        assert_eq!(account.home, "/home/alice");
+        assert_eq!((account.home.as_str(), account.shell.as_str()), ("/home/alice", "/bin/bash"));
         for broken in ["", "alice:x:1000", "alice:x:-1:1::/:", "alice:x:1:1::/:/bin/sh:more"] {
             assert_eq!(parse(broken), None, "{broken}");
         }

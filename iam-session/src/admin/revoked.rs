@@ -239,7 +239,13 @@ mod tests {
     #[test]
     fn a_line_that_keeps_nobody_out_is_told() {
         let find = |user: &str| {
-            let account = |name: &str, uid| Account { name: name.into(), uid, gid: uid, home: "/".into() };
+            let account = |name: &str, uid| Account {
+                name: name.into(),
+                uid,
+                gid: uid,
+                home: "/".into(),
+                shell: "/bin/sh".into(),
+            };
             Ok(match user {
                 "bob" | "1001" => Some(account("bob", 1001)),
                 "alice" => Some(account("alice@ad.example", 1000)),

@@ -14,7 +14,8 @@ use nix::unistd::{Gid, Uid, geteuid, seteuid, setfsgid, setfsuid, setresgid, set
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 use serde::{Deserialize, Serialize};
 
-use super::{account, advised, failed, subprocess};
+use super::account::{self, Account};
+use super::{advised, failed, subprocess};
 use crate::cli::{Exit, Outcome, print};
 use crate::issuer::wire::{ErrorClass, IssuerError, MAX_LINE, Reply};
 use crate::line;
@@ -23,6 +24,8 @@ use crate::protocol::{Failure, FailureKind};
 
 /// Its name; packaging/scripts/installed.sh makes it.
 pub(super) const NAME: &str = "iam-session";
+
+const NOBODY: u32 = 65_534;
 
 const MADE: &str =
     "'useradd -r -s /sbin/nologin iam-session' makes it, and so does installing the package again";
@@ -41,17 +44,30 @@ pub(super) struct FilesOf {
     pub(super) gid: u32,
 }
 
-/// Who it is. None that is root is taken for it.
+/// Who it is. None that is root, nobody or somebody is taken for it.
 pub(super) fn find() -> Result<SystemUser, Failure> {
     let found = account::find(NAME)?;
     let found = found.ok_or_else(|| advised(format!("there is no system user '{NAME}'"), MADE))?;
-    if found.uid == 0 || found.gid == 0 {
-        return Err(advised(
-            format!("the system user '{NAME}' is root"),
-            "give it a uid and a gid of its own",
-        ));
+    match unfit(&found) {
+        Some((is, advice)) => Err(advised(format!("the system user '{NAME}' {is}"), advice)),
+        None => Ok(SystemUser { uid: found.uid, gid: found.gid }),
     }
-    Ok(SystemUser { uid: found.uid, gid: found.gid })
+}
+
+/// What keeps an account from being the system user, and what to do.
+fn unfit(account: &Account) -> Option<(&'static str, &'static str)> {
+    const OWN: &str = "give it a uid and a gid of its own";
+    let shell = account.shell.rsplit('/').next().unwrap_or_default();
+    if account.uid == 0 || account.gid == 0 {
+        Some(("is root", OWN))
+    } else if account.uid == NOBODY {
+        Some(("is nobody, as whom others run, too", OWN))
+    } else if !matches!(shell, "nologin" | "false") {
+        // Whoever logs in as it could stop what reads for root, and end it.
+        Some(("can log in", "'usermod -s /sbin/nologin iam-session', unless it is somebody's"))
+    } else {
+        None
+    }
 }
 
 impl SystemUser {
@@ -151,6 +167,30 @@ mod tests {
     const FILES: FilesOf = FilesOf { uid: 1000, gid: 100 };
     const STATUS: &str = "Name:\tiam-session-adm\nUid:\t990\t990\t990\t1000\nGid:\t991\t991\t991\t100\nGroups:\t \n\
         CapInh:\t0000000000000000\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\nCapBnd:\t000001ffffffffff\n";
+
+    #[test]
+    fn root_nobody_and_who_can_log_in_are_not_taken_for_it() {
+        let account = |uid, gid, shell: &str| Account {
+            name: NAME.into(),
+            uid,
+            gid,
+            home: "/nonexistent".into(),
+            shell: shell.into(),
+        };
+        let fits = |uid, gid, shell| unfit(&account(uid, gid, shell)).is_none();
+        for shell in ["/sbin/nologin", "/usr/sbin/nologin", "/bin/false"] {
+            assert!(fits(990, 991, shell), "{shell}");
+        }
+        for (uid, gid, shell) in [
+            (0, 991, "/sbin/nologin"),
+            (990, 0, "/sbin/nologin"),
+            (65_534, 991, "/sbin/nologin"),
+            (1005, 1005, "/bin/bash"),
+            (990, 991, ""),
+        ] {
+            assert!(!fits(uid, gid, shell), "{uid} {gid} {shell}");
+        }
+    }
 
     #[test]
     fn only_what_has_become_it_in_all_respects_is_done() {

@@ -198,3 +198,17 @@ fn a_place_that_is_not_roots_gets_no_record_and_holds_no_login_up() {
         expect_none(host);
     });
 }
+
+#[test]
+fn a_host_that_may_write_no_file_lives_and_logs_that_there_is_no_record() {
+    on_a_host(|host| {
+        for steps in [["file-size=0", "open", "close", "end"], ["open", "file-size=0", "close", "end"]] {
+            let said = host.agent("say ready").run("alice", &steps);
+            // It has come to its end; its agent, which has the same limit, need not.
+            assert_eq!(said.codes("end"), [PAM_SUCCESS]);
+        }
+        let log = host.log();
+        let without = log.iter().filter(|line| line.contains(" has no record: ")).count();
+        assert_eq!(without, 1, "{log:?}");
+    });
+}
