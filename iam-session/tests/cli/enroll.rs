@@ -318,7 +318,7 @@ fn a_mistake_in_the_sites_files_is_one_line() {
 
 const KNOWN: &str = r#""accounts":[{"name":"wlcg","issuer":"https://i.example/","scope":"openid offline_access","session_scope":"openid"}]"#;
 const CODE: &str = "{\"status\":\"success\",\"outcome\":\"code\",\"device_code\":\"canary-device\",\"user_code\":\"ABCD\",\
-    \"verification_uri\":\"https://i.example/device\",\"expires_in\":600,\"interval\":1,\
+    \"code_verifier\":\"canary-proof\",\"verification_uri\":\"https://i.example/device\",\"expires_in\":600,\"interval\":1,\
     \"scope\":\"openid offline_access\",\"client_name\":\"iam-session:elsewhere:alice\"}\n";
 const ENROLLED: &str = "{\"status\":\"success\",\"outcome\":\"enrolled\",\"account\":\"wlcg\",\"session_scope\":\"openid\",\
     \"token_file\":\"/run/t\",\"issuer\":\"https://i.example/\",\"scope\":\"openid offline_access\"}\n";
@@ -354,9 +354,23 @@ fn again_the_agent_asks_the_issuer_and_the_code_is_shown_with_the_clients_own_na
         all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         all
     };
-    let poll = with("poll", json!({"device_code": "canary-device"}));
+    let poll = with("poll", json!({"device_code": "canary-device", "code_verifier": "canary-proof"}));
     let expected = [json!({"request": "status"}), with("authorize", json!({})), poll.clone(), poll];
     assert_eq!(agent.requests(), expected);
+}
+
+/// It lets go of the proof that its helper has sent along: what the user approved could not be fetched.
+#[test]
+fn of_an_agent_of_an_earlier_version_no_code_is_shown() {
+    let stage = Stage::new(GRANTED);
+    let status = STATUS.replace("\"accounts\":[]", KNOWN);
+    let code = CODE.replace("\"code_verifier\":\"canary-proof\",", "");
+    let agent = Agent::meeting(&stage.directory.join(FIRST), &[&[&status, &code]]);
+    let ended = run(reenroll(&stage, &["wlcg"]));
+    agent.requests();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let told = "iam-session: this session's agent is of an older version; log in again\n";
+    assert!(ended.stderr.ends_with(told) && !ended.stderr.contains("ABCD"), "{ended:?}");
 }
 
 #[test]
