@@ -19,7 +19,8 @@ pub(super) fn perform(
     if let Request::WidenClient { client, scope, known, transport } = request {
         return management::widen(client, scope, known, |call| connections.send(transport, call, deadline));
     }
-    let verifier = matches!(request, Request::AuthorizeDevice { .. }).then(pkce::verifier).flatten();
+    let is_proven = matches!(request, Request::AuthorizeDevice { takes_verifier: true, .. });
+    let verifier = is_proven.then(pkce::verifier).flatten();
     let challenge = verifier.as_ref().map(pkce::challenge);
     let challenge = challenge.as_deref();
     let (call, transport) = call_for(request, challenge)?;
@@ -97,7 +98,7 @@ fn call_for<'r>(
             let token = initial_access_token.as_ref();
             (registration::call(endpoint, client_name, scope, *auth, token)?, transport)
         }
-        Request::AuthorizeDevice { endpoint, client, scope, transport } => {
+        Request::AuthorizeDevice { endpoint, client, scope, transport, .. } => {
             (device::call(endpoint, client, scope, challenge)?, transport)
         }
         Request::PollDevice {
@@ -395,6 +396,7 @@ mod tests {
             endpoint: "https://iam.example.org/devicecode".into(),
             client: client(ClientAuth::Public),
             scope: ScopeSet::parse(scope),
+            takes_verifier: true,
             transport: Transport::default(),
         };
         let body = r#"{"error":"invalid_scope","error_description":"Some requested scopes were invalid"}"#;
