@@ -56,7 +56,9 @@ impl From<HelperError> for Failure {
         let (kind, hint) = match &error {
             HelperError::Start { .. } => (FailureKind::Failed, Some("is the package installed completely?")),
             // The message says who can see to it.
-            HelperError::Issuer(error) if error.message.contains(UNTRUSTED) => {
+            HelperError::Issuer(error)
+                if error.class == ErrorClass::Unreachable && error.message.contains(UNTRUSTED) =>
+            {
                 (FailureKind::Unreachable, None)
             }
             HelperError::Issuer(error) => classified(error.class),
@@ -280,8 +282,7 @@ mod tests {
 
     #[test]
     fn nobody_is_told_to_wait_for_another_certificate() {
-        let failure = |message: &str| {
-            let class = ErrorClass::Unreachable;
+        let failure = |class, message: &str| {
             Failure::from(HelperError::Issuer(IssuerError {
                 class,
                 message: message.into(),
@@ -289,10 +290,16 @@ mod tests {
                 retry_after: None,
             }))
         };
-        let untrusted =
-            failure("cannot reach i.example for the refresh: its certificate has expired: tell them");
+        let untrusted = failure(
+            ErrorClass::Unreachable,
+            "cannot reach i.example: its certificate has expired: tell them",
+        );
         assert_eq!((untrusted.info, untrusted.kind), (None, FailureKind::Unreachable));
-        assert_eq!(failure("i.example did not answer").info.as_deref(), Some("try again later"));
+        let down = failure(ErrorClass::Unreachable, "i.example did not answer");
+        assert_eq!(down.info.as_deref(), Some("try again later"));
+        // The issuer's own words, which it chooses.
+        let dead = failure(ErrorClass::CredentialDead, "i.example: invalid_grant: its certificate");
+        assert_eq!(dead.kind, FailureKind::NotEnrolled);
     }
 
     #[test]

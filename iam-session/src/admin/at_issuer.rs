@@ -61,6 +61,8 @@ pub(super) enum What {
         client_id: String,
         why: String,
     },
+    /// All has been said; of no record.
+    All,
 }
 
 /// What came of a request.
@@ -102,8 +104,10 @@ pub(super) fn end(account: &Account, reader: Reader) -> AtIssuer {
     told.of_reading(&records, account);
     if !records.sealed.is_empty() {
         let keys = || node_key::keyring(account.uid);
-        let said = ask(reader, account.uid, keys, known(&site, &providers), &records.sealed);
+        let (said, trouble) = ask(reader, account.uid, keys, known(&site, &providers), &records.sealed);
         said.iter().for_each(|said| told.of(said));
+        let unfinished = |why| format!("not all was ended, clients least of all: {why}");
+        told.not_done.extend(trouble.map(unfinished));
         told.done.push("the user's store is left as it is; what was ended opens nothing any more".to_owned());
     }
     told
@@ -133,14 +137,14 @@ fn known(site: &Site, providers: &Providers) -> Vec<Known> {
 }
 
 /// Has the records opened and ended. What came before the deadline counts; of each of the others it is said that nothing
-/// is known. `keys` is asked for when the process has become the system user.
+/// is known, and why that was not all. `keys` is asked for when the process has become the system user.
 fn ask(
     reader: Reader,
     uid: u32,
     keys: impl FnOnce() -> Keyring,
     issuers: Vec<Known>,
     records: &[Sealed],
-) -> Vec<Said> {
+) -> (Vec<Said>, Option<String>) {
     let mut said: Vec<Said> = Vec::new();
     let asked = || -> Result<(), LineError> {
         let mut process = Subprocess::start("end-grants", PATIENCE)?;
@@ -149,19 +153,29 @@ fn ask(
         process.tell(&Material { uid, keys: keys(), issuers })?;
         records.iter().try_for_each(|sealed| process.tell(sealed))?;
         process.told_all();
-        loop {
-            said.push(process.next()?);
-        }
+        hear(|| process.next(), &mut said)
     };
-    let why = match asked() {
-        Ok(()) | Err(LineError::Closed) => "nothing came back".to_owned(),
-        Err(error) => error.to_string(),
+    let trouble = match asked() {
+        Ok(()) => None,
+        Err(LineError::Closed) => Some("nothing more came back".to_owned()),
+        Err(error) => Some(error.to_string()),
     };
+    let why = trouble.as_deref().unwrap_or("nothing came back");
     let heard: BTreeSet<&str> = said.iter().map(|said| said.account.as_str()).collect();
     let unheard: BTreeSet<&str> = records.iter().map(|sealed| sealed.account.as_str()).collect();
-    let unheard: Vec<Said> = unheard.difference(&heard).map(|account| not_heard_of(account, &why)).collect();
+    let unheard: Vec<Said> = unheard.difference(&heard).map(|account| not_heard_of(account, why)).collect();
     said.extend(unheard);
-    said
+    (said, trouble)
+}
+
+/// Takes what is said until that is all.
+fn hear(mut next: impl FnMut() -> Result<Said, LineError>, said: &mut Vec<Said>) -> Result<(), LineError> {
+    loop {
+        match next()? {
+            Said { what: What::All, .. } => return Ok(()),
+            more => said.push(more),
+        }
+    }
 }
 
 /// Told by the process that has become the system user.
@@ -191,6 +205,7 @@ impl AtIssuer {
     fn of(&mut self, said: &Said) {
         let Said { account, what } = said;
         let (done, line) = match what {
+            What::All => return,
             What::Grant(Came::Ended) => (true, format!("account '{account}': revoked at the issuer")),
             What::Grant(Came::Unknown) => {
                 (true, format!("account '{account}': the issuer does not know the grant, or not any more"))
@@ -227,6 +242,20 @@ impl AtIssuer {
 mod tests {
     use super::*;
     use crate::config::Provider;
+
+    #[test]
+    fn what_is_cut_off_after_a_grant_is_told_apart_from_what_is_all() {
+        let grant = Said { account: "a".into(), what: What::Grant(Came::Ended) };
+        let all = Said { account: String::new(), what: What::All };
+        let heard = |mut lines: Vec<Said>| {
+            let mut said = Vec::new();
+            lines.reverse();
+            let end = hear(|| lines.pop().ok_or(LineError::Closed), &mut said);
+            (said.len(), end.is_ok())
+        };
+        assert_eq!(heard(vec![grant.clone(), all]), (1, true));
+        assert_eq!(heard(vec![grant]), (1, false), "its client may not have been reached");
+    }
 
     #[test]
     fn only_issuers_of_the_sites_own_files_are_known() {

@@ -21,9 +21,13 @@ use serde::de::DeserializeOwned;
 
 use crate::clock::boot_time;
 use crate::line::{self, LineError, Lines, Wait};
+use crate::store::MAX_RECORD;
 
-/// Longest line in either direction: a record in base64, and its frame.
-pub(super) const MAX_LINE: usize = 128 * 1024;
+/// Longest line in either direction: a record in base64, four characters for three bytes, and its frame. A record that
+/// does not fit into a line would end the reader, and be a user's veto.
+pub(super) const MAX_LINE: usize = MAX_RECORD.div_ceil(3) * 4 + FRAME;
+/// Around a record: its account and the names of fields. By far more than a file's name, each byte of it escaped.
+const FRAME: usize = 8 * 1024;
 /// A process that was killed is gone at once, unless it waits for a file system: then it goes when that answers.
 const PATIENCE_END: Duration = Duration::from_millis(200);
 const PAUSE: Duration = Duration::from_millis(1);

@@ -19,7 +19,8 @@ pub(super) fn perform(
     if let Request::WidenClient { client, scope, known, transport } = request {
         return management::widen(client, scope, known, |call| connections.send(transport, call, deadline));
     }
-    let verifier = matches!(request, Request::AuthorizeDevice { .. }).then(pkce::verifier).flatten();
+    let is_proven = matches!(request, Request::AuthorizeDevice { takes_verifier: true, .. });
+    let verifier = is_proven.then(pkce::verifier).flatten();
     let challenge = verifier.as_ref().map(pkce::challenge);
     let challenge = challenge.as_deref();
     let (call, transport) = call_for(request, challenge)?;
@@ -97,7 +98,7 @@ fn call_for<'r>(
             let token = initial_access_token.as_ref();
             (registration::call(endpoint, client_name, scope, *auth, token)?, transport)
         }
-        Request::AuthorizeDevice { endpoint, client, scope, transport } => {
+        Request::AuthorizeDevice { endpoint, client, scope, transport, .. } => {
             (device::call(endpoint, client, scope, challenge)?, transport)
         }
         Request::PollDevice {
@@ -159,10 +160,15 @@ fn interpret(request: &Request, call: &Call<'_>, response: &Response) -> Result<
         },
         false => refusal(call, response),
     };
-    if is_already_gone(call.exchange, &error) {
-        return Ok(Answer::Done);
+    match (call.exchange, &error) {
+        // A token that is dead (RFC 7009 §2.2).
+        (Exchange::Revocation, error) if error.class == ErrorClass::CredentialDead => Ok(Answer::Done),
+        // The registration token is not taken: the client is gone (RFC 7592 §2.3), or has another one by now.
+        (Exchange::Deregistration, IssuerError { status: Some(401 | 404), .. }) => {
+            Err(IssuerError { class: ErrorClass::ClientGone, ..error })
+        }
+        _ => salvage(request, &response.body, error),
     }
-    salvage(request, &response.body, error)
 }
 
 /// What of a useless answer to a refresh must not be lost.
@@ -189,16 +195,6 @@ fn read(request: &Request, response: &Response) -> Result<Answer, BodyError> {
         | Request::Adopt { .. } => token::answer(body),
         Request::Userinfo { claim, .. } => userinfo::answer(claim, body),
         Request::Revoke { .. } | Request::Deregister { .. } | Request::WidenClient { .. } => Ok(Answer::Done),
-    }
-}
-
-/// What was to be ended has ended before: a token that is dead (RFC 7009 §2.2), a client whose registration
-/// token no longer works because the client is gone (RFC 7592 §2.3).
-fn is_already_gone(exchange: Exchange, error: &IssuerError) -> bool {
-    match exchange {
-        Exchange::Revocation => error.class == ErrorClass::CredentialDead,
-        Exchange::Deregistration => matches!(error.status, Some(401 | 404)),
-        _ => false,
     }
 }
 
@@ -245,13 +241,16 @@ mod tests {
         for (request, status, body) in [
             (deregister(), 204, ""),
             (deregister(), 200, "<html>"),
-            (deregister(), 401, ""),
-            (deregister(), 404, ""),
             (revoke(), 200, ""),
             (revoke(), 400, r#"{"error":"invalid_grant"}"#),
             (revoke(), 401, r#"{"error":"invalid_token"}"#),
         ] {
             assert!(matches!(interpreted(&request, status, body), Ok(Answer::Done)), "{status} {body}");
+        }
+        // It is gone, or has another registration token by now: who asked can tell.
+        for status in [401, 404] {
+            let error = interpreted(&deregister(), status, r#"{"error":"invalid_token"}"#).unwrap_err();
+            assert_eq!(error.class, ErrorClass::ClientGone);
         }
     }
 
@@ -395,6 +394,7 @@ mod tests {
             endpoint: "https://iam.example.org/devicecode".into(),
             client: client(ClientAuth::Public),
             scope: ScopeSet::parse(scope),
+            takes_verifier: true,
             transport: Transport::default(),
         };
         let body = r#"{"error":"invalid_scope","error_description":"Some requested scopes were invalid"}"#;

@@ -114,6 +114,8 @@ fn by_code(exchange: Exchange, status: u16, error: &OAuthError) -> Option<ErrorC
         ("invalid_grant", _) if error.wants_aup() => Class::AupUnsigned,
         ("invalid_client" | "unauthorized_client", _) if error.says("suspended") => Class::ClientSuspended,
         ("temporarily_unavailable", _) => Class::Busy,
+        // Of a refresh it is an answer like another (CILogon). What is to be ended is not given up for it.
+        ("server_error", Exchange::Revocation | Exchange::Deregistration) => Class::Busy,
 
         ("invalid_client" | "unauthorized" | "invalid_token", Exchange::Registration) => {
             Class::RegistrationClosed

@@ -154,6 +154,10 @@ pub enum Request {
         client: Client,
         /// For what.
         scope: ScopeSet,
+        /// Whether who asks gives the `code_verifier` back with each poll. Versions before there was one do not, and some
+        /// issuers refuse the polls of a challenge without it.
+        #[serde(default)]
+        takes_verifier: bool,
         /// How to reach it.
         #[serde(default)]
         transport: Transport,

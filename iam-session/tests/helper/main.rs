@@ -260,6 +260,19 @@ fn who_polls_proves_that_it_asked() {
     helper.finish();
 }
 
+/// An agent that an upgrade found running loses the verifier, and Keycloak refuses the polls of a challenge without it.
+#[test]
+fn who_does_not_know_of_a_proof_is_asked_for_none() {
+    let code = r#"{"device_code":"dc","user_code":"A","verification_uri":"https://a.example/d"}"#;
+    let issuer = FakeIssuer::start(move |_, _| json(200, code));
+    let mut helper = Helper::start();
+    let mut request = authorize_device(&issuer);
+    request.as_object_mut().unwrap().remove("takes_verifier");
+    assert!(helper.ask(&request)["ok"]["code_verifier"].is_null());
+    assert!(!issuer.requests()[0].contains("code_challenge"), "{:?}", issuer.requests());
+    helper.finish();
+}
+
 #[test]
 fn a_redirect_within_the_origin_is_followed_for_discovery() {
     let issuer = FakeIssuer::start(|url, request| match first_line(request) {

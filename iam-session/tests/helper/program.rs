@@ -107,7 +107,7 @@ pub(crate) fn refresh(issuer: &FakeIssuer) -> Value {
 
 pub(crate) fn authorize_device(issuer: &FakeIssuer) -> Value {
     json!({"request": "authorize_device", "endpoint": issuer.url("/devicecode"), "client": client(),
-           "scope": "openid", "transport": {"ca_file": issuer.ca_file()}})
+           "scope": "openid", "takes_verifier": true, "transport": {"ca_file": issuer.ca_file()}})
 }
 
 pub(crate) fn poll_device(issuer: &FakeIssuer) -> Value {

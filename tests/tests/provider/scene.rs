@@ -50,7 +50,7 @@ impl Scene {
 
     pub(crate) fn device_code(&mut self, endpoints: &Value, client: &Value, scope: &str) -> Value {
         let endpoint = &endpoints["device_authorization"];
-        let fields = json!({"endpoint": endpoint, "client": client, "scope": scope});
+        let fields = json!({"endpoint": endpoint, "client": client, "scope": scope, "takes_verifier": true});
         self.helper.get(&request("authorize_device", fields))
     }
 }

@@ -104,6 +104,20 @@ fn while_the_issuer_is_down_the_user_is_revoked_here_and_it_can_be_asked_later()
     assert_eq!((scene.provider.count("revocation"), scene.provider.count("deregistration")), (1, 1));
 }
 
+/// As after a change of the client that was killed: the issuer has given it another registration token.
+#[test]
+fn a_client_that_lives_is_not_said_to_be_deleted() {
+    let scene = Scene::enrolled();
+    let stale = json!({"error": "invalid_token"}).to_string();
+    scene
+        .provider
+        .fail_with(json!({"fault": "status", "status": 401, "body": stale, "at": ["deregistration"]}));
+    let told = admin(&scene.host, "revoke alice --at-issuer");
+    assert_eq!(told.status, 1, "{told:?}");
+    assert!(told.stdout.contains("account 'wlcg': revoked at the issuer\n"), "{told:?}");
+    assert!(told.stderr.contains("account 'wlcg': its client stays at the issuer: "), "{told:?}");
+}
+
 #[test]
 fn a_record_that_no_key_of_this_host_opens_is_named() {
     let scene = Scene::enrolled();

@@ -61,6 +61,26 @@ fn a_store_full_of_other_files_vetoes_nothing() {
     assert_ended(&scene, &told);
 }
 
+/// A record may be large; a user's may not be too large to be handed over, and hide those after it.
+#[test]
+fn files_as_large_as_a_record_may_be_veto_nothing() {
+    let scene = Scene::enrolled();
+    let decoy = r"(printf 'IAMCRED\000'; head -c 262136 /dev/zero) >a.cred";
+    alice_does(&scene, &format!("cd {STORE} && {decoy} && mv wlcg.cred z.cred"));
+    let told = revoke(&scene);
+    assert_ended(&scene, &told);
+    assert!(told.status == 1 && told.stderr.contains("account 'a'"), "{told:?}");
+}
+
+/// A directory is not read without end.
+#[test]
+fn ten_thousand_other_files_veto_nothing() {
+    let scene = Scene::enrolled();
+    alice_does(&scene, &format!("cd {STORE} && mv wlcg.cred z.cred && touch $(seq -f '%05g' 11000)"));
+    let told = revoke(&scene).successful();
+    assert_ended(&scene, &told);
+}
+
 #[test]
 fn a_user_who_kills_every_process_that_can_be_killed_vetoes_nothing() {
     let scene = Scene::enrolled();

@@ -61,6 +61,7 @@ pub(in crate::admin) fn run() -> Outcome {
         }
     };
     end_all(material, records, &say);
+    say("", What::All);
     Ok(Exit::Done)
 }
 
@@ -161,7 +162,7 @@ fn end_client(
         say(&grant.account, not_reached(grant, "there are too many accounts of this client"));
     }
     let mut managed: Vec<(&str, &Secret)> = Vec::new();
-    let mut unknown = false;
+    let mut standing = Standing::default();
     let grants: Vec<&Grant> = grants.iter().take(MAX_GRANTS).collect();
     for grant in &grants {
         let endpoint = endpoints.revocation.as_deref();
@@ -169,9 +170,11 @@ fn end_client(
             Some(request) => came_of(helper::ask(helper, &request)),
             None => Came::Not("it offers no revocation".to_owned()),
         };
-        unknown |= came == Came::Unknown;
+        standing.unknown |= came == Came::Unknown;
+        standing.known |= came == Came::Ended;
         say(&grant.account, What::Grant(came));
     }
+    let mut answers: Vec<(&str, Option<Ended>)> = Vec::new();
     for grant in &grants {
         let client = &grant.record.client;
         let management =
@@ -183,15 +186,42 @@ fn end_client(
         }
         managed.push((uri, token));
         let is_theirs = endpoints.registration.as_deref().is_some_and(|ours| is_of_same_server(uri, ours));
-        let came = match deregistration(client, &known.transport).filter(|_| is_theirs) {
+        let request = deregistration(client, &known.transport).filter(|_| is_theirs);
+        let ended = request.map(|request| Ended::by(helper::ask(helper, &request)));
+        standing.deleted |= matches!(ended, Some(Ended::Now));
+        answers.push((&grant.account, ended));
+    }
+    for (account, ended) in answers {
+        say(account, What::Client(standing.of(ended)));
+    }
+}
+
+/// What is known of a client by what the issuer has answered so far.
+#[derive(Clone, Copy, Debug, Default)]
+struct Standing {
+    /// It has ended a grant of it.
+    known: bool,
+    /// It does not know it, or one of its grants.
+    unknown: bool,
+    /// It has deleted it.
+    deleted: bool,
+}
+
+impl Standing {
+    /// What came of one record's word on how the client is deleted; none was asked that is another server's.
+    fn of(self, ended: Option<Ended>) -> Came {
+        match ended {
             None => Came::Not("the record names another server for that than the issuer has".to_owned()),
-            Some(request) => match Ended::by(helper::ask(helper, &request)) {
-                // It does not know the client, so neither its token (RFC 7592, section 2.3).
-                Ended::Refused(_) if unknown => Came::Unknown,
-                ended => came(ended),
-            },
-        };
-        say(&grant.account, What::Client(came));
+            Some(Ended::Now) => Came::Ended,
+            // It does not know the client, so neither its token (RFC 7592, section 2.3).
+            Some(Ended::Before | Ended::Refused(_)) if self.deleted => Came::Unknown,
+            Some(Ended::Refused(_)) if self.unknown && !self.known => Came::Unknown,
+            // It is the token that it does not know: that of a client can have been replaced.
+            Some(Ended::Before) if self.known => {
+                Came::Not("the issuer does not take the registration token of the record".to_owned())
+            }
+            Some(ended) => came(ended),
+        }
     }
 }
 
@@ -204,5 +234,28 @@ fn came(ended: Ended) -> Came {
         Ended::Now => Came::Ended,
         Ended::Before => Came::Unknown,
         Ended::Refused(error) | Ended::NotYet(error) => Came::Not(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_the_issuer_has_just_known_is_not_gone_because_its_token_is_not_taken() {
+        let before = || Some(Ended::Before);
+        let refused = || Some(Ended::Refused(HelperError::Garbage));
+        let known = Standing { known: true, ..Standing::default() };
+        assert!(matches!(known.of(before()), Came::Not(_)));
+        // A decoy that names the same client.
+        let decoyed = Standing { unknown: true, ..known };
+        assert!(
+            matches!(decoyed.of(before()), Came::Not(_)) && matches!(decoyed.of(refused()), Came::Not(_))
+        );
+        let gone = Standing { unknown: true, ..Standing::default() };
+        assert_eq!((gone.of(before()), gone.of(refused())), (Came::Unknown, Came::Unknown));
+        let deleted = Standing { deleted: true, ..known };
+        assert_eq!((deleted.of(Some(Ended::Now)), deleted.of(before())), (Came::Ended, Came::Unknown));
+        assert!(matches!(deleted.of(None), Came::Not(_)));
     }
 }

@@ -34,8 +34,10 @@ use crate::store::{MAX_RECORD, RECORD_MAGIC, account_of, record_name};
 
 /// As errors name it.
 pub(super) const COMMAND: &str = "iam-session-admin read-files";
-/// Names in one directory.
+/// Names in one directory that are of any interest.
 const MAX_LISTED: usize = 10_000;
+/// Entries of one directory that are looked at for such names: a second or two.
+const MAX_SEEN: usize = 1_000_000;
 /// Records that are handed over, and all their bytes: a user has a handful, of one or two KiB each.
 const MAX_RECORDS: usize = 1000;
 const MAX_BYTES: usize = 8 * 1024 * 1024;
@@ -86,12 +88,26 @@ fn subdirectory(directory: &OwnedFd, name: &str) -> nix::Result<OwnedFd> {
 
 /// Sorted, and no more than there ought to be.
 fn names(directory: impl AsFd) -> nix::Result<Vec<OsString>> {
+    listed(directory, |_| true).map(|(names, _)| names)
+}
+
+/// The names that are wanted, sorted, and whether that may not be all of them.
+fn listed(directory: impl AsFd, wanted: impl Fn(&OsStr) -> bool) -> nix::Result<(Vec<OsString>, bool)> {
     let mut listed = Dir::openat(directory, ".", directory_flags(), Mode::empty())?;
-    let entries = listed.iter().take(MAX_LISTED).flatten();
-    let names = entries.map(|entry| OsStr::from_bytes(entry.file_name().to_bytes()).to_owned());
-    let mut names: Vec<_> = names.filter(|name| name != "." && name != "..").collect();
+    let mut names = Vec::new();
+    for (number, entry) in listed.iter().flatten().enumerate() {
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        let is_wanted = name != "." && name != ".." && wanted(name);
+        if number > MAX_SEEN || (is_wanted && names.len() == MAX_LISTED) {
+            names.sort();
+            return Ok((names, true));
+        }
+        if is_wanted {
+            names.push(name.to_owned());
+        }
+    }
     names.sort();
-    Ok(names)
+    Ok((names, false))
 }
 
 fn open_file(directory: impl AsFd, name: &OsStr) -> nix::Result<File> {
@@ -164,12 +180,17 @@ fn remove(directory: &OwnedFd, unwanted: impl Fn(&str) -> bool) {
 
 /// Hands over what may be a record. What somebody has a lease on comes last.
 fn records(path: &Path, first: &[String]) -> Result<(), Stop> {
-    let listed = open(path, directory_flags(), Mode::empty()).and_then(|store| Ok((names(&store)?, store)));
-    let (names, store) = match listed {
+    let is_record = |name: &OsStr| name.to_str().and_then(account_of).is_some();
+    let opened = open(path, directory_flags(), Mode::empty());
+    let ((names, are_more), store) = match opened.and_then(|store| Ok((listed(&store, is_record)?, store))) {
         Ok(listed) => listed,
         Err(Errno::ENOENT) => return tell(&Found::NoStore),
         Err(errno) => return tell(&Found::Unreadable(format!("{}: {}", path.display(), errno.desc()))),
     };
+    if are_more {
+        // What is not among the first of them is not looked at.
+        tell(&Found::Unreadable("it has too many files: not all of them were looked at".to_owned()))?;
+    }
     let mut told = Told::default();
     let mut leased: Vec<(String, OsString)> = Vec::new();
     for (account, name) in in_order(names, first) {
@@ -270,6 +291,28 @@ impl Told {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_largest_record_fits_into_a_line() {
+        let account = "a".repeat(255);
+        let found = Found::Record(Sealed { account, file: BASE64.encode(&vec![0; MAX_RECORD]) });
+        assert!(line::encode(&found, MAX_LINE).is_ok());
+    }
+
+    #[test]
+    fn other_files_hide_no_record() {
+        let directory = std::env::temp_dir().join(format!("iam-session-listed-{}", std::process::id()));
+        std::fs::create_dir(&directory).unwrap();
+        let touch = |name: &str| drop(File::create(directory.join(name)).unwrap());
+        touch("z.cred");
+        (0..=MAX_LISTED).for_each(|number| touch(&number.to_string()));
+        let opened = || open(&directory, directory_flags(), Mode::empty()).unwrap();
+        let (all, are_more) = listed(opened(), |_| true).unwrap();
+        assert_eq!((all.len(), are_more), (MAX_LISTED, true), "and that there are more is known");
+        let records = listed(opened(), |name| name.to_str().and_then(account_of).is_some()).unwrap();
+        std::fs::remove_dir_all(&directory).unwrap();
+        assert_eq!(records, (vec!["z.cred".into()], false));
+    }
 
     #[test]
     fn what_the_site_names_comes_first() {

@@ -44,6 +44,7 @@ impl Mint {
             endpoint,
             client: record.client.duplicate(),
             scope: scope.clone(),
+            takes_verifier: true,
             transport: record.transport.clone(),
         };
         match self.ask(&request) {

@@ -209,6 +209,7 @@ impl<'a> Flow<'a> {
             endpoint: issuer.endpoints.device_authorization.clone().unwrap_or_default(),
             client: held.client.duplicate(),
             scope: scope.clone(),
+            takes_verifier: true,
             transport: self.plan.provider.transport.clone(),
         };
         let answer = self.ask(&request).map_err(|stop| held.not_enrolled(held.explain(stop)))?;

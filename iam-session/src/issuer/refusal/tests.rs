@@ -138,6 +138,7 @@ fn what_others_answer() {
         // CILogon: nothing there is out of order.
         (Refresh, 400, r#"{"error":"server_error"}"#, Class::Refused),
         (DevicePoll, 403, r#"{"error":"server_error"}"#, Class::Refused),
+        (Revocation, 400, r#"{"error":"server_error"}"#, Class::Busy),
         (Refresh, 400, r#"{"error":"use_dpop_nonce"}"#, Class::Refused),
         (DeviceAuthorization, 400, r#"{"error":"unauthorized_client"}"#, Class::Refused),
         (DevicePoll, 400, r#"{"error":"slow_down"}"#, Class::SlowDown),

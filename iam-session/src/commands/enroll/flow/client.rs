@@ -7,6 +7,7 @@ use super::super::client::{Given, Origin};
 use super::super::scopes::Grantor;
 use super::{Flow, Issuer, cancelled, failure};
 use crate::cli::{Stop, print_error, warn};
+use crate::end_grant::Ended;
 use crate::helper::{Helper, HelperError};
 use crate::issuer::wire::{Answer, Client, ClientAuth, Endpoints, ErrorClass, IssuerError, Request};
 use crate::paths::HELPER;
@@ -211,7 +212,7 @@ impl Flow<'_> {
         };
         let transport = self.plan.provider.transport.clone();
         let request = Request::Deregister { registration_client_uri, registration_access_token, transport };
-        if let Err(error) = self.ask_another_helper(&request) {
+        if let Ended::Refused(error) | Ended::NotYet(error) = Ended::by(self.ask_another_helper(&request)) {
             warn(&format!("client '{name}' stays registered at {}: {error}", self.plan.provider.issuer));
         }
     }

@@ -109,6 +109,7 @@ impl Issuer {
             endpoint,
             client: self.client.duplicate(),
             scope: scope.clone(),
+            takes_verifier: true,
             transport: self.transport.clone(),
         };
         Ok(Code::of(self.ask(&request)?)?)
