@@ -359,20 +359,6 @@ fn again_the_agent_asks_the_issuer_and_the_code_is_shown_with_the_clients_own_na
     assert_eq!(agent.requests(), expected);
 }
 
-/// It lets go of the proof that its helper has sent along: what the user approved could not be fetched.
-#[test]
-fn of_an_agent_of_an_earlier_version_no_code_is_shown() {
-    let stage = Stage::new(GRANTED);
-    let status = STATUS.replace("\"accounts\":[]", KNOWN);
-    let code = CODE.replace("\"code_verifier\":\"canary-proof\",", "");
-    let agent = Agent::meeting(&stage.directory.join(FIRST), &[&[&status, &code]]);
-    let ended = run(reenroll(&stage, &["wlcg"]));
-    agent.requests();
-    assert_eq!(ended.code, Some(1), "{ended:?}");
-    let told = "iam-session: this session's agent is of an older version; log in again\n";
-    assert!(ended.stderr.ends_with(told) && !ended.stderr.contains("ABCD"), "{ended:?}");
-}
-
 #[test]
 fn a_refusal_and_the_end_of_a_code_are_told_as_at_the_first_time() {
     for (name, line, code) in [

@@ -20,9 +20,7 @@ use crate::config::same_issuer;
 use crate::helper::{Helper, HelperError};
 use crate::issuer::wire::{Answer, ErrorClass, IssuerError, Request as Question};
 use crate::paths::HELPER;
-use crate::protocol::{
-    Authorization, Authorized, DeviceCode, Enrolled, Poll, Polled, Request, Status, agent_is_older,
-};
+use crate::protocol::{Authorization, Authorized, DeviceCode, Enrolled, Poll, Polled, Request, Status};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
 use crate::text::printable;
@@ -74,10 +72,6 @@ pub(super) fn run(
             return Ok(None);
         }
     };
-    // An agent of an earlier version has let go of the proof that went with the request: the polls would be in vain.
-    if code.code_verifier.is_none() {
-        return Err(agent_is_older().into());
-    }
     asked.scope = code.scope.clone();
     if let Some(name) = &code.client_name {
         plan.client_name.clone_from(name);
