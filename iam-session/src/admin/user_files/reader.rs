@@ -34,18 +34,28 @@ use crate::store::{MAX_RECORD, RECORD_MAGIC, account_of, record_name};
 
 /// As errors name it.
 pub(super) const COMMAND: &str = "iam-session-admin read-files";
-/// Names in one directory.
+/// Entries of one directory.
 const MAX_LISTED: usize = 10_000;
 /// Records that are handed over, and all their bytes: a user has a handful, of one or two KiB each.
 const MAX_RECORDS: usize = 1000;
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 /// Skipped files that are named one by one.
 const MAX_NAMED: usize = 16;
+/// Access tokens that are told: a cache of ours holds 64.
+const MAX_TOKENS: usize = 64;
 /// An entry of the cache, as agents write it.
 const MAX_TOKEN: usize = 32 * 1024;
 /// Longer than the kernel lets a lease hold up an open (45 s), and shorter than root waits.
 const PATIENCE_LEASE: Duration = Duration::from_secs(55);
 const PAUSE: Duration = Duration::from_millis(5);
+
+/// What a directory holds.
+#[derive(Default)]
+struct Names {
+    names: Vec<OsString>,
+    /// Or there are more than are looked at.
+    are_all: bool,
+}
 
 /// What lies in a record's place.
 enum Read {
@@ -85,13 +95,14 @@ fn subdirectory(directory: &OwnedFd, name: &str) -> nix::Result<OwnedFd> {
 }
 
 /// Sorted, and no more than there ought to be.
-fn names(directory: impl AsFd) -> nix::Result<Vec<OsString>> {
+fn names(directory: impl AsFd) -> nix::Result<Names> {
     let mut listed = Dir::openat(directory, ".", directory_flags(), Mode::empty())?;
-    let entries = listed.iter().take(MAX_LISTED).flatten();
-    let names = entries.map(|entry| OsStr::from_bytes(entry.file_name().to_bytes()).to_owned());
+    let mut entries = listed.iter();
+    let some = entries.by_ref().take(MAX_LISTED).flatten();
+    let names = some.map(|entry| OsStr::from_bytes(entry.file_name().to_bytes()).to_owned());
     let mut names: Vec<_> = names.filter(|name| name != "." && name != "..").collect();
     names.sort();
-    Ok(names)
+    Ok(Names { names, are_all: entries.next().is_none() })
 }
 
 fn open_file(directory: impl AsFd, name: &OsStr) -> nix::Result<File> {
@@ -118,7 +129,10 @@ fn clear(path: &Path, files: FilesOf) -> Result<(), Stop> {
     let token_file = places.token_file_name();
     if let Ok(agents) = subdirectory(&top, AGENTS) {
         if let Ok(cache) = subdirectory(&agents, CACHE) {
-            tokens_of(&cache).iter().try_for_each(|token| tell(&Found::Token(token.clone())))?;
+            for token in tokens_of(&cache) {
+                // One that no line has room for must not keep the others, and itself, from being removed.
+                let _ = tell(&Found::Token(token));
+            }
             remove(&cache, |_| true);
         }
         let _ = unlinkat(&agents, CACHE, UnlinkatFlags::RemoveDir);
@@ -140,9 +154,10 @@ fn tokens_of(cache: &OwnedFd) -> Vec<LiveToken> {
         serde_json::from_slice(&bytes).ok()
     };
     let now = unix_time();
-    let living =
-        names(cache).unwrap_or_default().into_iter().filter_map(read).filter(|token| token.expires_at > now);
+    let names = names(cache).unwrap_or_default().names;
+    let living = names.into_iter().filter_map(read).filter(|token| token.expires_at > now);
     living
+        .take(MAX_TOKENS)
         .map(|token| LiveToken {
             issuer: token.issuer,
             scope: token.granted,
@@ -155,7 +170,7 @@ fn tokens_of(cache: &OwnedFd) -> Vec<LiveToken> {
 
 /// Best effort: what cannot be removed lies there still.
 fn remove(directory: &OwnedFd, unwanted: impl Fn(&str) -> bool) {
-    for name in names(directory).unwrap_or_default() {
+    for name in names(directory).unwrap_or_default().names {
         if name.to_str().is_none_or(&unwanted) {
             let _ = unlinkat(directory, name.as_os_str(), UnlinkatFlags::NoRemoveDir);
         }
@@ -165,7 +180,7 @@ fn remove(directory: &OwnedFd, unwanted: impl Fn(&str) -> bool) {
 /// Hands over what may be a record. What somebody has a lease on comes last.
 fn records(path: &Path, first: &[String]) -> Result<(), Stop> {
     let listed = open(path, directory_flags(), Mode::empty()).and_then(|store| Ok((names(&store)?, store)));
-    let (names, store) = match listed {
+    let (Names { names, are_all }, store) = match listed {
         Ok(listed) => listed,
         Err(Errno::ENOENT) => return tell(&Found::NoStore),
         Err(errno) => return tell(&Found::Unreadable(format!("{}: {}", path.display(), errno.desc()))),
@@ -186,6 +201,11 @@ fn records(path: &Path, first: &[String]) -> Result<(), Stop> {
             now = read(&store, &name);
         }
         told.take(account, &name, now)?;
+    }
+    if !are_all {
+        // Which of them were listed is the file system's choice, and so, in the end, the user's.
+        let why = format!("more than {MAX_LISTED} files lie there, and not all were looked at");
+        tell(&Found::Unreadable(why))?;
     }
     told.end()
 }
@@ -270,6 +290,22 @@ impl Told {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_of_which_not_all_is_listed_is_told_apart() {
+        let path = std::env::temp_dir().join(format!("iam-session-names-{}", std::process::id()));
+        std::fs::create_dir(&path).unwrap();
+        let listed = || names(open(&path, directory_flags(), Mode::empty()).unwrap()).unwrap();
+        File::create(path.join("wlcg.cred")).unwrap();
+        let few = listed();
+        assert_eq!((few.names, few.are_all), (vec![OsString::from("wlcg.cred")], true));
+        for number in 0..MAX_LISTED {
+            File::create(path.join(number.to_string())).unwrap();
+        }
+        let many = listed();
+        assert!(many.names.len() <= MAX_LISTED && !many.are_all);
+        std::fs::remove_dir_all(&path).unwrap();
+    }
 
     #[test]
     fn what_the_site_names_comes_first() {
