@@ -219,13 +219,20 @@ fn list(whose: Whose) -> Result<Vec<Listed>, Failure> {
     // Of several processes each has the record.
     let of_session = |(mut facts, session): (Facts, Option<String>)| -> Option<Listed> {
         let record = session.as_ref().and_then(|session| records.get(session)).cloned();
-        if facts.uid == ROOT {
-            facts.uid = record.as_ref()?.uid;
-        }
+        facts.uid = user_of(&facts, record.as_ref())?;
         let record = record.filter(|record| record.uid == facts.uid);
         whose.includes(facts.uid).then_some(Listed { facts, session, record })
     };
     Ok(processes.into_iter().filter_map(of_session).collect())
+}
+
+/// Whose a process is. Of root's own it is the one that is to become the agent: its number is in the record before the
+/// record is its descriptor. A user can give what looks like that descriptor to other programs that run as root.
+fn user_of(facts: &Facts, record: Option<&Record>) -> Option<u32> {
+    match facts.uid {
+        ROOT => Some(record.filter(|record| record.agent == Some(facts.process.pid))?.uid),
+        uid => Some(uid),
+    }
 }
 
 impl Whose {
@@ -313,6 +320,15 @@ mod tests {
         }
         assert_eq!(listed(None, None).kind(None, Depth::Records), Kind::Other);
         assert_eq!(listed(None, Some(ID)).kind(None, Depth::Records), Kind::Job);
+    }
+
+    #[test]
+    fn of_roots_processes_only_the_agent_to_be_is_a_users_whatever_the_descriptor_says() {
+        let of = |uid| Facts { process: Identity { start: 0, pid: 42 }, uid, gid: 0 };
+        assert_eq!(user_of(&of(ROOT), Some(&record(42))), Some(1000));
+        assert_eq!(user_of(&of(ROOT), Some(&record(41))), None);
+        assert_eq!(user_of(&of(ROOT), None), None);
+        assert_eq!(user_of(&of(1001), Some(&record(42))), Some(1001));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::process_stat::ProcessStat;
 
 /// proc(5): what a link says once the file is unlinked.
 pub(super) const DELETED: &str = " (deleted)";
+const ROOT: u32 = 0;
 /// An agent opens its lock among its first files; a process of a user's may have half a million.
 const MAX_LINKS: usize = 256;
 /// `status` has some 1500 bytes; groups, of which there may be many, come behind the ids.
@@ -105,11 +106,11 @@ impl Identity {
     }
 
     /// Sends it a signal if it still lives and is `uid`'s; whether it was there. A process keeps number and start over
-    /// exec(2). One of a session may have been root's when it was looked at, or be so still.
+    /// exec(2). One that is to become the agent of a session may be root's still.
     pub(super) fn signal(self, uid: u32, signal: Signal) -> Result<bool, Errno> {
         // Without a pidfd (Linux 5.3) nothing is closer together than this look and the call.
         let now = Facts::of(self.pid).filter(|now| now.process == self);
-        if !now.is_some_and(|now| now.uid == uid || session_of(self.pid).is_some()) {
+        if !now.is_some_and(|now| now.uid == uid || (now.uid == ROOT && is_to_become(self.pid, uid))) {
             return Ok(false);
         }
         match kill(Pid::from_raw(self.pid), signal) {
@@ -148,6 +149,12 @@ impl Facts {
 pub(super) fn session_of(pid: i32) -> Option<String> {
     let link = fs::read_link(format!("/proc/{pid}/fd/2")).ok()?;
     record::session_of(&link).map(str::to_owned)
+}
+
+/// Whether a process is the one that root has started as an agent of `uid`'s.
+fn is_to_become(pid: i32, uid: u32) -> bool {
+    let record = session_of(pid).and_then(|session| record::of(&session));
+    record.is_some_and(|record| record.uid == uid && record.agent == Some(pid))
 }
 
 /// By the name of the lock that every agent holds open: the link says it, and nothing is opened.

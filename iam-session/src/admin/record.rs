@@ -55,11 +55,21 @@ fn live_in(directory: &Directory) -> Result<Vec<Record>, DirectoryError> {
             directory.remove(&name)?;
             continue;
         }
-        let record =
-            directory.read(&name, MAX_RECORD)?.and_then(|bytes| parse(&String::from_utf8(bytes).ok()?));
-        records.extend(record.filter(|record| record.session == name));
+        records.extend(read(directory, &name)?);
     }
     Ok(records)
+}
+
+/// The record of one session.
+pub(super) fn of(session: &str) -> Option<Record> {
+    let directory = Directory::open(Path::new(SESSIONS), ROOT).ok()??;
+    read(&directory, session).ok()?
+}
+
+fn read(directory: &Directory, session: &str) -> Result<Option<Record>, DirectoryError> {
+    let bytes = directory.read(session, MAX_RECORD)?;
+    let record = bytes.and_then(|bytes| parse(&String::from_utf8(bytes).ok()?));
+    Ok(record.filter(|record| record.session == session))
 }
 
 /// The lock of a record that belongs to no process any more.

@@ -166,6 +166,24 @@ impl Opened {
         fresh().ok_or(StoreError::NoSealingKey)
     }
 
+    /// Takes another data key, with one slot under `key`, so that nobody reads what is sealed from now on with what was
+    /// known of the record before. A slot can be copied: who has once learned a data key can make a record around it
+    /// that looks like any other.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSealingKey`] stands for a kernel without randomness.
+    pub fn rekey(&mut self, key: SealingKey<'_>) -> Result<(), StoreError> {
+        let fresh = || -> Option<(SecretKey, KeySlot)> {
+            let data_key: SecretKey = Zeroizing::new(crypto::random()?);
+            let slot = KeySlot::wrap(&data_key, self.header.owner(), key)?;
+            Some((data_key, slot))
+        };
+        let (data_key, slot) = fresh().ok_or(StoreError::NoSealingKey)?;
+        self.header.slots = vec![Slot::Key(slot)];
+        self.data_key = data_key;
+        Ok(())
+    }
+
     /// Opens `file` for `uid`. `path` is only named in errors.
     ///
     /// # Errors

@@ -142,6 +142,35 @@ pub(crate) fn with_passphrase(file: &[u8], key: &Bytes, passphrase: &str) -> Vec
     [&header[..], &key(b"iam-session/v1/commitment"), &nonce, &length, &sealed].concat()
 }
 
+/// A record that who knows `data_key` makes around the node slot of an earlier one, of which it is known: with the issuer
+/// and the client that `like` names in clear, and `text` inside.
+pub(crate) fn around_a_slot(
+    like: &[u8],
+    (id, key): &([u8; 8], Bytes),
+    data_key: &Bytes,
+    text: &[u8],
+) -> Vec<u8> {
+    let record = Record::parse(like).unwrap();
+    let (record_id, salt, nonce) = ([0xee; 16], [3; 32], [5; 24]);
+    let kek = hkdf(key, Some(&salt), &[LABEL_SLOT, &record_id]);
+    let bound = [LABEL_SLOT, &record_id, record.uid, &[NODE], id, &salt].concat();
+    let body = [&id[..], &salt, &nonce, &seal(&kek, &nonce, data_key, &bound)].concat();
+    let length = u16::try_from(body.len()).unwrap().to_be_bytes();
+    let slots = [&[1, NODE][..], &length, &body].concat();
+    let mut header = [&record.header[..16], &record_id, &record.header[32..record.slots_at], &slots].concat();
+    let length = u32::try_from(header.len()).unwrap();
+    header[12..16].copy_from_slice(&length.to_be_bytes());
+    let derive = |label: &[u8]| hkdf(data_key, Some(&record_id), &[label]);
+    let sealed = seal(&derive(b"iam-session/v1/record"), &nonce, text, &header);
+    let length = u32::try_from(sealed.len()).unwrap().to_be_bytes();
+    [&header[..], &derive(b"iam-session/v1/commitment"), &nonce, &length, &sealed].concat()
+}
+
+/// What is in a record, for who knows its data key.
+pub(crate) fn text_under(data_key: &Bytes, file: &[u8]) -> Option<Vec<u8>> {
+    Record::parse(file)?.text(data_key)
+}
+
 /// A lock as version 1 wrote it: under `passphrase`, with one user key that is said to be of the node key `id`.
 pub(crate) fn lock_with_a_key(passphrase: &str, uid: u32, (id, key): &([u8; 8], Bytes)) -> Vec<u8> {
     let (lock_id, nonce, parameters) = ([0xd0; 16], [9; 24], parameters(8, CHEAP));

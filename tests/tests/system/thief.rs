@@ -226,6 +226,33 @@ fn a_record_that_a_passphrase_opens_learns_nothing_of_anothers_client() {
     }
 }
 
+/// As who once had a passphrase slot in a record of an earlier version knows that record's data key, whatever became of it.
+#[test]
+fn a_record_whose_data_key_is_known_learns_nothing_of_anothers_client() {
+    let scene = scene();
+    let login = scene.host.login("alice");
+    let file = read(&scene, &format!("{STORE}/wlcg.cred"));
+    let text = Thief::knowing(&[], &[own_key(&scene)]).opens(std::slice::from_ref(&file)).remove(0);
+    let mut text: Value = serde_json::from_slice(&text).unwrap();
+    text["refresh_token"] = "planted".into();
+    for secret in ["client_secret", "registration_access_token"] {
+        text["client"][secret] = "planted".into();
+    }
+    let slot = sealed::user_key(&node_key(&scene), UID);
+    let text = serde_json::to_vec(&text).unwrap();
+    plant(&login, &format!("{STORE}/decoy.cred"), &sealed::around_a_slot(&file, &slot, &KNOWN_KEY, &text));
+    let loot = send(&scene, &login, &[&authorize("new", "wlcg")]);
+    assert_eq!(loot.answers[0]["outcome"], "code", "the client was changed: {:?}", loot.answers);
+    let mut read = String::new();
+    for file in &loot.files {
+        read.push_str(&String::from_utf8_lossy(&sealed::text_under(&KNOWN_KEY, file).unwrap_or_default()));
+    }
+    assert!(read.contains("planted"), "the thief's own was open to it");
+    let secrets = scene.provider.secrets();
+    let found: Vec<_> = secrets.iter().filter(|secret| read.contains(secret.as_str())).collect();
+    assert_eq!(found, Vec::<&String>::new());
+}
+
 #[test]
 fn nor_does_it_where_the_other_one_is_under_a_passphrase_too() {
     let scene = standing::scene();

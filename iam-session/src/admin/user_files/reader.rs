@@ -43,6 +43,8 @@ const MAX_RECORDS: usize = 1000;
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 /// Skipped files that are named one by one.
 const MAX_NAMED: usize = 16;
+/// Access tokens that are told: a cache of ours holds 64.
+const MAX_TOKENS: usize = 64;
 /// An entry of the cache, as agents write it.
 const MAX_TOKEN: usize = 32 * 1024;
 /// Longer than the kernel lets a lease hold up an open (45 s), and shorter than root waits.
@@ -134,7 +136,10 @@ fn clear(path: &Path, files: FilesOf) -> Result<(), Stop> {
     let token_file = places.token_file_name();
     if let Ok(agents) = subdirectory(&top, AGENTS) {
         if let Ok(cache) = subdirectory(&agents, CACHE) {
-            tokens_of(&cache).iter().try_for_each(|token| tell(&Found::Token(token.clone())))?;
+            for token in tokens_of(&cache) {
+                // One that no line has room for must not keep the others, and itself, from being removed.
+                let _ = tell(&Found::Token(token));
+            }
             remove(&cache, |_| true);
         }
         let _ = unlinkat(&agents, CACHE, UnlinkatFlags::RemoveDir);
@@ -156,9 +161,10 @@ fn tokens_of(cache: &OwnedFd) -> Vec<LiveToken> {
         serde_json::from_slice(&bytes).ok()
     };
     let now = unix_time();
-    let living =
-        names(cache).unwrap_or_default().into_iter().filter_map(read).filter(|token| token.expires_at > now);
+    let names = names(cache).unwrap_or_default();
+    let living = names.into_iter().filter_map(read).filter(|token| token.expires_at > now);
     living
+        .take(MAX_TOKENS)
         .map(|token| LiveToken {
             issuer: token.issuer,
             scope: token.granted,

@@ -39,7 +39,10 @@ impl Mint {
     /// it opens, and must not read there the client's secrets of a record that it does not open.
     pub(super) fn may_share_client(&self, opened: &Opened) -> bool {
         match self.message.keys.sealing() {
-            Some(SealingKey::Node(_)) => opened.has_node_slots_alone(),
+            Some(SealingKey::Node(_)) => {
+                let is_held = |key| self.message.keys.node().any(|held| Some(held.id) == key);
+                opened.has_node_slots_alone() && opened.slots().all(|slot| is_held(slot.key))
+            }
             Some(SealingKey::Passphrase(key)) => opened.slots().all(|slot| slot.key == Some(key.key.id)),
             None => false,
         }
@@ -174,7 +177,12 @@ impl Mint {
             }
             record.client = client.duplicate();
             record.registered_scope = Some(scope.clone());
-            let file = match opened.seal(&store.record_path(name)) {
+            // Who made the record may know its data key: a copy of an earlier one has the same.
+            let rekeyed = match self.message.keys.sealing() {
+                Some(key @ SealingKey::Node(_)) => opened.rekey(key),
+                _ => Ok(()),
+            };
+            let file = match rekeyed.and_then(|()| opened.seal(&store.record_path(name))) {
                 Ok(file) => file,
                 Err(error) => {
                     self.log_lost(name, &error);

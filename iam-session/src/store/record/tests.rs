@@ -201,6 +201,23 @@ fn a_record_under_a_passphrase_is_locked_until_that_is_given() {
     assert_eq!(open(unlocked(vec![key(1)], vec![passphrase(1, "correct")])).unwrap(), 1);
 }
 
+/// As a thief makes one who has learned the data key of an earlier record, and copies its slot.
+#[test]
+fn what_is_sealed_after_a_new_data_key_is_closed_to_who_knew_the_one_before() {
+    let mut planted = open(&sealed(), vec![key(1)]).unwrap();
+    let known = planted.data_key.clone();
+    assert!(decrypt(&format::parse(&planted.seal(&path()).unwrap(), &path()).unwrap(), &known).is_some());
+    planted.rekey(SealingKey::Node(&key(2))).unwrap();
+    let file = planted.seal(&path()).unwrap();
+    assert!(decrypt(&format::parse(&file, &path()).unwrap(), &known).is_none());
+    assert!(open(&file, vec![key(1)]).is_err());
+    let again = open(&file, vec![key(2)]).unwrap();
+    assert_eq!(
+        (again.generation(), again.id(), again.record.refresh_token.expose()),
+        (3, planted.id(), CANARY)
+    );
+}
+
 #[test]
 fn a_record_that_is_sealed_again_keeps_its_slots() {
     let keys = unlocked(vec![], vec![passphrase(1, "correct")]);
