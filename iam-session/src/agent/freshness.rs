@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// A new token is minted on demand at most this often: more would only load the issuer.
-const MINT_AT_MOST_EVERY: Duration = Duration::from_secs(10);
+pub(super) const MINT_AT_MOST_EVERY: Duration = Duration::from_secs(10);
 
 /// A token that is about to end is of no use to a command that has just been given it: one with less than a tenth
 /// of its life left is served only where no other can be had, and never is this much asked for.

@@ -36,6 +36,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use self::enroll::Origin;
+use self::token::Refused;
 use self::unsaved::Unsaved;
 use super::book::Book;
 use super::failure::{Against, Asker, Outlook, Pause};
@@ -68,6 +69,8 @@ pub(super) struct Mint {
     runtime: Runtime,
     helper: Option<Helper>,
     unsaved: Unsaved,
+    /// The last token that was asked for by name and is not to be had.
+    refused: Option<Refused>,
     /// What enrolments have replaced, or did not keep, is ended at its issuer so, once they have been answered.
     endings: Vec<Request>,
     log: Log,
@@ -96,6 +99,7 @@ fn run() -> io::Result<()> {
         runtime,
         helper: None,
         unsaved: Unsaved::default(),
+        refused: None,
         endings: Vec::new(),
         log,
     };

@@ -74,6 +74,10 @@ fn what_the_token_itself_says_counts_and_who_somebody_is_may_be_said_unasked() {
     let refused = login.run("iam-session token -s storage.read:/a/b");
     assert_eq!((refused.status, refused.stdout.as_str()), (5, ""), "{refused:?}");
     assert!(refused.stderr.contains("did not grant 'storage.read:/a/b'"), "{refused:?}");
+    // Whoever asks in a loop is told the same, and the issuer is not asked again.
+    let asked = scene.provider.count("refresh");
+    let again = login.run("iam-session token -s storage.read:/a/b");
+    assert_eq!((again.stderr, scene.provider.count("refresh")), (refused.stderr, asked));
 }
 
 #[test]

@@ -163,8 +163,7 @@ fn end_client(
     }
     let mut managed: Vec<(&str, &Secret)> = Vec::new();
     let mut standing = Standing::default();
-    let grants: Vec<&Grant> = grants.iter().take(MAX_GRANTS).collect();
-    for grant in &grants {
+    for grant in grants.iter().take(MAX_GRANTS) {
         let endpoint = endpoints.revocation.as_deref();
         let came = match revocation(&grant.record, endpoint, &known.transport) {
             Some(request) => came_of(helper::ask(helper, &request)),
@@ -175,7 +174,8 @@ fn end_client(
         say(&grant.account, What::Grant(came));
     }
     let mut answers: Vec<(&str, Option<Ended>)> = Vec::new();
-    for grant in &grants {
+    // All of them: records that say little must not hide the one that says how the client is deleted.
+    for grant in grants {
         let client = &grant.record.client;
         let management =
             client.registration_client_uri.as_deref().zip(client.registration_access_token.as_ref());

@@ -1,5 +1,7 @@
 //! A token: out of the cache if it will do, else from the issuer. Touches store, locks, cache and one helper.
 
+use std::time::Duration;
+
 use super::Mint;
 use super::account::entry;
 use super::policy::Policy;
@@ -7,7 +9,7 @@ use super::recover::{Past, give_up};
 use crate::agent::book::Entry;
 use crate::agent::cache::{CachedToken, Wanted};
 use crate::agent::failure::{Against, Asker, Outlook, Pause};
-use crate::agent::freshness::Freshness;
+use crate::agent::freshness::{Freshness, MINT_AT_MOST_EVERY};
 use crate::agent::job::{Kind, TokenJob};
 use crate::agent::token_file::Others;
 use crate::clock::{self, Now};
@@ -25,6 +27,15 @@ pub(super) struct Errand<'a> {
     pub(super) entry: Entry,
     pub(super) wanted: Wanted,
     pub(super) past: Past,
+}
+
+/// That a token is not to be had. Said again for a moment, as a token is given again: whoever asks in a loop costs the
+/// issuer no more by that.
+pub(super) struct Refused {
+    wanted: Wanted,
+    failure: Failure,
+    /// On CLOCK_BOOTTIME.
+    at: Duration,
 }
 
 impl<'a> Errand<'a> {
@@ -71,6 +82,12 @@ impl Mint {
             Some(known) => known,
             None => self.refresh(store, policy, &errand, &mut opened),
         };
+        if let (Err(failure), Kind::Named { .. }) = (&outcome, &errand.job.kind)
+            && failure.kind == FailureKind::Refused
+        {
+            let (wanted, failure) = (errand.wanted.clone(), failure.clone());
+            self.refused = Some(Refused { wanted, failure, at: clock::boot_time() });
+        }
         let book = self.look_with(policy);
         // Its failure is told; the token is there all the same.
         let _ = self.publish_book(&book);
@@ -93,6 +110,10 @@ impl Mint {
             if !life.lives_at(now) && life.is_of_a_moment_ago(now) {
                 return Some(Err(too_short(&errand.entry.issuer)));
             }
+        }
+        let refused = self.refused.as_ref().filter(|refused| refused.wanted == errand.wanted);
+        if let Some(refused) = refused.filter(|refused| now < refused.at + MINT_AT_MOST_EVERY) {
+            return Some(Err(refused.failure.clone()));
         }
         let setbacks = self.setbacks(&errand.wanted.record_id);
         let setback = match errand.job.kind {
