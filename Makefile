@@ -55,11 +55,11 @@ test: packages storage
 	tests/setup/beside.sh tests/setup/build.sh tests/setup/tools.sh "cargo test $(ALL) --quiet --no-run"
 	tests/setup/package.sh
 	tests/setup/beside.sh \
-	    "cargo test $(ALL) --test system -- --test-threads=5 $(addprefix --skip=,$(TIMED))" \
-	    "cargo test $(ALL) $(OTHERS) -- --test-threads=3 $(addprefix --skip=,$(TIMED)); \
+	    "cargo test $(ALL) --no-fail-fast --test system -- --test-threads=5 $(addprefix --skip=,$(TIMED))" \
+	    "cargo test $(ALL) --no-fail-fast $(OTHERS) -- --test-threads=3 $(addprefix --skip=,$(TIMED)); \
 	     cargo test $(ALL) --doc; \
 	     KERNEL=3.10 cargo test $(ALL) --test system -- --test-threads=2 $(OLD_KERNEL)"
-	cargo test $(ALL) -- --test-threads=1 $(TIMED)
+	cargo test $(ALL) --no-fail-fast -- --test-threads=1 $(TIMED)
 
 # All targets with tests but `system`, and the documentation's.
 OTHERS = --lib --bins --test '[!s]*' --test 's[!y]*'

@@ -37,15 +37,18 @@ fn a_thousand_cycles_leave_no_process_descriptor_file_or_zombie() {
     assert!(looks.iter().all(|look| look.ends_with(" 1")), "children besides the one that looks: {looks:?}");
     host.wait_until("the end of the agents", || is_deserted(host) && host.processes_of("alice").is_empty());
     assert_eq!(left_behind(host), "");
-    // An agent ends after the next login has looked; the one after that removes its record.
+    // Each login removes some records of the dead: a few are left, and the next logins remove these, too.
     let records = || host.as_root().run("ls -A /run/pam_iam").stdout.lines().count();
-    assert!(records() <= 16, "{}", records());
-    host.as_root().run("pamtester cycles alice open_session").successful();
-    assert_eq!(records(), 1, "its own");
+    assert!(records() <= CYCLES / 10, "{}", records());
+    host.wait_until("none but the last login's own record", || {
+        host.as_root().run("pamtester cycles alice open_session").successful();
+        records() == 1
+    });
     host.wait_until("the end of that agent", || is_deserted(host));
     let zombies = "grep -l '^State:.Z' /proc/[0-9]*/status";
     host.wait_until("the last orphan to be reaped", || host.as_root().run(zombies).stdout.is_empty());
-    assert_eq!(host.processes().len(), all);
+    // Of the enrolment's login, root's part may have been there still when they were counted.
+    assert!(host.processes().len() <= all, "{:?}", host.processes());
     assert_eq!(scene.provider.count("refresh"), 1, "each found the token of the enrolment");
     let failures: Vec<_> = host.log_lines().into_iter().filter(|line| line.contains("no session")).collect();
     assert!(failures.is_empty(), "{failures:?}");
