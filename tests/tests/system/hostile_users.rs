@@ -101,19 +101,38 @@ fn an_agent_that_was_stopped_before_its_exec_is_no_way_around_a_revocation() {
     assert!(!lives(&host, stuck.pid));
 }
 
+/// A process of root's with this record as its descriptor 2, and its number.
+fn holder_of_a_record(host: &Host, script: &str) -> (Background, i32) {
+    let mut holder = host.as_root().command("sh");
+    holder.args(["-c", &format!("umask 077; {script}; exec 2<$record; flock -s 2; echo $$; exec cat")]);
+    let mut holder = Background::start(holder);
+    let pid = holder.line().parse().unwrap();
+    (holder, pid)
+}
+
 #[test]
-fn a_child_that_is_still_roots_belongs_to_the_user_whose_session_it_holds() {
+fn a_child_that_is_still_roots_belongs_to_the_user_whose_agent_it_is_to_become() {
     let host = Host::start();
-    let login = host.login("alice");
-    let mut child = host.as_root().command("sh");
-    let record = format!("/run/pam_iam/{}", login.env("IAM_SESSION_ID").unwrap());
-    child.args(["-c", &format!("exec 2<{record}; echo $$; exec cat")]);
-    let mut child = Background::start(child);
-    let pid = child.line().parse().unwrap();
+    let _login = host.login("alice");
+    let session = "feed".repeat(8);
+    let text = format!("version=1\\nsession={session}\\nuid=20001\\nuser=alice\\nservice=sshd\\nremote=\\n");
+    let script = format!("record=/run/pam_iam/{session}; printf '{text}agent=%s\\n' $$ >$record");
+    let (_child, pid) = holder_of_a_record(&host, &script);
     admin(&host, "revoke bob").successful();
     assert!(lives(&host, pid));
     admin(&host, "revoke alice").successful();
     assert!(!lives(&host, pid));
+}
+
+/// A user can give what looks like the descriptor to a program that runs as root.
+#[test]
+fn a_program_of_roots_is_nobodys_agent_because_of_its_descriptor() {
+    let host = Host::start();
+    let login = host.login("alice");
+    let record = format!("record=/run/pam_iam/{}", login.env("IAM_SESSION_ID").unwrap());
+    let (_program, pid) = holder_of_a_record(&host, &record);
+    admin(&host, "revoke alice").successful();
+    assert!(lives(&host, pid));
 }
 
 #[test]
