@@ -75,8 +75,11 @@ fn the_set_up_waits_for_another_package_manager_and_says_so_once() {
 
 #[test]
 fn an_interrupt_ends_all_that_runs_side_by_side() {
-    let mut beside = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/setup/beside.sh"));
-    // As in a terminal's foreground: the signal goes to a whole process group, which has the first one's number.
+    // As in a terminal's foreground: the signal goes to a whole process group, which has the first one's number, and is
+    // not ignored, as it is where a shell runs the tests in the background.
+    let default = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])";
+    let mut beside = Command::new("/usr/bin/python3");
+    beside.args(["-c", default, concat!(env!("CARGO_MANIFEST_DIR"), "/setup/beside.sh")]);
     beside.args(["sleep 90 & echo $PPID; wait", "sleep 90"]).process_group(0);
     let mut beside = Background::start(beside);
     let group = beside.line();
