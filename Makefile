@@ -50,15 +50,15 @@ demo: packages storage
 	@$(TARGET)/debug/demo
 
 # As root: the whole-system tests make namespaces. Most tests wait more than they compute: those of the whole system run
-# several at once, and beside them all others, and the families on an old kernel.
+# several at once, and beside them all others, and then the families on an old kernel.
 test: packages storage
 	tests/setup/beside.sh tests/setup/build.sh tests/setup/tools.sh "cargo test $(ALL) --quiet --no-run"
 	tests/setup/package.sh
 	tests/setup/beside.sh \
 	    "cargo test $(ALL) --no-fail-fast --test system -- --test-threads=5 $(addprefix --skip=,$(TIMED))" \
-	    "cargo test $(ALL) --no-fail-fast $(OTHERS) -- --test-threads=2 $(addprefix --skip=,$(TIMED)); \
-	     cargo test $(ALL) --doc" \
-	    "KERNEL=3.10 cargo test $(ALL) --test system -- --test-threads=2 $(OLD_KERNEL)"
+	    "cargo test $(ALL) --no-fail-fast $(OTHERS) -- --test-threads=3 $(addprefix --skip=,$(TIMED)); \
+	     cargo test $(ALL) --doc; \
+	     KERNEL=3.10 cargo test $(ALL) --test system -- --test-threads=2 $(OLD_KERNEL)"
 	cargo test $(ALL) --no-fail-fast -- --test-threads=1 $(TIMED)
 
 # All targets with tests but `system`, and the documentation's.

@@ -42,8 +42,9 @@ impl Scene {
         scene
     }
 
-    /// The claims of the token in a login's file.
+    /// The claims of the token in a login's file, where a loaded machine may put it a moment after the login.
     pub(crate) fn claims(&self, login: &Login) -> Value {
+        self.host.wait_until("the token file", || self.host.exists(&token_file(login)));
         self.provider.verify(&login.read(&token_file(login)))
     }
 }
