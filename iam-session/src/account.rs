@@ -61,7 +61,7 @@ pub fn of_issuer<'a>(
             FailureKind::Usage,
         ),
     };
-    Err(Failure { error, info: Some(info.to_owned()), kind })
+    Err(Failure::new(kind, error).advise(info))
 }
 
 fn is_accepted(byte: u8) -> bool {

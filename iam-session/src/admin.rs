@@ -6,38 +6,34 @@
 //! itself (`ask`) and which keys open records (`covers`); the package's system user, for what a revoked user has left
 //! (`user_files`) and for what is asked of issuers (`at_issuer`).
 
-mod account;
+mod agent_status;
 mod as_user;
-mod ask;
 mod at_issuer;
 mod check;
 mod confirm;
-mod covers;
-pub(crate) mod drain;
+mod drain;
 mod enable;
 mod file;
 mod find;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod inspect;
-pub(crate) mod installed;
 mod key;
 mod kill;
 mod metrics;
-pub(crate) mod node_key;
-mod pam_file;
-pub(crate) mod pam_line;
 mod parallel;
 mod process;
-mod record;
+mod query_agents;
 mod revoke;
-mod revoked;
+mod revoked_file;
 mod runtime;
+mod sealed_with;
+mod session_record;
 mod sessions;
 mod status;
 mod subprocess;
 mod system_user;
-mod told;
+mod user;
 mod user_files;
 
 use std::ffi::OsString;
@@ -46,10 +42,11 @@ use std::process::ExitCode;
 use clap::{Command, CommandFactory as _, Parser};
 use nix::unistd::geteuid;
 
-use crate::cli::{Exit, Outcome, Program, Stop, help_or_mistake};
 use crate::harden::harden;
 use crate::log::{Level, Log};
-use crate::protocol::{Failure, FailureKind};
+use crate::outcome::{Exit, Outcome, Program, Stop};
+use crate::protocol::Failure;
+use crate::usage::help_or_mistake;
 
 /// Sessions, users and keys of iam-session on this host.
 #[derive(Parser)]
@@ -78,9 +75,9 @@ enum Cli {
     /// Say what is wrong with the configuration
     Check(check::CheckArgs),
     #[command(hide = true)]
-    Ask(ask::AskArgs),
+    Ask(query_agents::AskArgs),
     #[command(hide = true)]
-    Covers(covers::CoversArgs),
+    Covers(sealed_with::CoversArgs),
     #[command(hide = true)]
     Inspect(inspect::InspectArgs),
     #[command(hide = true)]
@@ -115,18 +112,18 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
 fn execute(arguments: Vec<OsString>) -> Outcome {
     let cli = Cli::try_parse_from(arguments).map_err(|error| help_or_mistake(&error, "iam-session-admin"))?;
     // What it derives keys from must not be in a core file, nor what it has read in one of a user's.
-    harden().map_err(|errno| failed(format!("cannot give up core files: {}", errno.desc())))?;
+    harden().map_err(|errno| Failure::failed(format!("cannot give up core files: {}", errno.desc())))?;
     // These root starts to become somebody else.
     match &cli {
-        Cli::Ask(args) => return ask::run(args),
-        Cli::Covers(args) => return covers::run(args),
+        Cli::Ask(args) => return query_agents::run(args),
+        Cli::Covers(args) => return sealed_with::run(args),
         Cli::ReadFiles => return user_files::run(),
         Cli::EndGrants => return at_issuer::run_end_grants(),
         Cli::Helper => return system_user::run_helper(),
         _ => {}
     }
     if !geteuid().is_root() {
-        return Err(failed("only root may do this".to_owned()).into());
+        return Err(Failure::failed("only root may do this").into());
     }
     match &cli {
         Cli::Sessions(args) => sessions::run(args),
@@ -145,14 +142,6 @@ fn execute(arguments: Vec<OsString>) -> Outcome {
     }
 }
 
-fn failed(error: String) -> Failure {
-    Failure { error, info: None, kind: FailureKind::Failed }
-}
-
-fn advised(error: String, info: &str) -> Failure {
-    Failure { error, info: Some(info.to_owned()), kind: FailureKind::Failed }
-}
-
 /// A line in the log of what an administrator has done.
 fn audit(text: &str) {
     Log::of("root", NO_SESSION).event(Level::Info, "admin", &[("action", text)]);
@@ -160,7 +149,7 @@ fn audit(text: &str) {
 
 /// Prints lines of ours; foreign text in them has been made printable.
 fn say(text: &str) -> Result<(), Stop> {
-    crate::cli::print(format!("{text}\n").as_bytes())
+    crate::outcome::print(format!("{text}\n").as_bytes())
 }
 
 #[cfg(test)]

@@ -3,41 +3,29 @@
 //! `serve` is the process that the module starts; `mint` the child that holds the store's keys to work with,
 //! owns each mint and may outlive it. ARCHITECTURE.md says what each may touch.
 
-mod answer;
-mod book;
-pub(crate) mod cache;
 mod events;
-mod failure;
-mod freshness;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
-mod held;
-mod host_lock;
-mod job;
-mod kept;
 mod left_running;
 mod lifetime;
 mod linger;
-mod link;
-
-pub(crate) mod message;
-mod mint;
+mod login_status;
+mod mint_process;
 mod peer;
 mod peers;
 mod refusals;
-mod report;
+mod renewal;
 mod requests;
-mod runtime;
 mod schedule;
 mod serve;
 mod shells;
 mod start;
-mod token_file;
-mod upkeep;
-mod verdict;
+mod status_lines;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+
+use crate::mint;
 
 /// The whole program: `agent`, started by the module; `agent standing PID`, started by `iam-session start`; or
 /// `agent mint` and `agent left-running SESSION`, started by an agent.

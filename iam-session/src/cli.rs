@@ -3,17 +3,11 @@
 //! `token` runs in scripts, often: the first argument is matched by hand, so that only the parser of the one
 //! command is built. The parser of the whole line is for help, versions and mistakes.
 
-mod outcome;
-
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::error::{Error as ParseError, ErrorKind};
 use clap::{Command, CommandFactory as _, Parser};
 
-pub(crate) use outcome::{Exit, Outcome, Program, Stop, print, print_error, warn};
-
-use crate::commands::choose::UseArgs;
 use crate::commands::decode::DecodeArgs;
 use crate::commands::doctor::DoctorArgs;
 use crate::commands::enroll::EnrollArgs;
@@ -32,11 +26,13 @@ use crate::commands::status::StatusArgs;
 use crate::commands::stop::StopArgs;
 use crate::commands::token::TokenArgs;
 use crate::commands::unlock::UnlockArgs;
+use crate::commands::use_account::UseArgs;
 use crate::commands::{
-    choose, decode, doctor, enroll, env, forget, list, lock, providers, reenroll, rename, revoke, run, seal,
-    start, status, stop, token, unlock,
+    decode, doctor, enroll, env, forget, list, lock, providers, reenroll, rename, revoke, run, seal, start,
+    status, stop, token, unlock, use_account,
 };
-use crate::protocol::{Failure, FailureKind};
+use crate::outcome::{IAM_SESSION, Outcome, Stop};
+use crate::usage::help_or_mistake;
 
 /// A fresh access token for every login session.
 #[derive(Parser)]
@@ -91,14 +87,11 @@ Exit status: 0 ok, 1 failed, 2 usage, 3 not enrolled, 4 no agent, 5 refused or f
 pub fn command() -> Command {
     Cli::command()
 }
-/// What it is called in messages.
-pub(crate) const PROGRAM: Program = Program("iam-session");
-
 /// Runs the command that `arguments` (the program's name first) ask for.
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
     match execute(arguments) {
         Ok(exit) => exit.code(),
-        Err(stop) => stop.report(PROGRAM),
+        Err(stop) => stop.report(IAM_SESSION),
     }
 }
 
@@ -114,7 +107,7 @@ fn execute(arguments: Vec<OsString>) -> Outcome {
         Some("providers") => providers::run(&parse(arguments)?),
         Some("forget") => forget::run(parse(arguments)?),
         Some("list") => list::run(&parse(arguments)?),
-        Some("use") => choose::run(&parse(arguments)?),
+        Some("use") => use_account::run(&parse(arguments)?),
         Some("env") => env::run(&parse(arguments)?),
         Some("rename") => rename::run(parse(arguments)?),
         Some("reenroll") => reenroll::run(parse(arguments)?),
@@ -148,7 +141,7 @@ fn whole_line(arguments: Vec<OsString>) -> Outcome {
         Ok(Cli::Providers(args)) => providers::run(&args),
         Ok(Cli::Forget(args)) => forget::run(args),
         Ok(Cli::List(args)) => list::run(&args),
-        Ok(Cli::Use(args)) => choose::run(&args),
+        Ok(Cli::Use(args)) => use_account::run(&args),
         Ok(Cli::Env(args)) => env::run(&args),
         Ok(Cli::Rename(args)) => rename::run(args),
         Ok(Cli::Reenroll(args)) => reenroll::run(args),
@@ -161,32 +154,6 @@ fn whole_line(arguments: Vec<OsString>) -> Outcome {
         Ok(Cli::Doctor(args)) => doctor::run(args),
         Err(error) => Err(help_or_mistake(&error, "iam-session")),
     }
-}
-
-/// `--help` and `--version` are results; everything else is one line and what to do.
-pub(crate) fn help_or_mistake(error: &ParseError, command: &str) -> Stop {
-    let text = error.render().to_string();
-    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        return print(text.as_bytes()).map_or_else(|stop| stop, |()| Stop::Done);
-    }
-    Stop::Failure(mistake(&text, command))
-}
-
-/// clap writes paragraphs: what is wrong, perhaps a tip, the usage, a pointer to the help.
-fn mistake(text: &str, command: &str) -> Failure {
-    let mut paragraphs = text.split("\n\n").map(joined);
-    let what = paragraphs.next().unwrap_or_default();
-    let tip = paragraphs.find_map(|paragraph| paragraph.strip_prefix("tip: ").map(str::to_owned));
-    let help = format!("see '{command} --help'");
-    Failure {
-        error: what.strip_prefix("error: ").unwrap_or(&what).to_owned(),
-        info: Some(tip.map_or_else(|| help.clone(), |tip| format!("{tip}; {help}"))),
-        kind: FailureKind::Usage,
-    }
-}
-
-fn joined(paragraph: &str) -> String {
-    paragraph.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -1,16 +1,15 @@
 //! The commands, one file each.
 
-pub(crate) mod choose;
 pub(crate) mod decode;
 pub(crate) mod doctor;
 pub(crate) mod enroll;
 pub(crate) mod env;
 pub(crate) mod forget;
-mod known;
 pub(crate) mod list;
 pub(crate) mod lock;
 mod passphrase;
 pub(crate) mod providers;
+mod providers_for_user;
 pub(crate) mod reenroll;
 pub(crate) mod rename;
 pub(crate) mod revoke;
@@ -23,33 +22,31 @@ pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod token;
+mod token_options;
 pub(crate) mod unlock;
-mod wanted;
+pub(crate) mod use_account;
 
 use serde::Serialize;
 
 use crate::account;
-use crate::cli::{Stop, print};
 use crate::client::Agent;
 use crate::line::{LineError, encode};
-use crate::protocol::{Failure, FailureKind, MAX_LINE, Request, Status};
+use crate::outcome::{Stop, print};
+use crate::protocol::{Failure, MAX_LINE, Request, Status};
 
 /// What `--json` may grow to on top of an agent's reply.
 const MAX_JSON: usize = 2 * MAX_LINE;
 
 /// Prints one JSON object as a line, from a buffer that is wiped.
 fn print_json<T: Serialize>(object: &T) -> Result<(), Stop> {
-    let line = encode(object, MAX_JSON).map_err(|error: LineError| Failure {
-        error: format!("cannot print the answer: {error}"),
-        info: None,
-        kind: FailureKind::Failed,
-    })?;
+    let line = encode(object, MAX_JSON)
+        .map_err(|error: LineError| Failure::failed(format!("cannot print the answer: {error}")))?;
     print(&line)
 }
 
 /// The name of the account that is meant by a name or by its issuer's URL.
 fn account_name(agent: &mut Agent, text: &str) -> Result<String, Stop> {
-    let usage = |error, info: &str| Failure { error, info: Some(info.to_owned()), kind: FailureKind::Usage };
+    let usage = |error, info: &str| Failure::usage(error).advise(info);
     if !text.contains("://") {
         let listed = "'iam-session list' shows the accounts";
         account::validate(text).map_err(|error| usage(error.to_string(), listed))?;

@@ -71,11 +71,7 @@ impl From<HelperError> for Failure {
 /// The issuer gave a token for somebody else.
 pub(crate) fn not_for(issuer: &str, audience: &str) -> Failure {
     let hint = "the issuer does not know this audience, or takes it another way: ask its administrators";
-    Failure {
-        error: format!("{issuer} did not make the token for '{audience}'"),
-        info: Some(hint.to_owned()),
-        kind: FailureKind::Refused,
-    }
+    Failure::refused(format!("{issuer} did not make the token for '{audience}'")).advise(hint)
 }
 
 fn classified(class: ErrorClass) -> (FailureKind, Option<&'static str>) {

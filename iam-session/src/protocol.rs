@@ -179,6 +179,47 @@ pub struct Failure {
     pub kind: FailureKind,
 }
 
+impl Failure {
+    /// What failed, on what; a kind has a constructor of its own.
+    pub fn new(kind: FailureKind, error: impl Into<String>) -> Self {
+        Self { error: error.into(), info: None, kind }
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn advise(self, info: impl Into<String>) -> Self {
+        Self { info: Some(info.into()), ..self }
+    }
+
+    pub(crate) fn failed(error: impl Into<String>) -> Self {
+        Self::new(FailureKind::Failed, error)
+    }
+
+    pub(crate) fn usage(error: impl Into<String>) -> Self {
+        Self::new(FailureKind::Usage, error)
+    }
+
+    pub(crate) fn not_enrolled(error: impl Into<String>) -> Self {
+        Self::new(FailureKind::NotEnrolled, error)
+    }
+
+    pub(crate) fn no_agent(error: impl Into<String>) -> Self {
+        Self::new(FailureKind::NoAgent, error)
+    }
+
+    pub(crate) fn refused(error: impl Into<String>) -> Self {
+        Self::new(FailureKind::Refused, error)
+    }
+
+    pub(crate) fn locked(error: impl Into<String>) -> Self {
+        Self::new(FailureKind::Locked, error)
+    }
+
+    pub(crate) fn unreachable(error: impl Into<String>) -> Self {
+        Self::new(FailureKind::Unreachable, error)
+    }
+}
+
 /// The kinds of failure that a script may want to tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use nix::sys::prctl::set_dumpable;
 use nix::unistd::{Gid, Uid, geteuid, seteuid, setresgid, setresuid};
 
-use super::{failed, subprocess};
+use super::subprocess;
 use crate::protocol::Failure;
 
 /// Whom the program is to become.
@@ -53,11 +53,11 @@ impl Ids {
     /// closed itself to debuggers by then (`harden`); a change of ids may undo that, so it does so again.
     pub(super) fn become_user(self) -> Result<Uid, Failure> {
         if !geteuid().is_root() {
-            return Err(failed("only root may do this".to_owned()));
+            return Err(Failure::failed("only root may do this"));
         }
         let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
         if uid.is_root() {
-            return Err(failed("this is for users: root follows no path of theirs".to_owned()));
+            return Err(Failure::failed("this is for users: root follows no path of theirs"));
         }
         let become_user = || -> nix::Result<()> {
             subprocess::leave_root()?;
@@ -67,7 +67,8 @@ impl Ids {
             // Believed only when it has been tried.
             if seteuid(Uid::from_raw(0)).is_ok() { Err(Errno::EPERM) } else { Ok(()) }
         };
-        become_user().map_err(|errno| failed(format!("cannot become uid {uid}: {}", errno.desc())))?;
+        become_user()
+            .map_err(|errno| Failure::failed(format!("cannot become uid {uid}: {}", errno.desc())))?;
         Ok(uid)
     }
 }

@@ -14,11 +14,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub(super) use self::end_grants::run as run_end_grants;
-use super::account::Account;
-use super::node_key;
 use super::subprocess::Subprocess;
+use super::user::Account;
 use super::user_files::{Reader, Records, Sealed, Skipped};
 use crate::config::{Providers, Site, same_issuer};
+use crate::host::node_keys;
 use crate::issuer::wire::Transport;
 use crate::line::LineError;
 use crate::paths;
@@ -103,7 +103,7 @@ pub(super) fn end(account: &Account, reader: Reader) -> AtIssuer {
     let records = reader.records(&store, first);
     told.of_reading(&records, account);
     if !records.sealed.is_empty() {
-        let keys = || node_key::keyring(account.uid);
+        let keys = || node_keys::keyring(account.uid);
         let (said, trouble) = ask(reader, account.uid, keys, known(&site, &providers), &records.sealed);
         said.iter().for_each(|said| told.of(said));
         let unfinished = |why| format!("not all was ended, clients least of all: {why}");

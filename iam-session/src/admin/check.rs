@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 
 use super::enable::{self, SSHD};
-use super::installed::{self, Found};
-use super::pam_file::PamFile;
-use super::{node_key, pam_line, revoked, say, system_user};
-use crate::cli::{Exit, Outcome};
+use super::{revoked_file, say, system_user};
 use crate::config::{ConfigError, Providers, Site};
+use crate::host::installed::{self, Found};
+use crate::host::pam_file::PamFile;
+use crate::host::{node_keys, pam_line};
+use crate::outcome::{Exit, Outcome};
 use crate::paths;
 use crate::protocol::{Failure, FailureKind};
 use crate::text::printable;
@@ -111,8 +112,8 @@ fn files() -> Vec<String> {
             Found::Missing => wrong.push(format!("{name} is not installed")),
         }
     }
-    wrong.extend(revoked::mistakes());
-    match node_key::files() {
+    wrong.extend(revoked_file::mistakes());
+    match node_keys::files() {
         Err(failure) => wrong.push(failure.error),
         Ok(files) => wrong.extend(
             files.iter().filter_map(|file| Some(format!("{} {}", file.path().display(), file.read().err()?))),

@@ -2,8 +2,7 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
-use super::advised;
-use crate::protocol::{Failure, FailureKind};
+use crate::protocol::Failure;
 
 /// Whether the administrator has said yes beforehand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::Args)]
@@ -20,7 +19,7 @@ pub(super) fn ask(question: &str, consent: Consent) -> Result<(), Failure> {
     }
     if !io::stdin().is_terminal() {
         let error = "this has to be confirmed, and there is no terminal to ask on".to_owned();
-        return Err(Failure { error, info: Some("give --yes".to_owned()), kind: FailureKind::Usage });
+        return Err(Failure::usage(error).advise("give --yes"));
     }
     let mut errors = io::stderr();
     let asked = write!(errors, "{question} [y/N] ").and_then(|()| errors.flush());
@@ -28,6 +27,6 @@ pub(super) fn ask(question: &str, consent: Consent) -> Result<(), Failure> {
     let answered = asked.and_then(|()| io::stdin().lock().read_line(&mut answer));
     match answered {
         Ok(_) if matches!(answer.trim(), "y" | "Y" | "yes") => Ok(()),
-        _ => Err(advised("nothing was changed".to_owned(), "answer 'y' to go on")),
+        _ => Err(Failure::failed("nothing was changed").advise("answer 'y' to go on")),
     }
 }

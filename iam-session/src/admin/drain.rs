@@ -8,12 +8,10 @@ use clap::Parser;
 
 use super::find::{self, Whose};
 use super::kill::count;
-use super::{advised, audit, say};
-use crate::cli::{Exit, Outcome};
+use super::{audit, say};
+use crate::host::drain::DRAIN;
+use crate::outcome::{Exit, Outcome};
 use crate::protocol::Failure;
-
-/// The module looks for it at each login. In /etc: a reboot is no reason to serve users again.
-pub(crate) const DRAIN: &str = "/etc/iam-session/drain";
 
 /// Start no new agents; those that there are go on until they end.
 #[derive(Debug, Parser)]
@@ -42,26 +40,20 @@ pub(super) fn run(args: &DrainArgs) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// Whether the module starts no agents.
-pub(super) fn is_drained() -> bool {
-    fs::symlink_metadata(DRAIN).is_ok()
-}
-
 fn drain() -> Result<(), Failure> {
     let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(DRAIN);
     match made {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => {
-            Err(advised(format!("cannot make {DRAIN}: {error}"), "is the package installed completely?"))
-        }
+        Err(error) => Err(Failure::failed(format!("cannot make {DRAIN}: {error}"))
+            .advise("is the package installed completely?")),
     }
 }
 
 fn undrain() -> Result<(), Failure> {
     match fs::remove_file(DRAIN) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(advised(format!("cannot remove {DRAIN}: {error}"), "remove it by hand"))
+            Err(Failure::failed(format!("cannot remove {DRAIN}: {error}")).advise("remove it by hand"))
         }
         _ => Ok(()),
     }

@@ -10,11 +10,12 @@ use clap::Parser;
 
 use super::confirm::{self, Consent};
 use super::file::{self, Look};
-use super::installed::{self, Found};
-use super::pam_file::{PamFile, Refusal};
-use super::{advised, audit, failed, pam_line, say};
-use crate::cli::{Exit, Outcome, Stop, warn};
+use super::{audit, say};
 use crate::clock::unix_time;
+use crate::host::installed::{self, Found};
+use crate::host::pam_file::{PamFile, Refusal};
+use crate::host::pam_line;
+use crate::outcome::{Exit, Outcome, Stop, warn};
 use crate::protocol::Failure;
 use crate::text::{printable, utc};
 
@@ -56,9 +57,9 @@ pub(super) fn enable(args: &EnableArgs) -> Outcome {
     if let Some(ours) = file.ours().map_err(|why| refused(path, &why))? {
         if let Some(mistake) = ours.mistake() {
             let error = format!("{}:{}: {mistake}", path.display(), ours.line);
-            return Err(
-                advised(error, "write 'optional' there by hand, or 'disable' it and enable it anew").into()
-            );
+            return Err(Failure::failed(error)
+                .advise("write 'optional' there by hand, or 'disable' it and enable it anew")
+                .into());
         }
         say(&format!("{}:{}: enabled already", shown(path), ours.line))?;
         return Ok(Exit::Done);
@@ -86,21 +87,17 @@ pub(super) fn disable(args: &DisableArgs) -> Outcome {
 pub(super) fn read(path: &Path) -> Result<(String, Look), Failure> {
     if let Ok(target) = fs::read_link(path) {
         return Err(match target.starts_with(AUTHSELECT) {
-            true => advised(
-                format!("{} belongs to authselect", path.display()),
-                "put the line into a profile of your own: 'authselect create-profile', then its sshd file, then 'authselect select custom/…'",
-            ),
-            false => advised(
-                format!("{} is a link to {}", path.display(), target.display()),
-                "give the file itself with --pam-file, if it is meant to be changed",
-            ),
+            true => Failure::failed(format!("{} belongs to authselect", path.display())).advise("put the line into a profile of your own: 'authselect create-profile', then its sshd file, then 'authselect select custom/…'"),
+            false => Failure::failed(format!("{} is a link to {}", path.display(), target.display())).advise("give the file itself with --pam-file, if it is meant to be changed"),
         });
     }
     let Some((bytes, look)) = file::read(path, MAX_FILE)? else {
-        return Err(advised(format!("there is no {}", path.display()), "is sshd installed, with PAM?"));
+        return Err(
+            Failure::failed(format!("there is no {}", path.display())).advise("is sshd installed, with PAM?")
+        );
     };
-    let text =
-        String::from_utf8(bytes).map_err(|_| failed(format!("{} is no UTF-8 text", path.display())))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Failure::failed(format!("{} is no UTF-8 text", path.display())))?;
     Ok((text, look))
 }
 
@@ -109,22 +106,21 @@ fn parse<'t>(path: &Path, text: &'t str) -> Result<PamFile<'t>, Failure> {
 }
 
 fn refused(path: &Path, why: &Refusal) -> Failure {
-    advised(format!("{} is not changed: {why}", path.display()), "do it by hand: pam_iam(8), THE PAM LINE")
+    Failure::failed(format!("{} is not changed: {why}", path.display()))
+        .advise("do it by hand: pam_iam(8), THE PAM LINE")
 }
 
 /// A line whose module is missing changes nothing, but who enables it thinks otherwise.
 fn check_installed() -> Result<(), Failure> {
     match installed::module() {
         Found::Good(_) => {}
-        Found::Bad(path, why) => return Err(failed(format!("{}: {why}", path.display()))),
+        Found::Bad(path, why) => return Err(Failure::failed(format!("{}: {why}", path.display()))),
         Found::Missing => {
-            return Err(advised(
-                "pam_iam.so is in no directory of PAM modules".to_owned(),
-                "install the package first",
-            ));
+            return Err(Failure::failed("pam_iam.so is in no directory of PAM modules")
+                .advise("install the package first"));
         }
     }
-    if let Ok(keys) = super::node_key::files()
+    if let Ok(keys) = crate::host::node_keys::files()
         && keys.is_empty()
     {
         warn("there is no node key, so users choose passphrases: 'iam-session-admin key add' makes one");
@@ -140,7 +136,7 @@ fn apply(args: &EditArgs, before: &str, after: &str, look: Look, told: &str) -> 
     // Whoever was asked may have taken long to answer, and a package or another administrator not have waited.
     if read(path)?.0 != before {
         let error = format!("{} has been changed meanwhile, and was left alone", path.display());
-        return Err(advised(error, "run it again").into());
+        return Err(Failure::failed(error).advise("run it again").into());
     }
     let backup = keep(path, before)?;
     file::replace(path, after.as_bytes(), look)?;
@@ -150,8 +146,9 @@ fn apply(args: &EditArgs, before: &str, after: &str, look: Look, told: &str) -> 
 }
 
 fn keep(path: &Path, text: &str) -> Result<PathBuf, Stop> {
-    let refused =
-        |error: io::Error| failed(format!("cannot keep a copy in {BACKUPS}: {error}; nothing was changed"));
+    let refused = |error: io::Error| {
+        Failure::failed(format!("cannot keep a copy in {BACKUPS}: {error}; nothing was changed"))
+    };
     match DirBuilder::new().mode(0o700).recursive(true).create(BACKUPS) {
         Ok(()) => {}
         Err(error) => return Err(refused(error).into()),

@@ -13,7 +13,6 @@ use nix::fcntl::{Flock, FlockArg, OFlag, open, openat, renameat};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 
-use super::{advised, failed};
 use crate::protocol::Failure;
 
 const WRITABLE_BY_OTHERS: u32 = 0o022;
@@ -45,7 +44,7 @@ impl Look {
 
 /// What a file holds, and how it looks; `None` where there is none.
 pub(super) fn read(path: &Path, limit: u64) -> Result<Option<(Vec<u8>, Look)>, Failure> {
-    let refused = |error: io::Error| failed(format!("cannot read {}: {error}", path.display()));
+    let refused = |error: io::Error| Failure::failed(format!("cannot read {}: {error}", path.display()));
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     let file = match OpenOptions::new().read(true).custom_flags(flags.bits()).open(path) {
         Ok(file) => file,
@@ -55,12 +54,12 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<Option<(Vec<u8>, Look)>, F
     let metadata = file.metadata().map_err(refused)?;
     if !metadata.is_file() || metadata.uid() != ROOT || metadata.mode() & WRITABLE_BY_OTHERS != 0 {
         let error = format!("{} is not a regular file of root's that root alone can write", path.display());
-        return Err(advised(error, "look at who has changed it, and put it right by hand"));
+        return Err(Failure::failed(error).advise("look at who has changed it, and put it right by hand"));
     }
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes).map_err(refused)?;
     if bytes.len() as u64 > limit {
-        return Err(failed(format!(
+        return Err(Failure::failed(format!(
             "{} is larger than the {limit} bytes that are read of it",
             path.display()
         )));
@@ -74,7 +73,7 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<Option<(Vec<u8>, Look)>, F
 pub(super) fn lock(path: &Path) -> Result<Flock<File>, Failure> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let beside = path.with_file_name(format!(".{name}.lock"));
-    let refused = |error: io::Error| failed(format!("cannot lock {}: {error}", beside.display()));
+    let refused = |error: io::Error| Failure::failed(format!("cannot lock {}: {error}", beside.display()));
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(0o600).custom_flags(OFlag::O_NOFOLLOW.bits());
     let file = options.open(&beside).map_err(refused)?;
@@ -85,7 +84,7 @@ pub(super) fn lock(path: &Path) -> Result<Flock<File>, Failure> {
 pub(super) fn replace(path: &Path, bytes: &[u8], look: Look) -> Result<(), Failure> {
     let written = Place::open(path).and_then(|place| place.put(bytes, look));
     written.map_err(|errno| {
-        failed(format!("cannot write {}: {}; it is as it was", path.display(), errno.desc()))
+        Failure::failed(format!("cannot write {}: {}; it is as it was", path.display(), errno.desc()))
     })
 }
 

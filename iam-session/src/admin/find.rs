@@ -9,11 +9,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 
-use super::failed;
 use super::inspect::{self, Candidate, Executable, Known, Look, Role};
 use super::process::{self, Agent, Facts, Identity, Job, Program, Stay};
-use super::record::{self, Record};
-use crate::cli::warn;
+use super::session_record::{self, Record};
+use crate::outcome::warn;
 use crate::protocol::Failure;
 
 const ROOT: u32 = 0;
@@ -200,7 +199,8 @@ impl Listed {
 
 /// Root's own processes are left out, but for one that is about to become a user's.
 fn list(whose: Whose) -> Result<Vec<Listed>, Failure> {
-    let names = fs::read_dir("/proc").map_err(|error| failed(format!("cannot read /proc: {error}")))?;
+    let names =
+        fs::read_dir("/proc").map_err(|error| Failure::failed(format!("cannot read /proc: {error}")))?;
     let pids = names.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let of_process = |pid: i32| -> Option<(Facts, Option<String>)> {
         let facts = Facts::of(pid).filter(|facts| facts.uid == ROOT || whose.includes(facts.uid))?;
@@ -209,7 +209,7 @@ fn list(whose: Whose) -> Result<Vec<Listed>, Failure> {
     };
     let processes: Vec<_> = pids.filter_map(of_process).collect();
     // After the processes: while one lives its record stays.
-    let records: HashMap<String, Record> = match record::live() {
+    let records: HashMap<String, Record> = match session_record::live() {
         Ok(records) => records.into_iter().map(|record| (record.session.clone(), record)).collect(),
         Err(error) => {
             warn(&format!("{error}: where logins come from is not known"));
@@ -256,7 +256,7 @@ impl Look {
 
 #[cfg(test)]
 mod tests {
-    use super::record::Login;
+    use super::session_record::Login;
     use super::*;
 
     const ID: &str = "4f2c0000000000000000000000000001";

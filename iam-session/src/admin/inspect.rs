@@ -6,6 +6,7 @@
 //! looked at by a worker of their own. It is given up when it does not come on, and another goes on behind the process
 //! that it stopped at.
 
+use crate::protocol::Failure;
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -16,12 +17,11 @@ use std::time::Duration;
 use clap::Parser;
 use serde::{Deserialize, Serialize};
 
-use super::failed;
 use super::parallel::parallel;
 use super::process::{Program, is_program};
 use super::subprocess;
-use crate::cli::{Exit, Outcome, print};
 use crate::line::{self, Lines, Wait};
+use crate::outcome::{Exit, Outcome, print};
 use crate::paths;
 
 /// For a worker to be started on a machine that has much to do.
@@ -107,7 +107,7 @@ pub(super) struct InspectArgs {
 /// The worker: a line that it has begun, then a line for each program, and one for each role where that is asked.
 pub(super) fn run(args: &InspectArgs) -> Outcome {
     subprocess::leave_root()
-        .map_err(|errno| failed(format!("cannot leave root's terminal: {}", errno.desc())))?;
+        .map_err(|errno| Failure::failed(format!("cannot leave root's terminal: {}", errno.desc())))?;
     tell(&())?;
     for pid in &args.agents {
         tell(&executable(*pid))?;
@@ -122,8 +122,8 @@ pub(super) fn run(args: &InspectArgs) -> Outcome {
     Ok(Exit::Done)
 }
 
-fn tell(what: &impl Serialize) -> Result<(), crate::cli::Stop> {
-    let line = line::encode(what, MAX_LINE).map_err(|error| failed(error.to_string()))?;
+fn tell(what: &impl Serialize) -> Result<(), crate::outcome::Stop> {
+    let line = line::encode(what, MAX_LINE).map_err(|error| Failure::failed(error.to_string()))?;
     print(&line)
 }
 

@@ -10,13 +10,13 @@ use std::path::Path;
 
 use clap::{Parser, Subcommand};
 
-use super::account::{self, Account};
 use super::confirm::{self, Consent};
-use super::covers::{self, Covers};
-use super::node_key::{self, DIRECTORY, KeyFile, MAX_USED};
-use super::{advised, audit, failed, record, say};
-use crate::cli::{Exit, Outcome, warn};
+use super::sealed_with::{self, Covers};
+use super::user::{self, Account};
+use super::{audit, say, session_record};
 use crate::clock::unix_time;
+use crate::host::node_keys::{self, DIRECTORY, KeyFile, MAX_USED};
+use crate::outcome::{Exit, Outcome, warn};
 use crate::protocol::Failure;
 use crate::text::printable;
 
@@ -64,7 +64,7 @@ pub(super) fn run(args: &KeyArgs) -> Outcome {
 }
 
 fn list() -> Outcome {
-    let files = node_key::files()?;
+    let files = node_keys::files()?;
     if files.is_empty() {
         say("no node key: enrolments are sealed with passphrases; 'iam-session-admin key add' makes one")?;
     }
@@ -90,13 +90,13 @@ fn room(usable: usize) -> Result<(), Failure> {
     let error = format!(
         "there are {usable} keys, and logins use the newest {MAX_USED}: one more would put the oldest out of use"
     );
-    Err(advised(error, "retire one first: 'iam-session-admin key list', then 'key retire'"))
+    Err(Failure::failed(error).advise("retire one first: 'iam-session-admin key list', then 'key retire'"))
 }
 
 fn add() -> Outcome {
-    room(node_key::files()?.iter().filter(|file| file.read().is_ok()).count())?;
+    room(node_keys::files()?.iter().filter(|file| file.read().is_ok()).count())?;
     let sealing = sealing()?;
-    let file = node_key::make(sealing.as_ref(), unix_time())?;
+    let file = node_keys::make(sealing.as_ref(), unix_time())?;
     audit(&format!("made node key {}", file.id()));
     let path = file.path();
     match sealing {
@@ -116,12 +116,12 @@ fn add() -> Outcome {
 
 fn promote(id: &str) -> Outcome {
     let file = find(id)?;
-    file.read().map_err(|why| failed(format!("{} {why}", file.path().display())))?;
+    file.read().map_err(|why| Failure::failed(format!("{} {why}", file.path().display())))?;
     if sealing()?.as_ref() == Some(&file) {
         say(&format!("{id} seals already"))?;
         return Ok(Exit::Done);
     }
-    let greatest = node_key::files()?.into_iter().next();
+    let greatest = node_keys::files()?.into_iter().next();
     let promoted = file.promoted(greatest.as_ref(), unix_time());
     rename(&file.path(), &promoted.path())?;
     audit(&format!("promoted node key {id}"));
@@ -134,7 +134,7 @@ fn promote(id: &str) -> Outcome {
 
 fn retire(id: &str, consent: Consent) -> Outcome {
     let file = find(id)?;
-    let others: Vec<String> = node_key::files()?
+    let others: Vec<String> = node_keys::files()?
         .into_iter()
         .filter(|other| *other != file && other.read().is_ok())
         .take(MAX_USED)
@@ -149,7 +149,7 @@ fn retire(id: &str, consent: Consent) -> Outcome {
     confirm::ask(&format!("put {id} aside?"), consent)?;
     match DirBuilder::new().mode(0o700).create(RETIRED) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            return Err(failed(format!("cannot make {RETIRED}: {error}")).into());
+            return Err(Failure::failed(format!("cannot make {RETIRED}: {error}")).into());
         }
         _ => {}
     }
@@ -166,7 +166,7 @@ fn retire(id: &str, consent: Consent) -> Outcome {
 fn tell_needed(id: &str, others: &[String]) -> Result<(), Failure> {
     let people = people()?;
     let (mut need, mut unseen) = (Vec::new(), Vec::new());
-    for (account, covers) in covers::of(&people) {
+    for (account, covers) in sealed_with::of(&people) {
         match covers {
             Some(covers) => {
                 need.extend(needing(&covers, id, others).map(|name| format!("{} ({name})", account.name)));
@@ -204,10 +204,10 @@ fn needing<'c>(covers: &'c Covers, id: &str, others: &[String]) -> impl Iterator
 /// Those whom the name service lists, and those who have a session here.
 fn people() -> Result<Vec<Account>, Failure> {
     let mut accounts: Vec<Account> =
-        account::all()?.into_iter().filter(|account| PEOPLE.contains(&account.uid)).collect();
-    for record in record::live().unwrap_or_default() {
+        user::all()?.into_iter().filter(|account| PEOPLE.contains(&account.uid)).collect();
+    for record in session_record::live().unwrap_or_default() {
         if !accounts.iter().any(|account| account.uid == record.uid) {
-            accounts.extend(account::find(&record.uid.to_string())?);
+            accounts.extend(user::find(&record.uid.to_string())?);
         }
     }
     accounts.sort_by_key(|account| account.uid);
@@ -224,24 +224,27 @@ fn some(names: &[String]) -> String {
 }
 
 fn sealing() -> Result<Option<KeyFile>, Failure> {
-    Ok(node_key::files()?.into_iter().find(|file| file.read().is_ok()))
+    Ok(node_keys::files()?.into_iter().find(|file| file.read().is_ok()))
 }
 
 fn find(id: &str) -> Result<KeyFile, Failure> {
-    let found = node_key::files()?.into_iter().find(|file| file.id() == id);
+    let found = node_keys::files()?.into_iter().find(|file| file.id() == id);
     found.ok_or_else(|| {
-        advised(format!("there is no key '{id}' in {DIRECTORY}"), "'iam-session-admin key list' shows them")
+        Failure::failed(format!("there is no key '{id}' in {DIRECTORY}"))
+            .advise("'iam-session-admin key list' shows them")
     })
 }
 
 fn rename(from: &Path, to: &Path) -> Result<(), Failure> {
     let renamed = fs::rename(from, to).and_then(|()| fs::File::open(DIRECTORY)?.sync_all());
-    renamed.map_err(|error| failed(format!("cannot rename {} to {}: {error}", from.display(), to.display())))
+    renamed.map_err(|error| {
+        Failure::failed(format!("cannot rename {} to {}: {error}", from.display(), to.display()))
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::covers::Covered;
+    use super::sealed_with::Covered;
     use super::*;
 
     #[test]

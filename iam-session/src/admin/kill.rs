@@ -10,9 +10,9 @@ use nix::sys::signal::Signal;
 use super::find::{self, Whose};
 use super::process::Agent;
 use super::sessions::found_of;
-use super::{advised, audit, failed, say};
-use crate::cli::{Exit, Outcome, warn};
+use super::{audit, say};
 use crate::clock::boot_time;
+use crate::outcome::{Exit, Outcome, warn};
 use crate::protocol::{Failure, FailureKind};
 
 /// An agent that is asked to end wipes its memory and removes its files; that takes milliseconds.
@@ -64,10 +64,8 @@ pub(super) fn end(agents: &[Agent]) -> Result<String, Failure> {
     if let Some(agent) = left.first() {
         let error =
             format!("{} cannot be ended, {} among them", count(left.len()), agent.process.description());
-        return Err(advised(
-            error,
-            "a process that waits for a disk or a file server ends when that answers",
-        ));
+        return Err(Failure::failed(error)
+            .advise("a process that waits for a disk or a file server ends when that answers"));
     }
     Ok(match killed {
         0 => String::new(),
@@ -89,7 +87,7 @@ fn wait(mut agents: Vec<&Agent>) -> Vec<&Agent> {
 
 fn signal(agent: &Agent, signal: Signal) -> Result<bool, Failure> {
     agent.process.signal(agent.uid, signal).map_err(|errno: Errno| {
-        failed(format!("cannot send {signal} to process {}: {}", agent.process.pid, errno.desc()))
+        Failure::failed(format!("cannot send {signal} to process {}: {}", agent.process.pid, errno.desc()))
     })
 }
 

@@ -3,17 +3,19 @@
 //! What root knows by itself (agents, drained, revoked, keys) is apart from what users' agents say, which any of them
 //! can say wrongly of themselves: the names of those metrics begin with `iam_session_told_`.
 
+use crate::protocol::Failure;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Parser;
 
-use super::drain::is_drained;
 use super::file::{self, Look};
 use super::sessions::{self, Seen};
-use super::{failed, node_key, revoked, say};
-use crate::cli::{Exit, Outcome};
+use super::{revoked_file, say};
 use crate::clock::unix_time;
+use crate::host::drain::is_drained;
+use crate::host::node_keys;
+use crate::outcome::{Exit, Outcome};
 use crate::protocol::{Account, FailureKind};
 
 /// Write numbers for node_exporter's textfile collector.
@@ -44,7 +46,7 @@ pub(super) fn run(args: &MetricsArgs) -> Outcome {
     if args.textfile.extension().is_none_or(|extension| extension != "prom") {
         let error =
             format!("{} does not end in .prom: the collector would not read it", args.textfile.display());
-        return Err(failed(error).into());
+        return Err(Failure::failed(error).into());
     }
     file::replace(&args.textfile, text.as_bytes(), Look::PUBLIC)?;
     Ok(Exit::Done)
@@ -61,10 +63,10 @@ pub(super) struct Host {
 
 impl Host {
     fn look() -> Self {
-        let keys = node_key::files().unwrap_or_default();
+        let keys = node_keys::files().unwrap_or_default();
         Self {
             drained: is_drained().into(),
-            revoked: revoked::count().ok().and_then(|users| users.try_into().ok()),
+            revoked: revoked_file::count().ok().and_then(|users| users.try_into().ok()),
             keys: keys.iter().filter(|file| file.read().is_ok()).count().try_into().unwrap_or(u64::MAX),
         }
     }
@@ -215,8 +217,8 @@ fn escaped(value: &str) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::super::process::{Agent, Identity, Program, Stay};
     use super::*;
+    use crate::admin::process::{Agent, Identity, Program, Stay};
 
     const HOST: Host = Host { drained: 0, revoked: Some(2), keys: 1 };
 

@@ -10,9 +10,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, SysconfVar, sysconf};
 use serde::{Deserialize, Serialize};
 
-use super::record::{self, Record};
+use super::session_record::{self, Record};
+use crate::host::process_stat::ProcessStat;
 use crate::paths::Runtime;
-use crate::process_stat::ProcessStat;
 
 /// proc(5): what a link says once the file is unlinked.
 pub(super) const DELETED: &str = " (deleted)";
@@ -148,12 +148,12 @@ impl Facts {
 /// The session that a process belongs to, whichever program it runs: its descriptor 2 is the session's record.
 pub(super) fn session_of(pid: i32) -> Option<String> {
     let link = fs::read_link(format!("/proc/{pid}/fd/2")).ok()?;
-    record::session_of(&link).map(str::to_owned)
+    session_record::session_of(&link).map(str::to_owned)
 }
 
 /// Whether a process is the one that root has started as an agent of `uid`'s.
 fn is_to_become(pid: i32, uid: u32) -> bool {
-    let record = session_of(pid).and_then(|session| record::of(&session));
+    let record = session_of(pid).and_then(|session| session_record::of(&session));
     record.is_some_and(|record| record.uid == uid && record.agent == Some(pid))
 }
 
@@ -193,7 +193,7 @@ fn named(lock: &Path, uid: u32) -> Option<Session> {
     let id = lock.file_name()?.to_str()?.strip_suffix(".lock")?;
     let agents = lock.parent()?;
     let runtime = agents.parent().filter(|runtime| runtime.is_absolute())?;
-    let is_ours = agents.file_name()? == "iam-session" && record::is_session_id(id);
+    let is_ours = agents.file_name()? == "iam-session" && session_record::is_session_id(id);
     is_ours.then(|| Session { id: id.to_owned(), places: Runtime::new(runtime, uid) })
 }
 

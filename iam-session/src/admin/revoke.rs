@@ -9,15 +9,15 @@ use nix::sys::signal::{SigSet, Signal};
 
 use self::ending::Ending;
 use self::report::Report;
-use super::account::Account;
 use super::at_issuer::{self, AtIssuer};
 use super::kill::count;
-use super::revoked::{self, Listed};
+use super::revoked_file::{self, Listed};
 use super::sessions::who;
 use super::system_user::{self, FilesOf};
+use super::user::Account;
 use super::user_files::{LiveToken, Reader};
-use super::{advised, audit, runtime, say};
-use crate::cli::{Exit, Outcome};
+use super::{audit, runtime, say};
+use crate::outcome::{Exit, Outcome};
 use crate::protocol::Failure;
 use crate::text::{printable, utc};
 
@@ -43,7 +43,7 @@ pub(super) fn run(args: &RevokeArgs) -> Outcome {
     let _ = SigSet::from(Signal::SIGHUP).thread_block();
     let (account, uid) = who(&args.user)?;
     if uid == Some(0) {
-        return Err(advised("root never has an agent".to_owned(), "give another user").into());
+        return Err(Failure::failed("root never has an agent").advise("give another user").into());
     }
     let mut report = Report::default();
     let ending = uid.map(|uid| (uid, ending::begin(uid)));
@@ -61,12 +61,14 @@ fn revoke(
     report: &mut Report,
 ) {
     let Some((uid, ending)) = ending else {
-        report.failed(advised(
-            format!(
+        report.failed(
+            Failure::failed(format!(
                 "{name} is listed, but no such user is known: agents may live, and are found by the uid alone"
+            ))
+            .advise(
+                "give the uid: 'iam-session-admin revoke UID'; 'iam-session-admin sessions' lists the agents",
             ),
-            "give the uid: 'iam-session-admin revoke UID'; 'iam-session-admin sessions' lists the agents",
-        ));
+        );
         return;
     };
     let ended = ending::end_all(ending, uid);
@@ -78,10 +80,12 @@ fn revoke(
     }
     ended.trouble.into_iter().for_each(|failure| report.failed(failure));
     let Some(account) = account else {
-        report.failed(advised(
-            format!("{name} is listed, but no such user is known, so nothing else can be looked at"),
-            "if the home is still there, the issuer's administrators can end the enrolments",
-        ));
+        report.failed(
+            Failure::failed(format!(
+                "{name} is listed, but no such user is known, so nothing else can be looked at"
+            ))
+            .advise("if the home is still there, the issuer's administrators can end the enrolments"),
+        );
         return;
     };
     let reader = match system_user::find() {
@@ -122,14 +126,14 @@ fn at_issuer(account: &Account, reader: Reader, report: &mut Report) {
 
 pub(super) fn unrevoke(args: &UnrevokeArgs) -> Outcome {
     let (account, uid) = who(&args.user)?;
-    let changed = revoked::remove(&listed(&args.user, account.as_ref(), uid))?;
+    let changed = revoked_file::remove(&listed(&args.user, account.as_ref(), uid))?;
     let user = printable(&args.user);
     match changed {
         true => say(&format!(
             "{user} is not in {} any more, and gets an agent at the next login",
-            revoked::REVOKED
+            revoked_file::REVOKED
         ))?,
-        false => say(&format!("{user} was not in {}", revoked::REVOKED))?,
+        false => say(&format!("{user} was not in {}", revoked_file::REVOKED))?,
     }
     if changed {
         audit(&format!("gives agents to {user} again"));
@@ -150,16 +154,19 @@ fn list(
     report: &mut Report,
 ) -> Result<String, Failure> {
     let name = account.map_or_else(|| user.to_owned(), |account| account.name.clone());
-    let added = revoked::add(&listed(user, account, uid))?;
+    let added = revoked_file::add(&listed(user, account, uid))?;
     audit(&format!("revoked {name}"));
     let shown = printable(&name);
     report.say(match added {
         true => {
-            format!("{shown} is listed in {}: no login on this host gets an agent or a key", revoked::REVOKED)
+            format!(
+                "{shown} is listed in {}: no login on this host gets an agent or a key",
+                revoked_file::REVOKED
+            )
         }
-        false => format!("{shown} was listed in {} already", revoked::REVOKED),
+        false => format!("{shown} was listed in {} already", revoked_file::REVOKED),
     });
-    report.say(format!("each host has a list of its own: copy {} to all of them", revoked::REVOKED));
+    report.say(format!("each host has a list of its own: copy {} to all of them", revoked_file::REVOKED));
     Ok(name)
 }
 

@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use clap::Parser;
 use serde_json::{Value, json};
 
-use super::account::{self, Account};
+use super::agent_status::{self, Told};
 use super::find::{self, Found, Whose};
 use super::process::{Agent, Program, Stay};
-use super::record::{self, Login, Record};
-use super::told::{self, Told};
-use super::{advised, say};
-use crate::cli::{Exit, Outcome, warn};
+use super::say;
+use super::session_record::{self, Login, Record};
+use super::user::{self, Account};
 use crate::clock::unix_time;
+use crate::outcome::{Exit, Outcome, warn};
 use crate::protocol::{Failure, Status};
 use crate::text::{duration, printable, printable_json, utc};
 
@@ -64,7 +64,7 @@ pub(super) fn run(args: &SessionsArgs) -> Outcome {
 pub(super) fn all() -> Result<Vec<Seen>, Failure> {
     let found = find::find(Whose::Everybody)?;
     found.warnings().iter().for_each(|line| warn(line));
-    let told = told::ask(&found.agents);
+    let told = agent_status::ask(&found.agents);
     Ok(join(found.agents, told))
 }
 
@@ -82,7 +82,7 @@ fn join(agents: Vec<Agent>, mut told: Told) -> Vec<Seen> {
 }
 
 fn name_of(uid: u32) -> String {
-    let account = account::find(&uid.to_string()).ok().flatten();
+    let account = user::find(&uid.to_string()).ok().flatten();
     account.map_or_else(|| uid.to_string(), |account| account.name)
 }
 
@@ -90,10 +90,10 @@ fn name_of(uid: u32) -> String {
 pub(super) fn found_of(user: &str) -> Result<(String, Found), Failure> {
     let (account, uid) = who(user)?;
     let uid = uid.ok_or_else(|| {
-        advised(
-            format!("there is no user '{user}': where the name service has forgotten one, agents may live"),
-            "give a user name or the uid; 'iam-session-admin sessions' lists the agents",
-        )
+        Failure::failed(format!(
+            "there is no user '{user}': where the name service has forgotten one, agents may live"
+        ))
+        .advise("give a user name or the uid; 'iam-session-admin sessions' lists the agents")
     })?;
     let name = account.map_or_else(|| user.to_owned(), |account| account.name);
     Ok((name, find::find(Whose::User(uid))?))
@@ -102,12 +102,12 @@ pub(super) fn found_of(user: &str) -> Result<(String, Found), Failure> {
 /// Who is meant, and the uid. A user whom the name service has forgotten, or does not tell of now, may have agents
 /// still: the uid is what was given, or what root's own records of sessions have for the name.
 pub(super) fn who(user: &str) -> Result<(Option<Account>, Option<u32>), Failure> {
-    let found = account::find(user);
+    let found = user::find(user);
     if let Ok(Some(account)) = found {
         let uid = account.uid;
         return Ok((Some(account), Some(uid)));
     }
-    let uid = user.parse().ok().or_else(|| recorded(&record::live().unwrap_or_default(), user));
+    let uid = user.parse().ok().or_else(|| recorded(&session_record::live().unwrap_or_default(), user));
     match (found, uid) {
         (Err(failure), None) => Err(failure),
         (_, uid) => Ok((None, uid)),
@@ -229,8 +229,8 @@ pub(super) fn table(seen: &[Seen], now: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::process::{Identity, Session};
     use super::*;
+    use crate::admin::process::{Identity, Session};
     use crate::paths::Runtime;
 
     const ID: &str = "4f2c0000000000000000000000000001";

@@ -4,14 +4,16 @@ use std::path::Path;
 
 use clap::Parser;
 
-use super::drain::is_drained;
 use super::enable::{self, SSHD};
 use super::find::{self, Whose};
-use super::installed::{self, Found};
-use super::pam_file::PamFile;
-use super::{node_key, process, revoked, say};
-use crate::cli::{Exit, Outcome, warn};
+use super::{process, revoked_file, say};
+use crate::host::drain::is_drained;
+use crate::host::installed::{self, Found};
+use crate::host::node_keys;
+use crate::host::pam_file::PamFile;
+use crate::outcome::{Exit, Outcome, warn};
 use crate::paths;
+use crate::protocol::Failure;
 use crate::text::printable;
 
 /// Show how this host stands.
@@ -57,7 +59,7 @@ pub(super) fn run(_args: &StatusArgs) -> Outcome {
 fn pam() -> String {
     let line = enable::read(Path::new(SSHD)).and_then(|(text, _)| {
         let ours = PamFile::parse(&text).and_then(|file| file.ours());
-        ours.map_err(|why| super::failed(format!("{SSHD}: {why}")))
+        ours.map_err(|why| Failure::failed(format!("{SSHD}: {why}")))
     });
     match line {
         Ok(Some(ours)) => {
@@ -86,7 +88,7 @@ fn installed_file(found: &Found, missing: &str) -> String {
 }
 
 fn keys() -> String {
-    let files = match node_key::files() {
+    let files = match node_keys::files() {
         Ok(files) => files,
         Err(failure) => return failure.error,
     };
@@ -119,7 +121,7 @@ fn drained() -> String {
 }
 
 fn revoked_users() -> String {
-    match revoked::count() {
+    match revoked_file::count() {
         Ok(0) => "nobody".to_owned(),
         Ok(1) => "1 user".to_owned(),
         Ok(users) => format!("{users} users"),

@@ -14,11 +14,11 @@ use nix::unistd::{Gid, Uid, geteuid, seteuid, setfsgid, setfsuid, setresgid, set
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 use serde::{Deserialize, Serialize};
 
-use super::account::{self, Account};
-use super::{advised, failed, subprocess};
-use crate::cli::{Exit, Outcome, print};
+use super::subprocess;
+use super::user::{self, Account};
 use crate::issuer::wire::{ErrorClass, IssuerError, MAX_LINE, Reply};
 use crate::line;
+use crate::outcome::{Exit, Outcome, print};
 use crate::paths;
 use crate::protocol::{Failure, FailureKind};
 
@@ -46,10 +46,11 @@ pub(super) struct FilesOf {
 
 /// Who it is. None that is root, nobody or somebody is taken for it.
 pub(super) fn find() -> Result<SystemUser, Failure> {
-    let found = account::find(NAME)?;
-    let found = found.ok_or_else(|| advised(format!("there is no system user '{NAME}'"), MADE))?;
+    let found = user::find(NAME)?;
+    let found =
+        found.ok_or_else(|| Failure::failed(format!("there is no system user '{NAME}'")).advise(MADE))?;
     match unfit(&found) {
-        Some((is, advice)) => Err(advised(format!("the system user '{NAME}' {is}"), advice)),
+        Some((is, advice)) => Err(Failure::failed(format!("the system user '{NAME}' {is}")).advise(advice)),
         None => Ok(SystemUser { uid: found.uid, gid: found.gid }),
     }
 }
@@ -79,17 +80,17 @@ impl SystemUser {
     /// Becomes it for good, but for whose files are opened; keeps no capability.
     pub(super) fn become_reader(self, files: FilesOf) -> Result<(), Failure> {
         if files.uid == 0 || files.uid == self.uid {
-            return Err(failed(format!("the files of uid {} are not for this", files.uid)));
+            return Err(Failure::failed(format!("the files of uid {} are not for this", files.uid)));
         }
         self.become_with(files)
     }
 
     fn become_with(self, files: FilesOf) -> Result<(), Failure> {
         if !geteuid().is_root() {
-            return Err(failed("only root may do this".to_owned()));
+            return Err(Failure::failed("only root may do this"));
         }
         let changed = self.change(files);
-        changed.map_err(|errno| failed(format!("cannot become {NAME}: {}", errno.desc())))
+        changed.map_err(|errno| Failure::failed(format!("cannot become {NAME}: {}", errno.desc())))
     }
 
     fn change(self, files: FilesOf) -> nix::Result<()> {
@@ -147,14 +148,15 @@ pub(super) fn run_helper() -> Outcome {
         // It comes back only with an error.
         Ok(()) => {
             let error = Command::new(paths::HELPER).env_clear().env("PATH", "/usr/bin:/bin").exec();
-            failed(format!("cannot start {}: {error}", paths::HELPER))
+            Failure::failed(format!("cannot start {}: {error}", paths::HELPER))
         }
         Err(failure) => failure,
     };
     // Who has started it reads what a helper says.
     let message = info.map_or_else(|| error.clone(), |info| format!("{error}: {info}"));
     let error = IssuerError { class: ErrorClass::Refused, message, status: None, retry_after: None };
-    let line = line::encode(&Reply::Error(error), MAX_LINE).map_err(|error| failed(error.to_string()))?;
+    let line =
+        line::encode(&Reply::Error(error), MAX_LINE).map_err(|error| Failure::failed(error.to_string()))?;
     print(&line)?;
     Ok(Exit::With(FailureKind::Failed))
 }

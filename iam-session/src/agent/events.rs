@@ -13,7 +13,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::peer::PeerId;
 use crate::directory::Directory;
-use crate::file_system;
+use crate::host::file_system;
 use crate::paths::SITE_CONFIG;
 
 /// What happened.

@@ -1,7 +1,7 @@
 //! What the fuzzers hold the agent's readers to: the lifeline, and the lines of clients. Touches nothing.
 
-use super::message::Message;
 use super::requests::not_a_request;
+use crate::lifeline_message::Message;
 use crate::line;
 use crate::protocol::{MAX_LINE, Request};
 

@@ -11,7 +11,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::line::{self, LineError, Lines};
-use crate::protocol::{Failure, FailureKind, MAX_LINE, Reply};
+use crate::protocol::{Failure, MAX_LINE, Reply};
 
 /// What a client has to finish a line, and to read a reply.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -198,5 +198,5 @@ impl Peer {
 }
 
 fn failure(error: &str) -> Failure {
-    Failure { error: error.to_owned(), info: None, kind: FailureKind::Failed }
+    Failure::failed(error)
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::job::{Kind, TokenJob};
 use crate::protocol::{Failure, FailureKind};
+use crate::runtime::token_wanted::{TokenJob, TokenKind};
 
 /// Long enough to break a loop, short enough for who has just been granted something.
 const REMEMBER: Duration = Duration::from_secs(10);
@@ -23,7 +23,7 @@ pub(super) struct Refusals(Vec<Refusal>);
 impl Refusals {
     /// Keeps the failure of a job, if that is a refusal of what somebody named.
     pub(super) fn remember(&mut self, job: &TokenJob, failure: &Failure, now: Duration) {
-        if failure.kind != FailureKind::Refused || job.kind == Kind::Session {
+        if failure.kind != FailureKind::Refused || job.kind == TokenKind::Session {
             return;
         }
         self.0.retain(|refusal| refusal.until > now);

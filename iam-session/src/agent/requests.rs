@@ -7,19 +7,20 @@ use std::time::Duration;
 
 use serde_json::error::Category;
 
-use super::answer::{Decision, View};
-use super::held::Held;
-use super::job::{AccountDone, AccountJob, Done, Ending, Job, TokenJob};
-use super::link::{Link, Outcome, Ticket};
+use super::mint_process::{Link, Outcome, Ticket};
 use super::peer::PeerId;
 use super::refusals::Refusals;
-use super::runtime::Runtime;
-use super::token_file;
 use crate::clock::Now;
+use crate::mint::job::{AccountDone, AccountJob, Done, Ending, Job};
 use crate::protocol::{
-    Authorized, End, Enrolled, Failure, FailureKind, Forgotten, Heeded, Polled, Renamed, Request, SealReport,
-    Status, Token, TokenRequest, Unlocked, Used,
+    Authorized, End, Enrolled, Failure, Forgotten, Heeded, Polled, Renamed, Request, SealReport, Status,
+    Token, TokenRequest, Unlocked, Used,
 };
+use crate::runtime::Runtime;
+use crate::runtime::answer::{Decision, View};
+use crate::runtime::key_ids::Held;
+use crate::runtime::token_file;
+use crate::runtime::token_wanted::TokenJob;
 
 pub(super) use locking::host_locked;
 use locking::is_for_all;
@@ -194,11 +195,8 @@ impl Requests {
 
     fn wish(&mut self, peer: PeerId, wish: Wish) -> Option<Reply> {
         if self.identity.ends == End::Login {
-            return Some(Err(Failure {
-                error: "this agent was started by a login, and ends with it".into(),
-                info: Some("log out to end it".into()),
-                kind: FailureKind::Failed,
-            }));
+            return Some(Err(Failure::failed("this agent was started by a login, and ends with it")
+                .advise("log out to end it")));
         }
         self.wishes.push((peer, wish));
         None
@@ -328,10 +326,9 @@ impl Requests {
             Want::Token { job: Some(job), .. } => View::of(means.runtime, means.now).fallback(job),
             _ => None,
         };
-        fallback.map(Answer::Token).ok_or_else(|| Failure {
-            error: "neither the issuer nor the home directory has answered in time".into(),
-            info: Some("try again later".into()),
-            kind: FailureKind::Unreachable,
+        fallback.map(Answer::Token).ok_or_else(|| {
+            Failure::unreachable("neither the issuer nor the home directory has answered in time")
+                .advise("try again later")
         })
     }
 
@@ -378,17 +375,13 @@ pub(super) fn not_a_request(error: &serde_json::Error) -> Failure {
         }
         _ => format!("the request is no JSON object (column {})", error.column()),
     };
-    Failure { error, info: None, kind: FailureKind::Usage }
+    Failure::usage(error)
 }
 
 fn busy() -> Failure {
-    Failure {
-        error: "too many requests are waiting for this agent".into(),
-        info: Some("try again later".into()),
-        kind: FailureKind::Unreachable,
-    }
+    Failure::unreachable("too many requests are waiting for this agent").advise("try again later")
 }
 
 fn failed(error: &str) -> Failure {
-    Failure { error: error.to_owned(), info: Some("try once more".into()), kind: FailureKind::Failed }
+    Failure::failed(error).advise("try once more")
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::failure::{Outlook, Setback};
-use super::freshness::Life;
+use crate::runtime::freshness::Life;
+use crate::runtime::last_failure::{Outlook, Setback};
 
 /// The agents of one user spread their renewals over this part of a token's life; the first to renew spares the
 /// others the attempt.
@@ -93,10 +93,10 @@ fn jitter(life: Life, spread: u8) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::super::failure::Pause;
     use super::*;
     use crate::clock::Now;
-    use crate::protocol::{Failure, FailureKind};
+    use crate::protocol::Failure;
+    use crate::runtime::last_failure::Pause;
 
     const NOW: Duration = Duration::from_secs(1000);
 
@@ -114,7 +114,7 @@ mod tests {
     }
 
     fn setback(outlook: Outlook) -> Setback {
-        let failure = Failure { error: "e".into(), info: None, kind: FailureKind::Unreachable };
+        let failure = Failure::unreachable("e");
         let wish = Pause::Issuers(Duration::from_secs(30));
         Setback::after(None, failure, outlook, wish, 0, "boot", Now { unix: 0, boot: NOW })
     }

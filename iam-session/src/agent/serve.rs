@@ -2,7 +2,7 @@
 //! pipes of module and mint.
 
 mod locking;
-mod obeying;
+mod revoked;
 
 use std::io::Read;
 use std::ops::ControlFlow;
@@ -11,24 +11,24 @@ use std::time::Duration;
 
 use nix::poll::PollFlags;
 
-use self::obeying::Obedience;
+use self::revoked::Obedience;
 use super::Stay;
-use super::answer::View;
 use super::events::{Source, Watch};
-use super::job::{Done, Job};
 use super::lifetime::Lifetime;
-use super::link::{Link, Outcome, Ticket};
+use super::login_status::Verdict;
+use super::mint_process::{Link, Outcome, Ticket};
 use super::peer::PeerId;
 use super::peers::Peers;
-use super::report::{self, Report, Word};
+use super::renewal::{self, Upkeeps};
 use super::requests::{Answer, Identity, Means, Reply, Requests, Wish};
 use super::start::{self, Started};
-use super::token_file;
-use super::upkeep::{self, Upkeeps};
-use super::verdict::Verdict;
+use super::status_lines::{self, Report, Word};
 use crate::clock::{self, Now};
 use crate::log::Level;
-use crate::protocol::{Failure, FailureKind, Heeded};
+use crate::mint::job::{Done, Job};
+use crate::protocol::{Failure, Heeded};
+use crate::runtime::answer::View;
+use crate::runtime::token_file;
 
 /// How long the store is waited for before the login is told that it cannot be read: less than the module waits.
 const FIRST_LOOK: Duration = Duration::from_millis(200);
@@ -267,11 +267,7 @@ impl Agent {
                     }
                 }
                 Err(error) => {
-                    let reason = Failure {
-                        error: format!("the request is {error}"),
-                        info: None,
-                        kind: FailureKind::Usage,
-                    };
+                    let reason = Failure::usage(format!("the request is {error}"));
                     self.peers.with(id, |peer| peer.dismiss(reason, now.boot));
                 }
             }
@@ -332,7 +328,7 @@ impl Agent {
     }
 
     fn say(&mut self, verdict: Verdict, now: Now) {
-        let due = |_: &_| report::is_hint_due(self.own.hints, &self.own.runtime.agents, now.unix);
+        let due = |_: &_| status_lines::is_hint_due(self.own.hints, &self.own.runtime.agents, now.unix);
         let hint = verdict.hint.filter(due);
         self.report.say(verdict.word, hint);
     }
@@ -346,7 +342,7 @@ impl Agent {
         }
         let verdict = Verdict::of(&view.book, has_token, setback.as_ref(), now);
         if verdict.word == Word::Ready && verdict.hint.is_none() {
-            report::forget_hint(&self.own.runtime.agents);
+            status_lines::forget_hint(&self.own.runtime.agents);
         }
         let default = view.book.find(None).filter(|entry| self.own.held.opens(entry));
         let account = default.map(|entry| entry.name.clone());
@@ -395,8 +391,8 @@ impl Agent {
     }
 }
 
-fn upkeep_means<'a>(own: &'a Started, link: &'a mut Link, spread: u8, now: Now) -> upkeep::Means<'a> {
-    upkeep::Means { own, link, spread, now }
+fn upkeep_means<'a>(own: &'a Started, link: &'a mut Link, spread: u8, now: Now) -> renewal::Means<'a> {
+    renewal::Means { own, link, spread, now }
 }
 
 fn means<'a>(own: &'a Started, link: &'a mut Link, now: Now) -> Means<'a> {
@@ -404,9 +400,6 @@ fn means<'a>(own: &'a Started, link: &'a mut Link, now: Now) -> Means<'a> {
 }
 
 fn not_there() -> Failure {
-    Failure {
-        error: "that process is not there, or too many others are".into(),
-        info: Some("run 'iam-session start' in a shell".into()),
-        kind: FailureKind::Failed,
-    }
+    Failure::failed("that process is not there, or too many others are")
+        .advise("run 'iam-session start' in a shell")
 }

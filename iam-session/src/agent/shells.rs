@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::linger::Looks;
-use crate::process_stat::ProcessStat;
+use crate::host::process_stat::ProcessStat;
 
 /// More than one person has terminals; the list is no place to fill memory.
 const MAX: usize = 256;
@@ -64,7 +64,7 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
-    use crate::process_stat::tests::OddlyNamed;
+    use crate::host::process_stat::tests::OddlyNamed;
 
     #[test]
     fn a_shell_of_any_name_lives() {

@@ -14,15 +14,15 @@ use nix::unistd::{dup2_stdin, dup2_stdout, geteuid, setsid};
 
 use super::Stay;
 use super::events;
-use super::held::Held;
-use super::message::{HintPolicy, Message};
-use super::report::{Code, Report};
-use super::runtime::{Presence, Runtime};
+use super::status_lines::{Code, Report};
 use crate::clock;
 use crate::harden::harden;
+use crate::host::revoked::{List, Ruling};
+use crate::lifeline_message::{HintPolicy, Message};
 use crate::log::{Level, Log};
 use crate::paths;
-use crate::revoked::{List, Ruling};
+use crate::runtime::key_ids::Held;
+use crate::runtime::{Presence, Runtime};
 use crate::store::Keyring;
 
 /// What the log is told of an agent whose user is revoked.

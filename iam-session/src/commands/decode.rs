@@ -14,11 +14,11 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::print_json;
-use crate::cli::{Exit, Outcome, Stop, print};
 use crate::client::{Agent, Places};
 use crate::clock::unix_time;
 use crate::jwt::{Jwt, NotReadable};
-use crate::protocol::{Failure, FailureKind, Request, Token, TokenRequest};
+use crate::outcome::{Exit, Outcome, Stop, print};
+use crate::protocol::{Failure, Request, Token, TokenRequest};
 use crate::text::printable;
 
 /// Far beyond what any program takes as a token.
@@ -73,11 +73,8 @@ fn of_session() -> Result<(Zeroizing<String>, String), Stop> {
 
 /// It is not repeated: the line may end in somebody's log.
 fn a_token() -> Failure {
-    Failure {
-        error: "that is a token and no file, and the arguments of a command are seen by everybody".to_owned(),
-        info: Some("give it on standard input: iam-session decode -".to_owned()),
-        kind: FailureKind::Usage,
-    }
+    Failure::usage("that is a token and no file, and the arguments of a command are seen by everybody")
+        .advise("give it on standard input: iam-session decode -")
 }
 
 /// The beginning of `{"` in base64url, and a part after it.
@@ -106,11 +103,8 @@ fn read(from: impl Read, name: &str) -> Result<Zeroizing<String>, Failure> {
 }
 
 fn cannot_read(name: &str, why: &str) -> Failure {
-    Failure {
-        error: format!("cannot read a token from {name}: {why}"),
-        info: Some("name a file, '-' for standard input, or nothing for the session's token".to_owned()),
-        kind: FailureKind::Failed,
-    }
+    Failure::failed(format!("cannot read a token from {name}: {why}"))
+        .advise("name a file, '-' for standard input, or nothing for the session's token")
 }
 
 fn not_readable(why: NotReadable, origin: &str) -> Failure {
@@ -120,7 +114,7 @@ fn not_readable(why: NotReadable, origin: &str) -> Failure {
         }
         NotReadable::Encrypted => format!("{origin} is encrypted: only who it is for can read it"),
     };
-    Failure { error, info: None, kind: FailureKind::Failed }
+    Failure::failed(error)
 }
 
 #[cfg(test)]

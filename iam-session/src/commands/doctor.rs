@@ -5,8 +5,7 @@
 //! all of them have a process of their own, which is not waited for: while one of its threads waits for such a file
 //! system, the kernel may not let it end.
 
-mod apart;
-mod bounded;
+mod deadline;
 mod finding;
 mod installed;
 mod issuers;
@@ -14,6 +13,7 @@ mod pam;
 mod runtime;
 mod session;
 mod storage;
+mod subprocess;
 mod surroundings;
 mod token_file;
 
@@ -24,14 +24,14 @@ use clap::Parser;
 use nix::unistd::geteuid;
 use serde::{Deserialize, Serialize};
 
-use self::bounded::Check;
+use self::deadline::Check;
 use self::finding::{Finding, State, render};
 use self::session::Session;
 use self::storage::StorageUrl;
 use super::print_json;
 use super::status::mistakes;
-use crate::cli::{Exit, Outcome, print};
 use crate::client::Places;
+use crate::outcome::{Exit, Outcome, print};
 use crate::protocol::{End, Failure, FailureKind};
 
 /// What needs no more than this host: longer, and what it looks at hangs.
@@ -80,14 +80,11 @@ pub(crate) fn run(args: DoctorArgs) -> Outcome {
     }
     if args.url.is_some() && geteuid().is_root() {
         // xrdfs is whatever PATH says, which may be a user's.
-        return Err(Failure {
-            error: "root has no token to try".to_owned(),
-            info: Some("run this as the user whose token is refused".to_owned()),
-            kind: FailureKind::Failed,
-        }
-        .into());
+        return Err(Failure::failed("root has no token to try")
+            .advise("run this as the user whose token is refused")
+            .into());
     }
-    let report = apart::report(args.url.as_ref())?;
+    let report = subprocess::report(args.url.as_ref())?;
     if args.json {
         print_json(&report)?;
     } else {
@@ -100,7 +97,7 @@ pub(crate) fn run(args: DoctorArgs) -> Outcome {
 fn examine(url: Option<StorageUrl>) -> Vec<Finding> {
     let places = Places::of_environment();
     let uid = places.uid();
-    let (session, found) = match bounded::first(AGENT, move || session::look(&places)) {
+    let (session, found) = match deadline::first(AGENT, move || session::look(&places)) {
         Some((session, findings)) => (session, findings),
         None => (Session::default(), vec![Finding::unknown("agent", "it does not answer in time")]),
     };
@@ -126,7 +123,7 @@ fn examine(url: Option<StorageUrl>) -> Vec<Finding> {
         checks.push(Check::new("storage", STORAGE, move || storage::look(&url, &session)));
     }
     let mut findings = found;
-    findings.extend(bounded::all(checks));
+    findings.extend(deadline::all(checks));
     findings
 }
 

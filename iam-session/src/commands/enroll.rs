@@ -26,12 +26,12 @@ use self::person::Person;
 use self::plan::Plan;
 use self::report::Report;
 use super::account_name;
-use super::known::{Membership, known_providers};
-use crate::cli::{Exit, Outcome, Stop, warn};
+use super::providers_for_user::{Membership, known_providers};
 use crate::client::{Agent, Places};
 use crate::config::{Providers, Site};
 use crate::harden::harden;
 use crate::helper::Helper;
+use crate::outcome::{Exit, Outcome, Stop, warn};
 use crate::paths::{HELPER, SITE_CONFIG};
 use crate::protocol::{Enrolled, Enrollment, Failure, FailureKind, Request, Sealing, Status};
 use crate::secret::Secret;
@@ -209,5 +209,5 @@ fn conclude(plan: &Plan, obtained: &Obtained, report: Report) -> Outcome {
 }
 
 fn cannot(what: &str, why: &str) -> Failure {
-    Failure { error: format!("cannot {what}: {why}"), info: None, kind: FailureKind::Failed }
+    Failure::failed(format!("cannot {what}: {why}"))
 }

@@ -7,10 +7,10 @@ use clap::Parser;
 
 use super::account_name;
 use super::shell::Shell;
-use crate::cli::{Exit, Outcome, Stop, print, warn};
 use crate::client::{Agent, Places};
+use crate::outcome::{Exit, Outcome, Stop, print, warn};
 use crate::paths::{ENV_SESSION, ENV_SOCKET, ENV_TOKEN_FILE};
-use crate::protocol::{Failure, FailureKind, Request, Status, Used};
+use crate::protocol::{Failure, Request, Status, Used};
 
 /// Print what a shell needs: the session's variables, or a token file for one account: eval "$(iam-session env)".
 #[derive(Debug, Default, Parser)]
@@ -63,9 +63,6 @@ fn export(shell: Shell, variables: &[(&str, &str)]) -> Result<(), Stop> {
 }
 
 fn unprintable(what: &str) -> Failure {
-    Failure {
-        error: format!("{what} holds characters that cannot be given to a shell"),
-        info: Some("tell the administrator".into()),
-        kind: FailureKind::Failed,
-    }
+    Failure::failed(format!("{what} holds characters that cannot be given to a shell"))
+        .advise("tell the administrator")
 }

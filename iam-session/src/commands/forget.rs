@@ -3,8 +3,8 @@
 use clap::Parser;
 
 use crate::account;
-use crate::cli::{Exit, Outcome, Stop, print, warn};
 use crate::client::{Agent, Places};
+use crate::outcome::{Exit, Outcome, Stop, print, warn};
 use crate::protocol::{Failure, FailureKind, ForgetAction, ForgetStep, Forgotten, Request};
 use crate::text::printable;
 
@@ -21,11 +21,8 @@ pub(crate) struct ForgetArgs {
 }
 
 pub(crate) fn run(args: ForgetArgs) -> Outcome {
-    account::validate(&args.account).map_err(|error| Failure {
-        error: error.to_string(),
-        info: Some("'iam-session list' shows the accounts".to_owned()),
-        kind: FailureKind::Usage,
-    })?;
+    account::validate(&args.account)
+        .map_err(|error| Failure::usage(error.to_string()).advise("'iam-session list' shows the accounts"))?;
     let mut agent = Agent::find(&Places::of_environment())?;
     if args.local {
         let forgotten: Forgotten = agent.ask(&Request::Remove { account: args.account })?;

@@ -5,10 +5,10 @@ use serde::Serialize;
 
 use super::print_json;
 use super::status::layout::enrolment;
-use crate::cli::{Exit, Outcome, print};
 use crate::client::{Agent, Places};
 use crate::clock::unix_time;
-use crate::protocol::{Account, Failure, FailureKind, Request, Status};
+use crate::outcome::{Exit, Outcome, print};
+use crate::protocol::{Account, Failure, Request, Status};
 use crate::text::printable;
 
 /// The longest label and two spaces.
@@ -45,12 +45,9 @@ pub(crate) fn run(args: &ListArgs) -> Outcome {
     match (status.accounts.is_empty(), status.trouble) {
         (false, _) => Ok(Exit::Done),
         (true, Some(trouble)) => Err(trouble.into()),
-        (true, None) => Err(Failure {
-            error: "you have no account".to_owned(),
-            info: Some("run 'iam-session enroll'".to_owned()),
-            kind: FailureKind::NotEnrolled,
+        (true, None) => {
+            Err(Failure::not_enrolled("you have no account").advise("run 'iam-session enroll'").into())
         }
-        .into()),
     }
 }
 
@@ -85,8 +82,8 @@ fn block(status: &Status, account: &Account, now: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::status::tests::{NOW, account, last_error, status};
     use super::*;
+    use crate::commands::status::tests::{NOW, account, last_error, status};
 
     #[test]
     fn each_account_is_a_block() {

@@ -4,8 +4,8 @@
 use clap::Parser;
 
 use super::passphrase::{self, PassphraseArgs, Terminal, Use};
-use crate::cli::{Exit, Outcome, print};
 use crate::client::{Agent, Places};
+use crate::outcome::{Exit, Outcome, print};
 use crate::protocol::{Heeded, Request, Status};
 
 /// Lock this host: every session of yours here, and each new login, serves no token until 'iam-session unlock'.

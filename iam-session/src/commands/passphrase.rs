@@ -8,9 +8,9 @@ pub(crate) use given::{PassphraseArgs, read_line_of};
 pub(crate) use purpose::Purpose;
 pub(crate) use terminal::Terminal;
 
-use crate::cli::print_error;
 use crate::client::Agent;
 use crate::harden::harden;
+use crate::outcome::print_error;
 use crate::protocol::{Failure, FailureKind, MIN_PASSPHRASE, Request, Sealing, Status, Unlocked};
 use crate::secret::Secret;
 
@@ -72,11 +72,8 @@ impl Need {
 
 /// Closes this process to debuggers and core files, before it holds a passphrase.
 pub(crate) fn prepare() -> Result<(), Failure> {
-    harden().map_err(|errno| Failure {
-        error: format!("cannot keep a passphrase from others: {}", errno.desc()),
-        info: None,
-        kind: FailureKind::Failed,
-    })
+    harden()
+        .map_err(|errno| Failure::failed(format!("cannot keep a passphrase from others: {}", errno.desc())))
 }
 
 /// Gives the agent the passphrase it needs; gives back the one that was right, for the others.
@@ -143,7 +140,7 @@ fn check(passphrase: &Secret, least: usize) -> Result<(), Failure> {
 }
 
 fn usage(error: String) -> Failure {
-    Failure { error, info: Some("try again".into()), kind: FailureKind::Usage }
+    Failure::usage(error).advise("try again")
 }
 
 #[cfg(test)]

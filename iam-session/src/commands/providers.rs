@@ -5,10 +5,10 @@ use std::path::Path;
 use clap::Parser;
 use serde::Serialize;
 
-use super::known::{Membership, known_providers};
 use super::print_json;
-use crate::cli::{Exit, Outcome, print};
+use super::providers_for_user::{Membership, known_providers};
 use crate::config::{DefaultProvider, Provider, Providers, Site, Whose, Why};
+use crate::outcome::{Exit, Outcome, print};
 use crate::paths::SITE_CONFIG;
 use crate::text::printable;
 

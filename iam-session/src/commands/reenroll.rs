@@ -3,7 +3,7 @@
 use clap::Parser;
 
 use super::enroll::{self, EnrollArgs};
-use crate::cli::Outcome;
+use crate::outcome::Outcome;
 
 /// Ask for a new consent: the same account, the same client and, unless -s names others, the same scopes.
 #[derive(Debug, Parser)]

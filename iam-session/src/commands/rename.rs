@@ -4,9 +4,9 @@ use clap::Parser;
 
 use super::account_name;
 use crate::account;
-use crate::cli::{Exit, Outcome, print, warn};
 use crate::client::{Agent, Places};
-use crate::protocol::{Failure, FailureKind, Renamed, Request};
+use crate::outcome::{Exit, Outcome, print, warn};
+use crate::protocol::{Failure, Renamed, Request};
 use crate::text::printable;
 
 /// Give an account another name.
@@ -22,11 +22,8 @@ pub(crate) struct RenameArgs {
 }
 
 pub(crate) fn run(args: RenameArgs) -> Outcome {
-    account::validate(&args.to).map_err(|error| Failure {
-        error: error.to_string(),
-        info: Some("choose another name".to_owned()),
-        kind: FailureKind::Usage,
-    })?;
+    account::validate(&args.to)
+        .map_err(|error| Failure::usage(error.to_string()).advise("choose another name"))?;
     let mut agent = Agent::find(&Places::of_environment())?;
     let account = account_name(&mut agent, &args.account)?;
     let renamed: Renamed = agent.ask(&Request::Rename { account: account.clone(), to: args.to })?;

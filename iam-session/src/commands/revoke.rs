@@ -7,9 +7,9 @@ use std::path::Path;
 use clap::Parser;
 
 use super::forget;
-use crate::cli::{Exit, Outcome, print, print_error, warn};
 use crate::client::{Agent, ClientError, Places};
 use crate::clock::unix_time;
+use crate::outcome::{Exit, Outcome, print, print_error, warn};
 use crate::protocol::{Account, Failure, FailureKind, Forgotten, Heeded, Request, Status};
 use crate::text::{duration, printable, utc};
 
@@ -62,21 +62,14 @@ enum Told {
 
 fn confirm(status: &Status) -> Result<(), Failure> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Err(Failure {
-            error: "this has to be confirmed, and there is no terminal to ask on".to_owned(),
-            info: Some("say --yes".to_owned()),
-            kind: FailureKind::Usage,
-        });
+        return Err(Failure::usage("this has to be confirmed, and there is no terminal to ask on")
+            .advise("say --yes"));
     }
     print_error(&question(status));
     let mut answer = String::new();
     match io::stdin().read_line(&mut answer) {
         Ok(_) if answer.trim() == YES => Ok(()),
-        _ => Err(Failure {
-            error: "nothing was ended".to_owned(),
-            info: Some(format!("type '{YES}', or say --yes")),
-            kind: FailureKind::Failed,
-        }),
+        _ => Err(Failure::failed("nothing was ended").advise(format!("type '{YES}', or say --yes"))),
     }
 }
 
@@ -91,7 +84,7 @@ fn question(status: &Status) -> String {
     )
 }
 
-fn revoke(agent: &mut Agent, account: &Account) -> Result<Told, crate::cli::Stop> {
+fn revoke(agent: &mut Agent, account: &Account) -> Result<Told, crate::outcome::Stop> {
     let name = &account.name;
     let request = Request::Revoke { account: name.clone() };
     match agent.ask::<Forgotten>(&request) {
@@ -158,8 +151,8 @@ fn still_valid(status: &Status, now: u64) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::status::tests::{NOW, account, status};
     use super::*;
+    use crate::commands::status::tests::{NOW, account, status};
 
     #[test]
     fn the_question_says_what_goes() {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{Role, Roles, Site, User};
 use crate::paths::SITE_CONFIG;
-use crate::protocol::{Failure, FailureKind};
+use crate::protocol::Failure;
 
 /// The role of that name: the site's, or one of the user's own.
 pub(crate) fn named(name: &str) -> Result<Role, Failure> {
@@ -31,5 +31,5 @@ fn find(name: &str, roles: &Roles) -> Result<Role, Failure> {
         true => "there is none: name scopes with -s; iam-session.toml(5) says how to define roles".to_owned(),
         false => format!("there are: {}", known.join(", ")),
     };
-    Err(Failure { error: format!("there is no role '{name}'"), info: Some(info), kind: FailureKind::Usage })
+    Err(Failure::usage(format!("there is no role '{name}'")).advise(info))
 }

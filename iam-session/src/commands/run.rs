@@ -8,10 +8,10 @@ use std::process::Command;
 
 use clap::Parser;
 
-use super::wanted::Wanted;
-use crate::cli::{Exit, Outcome, PROGRAM, Stop};
+use super::token_options::Wanted;
 use crate::client::{Agent, Places};
-use crate::protocol::{Failure, FailureKind, Request, Token, TokenRequest};
+use crate::outcome::{Exit, IAM_SESSION, Outcome, Stop};
+use crate::protocol::{Failure, Request, Token, TokenRequest};
 use crate::secret::Secret;
 
 /// What programs read before they look for a file (WLCG bearer token discovery).
@@ -51,7 +51,7 @@ pub(crate) fn run(args: Result<RunArgs, Stop>) -> Outcome {
         Ok((token, args)) => Ok(exec(&args.command, &token)),
         Err(Stop::Failure(failure)) => {
             // It says why; the code is ours.
-            let _ = Stop::Failure(failure).report(PROGRAM);
+            let _ = Stop::Failure(failure).report(IAM_SESSION);
             Ok(Exit::Code(NOT_READY))
         }
         Err(stop) => Err(stop),
@@ -69,12 +69,8 @@ fn token(args: &RunArgs) -> Result<Secret, Stop> {
 fn exec(command: &[OsString], token: &Secret) -> Exit {
     let Some((program, arguments)) = command.split_first() else { return Exit::Code(NOT_FOUND) };
     let error = Command::new(program).args(arguments).env(VARIABLE, token.expose()).exec();
-    let failure = Failure {
-        error: format!("cannot run '{}': {}", program.to_string_lossy(), reason(&error)),
-        info: None,
-        kind: FailureKind::Failed,
-    };
-    let _ = Stop::Failure(failure).report(PROGRAM);
+    let failure = Failure::failed(format!("cannot run '{}': {}", program.to_string_lossy(), reason(&error)));
+    let _ = Stop::Failure(failure).report(IAM_SESSION);
     Exit::Code(if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { NOT_RUNNABLE })
 }
 

@@ -5,9 +5,9 @@ mod list;
 use clap::{Parser, Subcommand};
 
 use super::print_json;
-use crate::cli::{Exit, Outcome, print, warn};
 use crate::client::{Agent, Places};
-use crate::protocol::{Failure, FailureKind, Request, SealAction, SealReport, SealRequest, SealedAccount};
+use crate::outcome::{Exit, Outcome, print, warn};
+use crate::protocol::{Failure, Request, SealAction, SealReport, SealRequest, SealedAccount};
 use crate::text::printable;
 
 /// Show what opens your enrolments: a login on this host, or a passphrase.
@@ -57,12 +57,9 @@ fn ask(action: SealAction, account: Option<String>) -> Result<SealReport, Failur
 fn conclude(report: &SealReport) -> Outcome {
     let mut failed = None;
     if report.accounts.is_empty() {
-        return Err(Failure {
-            error: "you have not enrolled on this host".into(),
-            info: Some("run 'iam-session enroll'".into()),
-            kind: FailureKind::NotEnrolled,
-        }
-        .into());
+        return Err(Failure::not_enrolled("you have not enrolled on this host")
+            .advise("run 'iam-session enroll'")
+            .into());
     }
     for account in &report.accounts {
         match &account.trouble {

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 
 use zeroize::Zeroizing;
 
-use crate::protocol::{Failure, FailureKind};
+use crate::protocol::Failure;
 use crate::secret::Secret;
 
 /// What `read` makes of descriptor `number`. It is opened anew by its name in /proc: a pipe, a file or a here-document
@@ -18,10 +18,9 @@ pub(super) fn from_descriptor(
     read: impl FnOnce(File) -> Result<Secret, String>,
 ) -> Result<Secret, Failure> {
     let file = File::open(format!("/proc/self/fd/{number}")).map_err(|error| error.to_string());
-    file.and_then(read).map_err(|why| Failure {
-        error: format!("cannot read {what} from descriptor {number}: {why}"),
-        info: Some(format!("in bash: {option} {number} {number}<file")),
-        kind: FailureKind::Usage,
+    file.and_then(read).map_err(|why| {
+        Failure::usage(format!("cannot read {what} from descriptor {number}: {why}"))
+            .advise(format!("in bash: {option} {number} {number}<file"))
     })
 }
 

@@ -17,12 +17,12 @@ use self::identity::Identity;
 use super::passphrase::{self, Need, PassphraseArgs, Source};
 use super::shell::Shell;
 use super::unlock;
-use crate::cli::{Exit, Outcome, Stop, print, warn};
 use crate::client::{Agent, Places, sockets};
 use crate::clock::boot_time;
+use crate::host::revoked::{List, REVOKED, Ruling};
+use crate::outcome::{Exit, Outcome, Stop, print, warn};
 use crate::paths::{ENV_SESSION, ENV_SOCKET, ENV_TOKEN_FILE, Runtime};
-use crate::protocol::{End, Failure, FailureKind, Heeded, Request, Status};
-use crate::revoked::{List, REVOKED, Ruling};
+use crate::protocol::{End, Failure, Heeded, Request, Status};
 use crate::secret::Secret;
 
 /// Start an agent for this shell, or find the one that another shell has started: eval "$(iam-session start)".
@@ -121,21 +121,17 @@ fn report(shell: Shell, socket: &Path, status: &Status) -> Outcome {
 /// The agent looks itself, and has no words for it: it would only be gone.
 fn if_revoked(identity: &Identity) -> Result<(), Failure> {
     match List::new(&identity.user, identity.uid).look(boot_time()) {
-        Ruling::Revoked => Err(Failure {
-            error: format!("you are listed in {REVOKED}: you get no agent on this host"),
-            info: Some("ask the administrators".into()),
-            kind: FailureKind::Refused,
-        }),
+        Ruling::Revoked => {
+            Err(Failure::refused(format!("you are listed in {REVOKED}: you get no agent on this host"))
+                .advise("ask the administrators"))
+        }
         Ruling::Free | Ruling::Unknown(_) => Ok(()),
     }
 }
 
 fn no_shell() -> Failure {
-    Failure {
-        error: "there is no process here that the agent could stay for".into(),
-        info: Some("run it from a shell: eval \"$(iam-session start)\"".into()),
-        kind: FailureKind::Failed,
-    }
+    Failure::failed("there is no process here that the agent could stay for")
+        .advise("run it from a shell: eval \"$(iam-session start)\"")
 }
 
 #[cfg(test)]

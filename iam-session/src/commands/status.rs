@@ -15,10 +15,10 @@ use serde::Serialize;
 
 use self::advice::{Environment, default_account};
 use super::print_json;
-use crate::cli::{Exit, Outcome, print, warn};
 use crate::client::{Agent, Places};
 use crate::clock::unix_time;
 use crate::config::{ConfigError, Providers, Site, User};
+use crate::outcome::{Exit, Outcome, print, warn};
 use crate::paths::SITE_CONFIG;
 use crate::protocol::{FailureKind, Request, Status};
 
@@ -131,11 +131,7 @@ pub(super) mod tests {
     }
 
     pub(in crate::commands) fn unreachable() -> Failure {
-        Failure {
-            error: "cannot reach wlcg.example".into(),
-            info: Some("try again later".into()),
-            kind: FailureKind::Unreachable,
-        }
+        Failure::unreachable("cannot reach wlcg.example").advise("try again later")
     }
 
     pub(in crate::commands) fn last_error() -> LastError {

@@ -7,10 +7,10 @@ use clap::Parser;
 use nix::unistd::geteuid;
 
 use super::shell::Shell;
-use crate::cli::{Exit, Outcome, print, warn};
 use crate::client::{Agent, ClientError};
+use crate::outcome::{Exit, Outcome, print, warn};
 use crate::paths::{ENV_SESSION, ENV_SOCKET, ENV_TOKEN_FILE};
-use crate::protocol::{Failure, FailureKind, Heeded, Request};
+use crate::protocol::{Failure, Heeded, Request};
 
 /// End the agent that 'iam-session start' started, and forget it: eval "$(iam-session stop)".
 #[derive(Debug, Default, Parser)]
@@ -24,10 +24,9 @@ pub(crate) struct StopArgs {
 pub(crate) fn run(args: &StopArgs) -> Outcome {
     let shell = Shell::choose(args.shell);
     let path = env::var_os(ENV_SOCKET).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let path = path.ok_or_else(|| Failure {
-        error: format!("{ENV_SOCKET} is not set: this shell has no agent"),
-        info: Some("run it in the shell where you ran 'iam-session start'".into()),
-        kind: FailureKind::NoAgent,
+    let path = path.ok_or_else(|| {
+        Failure::no_agent(format!("{ENV_SOCKET} is not set: this shell has no agent"))
+            .advise("run it in the shell where you ran 'iam-session start'")
     })?;
     match Agent::connect(&path, geteuid().as_raw()) {
         Ok(mut agent) => {

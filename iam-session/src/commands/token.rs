@@ -7,9 +7,9 @@ use zeroize::Zeroizing;
 
 use self::once::OnceArgs;
 use super::print_json;
-use super::wanted::Wanted;
-use crate::cli::{Exit, Outcome, Stop, print};
+use super::token_options::Wanted;
 use crate::client::{Agent, Places};
+use crate::outcome::{Exit, Outcome, Stop, print};
 use crate::protocol::{Failure, Request, Token, TokenRequest};
 use crate::secret::Secret;
 

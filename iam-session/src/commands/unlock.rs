@@ -6,8 +6,8 @@ use std::path::Path;
 use clap::Parser;
 
 use super::passphrase::{self, Need, PassphraseArgs, Source};
-use crate::cli::{Exit, Outcome, print, warn};
 use crate::client::{Agent, ClientError, Places};
+use crate::outcome::{Exit, Outcome, print, warn};
 use crate::protocol::{Failure, Request, Status, Unlocked};
 use crate::secret::Secret;
 use crate::text::{duration, printable};

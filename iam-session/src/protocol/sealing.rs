@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, FailureKind};
+use super::Failure;
 
 /// What `seal` asks for.
 #[derive(Debug, Serialize, Deserialize)]
@@ -101,9 +101,5 @@ impl LockState {
 
 /// What a lock and slots were to an agent of a version whose locks had keys in them is not done any more.
 pub fn agent_is_older() -> Failure {
-    Failure {
-        error: "this session's agent is of an older version".into(),
-        info: Some("log in again".into()),
-        kind: FailureKind::Failed,
-    }
+    Failure::failed("this session's agent is of an older version").advise("log in again")
 }

@@ -3,6 +3,7 @@
 //!
 //! No Argon2 here: a passphrase is nobody's to give but the user's.
 
+use crate::protocol::Failure;
 use std::path::Path;
 use std::sync::Mutex;
 use std::thread;
@@ -11,16 +12,15 @@ use data_encoding::BASE64;
 
 use super::origin::is_of_same_server;
 use super::{Came, Known, Material, Ready, Said, What};
-use crate::admin::failed;
 use crate::admin::subprocess::{MAX_LINE, Orders};
 use crate::admin::system_user::SystemUser;
 use crate::admin::user_files::Sealed;
-use crate::cli::{Exit, Outcome, print};
 use crate::config::same_issuer;
 use crate::end_grant::{Ended, deregistration, revocation};
 use crate::helper::{self, Helper, HelperError};
 use crate::issuer::wire::{Answer, Endpoints, Request};
 use crate::line::{self, LineError};
+use crate::outcome::{Exit, Outcome, print};
 use crate::secret::Secret;
 use crate::store::{Cover, Opened, Record, StoreError};
 
@@ -37,7 +37,7 @@ struct Grant {
 type Say<'a> = dyn Fn(&str, What) + Sync + 'a;
 
 pub(in crate::admin) fn run() -> Outcome {
-    let broken = |error: LineError| failed(error.to_string());
+    let broken = |error: LineError| Failure::failed(error.to_string());
     let mut orders = Orders::from_standard_input();
     let system: SystemUser = orders.next().map_err(broken)?;
     system.become_for_good()?;

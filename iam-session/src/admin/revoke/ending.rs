@@ -12,7 +12,6 @@ use nix::sys::signal::Signal;
 
 use crate::admin::find::{Depth, Finder, Found, Whose};
 use crate::admin::process::{Agent, Identity, Job};
-use crate::admin::{advised, failed};
 use crate::clock::boot_time;
 use crate::protocol::Failure;
 
@@ -66,7 +65,12 @@ pub(super) fn end_all(mut ending: Ending, uid: u32) -> Ended {
 fn end(job: Job) -> Result<(), Failure> {
     let sent = job.process.signal(job.uid, Signal::SIGKILL);
     let told = |errno: nix::errno::Errno| {
-        failed(format!("cannot send {} to process {}: {}", Signal::SIGKILL, job.process.pid, errno.desc()))
+        Failure::failed(format!(
+            "cannot send {} to process {}: {}",
+            Signal::SIGKILL,
+            job.process.pid,
+            errno.desc()
+        ))
     };
     sent.map(|_| ()).map_err(told)
 }
@@ -132,14 +136,11 @@ fn left(found: &Found) -> Failure {
     if let Some(more) = all.len().checked_sub(MAX_NAMED).filter(|more| *more > 0) {
         named.push(format!("{more} more"));
     }
-    advised(
-        format!("killed, but not gone, or started again and again: {}", named.join(", ")),
-        "one in state D ends when what it waits for answers, a frozen one when its cgroup is thawed; then run it again",
-    )
+    Failure::failed(format!("killed, but not gone, or started again and again: {}", named.join(", "))).advise("one in state D ends when what it waits for answers, a frozen one when its cgroup is thawed; then run it again")
 }
 
 fn unseen(line: String) -> Failure {
-    advised(line, "end what holds it, and run it again")
+    Failure::failed(line).advise("end what holds it, and run it again")
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What a revocation has done and what not, for its end. Prints.
 
 use crate::admin::say;
-use crate::cli::{Exit, Outcome, warn};
+use crate::outcome::{Exit, Outcome, warn};
 use crate::protocol::{Failure, FailureKind};
 
 /// What has been done, told when all of it is: that nobody reads it stops no step.

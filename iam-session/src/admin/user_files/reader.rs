@@ -4,6 +4,7 @@
 //! The files are the user's, who may do anything to them meanwhile: number, sizes and times are bounded, here or by who
 //! has started this. Nothing is believed; owner and mode do not matter to who only hands bytes over.
 
+use crate::protocol::Failure;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -23,13 +24,12 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use zeroize::Zeroizing;
 
 use super::{FilesOf, Found, LiveToken, Order, Sealed, Skipped, Task};
-use crate::admin::failed;
 use crate::admin::subprocess::{MAX_LINE, Orders};
-use crate::agent::cache::CachedToken;
-use crate::cli::{Exit, Outcome, Stop, print};
 use crate::clock::{boot_time, unix_time};
 use crate::line;
+use crate::outcome::{Exit, Outcome, Stop, print};
 use crate::paths::Runtime;
+use crate::runtime::cache::CachedToken;
 use crate::store::{MAX_RECORD, RECORD_MAGIC, account_of, record_name};
 
 /// As errors name it.
@@ -65,7 +65,8 @@ enum Read {
 }
 
 pub(in crate::admin) fn run() -> Outcome {
-    let order: Order = Orders::from_standard_input().next().map_err(|error| failed(error.to_string()))?;
+    let order: Order =
+        Orders::from_standard_input().next().map_err(|error| Failure::failed(error.to_string()))?;
     order.system.become_reader(order.files)?;
     match order.task {
         Task::Clear { runtime } => runtime.iter().try_for_each(|directory| clear(directory, order.files))?,
@@ -76,7 +77,7 @@ pub(in crate::admin) fn run() -> Outcome {
 }
 
 fn tell(found: &Found) -> Result<(), Stop> {
-    let line = line::encode(found, MAX_LINE).map_err(|error| failed(error.to_string()))?;
+    let line = line::encode(found, MAX_LINE).map_err(|error| Failure::failed(error.to_string()))?;
     print(&line)
 }
 

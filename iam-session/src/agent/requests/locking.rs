@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::Means;
-use crate::agent::host_lock::HostLock;
-use crate::agent::job::Job;
-use crate::protocol::{Failure, FailureKind, LockState, Request};
+use crate::mint::job::Job;
+use crate::protocol::{Failure, LockState, Request};
+use crate::runtime::host_lock::HostLock;
 use crate::secret::Secret;
 use crate::store::StoreError;
 
@@ -35,11 +35,7 @@ impl Means<'_> {
     pub(super) fn unlock(&self, passphrase: Secret, seconds: Option<u64>) -> Result<Job, Failure> {
         let span = seconds.map(Duration::from_secs);
         if span.is_some_and(|span| span.is_zero() || span > LONGEST_UNLOCK) {
-            return Err(Failure {
-                error: "invalid duration".into(),
-                info: Some("from a second to 24 hours are accepted".into()),
-                kind: FailureKind::Usage,
-            });
+            return Err(Failure::usage("invalid duration").advise("from a second to 24 hours are accepted"));
         }
         Ok(Job::Open { passphrase, until: span.map(|span| self.now.boot + span) })
     }

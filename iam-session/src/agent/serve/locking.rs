@@ -4,15 +4,15 @@
 use std::time::Duration;
 
 use super::Agent;
-use crate::agent::answer::View;
-use crate::agent::book::Entry;
-use crate::agent::held::Held;
-use crate::agent::host_lock::HostLock;
-use crate::agent::job::{Done, Job, Opening};
-use crate::agent::link::Outcome;
-use crate::agent::token_file;
+use crate::agent::mint_process::Outcome;
 use crate::clock::Now;
-use crate::protocol::{Failure, FailureKind};
+use crate::mint::job::{Done, Job, Opening};
+use crate::protocol::Failure;
+use crate::runtime::accounts::Entry;
+use crate::runtime::answer::View;
+use crate::runtime::host_lock::HostLock;
+use crate::runtime::key_ids::Held;
+use crate::runtime::token_file;
 use crate::store::Keyring;
 
 impl Agent {
@@ -107,9 +107,5 @@ impl Agent {
 }
 
 fn closed_again() -> Failure {
-    Failure {
-        error: "the time of the last unlock is over".into(),
-        info: Some("run 'iam-session unlock'".into()),
-        kind: FailureKind::Locked,
-    }
+    Failure::locked("the time of the last unlock is over").advise("run 'iam-session unlock'")
 }

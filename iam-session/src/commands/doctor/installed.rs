@@ -7,8 +7,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::finding::Finding;
-use crate::admin;
-use crate::admin::node_key::KeyFile;
+use crate::host;
+use crate::host::node_keys::KeyFile;
 use crate::paths::{AGENT, HELPER, SITE_CONFIG};
 
 const MODULE: &str = "pam_iam.so";
@@ -94,7 +94,7 @@ pub(super) fn programs_and_keys(uid: u32) -> Vec<Finding> {
         findings.push(Finding::ok("programs", what));
     }
     let mend = format!("administrator: chown root:root {SITE_CONFIG} && chmod go-w {SITE_CONFIG}");
-    let site = admin::installed::site(Path::new(SITE_CONFIG));
+    let site = host::installed::site(Path::new(SITE_CONFIG));
     findings.extend(site.err().map(|what| Finding::wrong("site", &what, &mend)));
     if uid == 0 {
         findings.extend(keys(&Path::new(SITE_CONFIG).join("keys.d")));
@@ -178,8 +178,8 @@ fn is_roots(metadata: &Metadata, mode: u32) -> bool {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use super::super::finding::State;
     use super::*;
+    use crate::commands::doctor::finding::State;
 
     #[test]
     fn our_own_program_fits_and_a_text_does_not() {

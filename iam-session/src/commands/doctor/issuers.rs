@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use nix::unistd::geteuid;
 
-use super::bounded;
+use super::deadline;
 use super::finding::Finding;
 use super::session::Session;
 use crate::clock::unix_time;
-use crate::commands::known::known_providers;
+use crate::commands::providers_for_user::known_providers;
 use crate::config::{Providers, Site, same_issuer};
 use crate::helper::{Helper, HelperError};
 use crate::issuer::wire::{Answer, Request, Transport};
@@ -69,7 +69,7 @@ fn issuers(session: &Session) -> Vec<(String, Transport)> {
 /// The site's and the user's own, who may need a CA or a proxy of theirs. Those of a home that hangs, or with a mistake
 /// in them, are left out; another check tells that.
 fn providers() -> Providers {
-    let own = if geteuid().is_root() { None } else { bounded::first(HOME, known_providers) };
+    let own = if geteuid().is_root() { None } else { deadline::first(HOME, known_providers) };
     match own {
         Some(Ok(providers)) => providers,
         _ => Providers::load(Path::new(SITE_CONFIG)).unwrap_or_default(),
@@ -123,8 +123,8 @@ fn clock(issuer: &str, date: Option<u64>, now: u64) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::State;
     use super::*;
+    use crate::commands::doctor::finding::State;
 
     #[test]
     fn a_clock_that_is_off_is_told_with_its_direction() {

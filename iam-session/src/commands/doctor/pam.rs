@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use super::finding::Finding;
-use crate::admin::pam_line::{Mistake, mistakes};
+use crate::host::pam_line::{Mistake, mistakes};
 
 const CHECK: &str = "PAM";
 const DIRECTORY: &str = "/etc/pam.d";
@@ -229,8 +229,8 @@ fn use_pam(main: &io::Result<String>, drop_ins: &[String]) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::State;
     use super::*;
+    use crate::commands::doctor::finding::State;
 
     fn found(sshd: &str, uid: u32) -> Vec<Finding> {
         let read = |name: &str| match name {

@@ -9,7 +9,7 @@ use nix::sys::statvfs::statvfs;
 
 use super::finding::Finding;
 use super::session::Session;
-use crate::admin::installed::{self, Found};
+use crate::host::installed::{self, Found};
 use crate::paths::RUN;
 use crate::protocol::End;
 

@@ -136,8 +136,8 @@ fn token(status: &Status, now: u64) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::State;
     use super::*;
+    use crate::commands::doctor::finding::State;
     use crate::commands::status::tests::{NOW, account, last_error, status, unreachable};
 
     fn wrong(status: &Status) -> Vec<String> {

@@ -191,8 +191,8 @@ fn refused(url: &StorageUrl, said: &str, jwt: Option<&Jwt>) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::State;
     use super::*;
+    use crate::commands::doctor::finding::State;
     use crate::jwt::tests::jwt_of;
 
     fn url(text: &str) -> StorageUrl {

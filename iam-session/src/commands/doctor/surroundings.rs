@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 
 use super::finding::Finding;
 use super::session::Session;
-use crate::admin::drain::DRAIN;
 use crate::client::Places;
 use crate::clock::unix_time;
 use crate::commands::status::advice::{self, Environment};
+use crate::host::drain::DRAIN;
+use crate::host::revoked::{self, Listed, Mention, REVOKED, mention};
 use crate::paths::ENV_TOKEN_FILE;
-use crate::revoked::{self, Listed, Mention, REVOKED, mention};
 
 const CHECK: &str = "environment";
 const DRAINED: &str = "drain";
@@ -173,8 +173,8 @@ pub(super) fn container() -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::State;
     use super::*;
+    use crate::commands::doctor::finding::State;
 
     #[test]
     fn a_leftover_matters_where_programs_would_find_it() {

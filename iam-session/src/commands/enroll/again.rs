@@ -13,12 +13,12 @@ use super::plan::Plan;
 use super::report::Report;
 use super::scopes::{Grantor, Shortfall};
 use super::signals::Signals;
-use crate::cli::{Stop, print_error};
 use crate::client::Agent;
 use crate::clock::boot_time;
 use crate::config::same_issuer;
 use crate::helper::{Helper, HelperError};
 use crate::issuer::wire::{Answer, ErrorClass, IssuerError, Request as Question};
+use crate::outcome::{Stop, print_error};
 use crate::paths::HELPER;
 use crate::protocol::{Authorization, Authorized, DeviceCode, Enrolled, Poll, Polled, Request, Status};
 use crate::scope::ScopeSet;
@@ -164,8 +164,8 @@ fn answered(class: ErrorClass, message: &str) -> IssuerError {
 
 #[cfg(test)]
 mod tests {
-    use super::super::EnrollArgs;
     use super::*;
+    use crate::commands::enroll::EnrollArgs;
     use crate::commands::status::tests::{account, status};
     use crate::config::{Provider, Site};
 

@@ -10,7 +10,7 @@ use super::given;
 use super::person::Person;
 use crate::config::{Provider, client_id};
 use crate::issuer::wire::{Client, ClientAuth};
-use crate::protocol::{Failure, FailureKind};
+use crate::protocol::Failure;
 use crate::secret::Secret;
 
 /// The options that name a client which is there already.
@@ -162,12 +162,13 @@ fn asked(person: Option<&Person>) -> Result<Secret, Failure> {
 }
 
 fn usage(error: String, info: &str) -> Failure {
-    Failure { error, info: Some(info.to_owned()), kind: FailureKind::Usage }
+    Failure::usage(error).advise(info)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::FailureKind;
 
     fn provider(client_id: Option<&str>) -> Provider {
         let client_id = client_id.map(str::to_owned);

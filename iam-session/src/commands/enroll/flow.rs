@@ -16,10 +16,10 @@ use super::plan::Plan;
 use super::report::Report;
 use super::scopes::{self, Grantor, Shortfall, Wish};
 use super::signals::Signals;
-use crate::cli::{Stop, warn};
 use crate::clock::boot_time;
 use crate::helper::{Helper, HelperError};
 use crate::issuer::wire::{Answer, Client, ClientAuth, Endpoints, Request, TokenAnswer};
+use crate::outcome::{Stop, warn};
 use crate::protocol::{Enrolled, Enrollment, Failure, FailureKind, NO_OFFLINE_ACCESS};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
@@ -256,7 +256,7 @@ pub(super) fn failure(error: String, hint: Option<&str>) -> Stop {
 /// What Ctrl-C makes of an enrolment.
 pub(super) fn cancelled() -> Failure {
     let error = "cancelled; nothing was stored".to_owned();
-    Failure { error, info: None, kind: FailureKind::Failed }
+    Failure::failed(error)
 }
 
 /// Whether the agent may have kept the enrolment all the same: then its client must live. A failure that the agent
@@ -271,9 +271,8 @@ pub(super) fn warn_of_uncertainty() {
 }
 
 fn no_refresh_token(issuer: &str) -> Stop {
-    Stop::Failure(Failure {
-        error: format!("{issuer} gives no refresh token: scope 'offline_access' was not granted"),
-        info: Some(NO_OFFLINE_ACCESS.to_owned()),
-        kind: FailureKind::Refused,
-    })
+    Stop::Failure(
+        Failure::refused(format!("{issuer} gives no refresh token: scope 'offline_access' was not granted"))
+            .advise(NO_OFFLINE_ACCESS),
+    )
 }

@@ -7,7 +7,7 @@ use std::os::fd::AsFd as _;
 use std::path::Path;
 
 use crate::commands::secret_input;
-use crate::protocol::{Failure, FailureKind};
+use crate::protocol::Failure;
 use crate::secret::Secret;
 
 /// Longer than any token or client secret.
@@ -57,7 +57,7 @@ pub(super) fn is_word(text: &str) -> bool {
 }
 
 fn unreadable(what: &str, place: &str, why: &str) -> Failure {
-    Failure { error: format!("cannot read {what} {place}: {why}"), info: None, kind: FailureKind::Usage }
+    Failure::usage(format!("cannot read {what} {place}: {why}"))
 }
 
 #[cfg(test)]
@@ -66,6 +66,7 @@ mod tests {
     use std::os::fd::AsRawFd as _;
 
     use super::*;
+    use crate::protocol::FailureKind;
 
     fn read(input: &[u8]) -> Result<String, String> {
         let (reader, mut writer) = std::io::pipe().unwrap();

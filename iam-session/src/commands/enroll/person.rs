@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use super::flow::cancelled;
 use super::report::Report;
-use crate::cli::print_error;
 use crate::commands::passphrase::{Purpose, Terminal};
 use crate::line::{LineError, Lines, Wait};
-use crate::protocol::{Failure, FailureKind};
+use crate::outcome::print_error;
+use crate::protocol::Failure;
 use crate::secret::Secret;
 
 /// A question may be thought about; a terminal that was forgotten ends some day.
@@ -43,11 +43,8 @@ impl Person {
         match self.lines.next(&mut self.input, wait) {
             Ok(line) => Ok(String::from_utf8_lossy(&line).trim().to_owned()),
             Err(LineError::Interrupted | LineError::Closed) => Err(cancelled()),
-            Err(error) => Err(Failure {
-                error: format!("nobody answered: {error}"),
-                info: Some("nothing was stored; run it again".into()),
-                kind: FailureKind::Failed,
-            }),
+            Err(error) => Err(Failure::failed(format!("nobody answered: {error}"))
+                .advise("nothing was stored; run it again")),
         }
     }
 

@@ -9,9 +9,9 @@ use super::EnrollArgs;
 use super::client::Origin;
 use super::scopes::Wish;
 use crate::account;
-use crate::cli::warn;
 use crate::config::{ExpectedSubject, Provider, Site, same_issuer};
-use crate::protocol::{Failure, FailureKind, Status};
+use crate::outcome::warn;
+use crate::protocol::{Failure, Status};
 
 /// INDIGO IAM takes 4 to 256 characters.
 const MAX_CLIENT_NAME: usize = 256;
@@ -52,7 +52,7 @@ impl Plan {
 
 /// A record is never replaced by one of another issuer: the name would change its meaning under scripts.
 fn check_account(name: &str, issuer: &str, status: &Status) -> Result<(), Failure> {
-    let usage = |error, info: &str| Failure { error, info: Some(info.to_owned()), kind: FailureKind::Usage };
+    let usage = |error, info: &str| Failure::usage(error).advise(info);
     account::validate(name)
         .map_err(|error| usage(error.to_string(), "choose another with --account NAME"))?;
     match status.accounts.iter().find(|account| account.name == name) {

@@ -47,11 +47,10 @@ fn named(text: &str, providers: &Providers) -> Result<Provider, Failure> {
 fn ask(providers: &Providers, site: &Site, person: Option<&mut Person>) -> Result<Provider, Failure> {
     if let Some(alias) = site.default_provider.as_deref().filter(|alias| providers.by_alias(alias).is_none())
     {
-        return Err(Failure {
-            error: format!("the site's default_provider '{alias}' has no file in issuers.d"),
-            info: Some("name a provider or an issuer's URL".to_owned()),
-            kind: FailureKind::Failed,
-        });
+        return Err(Failure::failed(format!(
+            "the site's default_provider '{alias}' has no file in issuers.d"
+        ))
+        .advise("name a provider or an issuer's URL"));
     }
     let offered = providers.allowed(site);
     let Some(person) = person.filter(|_| !offered.is_empty()) else {
@@ -89,7 +88,7 @@ fn listing(providers: &Providers) -> String {
 }
 
 fn usage(error: String, info: String) -> Failure {
-    Failure { error, info: Some(info), kind: FailureKind::Usage }
+    Failure::usage(error).advise(info)
 }
 
 #[cfg(test)]

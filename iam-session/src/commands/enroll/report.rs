@@ -7,8 +7,8 @@ use super::client::Origin;
 use super::flow::{Code, Obtained};
 use super::plan::Plan;
 use super::qr;
-use crate::cli::{Stop, print, print_error};
 use crate::commands::print_json;
+use crate::outcome::{Stop, print, print_error};
 use crate::protocol::Failure;
 use crate::text::{duration, printable};
 

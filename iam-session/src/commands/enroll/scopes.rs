@@ -1,6 +1,6 @@
 //! Which scopes an enrolment asks for, and what came of them. Pure; touches nothing.
 
-use crate::protocol::{Failure, FailureKind};
+use crate::protocol::Failure;
 use crate::scope::ScopeSet;
 use crate::text::printable;
 
@@ -62,11 +62,7 @@ impl Wish {
         if is_scope(answer) {
             return Ok(self.naming(&ScopeSet::parse(answer)));
         }
-        Err(Failure {
-            error: format!("'{answer}' are no scopes"),
-            info: Some("run it again, or name them with -s".into()),
-            kind: FailureKind::Usage,
-        })
+        Err(Failure::usage(format!("'{answer}' are no scopes")).advise("run it again, or name them with -s"))
     }
 
     /// What was named, and so is missed if it is not granted.
@@ -170,6 +166,7 @@ fn is_scope(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::FailureKind;
 
     fn wish(options: &[String], configured: Option<&str>) -> Wish {
         Wish::new(options, configured.map(ScopeSet::parse), ScopeSet::default())

@@ -13,7 +13,7 @@ use nix::unistd::geteuid;
 
 use super::purpose::Purpose;
 use crate::commands::secret_input;
-use crate::protocol::{Failure, FailureKind};
+use crate::protocol::Failure;
 use crate::secret::Secret;
 
 /// Far beyond what anybody types, and what a source may hold of it.
@@ -60,10 +60,9 @@ pub(crate) fn read_line_of(number: u32, what: &str, option: &str) -> Result<Secr
 }
 
 fn of_file(path: &Path) -> Result<Secret, Failure> {
-    let failed = |why: String| Failure {
-        error: format!("cannot read a passphrase from {}: {why}", path.display()),
-        info: Some("it must be a file of yours with mode 0600 or 0400".into()),
-        kind: FailureKind::Usage,
+    let failed = |why: String| {
+        Failure::usage(format!("cannot read a passphrase from {}: {why}", path.display()))
+            .advise("it must be a file of yours with mode 0600 or 0400")
     };
     // Neither a FIFO nor a terminal that lies there may hold us up.
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
@@ -85,10 +84,8 @@ fn of_file(path: &Path) -> Result<Secret, Failure> {
 /// What the command says of itself goes to standard error, and what it asks is asked where we were started.
 fn of_command(command: &str) -> Result<Secret, Failure> {
     // Its text is not repeated: somebody may have written a secret into it.
-    let failed = |why: String| Failure {
-        error: format!("the passphrase command failed: {why}"),
-        info: Some("try it by itself".into()),
-        kind: FailureKind::Failed,
+    let failed = |why: String| {
+        Failure::failed(format!("the passphrase command failed: {why}")).advise("try it by itself")
     };
     let mut child = Command::new("/bin/sh")
         .args(["-c", command])

@@ -39,22 +39,14 @@ impl Purpose {
             Self::Credential => ("it", "give it in a file", FailureKind::Usage),
         };
         let error = format!("there is no terminal to ask for {what} on");
-        Failure { error, info: Some(info.into()), kind }
+        Failure::new(kind, error).advise(info)
     }
 
     /// Whoever was asked did not want to answer.
     pub(super) fn cancelled(self) -> Failure {
         match self {
-            Self::Passphrase => Failure {
-                error: "cancelled".into(),
-                info: Some("run 'iam-session unlock'".into()),
-                kind: FailureKind::Locked,
-            },
-            Self::Password | Self::Credential => Failure {
-                error: "cancelled; nothing was stored".into(),
-                info: None,
-                kind: FailureKind::Failed,
-            },
+            Self::Passphrase => Failure::locked("cancelled").advise("run 'iam-session unlock'"),
+            Self::Password | Self::Credential => Failure::failed("cancelled; nothing was stored"),
         }
     }
 
@@ -65,10 +57,6 @@ impl Purpose {
             Self::Password => "use --password-fd",
             Self::Credential => "give it in a file",
         };
-        Failure {
-            error: format!("cannot ask on the terminal: {error}"),
-            info: Some(info.into()),
-            kind: FailureKind::Failed,
-        }
+        Failure::failed(format!("cannot ask on the terminal: {error}")).advise(info)
     }
 }

@@ -12,7 +12,7 @@ use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
 use super::Purpose;
-use crate::protocol::{Failure, FailureKind};
+use crate::protocol::Failure;
 use crate::secret::Secret;
 
 /// What would otherwise end or stop us while nothing that is typed can be seen.
@@ -95,10 +95,8 @@ impl Terminal {
 fn credential(line: &[u8]) -> Result<Secret, Failure> {
     let whole = line.len() + 1 < MAX_LINE;
     let text = std::str::from_utf8(line).ok().filter(|_| whole);
-    text.map(|text| Secret::new(text.trim().to_owned())).ok_or_else(|| Failure {
-        error: "that is too long for a line of a terminal, or no UTF-8".into(),
-        info: Some("give it in a file".into()),
-        kind: FailureKind::Usage,
+    text.map(|text| Secret::new(text.trim().to_owned())).ok_or_else(|| {
+        Failure::usage("that is too long for a line of a terminal, or no UTF-8").advise("give it in a file")
     })
 }
 

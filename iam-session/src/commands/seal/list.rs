@@ -42,7 +42,7 @@ fn line(slot: &SlotReport) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{Failure, FailureKind};
+    use crate::protocol::Failure;
 
     fn slot(kind: SlotKind, key: &str, opens_now: bool, opens_at_login: bool) -> SlotReport {
         let key = (!key.is_empty()).then(|| key.to_owned());
@@ -66,7 +66,7 @@ mod tests {
             slots: vec![slot(SlotKind::Passphrase, "6997", true, false)],
             ..both.clone()
         };
-        let trouble = Failure { error: "it is\x1b damaged".into(), info: None, kind: FailureKind::Failed };
+        let trouble = Failure::failed("it is\x1b damaged");
         let damaged =
             SealedAccount { name: "x".into(), slots: vec![], trouble: Some(trouble), ..both.clone() };
         assert_eq!(

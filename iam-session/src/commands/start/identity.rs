@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 
-use crate::protocol::{Failure, FailureKind};
+use crate::protocol::Failure;
 
 /// The user.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ fn is_of(directory: &Path, uid: u32) -> bool {
 }
 
 fn unset(error: &str, info: &str) -> Failure {
-    Failure { error: error.to_owned(), info: Some(info.to_owned()), kind: FailureKind::Usage }
+    Failure::usage(error).advise(info)
 }
 
 #[cfg(test)]

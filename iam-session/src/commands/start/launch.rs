@@ -10,10 +10,10 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::close;
 
 use super::identity::Identity;
-use crate::agent::message::{HintPolicy, Message};
+use crate::lifeline_message::{HintPolicy, Message};
 use crate::line::{Lines, Wait};
 use crate::paths::{AGENT, Runtime};
-use crate::protocol::{Failure, FailureKind};
+use crate::protocol::Failure;
 use crate::store::Keyring;
 
 /// It says something after a fifth of a second, whatever the home directory does.
@@ -91,9 +91,6 @@ fn first_line(child: &mut Child) -> Result<(), Failure> {
 }
 
 fn failed(why: &str) -> Failure {
-    Failure {
-        error: format!("cannot start {AGENT}: {why}"),
-        info: Some("the system log may say more; is the package installed completely?".into()),
-        kind: FailureKind::Failed,
-    }
+    Failure::failed(format!("cannot start {AGENT}: {why}"))
+        .advise("the system log may say more; is the package installed completely?")
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use nix::unistd::getppid;
 
-use crate::process_stat::ProcessStat;
+use crate::host::process_stat::ProcessStat;
 
 /// Subshells within subshells; nobody nests them deeper by hand.
 const MAX_DEPTH: usize = 16;
@@ -39,7 +39,7 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
-    use crate::process_stat::tests::OddlyNamed;
+    use crate::host::process_stat::tests::OddlyNamed;
 
     #[test]
     fn a_subshell_is_told_from_a_shell_of_any_name() {

@@ -10,8 +10,8 @@ use nix::unistd::gethostname;
 
 use super::identity::Identity;
 use crate::directory::Directory;
-use crate::file_system;
-use crate::protocol::{Failure, FailureKind};
+use crate::host::file_system;
+use crate::protocol::Failure;
 
 /// Below the home directory; a directory a host is below it.
 const STATE: &str = ".local/state/iam-session-run";
@@ -36,11 +36,8 @@ fn below_home(identity: &Identity) -> Result<PathBuf, Failure> {
     if !file_system::is_local(existing) {
         return Err(unusable(&identity.home, "it is not on a local file system"));
     }
-    Directory::create(&path, identity.uid).map_err(|error| Failure {
-        error: error.to_string(),
-        info: Some(HINT.to_owned()),
-        kind: FailureKind::Failed,
-    })?;
+    Directory::create(&path, identity.uid)
+        .map_err(|error| Failure::failed(error.to_string()).advise(HINT))?;
     if is_private(&path, identity.uid) { Ok(path) } else { Err(unusable(&path, "others can enter it")) }
 }
 
@@ -67,11 +64,7 @@ fn short(path: PathBuf) -> Result<PathBuf, Failure> {
 const HINT: &str = "set XDG_RUNTIME_DIR to a local directory of yours with mode 0700";
 
 pub(super) fn unusable(path: &Path, reason: &str) -> Failure {
-    Failure {
-        error: format!("{} cannot hold the agent's socket: {reason}", path.display()),
-        info: Some(HINT.to_owned()),
-        kind: FailureKind::Failed,
-    }
+    Failure::failed(format!("{} cannot hold the agent's socket: {reason}", path.display())).advise(HINT)
 }
 
 #[cfg(test)]

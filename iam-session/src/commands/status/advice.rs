@@ -118,8 +118,8 @@ impl Environment {
 mod tests {
     use data_encoding::BASE64URL_NOPAD;
 
-    use super::super::tests::{NOW, account, last_error, status, unreachable};
     use super::*;
+    use crate::commands::status::tests::{NOW, account, last_error, status, unreachable};
     use crate::protocol::Failure;
 
     #[test]

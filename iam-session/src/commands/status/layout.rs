@@ -87,8 +87,8 @@ fn last_error(error: &LastError, now: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{NOW, account, last_error as some_error, status, unreachable};
     use super::*;
+    use crate::commands::status::tests::{NOW, account, last_error as some_error, status, unreachable};
 
     #[test]
     fn a_session_in_order() {

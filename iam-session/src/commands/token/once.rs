@@ -15,21 +15,21 @@ use serde::Serialize;
 use self::issuer::Issuer;
 use self::plan::{Login, Plan};
 use super::{TokenArgs, print_token};
-use crate::cli::{Exit, Outcome, print_error, warn};
 use crate::clock::unix_time;
 use crate::commands::enroll::client::ClientArgs;
 use crate::commands::enroll::person::Person;
 use crate::commands::enroll::provider;
 use crate::commands::enroll::report::{self, Report};
-use crate::commands::known::{Membership, known_providers};
 use crate::commands::print_json;
+use crate::commands::providers_for_user::{Membership, known_providers};
 use crate::config::Site;
 use crate::harden::harden;
 use crate::helper::{Helper, HelperError, not_for};
 use crate::issuer::wire::{MAX_LINE, TokenAnswer};
 use crate::line::encode;
+use crate::outcome::{Exit, Outcome, print_error, warn};
 use crate::paths::{HELPER, SITE_CONFIG};
-use crate::protocol::{Failure, FailureKind};
+use crate::protocol::Failure;
 use crate::scope::ScopeSet;
 use crate::secret::{Secret, expose_to};
 
@@ -82,11 +82,8 @@ struct Once<'a> {
 
 pub(super) fn run(args: &TokenArgs) -> Outcome {
     // Before a secret is read: a client's, a password, a token.
-    harden().map_err(|errno| Failure {
-        error: format!("cannot keep secrets from others: {}", errno.desc()),
-        info: None,
-        kind: FailureKind::Failed,
-    })?;
+    harden()
+        .map_err(|errno| Failure::failed(format!("cannot keep secrets from others: {}", errno.desc())))?;
     let report = if args.json { Report::Json } else { Report::Text };
     let site = Site::load(Path::new(SITE_CONFIG))?;
     let plan = plan(args, &site, report)?;
@@ -151,11 +148,8 @@ fn granted(token: &TokenAnswer, asked: &ScopeSet, issuer: &str) -> Result<ScopeS
     if missing.is_empty() {
         return Ok(granted);
     }
-    Err(Failure {
-        error: format!("{issuer} did not grant '{}'", missing.join(" ")),
-        info: Some("ask for fewer scopes with -s, or ask the issuer's administrators for more".to_owned()),
-        kind: FailureKind::Refused,
-    })
+    Err(Failure::refused(format!("{issuer} did not grant '{}'", missing.join(" ")))
+        .advise("ask for fewer scopes with -s, or ask the issuer's administrators for more"))
 }
 
 /// Whether it is for whom it was asked for, as far as that can be read.
@@ -169,6 +163,7 @@ fn is_for(token: &TokenAnswer, audience: &str, issuer: &str) -> Result<(), Failu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::FailureKind;
 
     fn answer(scope: Option<&str>) -> TokenAnswer {
         TokenAnswer {

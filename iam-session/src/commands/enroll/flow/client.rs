@@ -3,13 +3,13 @@
 
 use std::path::Path;
 
-use super::super::client::{Given, Origin};
-use super::super::scopes::Grantor;
 use super::{Flow, Issuer, cancelled, failure};
-use crate::cli::{Stop, print_error, warn};
+use crate::commands::enroll::client::{Given, Origin};
+use crate::commands::enroll::scopes::Grantor;
 use crate::end_grant::Ended;
 use crate::helper::{Helper, HelperError};
 use crate::issuer::wire::{Answer, Client, ClientAuth, Endpoints, ErrorClass, IssuerError, Request};
+use crate::outcome::{Stop, print_error, warn};
 use crate::paths::HELPER;
 use crate::protocol::{Failure, FailureKind};
 use crate::scope::ScopeSet;

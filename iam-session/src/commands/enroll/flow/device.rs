@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::helper::HelperError;
 use crate::issuer::wire::{ErrorClass, IssuerError};
-use crate::protocol::{Failure, FailureKind};
+use crate::protocol::Failure;
 
 /// What `slow_down` adds, for this and all later polls (RFC 8628 §3.5).
 const SLOW_DOWN: Duration = Duration::from_secs(5);
@@ -66,7 +66,7 @@ impl Pace {
                 let is_described = error.message.contains("access_denied: ");
                 let by_you = || "you refused on the consent page".to_owned();
                 let error = if is_described { error.message } else { by_you() };
-                return Err(Failure { error, info: None, kind: FailureKind::Refused });
+                return Err(Failure::refused(error));
             }
             _ => return Err(HelperError::Issuer(error).into()),
         }
@@ -85,16 +85,13 @@ impl Pace {
 }
 
 fn ended() -> Failure {
-    Failure {
-        error: "the code ended before it was approved".to_owned(),
-        info: Some("run the command again for a new one".to_owned()),
-        kind: FailureKind::Failed,
-    }
+    Failure::failed("the code ended before it was approved").advise("run the command again for a new one")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::FailureKind;
 
     const fn s(seconds: u64) -> Duration {
         Duration::from_secs(seconds)

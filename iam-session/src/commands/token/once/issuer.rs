@@ -5,7 +5,6 @@ use nix::unistd::gethostname;
 
 use super::plan::{Login, Plan};
 use super::tell;
-use crate::cli::Stop;
 use crate::clock::boot_time;
 use crate::commands::enroll::flow::Code;
 use crate::commands::enroll::flow::device::Pace;
@@ -16,6 +15,7 @@ use crate::helper::{Helper, HelperError};
 use crate::issuer::wire::{
     Answer, AudienceMode, Client, Endpoints, ErrorClass, Request, TokenAnswer, Transport,
 };
+use crate::outcome::Stop;
 use crate::protocol::{Failure, FailureKind};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;

@@ -10,7 +10,7 @@ use crate::commands::enroll::plan::usable;
 use crate::commands::passphrase::read_line_of;
 use crate::commands::token::TokenArgs;
 use crate::config::{PasswordFlow, Provider, Site};
-use crate::protocol::{Failure, FailureKind};
+use crate::protocol::Failure;
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
 
@@ -95,13 +95,10 @@ impl Login {
                 Err(usage("the device flow takes no name and no password", "add --flow password"))
             }
             Flow::Device => Ok(Self::Device),
-            Flow::Password if site.password_flow == PasswordFlow::No => Err(Failure {
-                error: "this site does not let its users give their password to a program".to_owned(),
-                info: Some(
-                    "use --flow device; the site's password_flow is in iam-session.toml(5)".to_owned(),
-                ),
-                kind: FailureKind::Refused,
-            }),
+            Flow::Password if site.password_flow == PasswordFlow::No => {
+                Err(Failure::refused("this site does not let its users give their password to a program")
+                    .advise("use --flow device; the site's password_flow is in iam-session.toml(5)"))
+            }
             Flow::Password => {
                 let username = args.username.clone().or_else(login_name).filter(|name| !name.is_empty());
                 let username =
@@ -129,7 +126,7 @@ fn login_name() -> Option<String> {
 }
 
 fn usage(error: &str, info: &str) -> Failure {
-    Failure { error: error.to_owned(), info: Some(info.to_owned()), kind: FailureKind::Usage }
+    Failure::usage(error).advise(info)
 }
 
 #[cfg(test)]

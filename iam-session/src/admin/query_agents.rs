@@ -1,0 +1,40 @@
+//! `iam-session-admin ask`: asks agents of the user that it runs as how they stand, a line for each that answers.
+//! Touches their sockets.
+//!
+//! Root starts it to become the user (`told`): an agent answers nobody else, and below the user's directory root opens nothing.
+
+use std::path::PathBuf;
+use std::thread;
+
+use clap::Parser;
+
+use super::as_user::Ids;
+use crate::client::Agent;
+use crate::line;
+use crate::outcome::{Exit, Outcome, print};
+use crate::protocol::{MAX_LINE, Request, Status};
+
+#[derive(Debug, Parser)]
+pub(super) struct AskArgs {
+    #[command(flatten)]
+    whose: Ids,
+    sockets: Vec<PathBuf>,
+}
+
+/// All at once: one that does not answer keeps no other waiting. Who has started this ends it.
+pub(super) fn run(args: &AskArgs) -> Outcome {
+    let uid = args.whose.become_user()?;
+    let ask = |socket: &PathBuf| -> Option<Status> {
+        Agent::connect(socket, uid.as_raw()).ok()?.ask(&Request::Status {}).ok()
+    };
+    thread::scope(|scope| {
+        for socket in &args.sockets {
+            scope.spawn(move || {
+                let line = ask(socket).and_then(|status| line::encode(&status, MAX_LINE).ok());
+                // Less than a pipe takes in one piece, or at least the lines of the others are whole.
+                line.map(|line| print(&line))
+            });
+        }
+    });
+    Ok(Exit::Done)
+}

@@ -1,0 +1,106 @@
+//! Which keys open the records of users. Root's side starts this program to become each user; the user's side reads what
+//! records say of themselves in clear, in the store that the site's configuration names.
+//!
+//! It is the user's word, and about the user's own enrolments alone.
+
+use crate::protocol::Failure;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use clap::Parser;
+use serde::{Deserialize, Serialize};
+
+use super::as_user::{AsUser, Ids};
+use super::user::Account;
+use crate::config::Site;
+use crate::line::{self, Lines, Wait};
+use crate::outcome::{Exit, Outcome, print};
+use crate::paths;
+use crate::store::{Cover, KeyId, Store};
+
+/// A home on a file server that does not answer must not hold up the look at the others.
+const PATIENCE: Duration = Duration::from_secs(5);
+const AT_ONCE: usize = 16;
+const MAX_LINE: usize = 64 * 1024;
+
+#[derive(Debug, Parser)]
+pub(super) struct CoversArgs {
+    #[command(flatten)]
+    whose: Ids,
+    user: String,
+    home: PathBuf,
+}
+
+/// One user's store.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Covers {
+    pub(super) records: Vec<Covered>,
+    /// What could not be read.
+    pub(super) unread: Vec<String>,
+}
+
+/// One record.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Covered {
+    pub(super) account: String,
+    /// Of which each opens it, in hexadecimal.
+    pub(super) keys: HashSet<String>,
+}
+
+/// As the user.
+pub(super) fn run(args: &CoversArgs) -> Outcome {
+    let uid = args.whose.become_user()?;
+    let covers = read(args, uid.as_raw());
+    let line = line::encode(&covers, MAX_LINE).map_err(|error| Failure::failed(error.to_string()))?;
+    print(&line)?;
+    Ok(Exit::Done)
+}
+
+fn read(args: &CoversArgs, uid: u32) -> Covers {
+    let mut covers = Covers::default();
+    let site = match Site::load(Path::new(paths::SITE_CONFIG)) {
+        Ok(site) => site,
+        Err(error) => return Covers { unread: vec![error.to_string()], ..covers },
+    };
+    let path = site.store_dir.expand(&args.user, uid, &args.home);
+    let listed = Store::open(&path, uid)
+        .and_then(|store| store.map(|store| Ok((store.accounts()?, store))).transpose());
+    let (accounts, store) = match listed {
+        Ok(Some(listed)) => listed,
+        Ok(None) => return covers,
+        Err(error) => return Covers { unread: vec![error.to_string()], ..covers },
+    };
+    for account in accounts {
+        let file = store.read_record(&account);
+        match file.and_then(|file| Cover::read(&file, &store.record_path(&account), uid)) {
+            Ok(cover) => {
+                let keys = cover.keys.iter().map(KeyId::to_hexadecimal).collect();
+                covers.records.push(Covered { account, keys });
+            }
+            Err(error) => covers.unread.push(error.to_string()),
+        }
+    }
+    covers
+}
+
+/// As root: what there is of each, or `None` where nothing came back.
+pub(super) fn of(accounts: &[Account]) -> Vec<(&Account, Option<Covers>)> {
+    let mut all = Vec::with_capacity(accounts.len());
+    for some in accounts.chunks(AT_ONCE) {
+        thread::scope(|scope| {
+            let asked: Vec<_> =
+                some.iter().map(|account| (account, scope.spawn(move || of_user(account)))).collect();
+            all.extend(asked.into_iter().map(|(account, asked)| (account, asked.join().ok().flatten())));
+        });
+    }
+    all
+}
+
+fn of_user(account: &Account) -> Option<Covers> {
+    let arguments = [account.name.clone(), account.home.clone()].into_iter();
+    let mut user = AsUser::start(account.uid, account.gid, "covers", arguments)?;
+    let line = Lines::new(MAX_LINE).next(&mut user.answers, Wait::at_most(PATIENCE));
+    serde_json::from_slice(&line.ok()?).ok()
+}

@@ -1,0 +1,131 @@
+//! How a login stands, from what is known without a secret. Pure; touches nothing.
+
+use super::status_lines::{Hint, Word};
+use crate::clock::Now;
+use crate::protocol::FailureKind;
+use crate::runtime::accounts::Book;
+use crate::runtime::last_failure::{Asker, Outlook, Setback};
+
+/// Time enough to find a browser.
+const ENDS_SOON: u64 = 7 * 24 * 60 * 60;
+
+/// What is said at login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Verdict {
+    pub(super) word: Word,
+    /// Worth saying; whether it is time to say it is another question.
+    pub(super) hint: Option<Hint>,
+    /// Whether a token may come in a moment: not while the issuer is spared.
+    pub(super) is_worth_waiting: bool,
+}
+
+impl Verdict {
+    /// The store cannot be read, or not in time.
+    pub(super) const UNREAD: Self =
+        Self { word: Word::StoreUnavailable, hint: None, is_worth_waiting: false };
+    /// The user's lock of this host stands.
+    pub(super) const LOCKED: Self =
+        Self { word: Word::Locked, hint: Some(Hint::Unlock), is_worth_waiting: false };
+
+    /// Judges the default account. `has_token`: a good one is in the file.
+    pub(super) fn of(book: &Book, has_token: bool, setback: Option<&Setback>, now: Now) -> Self {
+        let finally = |word, hint| Self { word, hint, is_worth_waiting: false };
+        if book.trouble.is_some() {
+            return finally(Word::StoreUnavailable, None);
+        }
+        let Some(entry) = book.find(None) else {
+            return finally(Word::NotEnrolled, book.invites.then_some(Hint::Enrol));
+        };
+        match &entry.trouble {
+            Some(trouble) if trouble.kind == FailureKind::Locked => {
+                return finally(Word::Locked, Some(Hint::Unlock));
+            }
+            Some(_) => return finally(Word::StoreUnavailable, None),
+            None => {}
+        }
+        if has_token {
+            let soon = entry.enrollment_ends_at.is_some_and(|end| end < now.unix + ENDS_SOON);
+            return finally(Word::Ready, soon.then_some(Hint::EndsSoon));
+        }
+        if setback.is_some_and(|setback| setback.outlook == Outlook::Lasting) {
+            return finally(Word::NotEnrolled, Some(Hint::Enrol));
+        }
+        let is_worth_waiting = !setback.is_some_and(|setback| setback.holds(Asker::Agent, now.boot));
+        Self { word: Word::ReadyNoToken, hint: None, is_worth_waiting }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::protocol::Failure;
+    use crate::runtime::accounts::tests::{book, entry};
+    use crate::runtime::last_failure::Pause;
+
+    const NOW: Now = Now { unix: 1_000_000, boot: Duration::from_secs(100) };
+
+    fn failure(kind: FailureKind) -> Failure {
+        Failure::new(kind, "e")
+    }
+
+    fn setback(outlook: Outlook) -> Setback {
+        Setback::after(None, failure(FailureKind::Failed), outlook, Pause::Doubling, 0, "boot", NOW)
+    }
+
+    fn said(book: &Book, has_token: bool, setback: Option<&Setback>) -> (Word, Option<Hint>, bool) {
+        let verdict = Verdict::of(book, has_token, setback, NOW);
+        (verdict.word, verdict.hint, verdict.is_worth_waiting)
+    }
+
+    #[test]
+    fn without_an_account_the_hint_depends_on_the_site() {
+        let mut book = Book::default();
+        assert_eq!(said(&book, false, None), (Word::NotEnrolled, None, false));
+        book.invites = true;
+        assert_eq!(said(&book, false, None), (Word::NotEnrolled, Some(Hint::Enrol), false));
+    }
+
+    #[test]
+    fn a_record_that_does_not_open_is_locked_or_unavailable() {
+        for (kind, expected) in [
+            (FailureKind::Locked, (Word::Locked, Some(Hint::Unlock), false)),
+            (FailureKind::Failed, (Word::StoreUnavailable, None, false)),
+        ] {
+            let mut entry = entry("wlcg");
+            entry.trouble = Some(failure(kind));
+            assert_eq!(said(&book(vec![entry]), false, None), expected);
+        }
+        let troubled = Book { trouble: Some(failure(FailureKind::Failed)), ..Book::default() };
+        assert_eq!(said(&troubled, true, None), (Word::StoreUnavailable, None, false));
+    }
+
+    #[test]
+    fn a_token_in_the_file_is_ready_whatever_failed_since() {
+        let book = book(vec![entry("wlcg")]);
+        assert_eq!(said(&book, true, Some(&setback(Outlook::Passing))), (Word::Ready, None, false));
+    }
+
+    #[test]
+    fn an_enrolment_that_ends_soon_is_told() {
+        let mut entry = entry("wlcg");
+        entry.enrollment_ends_at = Some(NOW.unix + ENDS_SOON - 1);
+        assert_eq!(said(&book(vec![entry]), true, None), (Word::Ready, Some(Hint::EndsSoon), false));
+    }
+
+    #[test]
+    fn a_token_is_worth_waiting_for_unless_the_issuer_is_spared() {
+        let book = book(vec![entry("wlcg")]);
+        assert_eq!(said(&book, false, None), (Word::ReadyNoToken, None, true));
+        let passing = setback(Outlook::Passing);
+        assert_eq!(said(&book, false, Some(&passing)), (Word::ReadyNoToken, None, false));
+    }
+
+    #[test]
+    fn an_enrolment_that_has_ended_is_none() {
+        let lasting = setback(Outlook::Lasting);
+        let book = book(vec![entry("wlcg")]);
+        assert_eq!(said(&book, false, Some(&lasting)), (Word::NotEnrolled, Some(Hint::Enrol), false));
+    }
+}

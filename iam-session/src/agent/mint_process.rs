@@ -1,0 +1,289 @@
+//! The agent's mint: a child that is started when there is a job and ended when there has been none for a while.
+//! Starts a process; touches its two pipes and never waits.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::PollFlags;
+use zeroize::Zeroizing;
+
+use crate::line::{self, LineError, Lines};
+use crate::mint::job::{Done, Job, MAX_LINE, Opening};
+use crate::paths;
+use crate::protocol::Failure;
+use crate::runtime::token_wanted::TokenJob;
+use crate::store::Keyring;
+
+/// How long an idle mint is kept, with its helper and the open connection to the issuer.
+const IDLE: Duration = Duration::from_secs(30);
+/// Longer than two locks and the helper take together: after this a mint waits for a file system that hangs.
+const HUNG: Duration = Duration::from_secs(180);
+/// A mint that hangs is left alone; while there are so many, no other is started to hang beside them.
+const MAX_HUNG: usize = 2;
+/// The first look whether a mint that has closed its pipes is gone, doubled up to the second value.
+const REAP: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(60));
+
+/// Names a job that was submitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ticket(u64);
+
+/// What came of a job; the failure is the mint's, not the job's.
+pub(super) type Outcome = Result<Done, Failure>;
+
+/// The queue and the child that works it off.
+pub(super) struct Link {
+    message: Vec<u8>,
+    keys: Keyring,
+    opening: Opening,
+    queue: VecDeque<(Ticket, Job)>,
+    last: u64,
+    running: Option<Running>,
+    leaving: Vec<Child>,
+    /// What was broken off between two turns.
+    broken_off: Vec<(Ticket, Outcome)>,
+    reap_at: Duration,
+    reap_pause: Duration,
+}
+
+struct Running {
+    child: Child,
+    jobs: ChildStdin,
+    answers: ChildStdout,
+    lines: Lines,
+    out: Zeroizing<Vec<u8>>,
+    sent: usize,
+    busy: Option<Busy>,
+    since: Duration,
+}
+
+struct Busy {
+    ticket: Ticket,
+    token: Option<TokenJob>,
+}
+
+impl Link {
+    /// `message` is what each mint is given first, `keys` what follows.
+    pub(super) fn new(message: Vec<u8>, keys: Keyring) -> Self {
+        Self {
+            message,
+            keys,
+            opening: Opening::default(),
+            queue: VecDeque::new(),
+            last: 0,
+            running: None,
+            leaving: Vec::new(),
+            broken_off: Vec::new(),
+            reap_at: Duration::ZERO,
+            reap_pause: REAP.0,
+        }
+    }
+
+    /// Keeps keys for the mints to come; the one that they are from has them.
+    pub(super) fn keep(&mut self, keys: Keyring, opening: Opening) {
+        self.keys = keys;
+        self.opening = opening;
+    }
+
+    /// The keys that a mint is given.
+    pub(super) fn keys(&self) -> &Keyring {
+        &self.keys
+    }
+
+    /// Keeps `keys` alone, and parts with the mint that has more: it ends when its job is done, which is answered with
+    /// `failure` now.
+    pub(super) fn restrict(&mut self, keys: Keyring, now: Duration, failure: &Failure) {
+        self.keep(keys, Opening::default());
+        let mut ended = Vec::new();
+        self.part(now, failure.clone(), &mut ended);
+        self.broken_off.append(&mut ended);
+    }
+
+    /// Queues a job. One that asks for the same token as another is that other.
+    pub(super) fn submit(&mut self, job: Job) -> Ticket {
+        // One that has not begun will see what the asker wants to be seen.
+        if let Job::Look = &job
+            && let Some((ticket, _)) = self.queue.iter().find(|(_, job)| matches!(job, Job::Look))
+        {
+            return *ticket;
+        }
+        if let Job::Token(wanted) = &job
+            && let Some(ticket) = self.same(wanted)
+        {
+            return ticket;
+        }
+        self.last += 1;
+        self.queue.push_back((Ticket(self.last), job));
+        Ticket(self.last)
+    }
+
+    /// How many jobs wait.
+    pub(super) fn backlog(&self) -> usize {
+        self.queue.len()
+    }
+
+    fn same(&self, wanted: &TokenJob) -> Option<Ticket> {
+        let running = self.running.as_ref().and_then(|running| running.busy.as_ref());
+        let running = running.filter(|busy| busy.token.as_ref() == Some(wanted)).map(|busy| busy.ticket);
+        let queued = || self.queue.iter().find(|(_, job)| matches!(job, Job::Token(job) if job == wanted));
+        running.or_else(|| queued().map(|(ticket, _)| *ticket))
+    }
+
+    /// What to poll for.
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
+        let running = self.running.as_ref();
+        let answers = running.map(|running| (running.answers.as_fd(), PollFlags::POLLIN));
+        let jobs = running
+            .filter(|running| running.sent < running.out.len())
+            .map(|running| (running.jobs.as_fd(), PollFlags::POLLOUT));
+        answers.into_iter().chain(jobs)
+    }
+
+    /// When to come back at the latest.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        let running = self
+            .running
+            .as_ref()
+            .map(|running| running.since + if running.busy.is_some() { HUNG } else { IDLE });
+        let reap = (!self.leaving.is_empty()).then_some(self.reap_at);
+        let broken_off = (!self.broken_off.is_empty()).then_some(Duration::ZERO);
+        running.into_iter().chain(reap).chain(broken_off).min()
+    }
+
+    /// Moves everything on that can be moved without waiting.
+    pub(super) fn progress(&mut self, now: Duration) -> Vec<(Ticket, Outcome)> {
+        let mut finished = std::mem::take(&mut self.broken_off);
+        self.reap(now);
+        self.receive(now, &mut finished);
+        loop {
+            self.dispatch(now, &mut finished);
+            // Whatever could not be handed over is answered; the next one in the queue may fare better.
+            if self.queue.is_empty() || self.running.is_some() {
+                break;
+            }
+        }
+        finished
+    }
+
+    fn receive(&mut self, now: Duration, finished: &mut Vec<(Ticket, Outcome)>) {
+        let Some(running) = &mut self.running else { return };
+        match running.exchange() {
+            Ok(Some(done)) => {
+                running.since = now;
+                finished.extend(running.busy.take().map(|busy| (busy.ticket, Ok(done))));
+            }
+            Ok(None) if running.busy.is_some() && now >= running.since + HUNG => {
+                self.part(now, broken("does not come to an end"), finished);
+            }
+            Ok(None) if running.busy.is_none() && self.queue.is_empty() && now >= running.since + IDLE => {
+                self.part(now, broken("has ended"), finished);
+            }
+            Ok(None) => {}
+            Err(_) => self.part(now, broken("ended without an answer"), finished),
+        }
+    }
+
+    fn dispatch(&mut self, now: Duration, finished: &mut Vec<(Ticket, Outcome)>) {
+        if self.running.as_ref().is_some_and(|running| running.busy.is_some()) {
+            return;
+        }
+        let Some((ticket, job)) = self.queue.pop_front() else { return };
+        if let Err(failure) = self.hand_over(ticket, &job, now) {
+            finished.push((ticket, Err(failure)));
+        }
+    }
+
+    fn hand_over(&mut self, ticket: Ticket, job: &Job, now: Duration) -> Result<(), Failure> {
+        let line = line::encode(job, MAX_LINE).map_err(|_| broken("takes no job of this size"))?;
+        if self.running.is_none() {
+            if self.leaving.len() >= MAX_HUNG {
+                return Err(broken("hangs: is the home directory there?"));
+            }
+            let keys = Job::Keys { keys: self.keys.duplicate(), opening: self.opening };
+            // A few hundred bytes a key, and a few dozen keys at most.
+            let keys = line::encode(&keys, MAX_LINE).map_err(|_| broken("takes no keys of this size"))?;
+            let started = Running::start(&[&self.message[..], &keys[..]], now);
+            self.running = Some(started.map_err(|error| broken(&format!("cannot be started: {error}")))?);
+        }
+        if let Some(running) = &mut self.running {
+            running.out.extend_from_slice(&line);
+            running.since = now;
+            let token = if let Job::Token(token) = job { Some(token.clone()) } else { None };
+            running.busy = Some(Busy { ticket, token });
+            // What does not fit into the pipe now goes when it is writable.
+            let _ = running.flush();
+        }
+        Ok(())
+    }
+
+    /// Closes the pipes of the mint, which ends it when its job is done.
+    fn part(&mut self, now: Duration, failure: Failure, finished: &mut Vec<(Ticket, Outcome)>) {
+        let Some(running) = self.running.take() else { return };
+        finished.extend(running.busy.map(|busy| (busy.ticket, Err(failure))));
+        self.leaving.push(running.child);
+        (self.reap_at, self.reap_pause) = (now + REAP.0, REAP.0);
+    }
+
+    fn reap(&mut self, now: Duration) {
+        if self.leaving.is_empty() || now < self.reap_at {
+            return;
+        }
+        self.leaving.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+        self.reap_pause = (self.reap_pause * 2).min(REAP.1);
+        self.reap_at = now + self.reap_pause;
+    }
+}
+
+impl Running {
+    /// `first` is what it is given before any job.
+    fn start(first: &[&[u8]], now: Duration) -> io::Result<Self> {
+        // Not by the path: after an upgrade another version may lie there, and these two are one program.
+        let mut child = Command::new("/proc/self/exe")
+            .arg0(paths::AGENT)
+            .arg("mint")
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // The session's record, which says whose process this is: PROTOCOL.md, section 7.
+            .stderr(Stdio::inherit())
+            .spawn()?;
+        let pipes = child.stdin.take().zip(child.stdout.take());
+        let (jobs, answers) = pipes.ok_or(io::ErrorKind::BrokenPipe)?;
+        fcntl(&jobs, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        fcntl(&answers, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        // Allocated whole, so that the first job leaves no copy of the keys behind.
+        let length: usize = first.iter().map(|part| part.len()).sum();
+        let mut out = Zeroizing::new(Vec::with_capacity(length + MAX_LINE));
+        first.iter().for_each(|part| out.extend_from_slice(part));
+        Ok(Self { child, jobs, answers, lines: Lines::new(MAX_LINE), out, sent: 0, busy: None, since: now })
+    }
+
+    fn exchange(&mut self) -> Result<Option<Done>, LineError> {
+        self.flush()?;
+        self.lines.fill(&mut self.answers)?;
+        let line = self.lines.take()?;
+        let done = line.map(|line| serde_json::from_slice(&line)).transpose();
+        done.map_err(|error| LineError::Io(error.into()))
+    }
+
+    fn flush(&mut self) -> Result<(), LineError> {
+        if self.sent < self.out.len() {
+            self.sent += line::send_some(&mut self.jobs, self.out.get(self.sent..).unwrap_or_default())?;
+        }
+        if self.sent == self.out.len() {
+            // Wiped: it held the keys, or an enrolment.
+            self.out = Zeroizing::default();
+            self.sent = 0;
+        }
+        Ok(())
+    }
+}
+
+fn broken(what: &str) -> Failure {
+    Failure::failed(format!("the agent's mint {what}")).advise("try again later")
+}

@@ -1,0 +1,197 @@
+//! The status lines: PROTOCOL.md, section 2. Touches the one pipe it is given and the stamp of the last hint.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+
+use crate::directory::{Directory, Durability};
+use crate::lifeline_message::HintPolicy;
+use crate::runtime::HINT;
+
+/// A hint at every login of a busy day would be noise.
+const HINT_AT_MOST_EVERY: u64 = 24 * 60 * 60;
+
+/// How the login stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Word {
+    /// A good token is in the file.
+    Ready,
+    /// Enrolled; no good token yet.
+    ReadyNoToken,
+    /// No enrolment, or it has ended.
+    NotEnrolled,
+    /// Sealed by something that is not given at login.
+    Locked,
+    /// The store cannot be read now.
+    StoreUnavailable,
+}
+
+/// What the user may be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hint {
+    /// The enrolment ends within 7 days.
+    EndsSoon,
+    /// Run `iam-session enroll`.
+    Enrol,
+    /// Run `iam-session unlock`.
+    Unlock,
+}
+
+/// Why there is no agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Code {
+    /// The lifeline message is not one, or not this user's.
+    Message,
+    /// The process could not be closed to others of the same uid.
+    Harden,
+    /// The runtime directory cannot be used.
+    Runtime,
+    /// The socket cannot be made.
+    Socket,
+}
+
+/// The module's end of it may be gone: the module waits for a moment only, and that is no failure.
+pub(super) struct Report(Option<File>);
+
+impl Report {
+    pub(super) fn to(pipe: File) -> Self {
+        Self(Some(pipe))
+    }
+
+    pub(super) fn say(&mut self, word: Word, hint: Option<Hint>) {
+        self.line(&match hint {
+            Some(hint) => format!("{} {}\n", word.text(), hint.text()),
+            None => format!("{}\n", word.text()),
+        });
+    }
+
+    /// The last line of an agent that does not come to be.
+    pub(super) fn fail(mut self, code: Code) {
+        self.line(&format!("failed {}\n", code.text()));
+    }
+
+    /// No further line will follow.
+    pub(super) fn close(&mut self) {
+        self.0 = None;
+    }
+
+    fn line(&mut self, line: &str) {
+        let written = self.0.as_mut().map(|pipe| pipe.write_all(line.as_bytes()));
+        if written.is_some_and(|written| written.is_err()) {
+            self.close();
+        }
+    }
+}
+
+impl Word {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::ReadyNoToken => "ready-no-token",
+            Self::NotEnrolled => "not-enrolled",
+            Self::Locked => "locked",
+            Self::StoreUnavailable => "store-unavailable",
+        }
+    }
+}
+
+impl Hint {
+    fn text(self) -> &'static str {
+        match self {
+            Self::EndsSoon => "ends-soon",
+            Self::Enrol => "enrol",
+            Self::Unlock => "unlock",
+        }
+    }
+}
+
+impl Code {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Message => "message",
+            Self::Harden => "harden",
+            Self::Runtime => "runtime",
+            Self::Socket => "socket",
+        }
+    }
+}
+
+/// Whether a hint is due now, in seconds since the epoch; if it is, that is noted.
+pub(super) fn is_hint_due(policy: HintPolicy, agents: &Directory, now: u64) -> bool {
+    match policy {
+        HintPolicy::Never => false,
+        HintPolicy::Always => true,
+        HintPolicy::Daily => {
+            // A stamp from the future is one of before the clock was set right.
+            let last = last_hint(agents).ok().filter(|last| *last <= now);
+            let due = last.is_none_or(|last| now - last >= HINT_AT_MOST_EVERY);
+            // One that cannot be noted would come at every login.
+            due && agents.replace(HINT, b"", Durability::Volatile).is_ok()
+        }
+    }
+}
+
+/// All is well: the next thing worth a hint is told at once, and the stamp does not outlive the last login.
+pub(super) fn forget_hint(agents: &Directory) {
+    let _ = agents.remove(HINT);
+}
+
+fn last_hint(agents: &Directory) -> io::Result<u64> {
+    let metadata = fs::symlink_metadata(agents.path().join(HINT))?;
+    u64::try_from(metadata.mtime()).map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    fn written(write: impl FnOnce(Report)) -> String {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        write(Report::to(File::from(OwnedFd::from(ours))));
+        let mut text = String::new();
+        theirs.read_to_string(&mut text).unwrap();
+        text
+    }
+
+    #[test]
+    fn every_line_is_one_that_the_module_knows() {
+        for (word, hint, line) in [
+            (Word::Ready, None, "ready\n"),
+            (Word::Ready, Some(Hint::EndsSoon), "ready ends-soon\n"),
+            (Word::ReadyNoToken, None, "ready-no-token\n"),
+            (Word::NotEnrolled, Some(Hint::Enrol), "not-enrolled enrol\n"),
+            (Word::Locked, Some(Hint::Unlock), "locked unlock\n"),
+            (Word::StoreUnavailable, None, "store-unavailable\n"),
+        ] {
+            assert_eq!(written(|mut report| report.say(word, hint)), line);
+        }
+        assert_eq!(written(|report| report.fail(Code::Runtime)), "failed runtime\n");
+    }
+
+    #[test]
+    fn a_module_that_is_gone_is_no_failure() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        drop(theirs);
+        let mut report = Report::to(File::from(OwnedFd::from(ours)));
+        report.say(Word::Ready, None);
+        assert!(report.0.is_none());
+    }
+
+    #[test]
+    fn a_hint_is_due_once_a_day() {
+        let path = std::env::temp_dir().join(format!("iam-session-hint-{}", std::process::id()));
+        let agents = Directory::create(&path, nix::unistd::geteuid().as_raw()).unwrap();
+        let now = crate::clock::unix_time();
+        let due = |policy, at| is_hint_due(policy, &agents, at);
+        assert!(!due(HintPolicy::Never, now));
+        assert!(due(HintPolicy::Daily, now) && !due(HintPolicy::Daily, now + 5));
+        assert!(due(HintPolicy::Always, now + 5));
+        assert!(due(HintPolicy::Daily, now + HINT_AT_MOST_EVERY + 5));
+        assert!(due(HintPolicy::Daily, now - 10));
+        fs::remove_dir_all(&path).unwrap();
+    }
+}

@@ -1,0 +1,215 @@
+//! `agent mint`: everything that needs a stored credential. Touches the store, the locks, the cache, the token
+//! file and one helper; never the socket.
+//!
+//! It is a child of the agent and outlives it: a request that is on its way to the issuer may already have
+//! consumed the refresh token, so neither a logout nor the agent's death ends it (promise 6).
+
+mod accept_response;
+mod account;
+mod accounts;
+mod client;
+mod derive;
+mod drafts;
+mod enroll;
+mod forget;
+mod helper_process;
+pub(crate) mod job;
+mod lock;
+mod lock_wait;
+mod policy;
+mod publish;
+mod reconsent;
+mod revoked;
+mod scan_store;
+mod seal;
+mod token;
+mod unlock;
+mod unsaved;
+mod verify_subject;
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use self::enroll::Origin;
+use self::job::{Done, Job, MAX_LINE, Opening};
+use self::token::Refused;
+use self::unsaved::Unsaved;
+use crate::clock;
+use crate::directory::DirectoryError;
+use crate::harden::{harden, outlive_the_session};
+use crate::helper::Helper;
+use crate::issuer::wire::Request;
+use crate::lifeline_message::Message;
+use crate::line::{self, LineError, Lines, Wait};
+use crate::log::{Level, Log};
+use crate::paths;
+use crate::protocol::{Failure, FailureKind, agent_is_older};
+use crate::runtime::accounts::Book;
+use crate::runtime::last_failure::{Against, Asker, Outlook, Pause};
+use crate::runtime::token_wanted::{TokenJob, TokenKind};
+use crate::runtime::{Left, Runtime};
+
+/// Between two looks whether the agent is still there; its end wakes the mint at once.
+const IDLE: Duration = Duration::from_secs(3600);
+/// The last agent's own way out takes microseconds.
+const CLEAR_TRIES: u32 = 5;
+const CLEAR_PAUSE: Duration = Duration::from_millis(10);
+/// An answer is small and the agent reads at once; one that does not is not waited for.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// The mint of one agent.
+pub(crate) struct Mint {
+    message: Message,
+    /// How long it has the keys of passphrases.
+    opening: Opening,
+    runtime: Runtime,
+    helper: Option<Helper>,
+    unsaved: Unsaved,
+    /// The last token that was asked for by name and is not to be had.
+    refused: Option<Refused>,
+    /// What enrolments have replaced, or did not keep, is ended at its issuer so, once they have been answered.
+    endings: Vec<Request>,
+    log: Log,
+}
+
+/// Serves jobs until the agent has no more or is gone.
+pub(crate) fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn run() -> io::Result<()> {
+    harden()?;
+    outlive_the_session()?;
+    let mut jobs = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let mut answers = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+    let message = Message::read(&mut jobs)?;
+    let places = paths::Runtime::new(&message.runtime, message.uid);
+    let runtime = Runtime::open(places).map_err(io::Error::other)?;
+    let log = Log::of(&message.user, &message.session());
+    let mut mint = Mint {
+        message,
+        opening: Opening::default(),
+        runtime,
+        helper: None,
+        unsaved: Unsaved::default(),
+        refused: None,
+        endings: Vec::new(),
+        log,
+    };
+    let mut lines = Lines::new(MAX_LINE);
+    while let Some(job) = mint.next_job(&mut lines, &mut jobs)? {
+        if let Some(done) = mint.work(job) {
+            // An agent that is gone needs no answer; what was to be kept is in the store.
+            let _ = answer(&mut answers, &done);
+        }
+        mint.end_what_is_left();
+        if mint.is_revoked() {
+            break;
+        }
+    }
+    mint.save_at_last();
+    drop(mint.helper.take());
+    clear(&mint.runtime).map_err(io::Error::other)
+}
+
+/// If the agent has ended and was the last, what it could not remove while we minted is ours to remove.
+fn clear(runtime: &Runtime) -> Result<(), DirectoryError> {
+    for _ in 0..CLEAR_TRIES {
+        if runtime.clear_if_deserted()? != Left::All {
+            break;
+        }
+        thread::sleep(CLEAR_PAUSE);
+    }
+    Ok(())
+}
+
+fn answer(answers: &mut File, done: &Done) -> Result<(), LineError> {
+    let line = line::encode(done, MAX_LINE)?;
+    line::send(answers, &line, Wait::at_most(ANSWER))
+}
+
+/// A variant as the protocols spell it.
+fn spelled(variant: &impl Serialize) -> String {
+    serde_json::to_string(variant).map(|text| text.trim_matches('"').to_owned()).unwrap_or_default()
+}
+
+impl Mint {
+    /// Waits for a job, and meanwhile tries to write what is unsaved.
+    fn next_job(&mut self, lines: &mut Lines, jobs: &mut File) -> io::Result<Option<Job>> {
+        loop {
+            let patience = if self.unsaved.is_empty() { IDLE } else { unsaved::PAUSE };
+            match lines.next(jobs, Wait::at_most(patience)) {
+                Ok(line) => return Ok(Some(serde_json::from_slice(&line)?)),
+                Err(LineError::TimedOut) => self.save(),
+                Err(LineError::Closed) => return Ok(None),
+                Err(error) => return Err(io::Error::other(error)),
+            }
+        }
+    }
+
+    /// `class`: what the issuer's answer was, where there was one (issuer/wire.rs).
+    fn log_failure(&self, account: &str, class: &str, failure: &Failure) {
+        let kind = spelled(&failure.kind);
+        let fields = [("account", account), ("kind", &kind), ("class", class), ("error", &failure.error)];
+        self.log.event(Level::Warning, "failed", &fields);
+    }
+
+    /// A session token that cannot be had, and no setback says why: without one, every agent would try without end.
+    fn leave_trace(&self, job: &TokenJob, failure: &Failure) {
+        let book = Book::read(&self.runtime.agents).unwrap_or_default();
+        let entry = book.find(Some(&job.account)).filter(|_| job.kind == TokenKind::Session);
+        let Some(entry) = entry.filter(|entry| !entry.record_id.is_empty()) else { return };
+        // Nothing is tried until the user has unlocked it, or is taken off the list, and then at once.
+        if failure.kind == FailureKind::Locked || self.is_revoked() {
+            return;
+        }
+        let standing = self.setbacks(&entry.record_id).of_session();
+        if standing.is_some_and(|setback| setback.holds(Asker::Agent, clock::boot_time())) {
+            return;
+        }
+        self.log_failure(&job.account, "-", failure);
+        let (id, failure) = (&entry.record_id, failure.clone());
+        self.note_setback_of(id, Against::Session, failure, Outlook::Passing, Pause::OfAgents);
+    }
+
+    fn work(&mut self, job: Job) -> Option<Done> {
+        self.save();
+        Some(match job {
+            Job::Keys { keys, opening } => {
+                self.message.keys = keys;
+                self.opening = opening;
+                return None;
+            }
+            Job::Open { passphrase, until } => Done::Unlocked(self.unlock(&passphrase, until).map(Box::new)),
+            Job::LockHost { passphrase } => Done::Locked(self.lock_host(passphrase.as_ref())),
+            Job::Slots(request) => Done::Sealed(self.slots(&request)),
+            Job::Unlock { passphrase, until } => {
+                Done::Unlocked(self.unlock_for_older(&passphrase, until).map(Box::new))
+            }
+            Job::Lock(_) => Done::Locked(Err(agent_is_older())),
+            Job::Lift(_) => Done::Lifted(Err(agent_is_older())),
+            Job::Seal(_) => Done::Sealed(Err(agent_is_older())),
+            Job::Look => Done::Looked(self.look()),
+            Job::Token(job) => {
+                let token = self.token(&job);
+                if let Err(failure) = &token {
+                    self.leave_trace(&job, failure);
+                    // The store may have become unreadable, or readable: the agents act by the book.
+                    let _ = self.look();
+                }
+                Done::Token(token.map(Box::new))
+            }
+            Job::Enroll { enrollment, by } => Done::Enrolled(self.enroll(*enrollment, Origin::Command, by)),
+            Job::Account(job) => Done::Account(self.account_job(job).map(Box::new)),
+        })
+    }
+}

@@ -1,0 +1,328 @@
+//! What follows from the issuer's answer: what is kept, served, told, and when it is asked again. Touches store
+//! and cache.
+
+use std::time::Duration;
+
+use super::drafts::explain;
+use super::token::Errand;
+use super::{Mint, spelled};
+use crate::clock::Now;
+use crate::directory::Draft;
+use crate::helper::{HelperError, not_for};
+use crate::issuer::wire::{ErrorClass, IssuerError, TokenAnswer};
+use crate::log::Level;
+use crate::protocol::Failure;
+use crate::runtime::cache::CachedToken;
+use crate::runtime::last_failure::{Against, Outlook, Pause, Setback, Setbacks};
+use crate::runtime::token_wanted::TokenKind;
+use crate::scope::{ScopeSet, is_identity};
+use crate::secret::Secret;
+use crate::store::{Opened, Record, SessionToken, Store, StoreError};
+
+/// How long an issuer is spared that has refused, and will until somebody does something about it.
+const REFUSED: Pause = Pause::Ours(Duration::from_secs(15 * 60));
+/// Of a longer list of scopes the first ones say enough.
+const MAX_NAMED: usize = 5;
+
+impl Mint {
+    /// Judges and publishes the token. What must be kept of the answer has been.
+    pub(crate) fn settle(
+        &self,
+        store: &Store,
+        errand: &Errand<'_>,
+        opened: &Opened,
+        answer: TokenAnswer,
+        asked: Now,
+    ) -> Result<CachedToken, Failure> {
+        let granted = answer.rights().unwrap_or_else(|| unstated(errand, &opened.record));
+        let granted = rights(granted, &errand.wanted.scope);
+        let misses = answer.missing_audience(&errand.wanted.audience);
+        self.note(self.setbacks(&errand.wanted.record_id).clear(Against::Record));
+        if let Err(failure) = judge(errand, &granted, misses) {
+            self.log_failure(&errand.entry.name, "scope_missing", &failure);
+            if errand.job.kind == TokenKind::Session {
+                self.note_setback(errand, Against::Session, failure.clone(), Outlook::Passing, REFUSED);
+            }
+            return Err(failure);
+        }
+        self.in_time()?;
+        self.may_publish()?;
+        let token = self.cached(errand, answer, granted, asked);
+        self.note(self.runtime.cache.put(&token, Now::read()));
+        if errand.job.kind == TokenKind::Session {
+            self.note(self.setbacks(&errand.wanted.record_id).clear(Against::Session));
+            self.seal_token(store, errand, opened, &token, asked);
+        }
+        self.log_minted(errand, &token);
+        Ok(token)
+    }
+
+    /// The life of a token is counted from before the request, and a second less: an issuer counts from the start of
+    /// its second. It ends earlier for us than for anybody else.
+    fn cached(&self, errand: &Errand<'_>, answer: TokenAnswer, granted: ScopeSet, asked: Now) -> CachedToken {
+        let life = answer.expires_in.saturating_sub(1).max(1);
+        CachedToken {
+            wanted: errand.wanted.clone(),
+            access_token: answer.access_token,
+            granted,
+            issuer: errand.entry.issuer.clone(),
+            boot_id: self.runtime.cache.boot_id().to_owned(),
+            issued: asked.boot,
+            ends: asked.boot + Duration::from_secs(life),
+            expires_at: asked.unix.saturating_add(life),
+            jti: answer.jti,
+        }
+    }
+
+    /// A changed refresh token, whether or not the issuer says that it rotates: the old one may be dead. It goes into
+    /// the room that was made for it before the issuer was asked, where there is any.
+    pub(crate) fn keep_rotated(
+        &mut self,
+        store: &Store,
+        account: &str,
+        opened: &mut Opened,
+        (new, expires_at): (Secret, Option<u64>),
+        room: Option<Draft<'_>>,
+    ) {
+        let record = &mut opened.record;
+        if new.expose() == record.refresh_token.expose() {
+            return;
+        }
+        record.refresh_token = new;
+        record.refresh_token_expires_at = expires_at;
+        record.rotates = true;
+        // It is written anyway: a site can retire a node key once this has been done everywhere.
+        let _ = opened.renew_node_slots(&self.message.keys);
+        let file = match opened.seal(&store.record_path(account)) {
+            Ok(file) => file,
+            Err(error) => return self.log_lost(account, &error),
+        };
+        let written = match room {
+            Some(room) => room.commit(&file).map_err(StoreError::from),
+            None => store.write_record(account, &file),
+        };
+        match written {
+            Ok(()) => self.unsaved.remove(account),
+            Err(error) => {
+                let text = format!("the new refresh token could not be kept yet: {error}");
+                self.log.event(Level::Error, "unsaved", &[("account", account), ("error", &text)]);
+                self.unsaved.add(account, file);
+            }
+        }
+    }
+
+    /// What an issuer sent can be kept nowhere. A record has room for all that an issuer may send, so this is a kernel
+    /// without randomness.
+    pub(crate) fn log_lost(&self, account: &str, error: &StoreError) {
+        let text = format!("what the issuer replaced cannot be sealed and is lost: {error}");
+        self.log.event(Level::Error, "lost", &[("account", account), ("error", &text)]);
+    }
+
+    fn seal_token(
+        &self,
+        store: &Store,
+        errand: &Errand<'_>,
+        opened: &Opened,
+        token: &CachedToken,
+        asked: Now,
+    ) {
+        let sealed = SessionToken {
+            access_token: token.access_token.duplicate(),
+            scope: token.granted.clone(),
+            issued_at: asked.unix,
+            expires_at: token.expires_at,
+            jti: token.jti.clone(),
+        };
+        // Best effort: a home that cannot be written costs the next login one refresh.
+        if let Some(file) = sealed.seal(opened) {
+            let _ = store.write_token(&errand.entry.name, &file);
+        }
+    }
+
+    /// Notes why there is no token, and when the issuer may be asked again.
+    pub(crate) fn set_back(&self, errand: &Errand<'_>, error: HelperError) -> Failure {
+        let (against, outlook, pause) = match &error {
+            HelperError::Issuer(error) => consequence(error, &errand.job.kind),
+            _ => (Against::Record, Outlook::Passing, Pause::Doubling),
+        };
+        let class = match &error {
+            HelperError::Issuer(error) => spelled(&error.class),
+            _ => "helper".to_owned(),
+        };
+        let failure = match outlook {
+            Outlook::Lasting => explain(error.into(), errand.past),
+            Outlook::Passing => error.into(),
+        };
+        self.log_failure(&errand.entry.name, &class, &failure);
+        // What somebody named and may not have says nothing about the next request.
+        if against == Against::Record || errand.job.kind == TokenKind::Session {
+            self.note_setback(errand, against, failure.clone(), outlook, pause);
+        }
+        failure
+    }
+
+    pub(crate) fn note_setback(
+        &self,
+        errand: &Errand<'_>,
+        against: Against,
+        failure: Failure,
+        outlook: Outlook,
+        pause: Pause,
+    ) {
+        self.note_setback_of(&errand.wanted.record_id, against, failure, outlook, pause);
+    }
+
+    pub(crate) fn note_setback_of(
+        &self,
+        record_id: &str,
+        against: Against,
+        failure: Failure,
+        outlook: Outlook,
+        pause: Pause,
+    ) {
+        let setbacks = self.setbacks(record_id);
+        let previous = setbacks.find(against);
+        let mut spread = [0];
+        // Without randomness all agents of one user still share one back-off.
+        let _ = getrandom::fill(&mut spread);
+        let [spread] = spread;
+        let boot_id = self.runtime.cache.boot_id();
+        let setback =
+            Setback::after(previous.as_ref(), failure, outlook, pause, spread, boot_id, Now::read());
+        self.note(setbacks.note(against, &setback));
+    }
+
+    /// What the site's audit wants of a token; never the token.
+    fn log_minted(&self, errand: &Errand<'_>, token: &CachedToken) {
+        let (scope, expires_at) = (token.granted.to_string(), token.expires_at.to_string());
+        self.log.event(
+            Level::Info,
+            "minted",
+            &[
+                ("account", &errand.entry.name),
+                ("issuer", &token.issuer),
+                ("scope", &scope),
+                ("audience", &token.wanted.audience),
+                ("jti", token.jti.as_deref().unwrap_or_default()),
+                ("expires_at", &expires_at),
+            ],
+        );
+    }
+
+    pub(crate) fn setbacks<'a>(&'a self, record_id: &'a str) -> Setbacks<'a> {
+        self.runtime.setbacks(record_id)
+    }
+}
+
+/// What a response without a scope grants: what was asked (RFC 6749 §5.1), unless this issuer otherwise says it. IAM
+/// leaves the scope out when its policy has taken everything away.
+fn unstated(errand: &Errand<'_>, record: &Record) -> ScopeSet {
+    if record.states_scope { ScopeSet::default() } else { errand.wanted.scope.clone() }
+}
+
+/// What of a granted scope an access token gives. Keycloak names `offline_access` in every answer to a refresh: it was
+/// the wish for a refresh token (OpenID Connect Core §11), and is no right of who has the access token.
+fn rights(granted: ScopeSet, asked: &ScopeSet) -> ScopeSet {
+    if asked.allows("offline_access") {
+        return granted;
+    }
+    granted.iter().filter(|scope| *scope != "offline_access").collect()
+}
+
+/// Compares what was granted with what was asked.
+fn judge(errand: &Errand<'_>, granted: &ScopeSet, misses: Vec<String>) -> Result<(), Failure> {
+    let (asked, entry) = (&errand.wanted.scope, &errand.entry);
+    refuse_if_any(misses, |audience| not_for(&entry.issuer, &audience))?;
+    match errand.job.kind {
+        TokenKind::Session if granted.is_empty() => {
+            Err(Failure::refused(format!("{} granted none of '{asked}'", entry.issuer))
+                .advise("its policy took them away: ask the issuer's administrators"))
+        }
+        // Less than policy allows is what the issuer decides; more must not get into the file (promise 3).
+        TokenKind::Session => refuse_if_any(surplus(granted, asked), |surplus| {
+            Failure::refused(format!("{} granted '{surplus}' though it was not asked for", entry.issuer))
+                .advise("the site may allow it with 'session_scope' in the provider's file")
+        }),
+        TokenKind::Named { .. } => refuse_if_any(granted.missing(asked), |missing| {
+            Failure::refused(format!("{} did not grant '{missing}'", entry.issuer))
+                .advise("its policy took it away: 'iam-session status' lists the scopes you have")
+        }),
+    }
+}
+
+/// What was not asked for. Who somebody is many issuers say unasked (Keycloak's default scopes); no storage opens to it.
+fn surplus(granted: &ScopeSet, asked: &ScopeSet) -> Vec<String> {
+    asked.missing(granted).into_iter().filter(|scope| !is_identity(scope)).collect()
+}
+
+fn refuse_if_any(scopes: Vec<String>, refusal: impl Fn(String) -> Failure) -> Result<(), Failure> {
+    if scopes.is_empty() { Ok(()) } else { Err(refusal(some_of(&scopes))) }
+}
+
+/// As many as a line of a terminal is good for.
+fn some_of(scopes: &[String]) -> String {
+    let shown = scopes.iter().take(MAX_NAMED).cloned().collect::<Vec<_>>().join(" ");
+    match scopes.len().saturating_sub(MAX_NAMED) {
+        0 => shown,
+        more => format!("{shown}' and {more} more like '{}", scopes.last().map_or("", String::as_str)),
+    }
+}
+
+/// What fails with it, whether trying again may help, and how long the issuer is spared.
+fn consequence(error: &IssuerError, kind: &TokenKind) -> (Against, Outlook, Pause) {
+    use ErrorClass as E;
+    let issuers = error.retry_after.map(|seconds| Pause::Issuers(Duration::from_secs(seconds)));
+    match error.class {
+        E::CredentialDead | E::ClientGone => (Against::Record, Outlook::Lasting, Pause::Doubling),
+        E::Unreachable | E::Busy | E::Malformed => {
+            (Against::Record, Outlook::Passing, issuers.unwrap_or(Pause::Doubling))
+        }
+        E::ScopeRefused | E::AudienceRefused => (Against::Session, Outlook::Passing, REFUSED),
+        E::Refused | E::AccessDenied if *kind != TokenKind::Session => {
+            (Against::Session, Outlook::Passing, REFUSED)
+        }
+        // Somebody at the issuer, or the user on its page, has to do something: that takes a while.
+        _ => (Against::Record, Outlook::Passing, issuers.unwrap_or(REFUSED)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_named_and_refused_is_not_held_against_the_session() {
+        use ErrorClass as E;
+        let named =
+            TokenKind::Named { scope: ScopeSet::parse("openid"), audience: "https://se.example".into() };
+        let against = |class, kind| {
+            let error = IssuerError { class, message: "m".into(), status: None, retry_after: None };
+            consequence(&error, kind).0
+        };
+        for class in [E::Refused, E::AccessDenied] {
+            assert_eq!(against(class, &named), Against::Session, "{class:?}");
+            assert_eq!(against(class, &TokenKind::Session), Against::Record, "{class:?}");
+        }
+        for class in
+            [E::CredentialDead, E::ClientGone, E::ClientSuspended, E::UserSuspended, E::AupUnsigned, E::Busy]
+        {
+            assert_eq!(against(class, &named), Against::Record, "{class:?}");
+        }
+    }
+
+    #[test]
+    fn who_somebody_is_may_be_said_unasked() {
+        let surplus = |granted: &str| surplus(&ScopeSet::parse(granted), &ScopeSet::parse("storage.read:/"));
+        assert!(surplus("openid profile email address phone storage.read:/a").is_empty());
+        assert_eq!(surplus("email groups storage.modify:/"), ["groups", "storage.modify:/"]);
+    }
+
+    #[test]
+    fn offline_access_that_was_not_asked_for_is_no_right_and_all_else_is() {
+        let rights = |granted: &str, asked: &str| {
+            rights(ScopeSet::parse(granted), &ScopeSet::parse(asked)).to_string()
+        };
+        assert_eq!(rights("offline_access openid storage.modify:/", "openid"), "openid storage.modify:/");
+        assert_eq!(rights("offline_access openid", "offline_access"), "offline_access openid");
+    }
+}

@@ -1,0 +1,236 @@
+//! Seals what an enrolment obtained and puts its first token into the file. Touches store, cache and one helper.
+
+use std::time::Duration;
+
+use data_encoding::HEXLOWER;
+
+use super::Mint;
+use super::accounts::usage;
+use super::client::{Holder, Need};
+use super::policy::Policy;
+use super::token::{RECORD_SIZE, not_allowed};
+use super::verify_subject::Rotation;
+use crate::account;
+use crate::clock;
+use crate::config::{Revocation, same_issuer};
+use crate::directory::Draft;
+use crate::end_grant::{deregistration, revocation};
+use crate::issuer::wire::Request;
+use crate::log::Level;
+use crate::protocol::{Enrolled, Enrollment, Failure, FailureKind};
+use crate::runtime::freshness::Freshness;
+use crate::runtime::token_wanted::{TokenJob, TokenKind};
+use crate::store::{Opened, Record, Store, StoreError};
+
+impl Mint {
+    /// Seals an enrolment, until `by` on CLOCK_BOOTTIME: whoever asked is told by then that it failed, and may undo it
+    /// at the issuer. That the first token cannot be had is told, and is no failure of the enrolment.
+    pub(crate) fn enroll(
+        &mut self,
+        mut enrollment: Enrollment,
+        origin: Origin,
+        by: Duration,
+    ) -> Result<Enrolled, Failure> {
+        account::validate(&enrollment.account)
+            .map_err(|error| usage(error.to_string(), "choose another name"))?;
+        let policy = Policy::load(&self.message)?;
+        if !policy.allows(&enrollment.issuer) {
+            return Err(not_allowed(&enrollment.issuer));
+        }
+        let store = Store::create(&policy.store_dir(&self.message), self.message.uid)?;
+        let locks = self.lock(&store, &self.patience())?;
+        if let Origin::ClientOf(account) = &origin {
+            self.refresh_client(&store, account, &mut enrollment);
+        }
+        let enrolled = self.enroll_under_lock(&store, &policy, enrollment, by);
+        self.release(locks);
+        enrolled
+    }
+
+    /// The client as it is now that nobody else can change it: it was read before the user was asked, and a widening
+    /// meanwhile may have brought it another secret.
+    fn refresh_client(&mut self, store: &Store, account: &str, enrollment: &mut Enrollment) {
+        // An account that is gone, or another one's by now, has nothing newer.
+        let Ok(opened) = self.newest(store, account) else { return };
+        let is_shared = self.may_share_client(&opened);
+        let record = opened.record;
+        if is_shared && Holder::from(&record) == Holder::from(&*enrollment) {
+            enrollment.client = record.client;
+            enrollment.registered_scope = record.registered_scope;
+        }
+    }
+
+    fn enroll_under_lock(
+        &mut self,
+        store: &Store,
+        policy: &Policy,
+        mut enrollment: Enrollment,
+        by: Duration,
+    ) -> Result<Enrolled, Failure> {
+        let name = enrollment.account.clone();
+        let former = self.former(store, &name, &enrollment.issuer)?;
+        let former = former.map(|former| self.recover(store, &name, former).0);
+        if clock::boot_time() >= by {
+            return Err(too_late());
+        }
+        if self.message.keys.sealing().is_none() {
+            return Err(StoreError::NoSealingKey.into());
+        }
+        // Made first, for vouching may have the issuer replace a refresh token that is in use elsewhere.
+        let room = enrollment.imported.then(|| store.reserve_record(&name, RECORD_SIZE)).transpose()?;
+        let imported = enrollment.imported;
+        let given = enrollment.refresh_token.duplicate();
+        let vouched = self.vouch(policy, &mut enrollment).map_err(certainly);
+        // Nobody else has one that came in its place.
+        let is_replaced = enrollment.refresh_token.expose() != given.expose();
+        let stray = is_replaced.then(|| unwanted(&enrollment)).flatten();
+        let rotation = match vouched {
+            Ok(rotation) => rotation,
+            Err(failure) => {
+                self.endings.extend(stray);
+                return Err(failure);
+            }
+        };
+        // Which account was there first decides whose token is in the file: enrolled again it is no younger.
+        let since = former.as_ref().map_or_else(clock::unix_time, |former| former.record.enrolled_at);
+        let sealed = match clock::boot_time() >= by {
+            true => Err(too_late()),
+            false => self.seal(store, enrollment, Seal { rotation, since, room }),
+        };
+        let sealed = sealed.map_err(|failure| {
+            self.endings.extend(stray);
+            if imported { rotation.explain(failure) } else { failure }
+        })?;
+        self.unsaved.remove(&name);
+        let job = TokenJob { account: name.clone(), kind: TokenKind::Session, freshness: Freshness::New };
+        let trouble = self.token_under_lock(store, policy, &job).err();
+        // It is kept, and no failure from here on may have who asked undo it at the issuer: a store that cannot be read
+        // now, or an unlock whose time is over meanwhile.
+        let record = self.open(store, &name).map_or(sealed, |opened| opened.record);
+        // The same again changes nothing, and what it names must live.
+        let replaced =
+            former.filter(|former| former.record.refresh_token.expose() != record.refresh_token.expose());
+        if let Some(former) = replaced {
+            self.forget_record(&HEXLOWER.encode(&former.id()));
+            self.end_former(store, policy, &name, &former.record, &record);
+        }
+        Ok(Enrolled {
+            session_scope: policy.session_scope(&record.issuer, &record.scope),
+            scope: record.scope,
+            account: name,
+            token_file: self.runtime.places.token_file().display().to_string(),
+            trouble,
+        })
+    }
+
+    /// Ends what was replaced, but for what would end with it and is still of use.
+    fn end_former(&mut self, store: &Store, policy: &Policy, name: &str, former: &Record, record: &Record) {
+        let is_replaced = former.client.client_id != record.client.client_id;
+        let is_needless = is_replaced && matches!(self.need(store, name, former), Need::None);
+        if is_needless || policy.revocation(&former.issuer) == Revocation::Token {
+            let endpoint = former.endpoints.revocation.as_deref();
+            self.endings.extend(revocation(former, endpoint, &former.transport));
+        }
+        let needless = deregistration(&former.client, &former.transport).filter(|_| is_needless);
+        self.endings.extend(needless);
+    }
+
+    /// The record that is to be replaced. One that does not open is not ours to overwrite: another host may be
+    /// able to read it.
+    pub(crate) fn former(&self, store: &Store, name: &str, issuer: &str) -> Result<Option<Opened>, Failure> {
+        match self.open(store, name) {
+            Ok(former) if same_issuer(&former.record.issuer, issuer) => Ok(Some(former)),
+            Ok(former) => Err(usage(
+                format!("account '{name}' is already one of {}", former.record.issuer),
+                "choose another name with --account NAME",
+            )),
+            Err(StoreError::NoAccount { .. }) => Ok(None),
+            Err(error @ StoreError::HostLocked) => Err(error.into()),
+            Err(error) => Err(Failure {
+                info: Some(format!(
+                    "choose another name with --account NAME, or remove it with 'iam-session forget {name}'"
+                )),
+                ..Failure::from(error)
+            }),
+        }
+    }
+
+    fn seal(&self, store: &Store, enrollment: Enrollment, seal: Seal<'_>) -> Result<Record, Failure> {
+        let name = enrollment.account.clone();
+        let name = name.as_str();
+        let key = self.message.keys.sealing().ok_or(StoreError::NoSealingKey)?;
+        let mut record = Record::new(enrollment, seal.since);
+        record.rotates = seal.rotation == Rotation::Replaced;
+        let (issuer, subject) = (record.issuer.clone(), record.subject.clone().unwrap_or_default());
+        let scope = record.scope.to_string();
+        let mut opened = Opened::create(record, self.message.uid, key)?;
+        let file = opened.seal(&store.record_path(name))?;
+        let written = match seal.room {
+            Some(room) => room.commit(&file).map_err(StoreError::from),
+            None => store.write_record(name, &file),
+        };
+        if let Err(error) = written {
+            // Where it is in its place all the same, who asked must not undo at the issuer what is sealed here: a
+            // directory that cannot be synced is renamed in all the same, and so may be one on a file server whose
+            // answer was lost.
+            if store.read_record(name).ok().as_ref() != Some(&file) {
+                return Err(error.into());
+            }
+            self.log.event(Level::Warning, "error", &[("account", name), ("error", &error.to_string())]);
+        }
+        // What was begun for the record before is of no use to this one.
+        let _ = store.remove_unfinished(name);
+        let fields = [("account", name), ("issuer", &issuer), ("subject", &subject), ("scope", &scope)];
+        self.log.event(Level::Info, "enrolled", &fields);
+        Ok(opened.record)
+    }
+
+    /// Ends what enrolments have replaced or did not keep, as far as the issuer lets it. They have been answered
+    /// before: an issuer that hangs at this must not make them look failed.
+    pub(crate) fn end_what_is_left(&mut self) {
+        for request in std::mem::take(&mut self.endings) {
+            let _ = self.ask(&request);
+        }
+    }
+}
+
+/// What a record needs besides the enrolment.
+struct Seal<'a> {
+    rotation: Rotation,
+    /// When the account was first enrolled.
+    since: u64,
+    /// What was made for it before.
+    room: Option<Draft<'a>>,
+}
+
+/// Where an enrolment comes from.
+pub(crate) enum Origin {
+    /// The command has obtained all of it.
+    Command,
+    /// The mint has asked with the client of this account.
+    ClientOf(String),
+}
+
+/// Revocation of an enrolment's refresh token, where the issuer has an endpoint for it.
+pub(crate) fn unwanted(enrollment: &Enrollment) -> Option<Request> {
+    Some(Request::Revoke {
+        endpoint: enrollment.endpoints.revocation.clone()?,
+        client: enrollment.client.duplicate(),
+        refresh_token: enrollment.refresh_token.duplicate(),
+        transport: enrollment.transport.clone(),
+    })
+}
+
+/// That an issuer was out of reach leaves nothing sealed. `Unreachable` would say that nobody knows, and have whoever
+/// asked leave the client at the issuer.
+fn certainly(failure: Failure) -> Failure {
+    let kind = if failure.kind == FailureKind::Unreachable { FailureKind::Failed } else { failure.kind };
+    Failure { kind, ..failure }
+}
+
+fn too_late() -> Failure {
+    Failure::failed(
+        "the enrolment could not be sealed in time: the home directory or another refresh held it up",
+    )
+    .advise("try again later")
+}

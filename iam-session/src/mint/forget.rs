@@ -1,0 +1,174 @@
+//! Ends an account: at the issuer first, while there is still something to end it with. Touches store, cache and
+//! one helper.
+
+use data_encoding::HEXLOWER;
+
+use super::Mint;
+use super::accounts::Site;
+use super::client::Need;
+use super::job::Ending;
+use super::policy::Policy;
+use crate::config::Revocation;
+use crate::end_grant::{Ended, deregistration, revocation};
+use crate::log::Level;
+use crate::protocol::{Failure, ForgetAction, ForgetStep, Forgotten};
+use crate::runtime::last_failure::Against;
+use crate::runtime::token_file::Others;
+use crate::store::{Cover, Opened, Record, Store};
+use crate::text::{printable, utc};
+
+impl Mint {
+    /// Ends an account in the way that is asked for, and says what of it could not be done.
+    pub(crate) fn end_account(&mut self, name: &str, ending: Ending) -> Result<Forgotten, Failure> {
+        let site = match ending {
+            // It takes nothing that a lock keeps.
+            Ending::Remove => self.site_though_locked(name),
+            Ending::Forget | Ending::Revoke => self.site_of(name),
+        };
+        let Site { policy, store, locks } = site?;
+        let steps = self.end_under_lock(&store, &policy, name, ending);
+        let book = self.look_with(&policy);
+        let published = self.publish_book(&book);
+        self.align_files(&book, Others::Leave);
+        self.release(locks);
+        published.map(|()| Forgotten { account: name.to_owned(), steps })
+    }
+
+    fn end_under_lock(
+        &mut self,
+        store: &Store,
+        policy: &Policy,
+        name: &str,
+        ending: Ending,
+    ) -> Vec<ForgetStep> {
+        let cover = self.cover(store, name).ok();
+        let steps = match (ending, self.open(store, name)) {
+            (Ending::Remove, opened) => here_alone(store, name, cover.as_ref(), opened.ok().as_ref()),
+            (_, Ok(opened)) => {
+                // Of two refresh tokens it is the newer one that the issuer knows.
+                let (opened, _) = self.recover(store, name, opened);
+                let revocation = match ending {
+                    Ending::Forget => policy.revocation(&opened.record.issuer),
+                    // All are to end.
+                    Ending::Revoke | Ending::Remove => Revocation::Token,
+                };
+                self.end(store, revocation, name, &opened)
+            }
+            // Nothing opens it here. Removing it is what the user asked for; the rest cannot be done.
+            (Ending::Forget, Err(error)) => {
+                vec![behind(ForgetAction::Revoke, error.to_string()), remove(store, name)]
+            }
+            (Ending::Revoke, Err(error)) => {
+                let kept = format!("it is kept so that it can still be revoked; {}", error.hint());
+                vec![behind(ForgetAction::Revoke, error.to_string()), behind(ForgetAction::Remove, kept)]
+            }
+        };
+        if steps.iter().any(|step| step.step == ForgetAction::Remove && step.error.is_none()) {
+            self.removed(store, name, cover.as_ref());
+        }
+        steps
+    }
+
+    /// Its record is gone: so is all that was known of it here.
+    fn removed(&mut self, store: &Store, name: &str, cover: Option<&Cover>) {
+        self.unsaved.remove(name);
+        if store.default_account().as_deref() == Some(name) {
+            // A name that no account has chooses nothing.
+            let _ = store.forget_default();
+        }
+        self.forget_kept(name, None);
+        if let Some(cover) = cover {
+            self.forget_record(&HEXLOWER.encode(&cover.id));
+        }
+        self.log.event(Level::Info, "forgotten", &[("account", name)]);
+    }
+
+    fn end(&mut self, store: &Store, revocation: Revocation, name: &str, opened: &Opened) -> Vec<ForgetStep> {
+        let need = self.need(store, name, &opened.record);
+        if revocation == Revocation::Grant && !matches!(need, Need::None) {
+            let shared = "its issuer would end another account of the same client with it; it ends with the last of them";
+            return vec![behind(ForgetAction::Revoke, shared.to_owned()), remove(store, name)];
+        }
+        let revoked = self.revoke(&opened.record);
+        if let Err((Keep::Record, error)) = revoked {
+            let kept = "it is kept so that its refresh token can still be revoked; try again later";
+            let kept = format!("{kept}, or remove it with 'iam-session forget --local {}'", printable(name));
+            return vec![behind(ForgetAction::Revoke, error), behind(ForgetAction::Remove, kept)];
+        }
+        let error = revoked.err().map(|(_, error)| error);
+        let mut steps = vec![ForgetStep { step: ForgetAction::Revoke, error }];
+        if let Some(request) = deregistration(&opened.record.client, &opened.record.transport) {
+            // Another account goes on with it: then that is what it is for.
+            match need {
+                Need::Account => {}
+                Need::Unknown(error) => {
+                    let unknown = format!("another account may need it: {error}");
+                    steps.push(behind(ForgetAction::Deregister, unknown));
+                }
+                Need::None => {
+                    let error = match Ended::by(self.ask(&request)) {
+                        Ended::Now | Ended::Before => None,
+                        Ended::Refused(error) | Ended::NotYet(error) => Some(error.to_string()),
+                    };
+                    steps.push(ForgetStep { step: ForgetAction::Deregister, error });
+                }
+            }
+        }
+        steps.push(remove(store, name));
+        steps
+    }
+
+    /// What is cached and noted of a record that is no more.
+    pub(crate) fn forget_record(&self, record_id: &str) {
+        let setbacks = self.setbacks(record_id);
+        self.note(setbacks.clear(Against::Record));
+        self.note(setbacks.clear(Against::Session));
+        self.note(self.runtime.cache.forget(record_id));
+    }
+
+    fn revoke(&mut self, record: &Record) -> Result<(), (Keep, String)> {
+        let endpoint = record.endpoints.revocation.as_deref();
+        let Some(request) = revocation(record, endpoint, &record.transport) else {
+            return Err((Keep::Nothing, format!("{} offers no revocation", record.issuer)));
+        };
+        match Ended::by(self.ask(&request)) {
+            Ended::Now | Ended::Before => Ok(()),
+            Ended::Refused(error) => Err((Keep::Nothing, error.to_string())),
+            Ended::NotYet(error) => Err((Keep::Record, error.to_string())),
+        }
+    }
+}
+
+/// What is worth keeping after a revocation that failed.
+enum Keep {
+    /// It may work later, and needs the record for that.
+    Record,
+    /// It will not.
+    Nothing,
+}
+
+/// Without the issuer, and without anything that opens the record: what stays there is named.
+fn here_alone(store: &Store, name: &str, cover: Option<&Cover>, opened: Option<&Opened>) -> Vec<ForgetStep> {
+    let issuer = cover.map_or("its issuer", |cover| &cover.issuer);
+    let until = opened.and_then(|opened| opened.record.refresh_token_expires_at);
+    let until = until.map(|end| format!(" It ends by itself at {}.", utc(end))).unwrap_or_default();
+    let mut steps =
+        vec![behind(ForgetAction::Revoke, format!("{issuer} was not asked; revoke it on its pages.{until}"))];
+    let client = cover.map(|cover| format!(" ({})", printable(&cover.client_id))).unwrap_or_default();
+    let managed = opened.is_none_or(|opened| opened.record.client.registration_client_uri.is_some());
+    if managed {
+        let error = format!("{issuer} was not asked; delete the client{client} on its pages");
+        steps.push(behind(ForgetAction::Deregister, error));
+    }
+    steps.push(remove(store, name));
+    steps
+}
+
+fn behind(step: ForgetAction, error: String) -> ForgetStep {
+    ForgetStep { step, error: Some(error) }
+}
+
+fn remove(store: &Store, name: &str) -> ForgetStep {
+    let error = store.remove(name).err().map(|error| error.to_string());
+    ForgetStep { step: ForgetAction::Remove, error }
+}

@@ -1,0 +1,119 @@
+//! What the agent asks of its mint, and the answers: JSON lines over the mint's descriptors 0 and 1, after the
+//! lifeline message. Both ends are one program, so this is no contract with anybody else. Touches nothing.
+
+mod account;
+
+use std::time::Duration;
+
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::account::{AccountDone, AccountJob, Ending};
+use crate::protocol::{Enrolled, Enrollment, Failure, SealReport, SealRequest, Unlocked};
+use crate::runtime::cache::CachedToken;
+use crate::runtime::token_wanted::TokenJob;
+use crate::secret::{Secret, expose_option_to, expose_to};
+use crate::store::Keyring;
+
+/// Longest line in either direction: a request of the socket with its frame.
+pub(crate) const MAX_LINE: usize = 128 * 1024;
+
+/// What needs the store.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Job {
+    /// Look which accounts there are and put a token that is good into the file → [`Done::Looked`].
+    Look,
+    /// See to a token → [`Done::Token`].
+    Token(TokenJob),
+    /// Seal an enrolment → [`Done::Enrolled`].
+    Enroll {
+        /// What was obtained.
+        enrollment: Box<Enrollment>,
+        /// On CLOCK_BOOTTIME: not to be sealed later.
+        by: Duration,
+    },
+    /// Something about an account as a whole → [`Done::Account`].
+    Account(AccountJob),
+    /// Open the user's lock of this host with a passphrase, or what is sealed under it → [`Done::Unlocked`].
+    Open {
+        /// As it was typed.
+        #[serde(serialize_with = "expose_to")]
+        passphrase: Secret,
+        /// On CLOCK_BOOTTIME: not to be used later.
+        until: Option<Duration>,
+    },
+    /// Lock this host → [`Done::Locked`].
+    LockHost {
+        /// That of a new lock.
+        #[serde(serialize_with = "expose_option_to")]
+        passphrase: Option<Secret>,
+    },
+    /// See to the slots of records → [`Done::Sealed`].
+    Slots(SealRequest),
+    /// All keys that the agent has, given to each mint before its first job; not answered.
+    Keys {
+        /// The keys.
+        keys: Keyring,
+        /// How long it has those of passphrases.
+        #[serde(default)]
+        opening: Opening,
+    },
+    /// As [`Job::Open`], asked by agents of versions whose locks had keys in them: not with a lock.
+    Unlock {
+        /// As it was typed.
+        #[serde(serialize_with = "expose_to")]
+        passphrase: Secret,
+        /// As in [`Job::Open`].
+        until: Option<Duration>,
+    },
+    /// Asked by those agents, and refused.
+    #[serde(skip_serializing)]
+    Lock(IgnoredAny),
+    /// The same.
+    #[serde(skip_serializing)]
+    Lift(IgnoredAny),
+    /// The same.
+    #[serde(skip_serializing)]
+    Seal(IgnoredAny),
+}
+
+/// How long keys of passphrases are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Opening {
+    /// On CLOCK_BOOTTIME; for good if absent.
+    pub(crate) until: Option<Duration>,
+}
+
+/// The answer to a [`Job`].
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Done {
+    /// The book is up to date, or says why it is not.
+    Looked(Result<(), Failure>),
+    /// The token, which is in the cache too where that could be written.
+    Token(Result<Box<CachedToken>, Failure>),
+    /// Sealed.
+    Enrolled(Result<Enrolled, Failure>),
+    /// Done as far as it could be.
+    Account(Result<Box<AccountDone>, Failure>),
+    /// The agent keeps the keys.
+    Unlocked(Result<Box<Unlock>, Failure>),
+    /// The marker is on the disk.
+    Locked(Result<(), Failure>),
+    /// Refused to an agent of an earlier version.
+    Lifted(Result<(), Failure>),
+    /// Done as far as it could be.
+    Sealed(Result<SealReport, Failure>),
+}
+
+/// What came of an unlock.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Unlock {
+    /// All keys that the agent has from now on.
+    pub(crate) keys: Keyring,
+    /// How long it has those of passphrases.
+    pub(crate) opening: Opening,
+    /// What the client is told.
+    pub(crate) answer: Unlocked,
+}

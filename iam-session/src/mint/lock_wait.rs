@@ -1,0 +1,132 @@
+//! Waiting for the two locks of a mint: this host's and, among hosts that share the store, the store's.
+
+use std::os::fd::AsFd;
+use std::thread;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+
+use super::Mint;
+use crate::clock;
+use crate::directory::DirectoryError;
+use crate::protocol::Failure;
+use crate::runtime::FileLock;
+use crate::store::{Lock, Store, StoreError};
+
+/// Longer than the helper's deadline: whoever holds a lock is done, or dead, before the wait ends.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two tries: its holder may have died, which nobody is told of.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// One wait with its deadline.
+pub(crate) struct Patience {
+    deadline: Duration,
+    /// Tells that somebody has published a token or a failure. Without it the tries alone are left.
+    news: Option<Inotify>,
+}
+
+impl Patience {
+    /// Waits a little; fails when the deadline has passed.
+    pub(crate) fn pause(&self) -> Result<(), Failure> {
+        if clock::boot_time() >= self.deadline {
+            return Err(Failure::unreachable("another refresh of yours has been under way for a minute")
+                .advise("try again later"));
+        }
+        match &self.news {
+            Some(news) => wait_for(news),
+            None => thread::sleep(PAUSE),
+        }
+        Ok(())
+    }
+}
+
+fn wait_for(news: &Inotify) {
+    let millis = u16::try_from(PAUSE.as_millis()).unwrap_or(u16::MAX);
+    let mut descriptors = [PollFd::new(news.as_fd(), PollFlags::POLLIN)];
+    if poll(&mut descriptors, PollTimeout::from(millis)).is_ok_and(|ready| ready > 0) {
+        let _ = news.read_events();
+    }
+}
+
+impl Mint {
+    /// Begins a wait.
+    pub(crate) fn patience(&self) -> Patience {
+        let watch = || -> nix::Result<Inotify> {
+            let news = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
+            // Not IN_CLOSE_WRITE: everybody who tries the lock closes its file.
+            news.add_watch(self.runtime.cache.directory().path(), AddWatchFlags::IN_MOVED_TO)?;
+            news.add_watch(self.runtime.agents.path(), AddWatchFlags::IN_MOVED_TO)?;
+            Ok(news)
+        };
+        Patience { deadline: clock::boot_time() + PATIENCE, news: watch().ok() }
+    }
+
+    /// Waits for both locks.
+    pub(crate) fn lock(&mut self, store: &Store, patience: &Patience) -> Result<Locks, Failure> {
+        if let Some(kept) = self.unsaved.take_locks() {
+            return Ok(kept);
+        }
+        let mint = loop {
+            match self.try_lock_mint()? {
+                Some(lock) => break lock,
+                None => patience.pause()?,
+            }
+        };
+        loop {
+            match store.lock() {
+                Ok(store) => return Ok(Locks { _mint: mint, _store: Some(store) }),
+                Err(StoreError::Busy { .. }) => patience.pause()?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Both locks, if this host's is free; then the store's is waited for, where it can be had at all: in a home
+    /// that is read-only or full a refresh token that does not rotate is still good, and no other host can write
+    /// there either.
+    pub(crate) fn try_lock(
+        &mut self,
+        store: &Store,
+        account: &str,
+        patience: &Patience,
+    ) -> Result<Option<Locks>, Failure> {
+        if let Some(kept) = self.unsaved.take_locks() {
+            return Ok(Some(kept));
+        }
+        let Some(mint) = self.try_lock_mint()? else { return Ok(None) };
+        loop {
+            let store = match store.lock() {
+                Ok(lock) => Some(lock),
+                Err(StoreError::Busy { .. }) => {
+                    patience.pause()?;
+                    continue;
+                }
+                Err(error) if is_unwritable(&error) && !self.open(store, account)?.record.rotates => None,
+                Err(error) => return Err(error.into()),
+            };
+            return Ok(Some(Locks { _mint: mint, _store: store }));
+        }
+    }
+
+    fn try_lock_mint(&self) -> Result<Option<FileLock>, Failure> {
+        self.runtime
+            .try_lock_mint()
+            .map_err(|error| Failure::failed(error.to_string()).advise("log in again"))
+    }
+}
+
+/// What a job holds while it works. The store's lock goes when any descriptor of its file is closed, so a mint never
+/// has two.
+#[derive(Debug)]
+pub(crate) struct Locks {
+    _mint: FileLock,
+    _store: Option<Lock>,
+}
+
+fn is_unwritable(error: &StoreError) -> bool {
+    let StoreError::Directory(DirectoryError::Io { source, .. }) = error else { return false };
+    let errno = source.raw_os_error().map(Errno::from_raw);
+    matches!(errno, Some(Errno::EROFS | Errno::ENOSPC | Errno::EDQUOT | Errno::EACCES | Errno::ENOLCK))
+}

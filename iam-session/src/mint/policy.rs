@@ -1,0 +1,92 @@
+//! What the site, its providers and the user have configured, as a mint needs it. Reads configuration files.
+//!
+//! It is read for each job, so that a change holds from the next mint on. What a client says of policy is not
+//! asked: a user could otherwise widen what the site narrows.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::config::{
+    ConfigError, Linger, Provider, Providers, Revocation, Site, User, effective_session_scope,
+};
+use crate::host::names;
+use crate::lifeline_message::Message;
+use crate::paths;
+use crate::protocol::Failure;
+use crate::scope::ScopeSet;
+
+/// For the names of groups: at a login the agent waits 200 ms for the look that asks.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+pub(crate) struct Policy {
+    site: Site,
+    providers: Providers,
+    user: User,
+}
+
+impl Policy {
+    /// Reads it all. A mistake in any file stops the mint: half a policy may be a wider one.
+    pub(crate) fn load(message: &Message) -> Result<Self, Failure> {
+        let load = || -> Result<Self, ConfigError> {
+            let directory = Path::new(paths::SITE_CONFIG);
+            let (site, providers) = (Site::load(directory)?, Providers::load(directory)?);
+            let store = site.store_dir.expand(&message.user, message.uid, &message.home);
+            // A site keeps the store elsewhere because homes cannot be read at login, or hang.
+            let user =
+                if store.starts_with(&message.home) { User::load(&message.home)? } else { User::default() };
+            Ok(Self { site, providers, user })
+        };
+        load().map_err(|error| {
+            Failure::failed(error.to_string()).advise("mend that line, or ask the administrator to")
+        })
+    }
+
+    pub(crate) fn store_dir(&self, message: &Message) -> PathBuf {
+        self.site.store_dir.expand(&message.user, message.uid, &message.home)
+    }
+
+    /// What of `granted` the session token of `issuer` may carry; `openid` if nothing is left.
+    pub(crate) fn session_scope(&self, issuer: &str, granted: &ScopeSet) -> ScopeSet {
+        let provider = self.providers.by_issuer(issuer).and_then(|provider| provider.session_scope.as_ref());
+        let scope = effective_session_scope(&self.site, provider, &self.user).intersect(granted);
+        if scope.is_empty() { ScopeSet::parse("openid") } else { scope }
+    }
+
+    /// What `issuer` ends with a refresh token, as far as the site has said.
+    pub(crate) fn revocation(&self, issuer: &str) -> Revocation {
+        self.providers.by_issuer(issuer).map_or_else(Revocation::default, |provider| provider.revocation)
+    }
+
+    pub(crate) fn allows(&self, issuer: &str) -> bool {
+        self.site.allows(issuer)
+    }
+
+    /// The provider of `issuer` that says who may enrol, if one does.
+    pub(crate) fn expecting(&self, issuer: &str) -> Option<&Provider> {
+        self.providers.of_issuer(issuer).find(|provider| provider.expect_subject.is_some())
+    }
+
+    /// Whether the site names a provider that this user enrols with: for everybody, or for a group.
+    pub(crate) fn invites(&self) -> bool {
+        let is_member = |groups: &[String]| names::is_in_one_of(groups, PATIENCE).unwrap_or(false);
+        self.site.default_provider.is_some()
+            || self.providers.allowed(&self.site).iter().any(|provider| is_member(&provider.groups))
+    }
+
+    /// Whether agents stay for what a login left running.
+    pub(crate) fn linger(&self) -> Linger {
+        self.site.linger.narrowed(self.user.linger)
+    }
+
+    /// The accounts to be the default one, the first that is there. `chosen` is the store's.
+    pub(crate) fn preferred_accounts<'a>(&'a self, chosen: Option<&'a str>) -> impl Iterator<Item = &'a str> {
+        let (configured, site) =
+            (self.user.default_account.as_deref(), self.site.default_provider.as_deref());
+        [configured, chosen, site].into_iter().flatten()
+    }
+
+    /// What the user's own file says of the default account: its name, and the line.
+    pub(crate) fn configured_account(&self) -> Option<(&str, &str)> {
+        self.user.default_account.as_deref().zip(self.user.default_account_at.as_deref())
+    }
+}

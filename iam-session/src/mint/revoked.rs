@@ -1,0 +1,42 @@
+//! What the site's list of who is revoked does to a mint: it looks before a token is asked for, and before one is made
+//! usable here. Touches that list.
+//!
+//! What an issuer has sent is kept all the same where the grant would be lost without it: the user may be taken off the
+//! list again.
+
+use super::Mint;
+use crate::clock;
+use crate::host::revoked::{List, REVOKED, Ruling};
+use crate::protocol::Failure;
+
+impl Mint {
+    /// Whether its user is to have no token.
+    pub(crate) fn is_revoked(&self) -> bool {
+        self.ruling() == Ruling::Revoked
+    }
+
+    /// Refuses what would bring a new token.
+    pub(crate) fn may_ask(&self) -> Result<(), Failure> {
+        match self.ruling() {
+            Ruling::Free => Ok(()),
+            Ruling::Revoked => Err(revoked()),
+            Ruling::Unknown(error) => Err(Failure::failed(error).advise(ASK)),
+        }
+    }
+
+    /// Refuses to make a token usable here.
+    pub(crate) fn may_publish(&self) -> Result<(), Failure> {
+        if self.is_revoked() { Err(revoked()) } else { Ok(()) }
+    }
+
+    /// As the list is now: a mint has one for minutes at most.
+    fn ruling(&self) -> Ruling {
+        List::new(&self.message.user, self.message.uid).look(clock::boot_time())
+    }
+}
+
+const ASK: &str = "ask the administrators";
+
+fn revoked() -> Failure {
+    Failure::refused(format!("you are listed in {REVOKED}: you get no token on this host")).advise(ASK)
+}

@@ -1,0 +1,160 @@
+//! Looks which accounts there are and whether a good token is at hand; asks no issuer. Touches store, cache,
+//! book and token file.
+
+use data_encoding::HEXLOWER;
+
+use super::Mint;
+use super::account::{closed_entry, entry};
+use super::policy::Policy;
+use super::token::not_allowed;
+use crate::clock::Now;
+use crate::directory::DirectoryError;
+use crate::protocol::Failure;
+use crate::runtime::accounts::{Book, Entry};
+use crate::runtime::cache::CachedToken;
+use crate::runtime::token_file::Others;
+use crate::store::{Cover, Opened, SessionToken, Store, StoreError};
+
+impl Mint {
+    /// Writes the book and, where a good session token is at hand, the token file; says why where it cannot.
+    ///
+    /// Under the lock of whoever mints, for a look that took long must not undo what was enrolled meanwhile. Where
+    /// somebody mints, the book is seen to at the end of that; only where there is none yet it cannot wait.
+    pub(crate) fn look(&self) -> Result<(), Failure> {
+        if !self.unsaved.is_empty() {
+            return self.look_under_lock();
+        }
+        match self.runtime.try_lock_mint() {
+            Ok(Some(_lock)) => self.look_under_lock(),
+            Ok(None) if Book::read(&self.runtime.agents).is_some() => Ok(()),
+            Ok(None) => self.publish_book(&self.look_now()),
+            Err(error) => Err(no_place(&error)),
+        }
+    }
+
+    fn look_under_lock(&self) -> Result<(), Failure> {
+        let policy = Policy::load(&self.message);
+        if let Ok(policy) = &policy {
+            self.mirror_lock(policy);
+        }
+        let book = policy.map_or_else(|trouble| self.troubled(trouble), |policy| self.look_with(&policy));
+        let published = self.publish_book(&book);
+        self.align_files(&book, Others::Leave);
+        published
+    }
+
+    pub(crate) fn look_now(&self) -> Book {
+        match Policy::load(&self.message) {
+            Ok(policy) => self.look_with(&policy),
+            Err(trouble) => self.troubled(trouble),
+        }
+    }
+
+    pub(crate) fn look_with(&self, policy: &Policy) -> Book {
+        let book = match self.store(policy) {
+            Ok(Some(store)) => self.look_at(&store, policy),
+            Ok(None) => self.without_store(policy),
+            Err(error) => self.troubled(Failure::from(error)),
+        };
+        // Who has enrolled needs no invitation, and name services are not asked for one.
+        let invites = book.entries.is_empty() && policy.invites();
+        Book { invites, linger: policy.linger(), ..book }
+    }
+
+    /// What was known before stays known: that the store cannot be read ends no token.
+    fn troubled(&self, trouble: Failure) -> Book {
+        Book { trouble: Some(trouble), ..Book::read(&self.runtime.agents).unwrap_or_default() }
+    }
+
+    /// Nobody has enrolled, or what there was is not mounted: we never remove the directory.
+    fn without_store(&self, policy: &Policy) -> Book {
+        let before = Book::read(&self.runtime.agents).unwrap_or_default();
+        if before.entries.is_empty() {
+            return Book::default();
+        }
+        let path = policy.store_dir(&self.message);
+        let failure = Failure::failed(format!("{} is not there any more", path.display()))
+            .advise("is the home directory mounted?");
+        Book { trouble: Some(failure), ..before }
+    }
+
+    fn look_at(&self, store: &Store, policy: &Policy) -> Book {
+        let names = match store.accounts() {
+            Ok(names) => names,
+            Err(error) => return self.troubled(Failure::from(error)),
+        };
+        let serves = self.serves(store);
+        let mut entries = Vec::new();
+        for name in names {
+            match self.open(store, &name) {
+                Ok(opened) => {
+                    let entry = entry(&name, &opened, policy);
+                    // For root a locked host's records are opened, and nothing of them is made usable.
+                    if serves.is_ok() {
+                        self.unseal_token(store, &name, &opened, &entry);
+                    }
+                    entries.push(entry);
+                }
+                Err(error) => entries.push(self.closed(store, &name, error, policy)),
+            }
+        }
+        let is_there = |wanted: &&str| entries.iter().any(|entry| entry.name == **wanted);
+        let chosen = store.default_account();
+        let preferred = policy.preferred_accounts(chosen.as_deref()).find(is_there).map(str::to_owned);
+        // Else the one that was enrolled first: what works does not change when another is added.
+        let opened = || entries.iter().filter_map(|entry| Some((entry.enrolled_at?, entry.name.clone())));
+        let first = || opened().min().map(|(_, name)| name);
+        let any = || entries.first().map(|entry| entry.name.clone());
+        Book { default_account: preferred.or_else(first).or_else(any), entries, ..Book::default() }
+    }
+
+    /// A record that this mint cannot open. The book is shared: where another agent of the user lives that can, what
+    /// that one wrote stays. Of one that nobody can read now, or that is damaged, what is known stays known.
+    fn closed(&self, store: &Store, name: &str, error: StoreError, policy: &Policy) -> Entry {
+        let cover = self.cover(store, name).ok();
+        let wants_key = matches!(error, StoreError::NoKey { .. } | StoreError::Locked { .. });
+        let others = cover.as_ref().filter(|_| wants_key).and_then(|cover| self.entry_of_others(name, cover));
+        let Some(mut entry) = others else {
+            let closed = closed_entry(name, cover.as_ref(), error);
+            let before = Book::read(&self.runtime.agents);
+            let known = before.as_ref().and_then(|book| book.find(Some(name)));
+            let known = known.filter(|_| cover.is_none() || !wants_key).cloned();
+            return known.map(|known| Entry { trouble: closed.trouble.clone(), ..known }).unwrap_or(closed);
+        };
+        entry.session_scope = policy.session_scope(&entry.issuer, &entry.scope);
+        entry.trouble = (!policy.allows(&entry.issuer)).then(|| not_allowed(&entry.issuer));
+        entry
+    }
+
+    fn entry_of_others(&self, name: &str, cover: &Cover) -> Option<Entry> {
+        let book = Book::read(&self.runtime.agents)?;
+        let same =
+            |entry: &&Entry| entry.record_id == HEXLOWER.encode(&cover.id) && entry.enrolled_at.is_some();
+        let entry = book.find(Some(name)).filter(same)?;
+        let held = self.runtime.keys_held();
+        cover.keys.iter().any(|key| held.contains(&key.to_hexadecimal())).then(|| entry.clone())
+    }
+
+    /// Puts the session token that lies sealed beside the record into the cache, unless it has a younger one.
+    fn unseal_token(&self, store: &Store, name: &str, opened: &Opened, entry: &Entry) {
+        let now = Now::read();
+        let wanted = entry.session_token();
+        if self.runtime.cache.find(&wanted, now.boot).is_some() || self.is_revoked() {
+            return;
+        }
+        let sealed = store.read_token(name).and_then(|file| SessionToken::open(&file, opened));
+        // It was sealed under the policy of then: one that is wider than today's is not served.
+        let sealed = sealed.filter(|token| entry.session_scope.missing(&token.scope).is_empty());
+        let token = sealed.and_then(|token| {
+            CachedToken::restored(token, wanted, &entry.issuer, self.runtime.cache.boot_id(), now)
+        });
+        if let Some(token) = token {
+            self.note(self.runtime.cache.put(&token, now));
+        }
+    }
+}
+
+pub(crate) fn no_place(error: &DirectoryError) -> Failure {
+    Failure::failed(error.to_string())
+        .advise("the runtime directory cannot be written: tell the administrator")
+}

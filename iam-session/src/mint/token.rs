@@ -1,0 +1,201 @@
+//! A token: out of the cache if it will do, else from the issuer. Touches store, locks, cache and one helper.
+
+use std::time::Duration;
+
+use super::Mint;
+use super::account::entry;
+use super::drafts::{Past, give_up};
+use super::policy::Policy;
+use crate::clock::{self, Now};
+use crate::helper::HelperError;
+use crate::issuer::wire::{Answer, Request};
+use crate::protocol::{Failure, FailureKind};
+use crate::runtime::accounts::Entry;
+use crate::runtime::cache::{CachedToken, Wanted};
+use crate::runtime::freshness::{Freshness, MINT_AT_MOST_EVERY};
+use crate::runtime::last_failure::{Against, Asker, Outlook, Pause};
+use crate::runtime::token_file::Others;
+use crate::runtime::token_wanted::{TokenJob, TokenKind};
+use crate::store::{Opened, Record, Store, StoreError};
+
+/// More than a record with its token at their largest is likely to need.
+pub(crate) const RECORD_SIZE: usize = 16 * 1024;
+
+/// A job, once it is known which record it is for.
+pub(crate) struct Errand<'a> {
+    pub(crate) job: &'a TokenJob,
+    pub(crate) entry: Entry,
+    pub(crate) wanted: Wanted,
+    pub(crate) past: Past,
+}
+
+/// That a token is not to be had. Said again for a moment, as a token is given again: whoever asks in a loop costs the
+/// issuer no more by that.
+pub(crate) struct Refused {
+    wanted: Wanted,
+    failure: Failure,
+    /// On CLOCK_BOOTTIME.
+    at: Duration,
+}
+
+impl<'a> Errand<'a> {
+    fn new(job: &'a TokenJob, opened: &Opened, policy: &Policy) -> Self {
+        let entry = entry(&job.account, opened, policy);
+        let wanted = job.kind.wanted(&entry);
+        Self { job, entry, wanted, past: Past::Clear }
+    }
+}
+
+impl Mint {
+    /// Sees to a token. One mint at a time: who has to wait takes what the one before it has published.
+    pub(crate) fn token(&mut self, job: &TokenJob) -> Result<CachedToken, Failure> {
+        let policy = Policy::load(&self.message)?;
+        let no_account = || StoreError::NoAccount { account: job.account.clone() };
+        let store = self.store(&policy)?.ok_or_else(no_account)?;
+        let patience = self.patience();
+        loop {
+            let errand = Errand::new(job, &self.open(&store, &job.account)?, &policy);
+            if let Some(known) = self.known(&errand) {
+                return known;
+            }
+            if let Some(locks) = self.try_lock(&store, &job.account, &patience)? {
+                let token = self.token_under_lock(&store, &policy, job);
+                self.release(locks);
+                return token;
+            }
+            patience.pause()?;
+        }
+    }
+
+    /// As [`token`](Self::token), for who holds the locks already: the record is read once more, for what was
+    /// read before may have been replaced while we waited.
+    pub(crate) fn token_under_lock(
+        &mut self,
+        store: &Store,
+        policy: &Policy,
+        job: &TokenJob,
+    ) -> Result<CachedToken, Failure> {
+        let opened = self.open(store, &job.account)?;
+        let (mut opened, past) = self.recover(store, &job.account, opened);
+        let errand = Errand { past, ..Errand::new(job, &opened, policy) };
+        let outcome = match self.known(&errand) {
+            Some(known) => known,
+            None => self.refresh(store, policy, &errand, &mut opened),
+        };
+        if let (Err(failure), TokenKind::Named { .. }) = (&outcome, &errand.job.kind)
+            && failure.kind == FailureKind::Refused
+        {
+            let (wanted, failure) = (errand.wanted.clone(), failure.clone());
+            self.refused = Some(Refused { wanted, failure, at: clock::boot_time() });
+        }
+        let book = self.look_with(policy);
+        // Its failure is told; the token is there all the same.
+        let _ = self.publish_book(&book);
+        // A new one was asked for: by a user who wants it in the file, or by an enrolment.
+        let is_wanted = job.freshness == Freshness::New && job.kind == TokenKind::Session;
+        let is_filed = book.default_account.as_ref() == Some(&job.account);
+        self.align_files(&book, if is_wanted && is_filed { Others::Replace } else { Others::Leave });
+        outcome
+    }
+
+    /// What can be answered without the issuer: a token that will do, or that it must not be asked yet.
+    fn known(&self, errand: &Errand<'_>) -> Option<Result<CachedToken, Failure>> {
+        let now = clock::boot_time();
+        let cached = self.runtime.cache.last(&errand.wanted);
+        if let Some(token) = cached {
+            let life = token.life();
+            if life.is_enough(errand.job.freshness, now) {
+                return Some(Ok(token));
+            }
+            if !life.lives_at(now) && life.is_of_a_moment_ago(now) {
+                return Some(Err(too_short(&errand.entry.issuer)));
+            }
+        }
+        let refused = self.refused.as_ref().filter(|refused| refused.wanted == errand.wanted);
+        if let Some(refused) = refused.filter(|refused| now < refused.at + MINT_AT_MOST_EVERY) {
+            return Some(Err(refused.failure.clone()));
+        }
+        let setbacks = self.setbacks(&errand.wanted.record_id);
+        let setback = match errand.job.kind {
+            TokenKind::Session => setbacks.of_session(),
+            TokenKind::Named { .. } => setbacks.find(Against::Record),
+        };
+        let asker = if errand.job.freshness == Freshness::Renewed { Asker::Agent } else { Asker::User };
+        setback.filter(|setback| setback.holds(asker, now)).map(|setback| Err(setback.failure_at(now)))
+    }
+
+    fn refresh(
+        &mut self,
+        store: &Store,
+        policy: &Policy,
+        errand: &Errand<'_>,
+        opened: &mut Opened,
+    ) -> Result<CachedToken, Failure> {
+        if !policy.allows(&opened.record.issuer) {
+            return Err(not_allowed(&opened.record.issuer));
+        }
+        self.may_ask()?;
+        let account = &errand.entry.name;
+        let rotates = opened.record.rotates && self.unsaved.is_empty();
+        let room = match rotates.then(|| store.reserve_record(account, RECORD_SIZE)).transpose() {
+            Ok(room) => room,
+            Err(error) => return Err(self.no_room(errand, error)),
+        };
+        let asked = Now::read();
+        match self.ask(&request(&opened.record, &errand.wanted)) {
+            Ok(Answer::Token(mut answer)) => {
+                if let Some(new) = answer.refresh_token.take() {
+                    let new = (new, answer.refresh_token_expires_at);
+                    self.keep_rotated(store, account, opened, new, room);
+                }
+                if errand.past == Past::Unclear {
+                    // It is clear now. What cannot be removed says something wrong later, and no more.
+                    let _ = store.remove_unfinished(account);
+                }
+                self.settle(store, errand, opened, answer, asked)
+            }
+            Ok(Answer::Unusable { refresh_token, refresh_token_expires_at, error }) => {
+                self.keep_rotated(store, account, opened, (refresh_token, refresh_token_expires_at), room);
+                Err(self.set_back(errand, error.into()))
+            }
+            Ok(_) => {
+                give_up(room, errand.past, &HelperError::Garbage);
+                Err(self.set_back(errand, HelperError::Garbage))
+            }
+            Err(error) => {
+                give_up(room, errand.past, &error);
+                Err(self.set_back(errand, error))
+            }
+        }
+    }
+
+    /// The issuer would give up the refresh token that is stored, and the new one could not be.
+    fn no_room(&self, errand: &Errand<'_>, error: StoreError) -> Failure {
+        let failure = Failure::from(error);
+        self.log_failure(&errand.entry.name, "store", &failure);
+        self.note_setback(errand, Against::Record, failure.clone(), Outlook::Passing, Pause::OfAgents);
+        failure
+    }
+}
+
+fn too_short(issuer: &str) -> Failure {
+    Failure::failed(format!("the tokens of {issuer} end as soon as they are issued"))
+        .advise("tell the issuer's administrators")
+}
+
+fn request(record: &Record, wanted: &Wanted) -> Request {
+    Request::Refresh {
+        endpoint: record.endpoints.token.clone(),
+        client: record.client.duplicate(),
+        refresh_token: record.refresh_token.duplicate(),
+        scope: wanted.scope.clone(),
+        audience: wanted.audience.clone(),
+        audience_mode: record.audience_mode,
+        transport: record.transport.clone(),
+    }
+}
+
+pub(crate) fn not_allowed(issuer: &str) -> Failure {
+    Failure::refused(format!("this site does not let its users enrol with {issuer}"))
+        .advise("'allowed_issuers' in the site's configuration lists those it does")
+}

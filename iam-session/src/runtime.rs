@@ -1,0 +1,353 @@
+//! The runtime directory that all agents of one user on one host share: who is there, who mints, who is last.
+//! Touches that directory.
+//!
+//! Locks are flock(2)s on files that may be unlinked by their holder, so whoever gets one checks that it is
+//! still the file of that name and starts again if not.
+
+pub(crate) mod accounts;
+pub(crate) mod answer;
+pub(crate) mod cache;
+pub(crate) mod extra_token_files;
+pub(crate) mod freshness;
+pub(crate) mod host_lock;
+pub(crate) mod key_ids;
+pub(crate) mod last_failure;
+pub(crate) mod token_file;
+pub(crate) mod token_wanted;
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::thread;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+
+use self::cache::Cache;
+use self::extra_token_files::Kept;
+use self::last_failure::Setbacks;
+use crate::clock;
+use crate::directory::{Directory, DirectoryError};
+use crate::paths;
+use crate::store::KeyId;
+
+/// The directory of the agents' own files.
+const AGENTS: &str = "iam-session";
+const CACHE: &str = "cache";
+/// Held shared by every agent while it lives.
+const USERS: &str = "users.lock";
+/// Held by whoever mints; only its holder writes the token file.
+const MINT: &str = "mint.lock";
+/// Held for the microseconds in which the token file is written or removed. An agent removes one that has ended
+/// even while a mint waits for a slow issuer.
+const FILE: &str = "file.lock";
+/// Held by the one mint that derives a key from a passphrase: that fills memory.
+const DERIVATION: &str = "kdf.lock";
+const LOCK: &str = ".lock";
+const SOCKET: &str = ".sock";
+/// When a hint was last printed. It outlives the logins of a user who has not enrolled, or each would print it.
+pub(crate) const HINT: &str = "hint";
+
+/// An agent on its way out holds the others up for microseconds, or for as long as a crowded machine does not let it
+/// run. The module does not wait for all of this: the login goes on, and its agent follows.
+const ENTER_PATIENCE: Duration = Duration::from_secs(10);
+const ENTER_PAUSE: Duration = Duration::from_millis(2);
+
+/// An agent has a handful of keys.
+const MAX_KEYS_HELD: usize = 4096;
+
+/// Nobody holds the lock of the token file for longer than a write to a tmpfs takes.
+const FILE_TRIES: u32 = 100;
+const FILE_PAUSE: Duration = Duration::from_millis(1);
+
+/// A lock that ends when it is dropped.
+pub(crate) type FileLock = Flock<File>;
+
+/// One user's runtime directory, opened.
+#[derive(Debug)]
+pub(crate) struct Runtime {
+    pub(crate) places: paths::Runtime,
+    /// The runtime directory itself, for the token file.
+    pub(crate) top: Directory,
+    pub(crate) agents: Directory,
+    pub(crate) cache: Cache,
+}
+
+/// What is left of the shared files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// All of them: somebody needs them.
+    All,
+    /// Those of a mint in flight, which removes them at its end.
+    Minting,
+    /// Nothing.
+    Nothing,
+}
+
+/// What an agent holds while it lives.
+#[derive(Debug)]
+pub(crate) struct Presence {
+    session: String,
+    own: FileLock,
+    _among_users: FileLock,
+}
+
+impl Runtime {
+    /// Opens the directories, making our own where they are missing.
+    ///
+    /// # Errors
+    /// [`DirectoryError`]: the module made or chose the runtime directory, so it should be there and right.
+    pub(crate) fn open(places: paths::Runtime) -> Result<Self, DirectoryError> {
+        let path = places.directory();
+        let missing = || io_error("open", path, Errno::ENOENT);
+        let top = Directory::open(path, places.uid())?.ok_or_else(missing)?;
+        let agents = top.subdirectory(AGENTS)?;
+        let boot_id = clock::boot_id().map_err(|source| DirectoryError::Io {
+            action: "read",
+            path: "/proc/sys/kernel/random/boot_id".into(),
+            source,
+        })?;
+        let cache = Cache::new(agents.subdirectory(CACHE)?, boot_id);
+        Ok(Self { places, top, agents, cache })
+    }
+
+    /// Opens the directories and takes a place among the agents that live, before any file of this one is made.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), or a lock that cannot be had.
+    pub(crate) fn enter(places: paths::Runtime, session: &str) -> Result<(Self, Presence), DirectoryError> {
+        let mut last = io_error("lock", &places.agents().join(USERS), Errno::EWOULDBLOCK);
+        let deadline = clock::boot_time() + ENTER_PATIENCE;
+        while clock::boot_time() < deadline {
+            // From the start in each round: the last agent out may remove the directory between any two steps.
+            match Self::try_enter(places.clone(), session) {
+                Ok(Some(entered)) => return Ok(entered),
+                Ok(None) => {}
+                Err(error) if error.is_not_found() => last = error,
+                Err(error) => return Err(error),
+            }
+            thread::sleep(ENTER_PAUSE);
+        }
+        Err(last)
+    }
+
+    fn try_enter(places: paths::Runtime, session: &str) -> Result<Option<(Self, Presence)>, DirectoryError> {
+        let runtime = Self::open(places)?;
+        let locks = || -> Result<_, DirectoryError> {
+            let Some(among_users) = try_lock(&runtime.agents, USERS, FlockArg::LockSharedNonblock)? else {
+                return Ok(None);
+            };
+            let own =
+                try_lock(&runtime.agents, &format!("{session}{LOCK}"), FlockArg::LockExclusiveNonblock)?;
+            Ok(own.map(|own| (among_users, own)))
+        };
+        let locks = locks();
+        // Who left last may have removed either since we opened it; with the lock held nobody does any more.
+        if !runtime.top.is_current(AGENTS, &runtime.agents)
+            || !runtime.agents.is_current(CACHE, runtime.cache.directory())
+        {
+            return Ok(None);
+        }
+        Ok(locks?.map(|(among_users, own)| {
+            let presence = Presence { session: session.to_owned(), own, _among_users: among_users };
+            (runtime, presence)
+        }))
+    }
+
+    /// Removes what agents that were killed have left behind.
+    ///
+    /// # Errors
+    /// [`DirectoryError`].
+    pub(crate) fn sweep(&self) -> Result<(), DirectoryError> {
+        for name in self.agents.names()? {
+            let Some(session) = session_of(&name) else { continue };
+            if try_lock(&self.agents, &name, FlockArg::LockExclusiveNonblock)?.is_some() {
+                self.remove_session(session)?;
+            }
+        }
+        // An agent of an earlier version that was the last one out knew nothing of these. In this order: a file is
+        // written after its name.
+        let files = extra_token_files::files(self)?;
+        let kept = Kept::read(&self.agents);
+        let wanted: Vec<String> = kept.iter().map(|account| self.places.kept_file_name(account)).collect();
+        files.iter().filter(|file| !wanted.contains(file)).try_for_each(|file| self.top.remove(file))
+    }
+
+    /// The lock of whoever mints; `None` while somebody else does.
+    ///
+    /// # Errors
+    /// [`DirectoryError`].
+    pub(crate) fn try_lock_mint(&self) -> Result<Option<FileLock>, DirectoryError> {
+        try_lock(&self.agents, MINT, FlockArg::LockExclusiveNonblock)
+    }
+
+    /// The lock of whoever derives a key; `None` while somebody else does.
+    ///
+    /// # Errors
+    /// [`DirectoryError`].
+    pub(crate) fn try_lock_derivation(&self) -> Result<Option<FileLock>, DirectoryError> {
+        try_lock(&self.agents, DERIVATION, FlockArg::LockExclusiveNonblock)
+    }
+
+    /// The ids of the keys that living agents have, in hexadecimal. Best effort: one that cannot be asked has none.
+    pub(crate) fn keys_held(&self) -> Vec<String> {
+        let lives = |name: &String| {
+            session_of(name).is_some()
+                && matches!(try_lock(&self.agents, name, FlockArg::LockSharedNonblock), Ok(None))
+        };
+        let names = self.agents.names().unwrap_or_default();
+        let files = names.iter().filter(|name| lives(name)).map(|name| self.agents.read(name, MAX_KEYS_HELD));
+        let texts = files.filter_map(|file| String::from_utf8(file.ok()??).ok());
+        texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+    }
+
+    /// The lock of the token file.
+    ///
+    /// # Errors
+    /// [`DirectoryError`], also if its holder keeps it for far longer than it may.
+    pub(crate) fn lock_file(&self) -> Result<FileLock, DirectoryError> {
+        for _ in 0..FILE_TRIES {
+            if let Some(lock) = try_lock(&self.agents, FILE, FlockArg::LockExclusiveNonblock)? {
+                return Ok(lock);
+            }
+            thread::sleep(FILE_PAUSE);
+        }
+        Err(io_error("lock", &self.agents.path().join(FILE), Errno::EWOULDBLOCK))
+    }
+
+    /// What stands against a record.
+    pub(crate) fn setbacks<'a>(&'a self, record_id: &'a str) -> Setbacks<'a> {
+        Setbacks { directory: &self.agents, record_id, boot_id: self.cache.boot_id() }
+    }
+
+    /// Whether no agent of the user lives on this host.
+    pub(crate) fn is_deserted(&self) -> bool {
+        // Only asked by a mint that may have outlived its agent; a lock that cannot be opened is one that is gone.
+        !matches!(try_lock(&self.agents, USERS, FlockArg::LockExclusiveNonblock), Ok(None))
+    }
+
+    /// Ends this agent's presence, and that of everything shared if it was the last.
+    ///
+    /// # Errors
+    /// [`DirectoryError`]; what could be removed has been.
+    pub(crate) fn leave(&self, presence: Presence) -> Result<(), DirectoryError> {
+        let removed = self.remove_session(&presence.session);
+        drop(presence);
+        removed.and_then(|()| self.clear_if_deserted()).map(|_| ())
+    }
+
+    /// Removes everything shared if no agent lives. While somebody mints only the tokens go; the rest is removed
+    /// by the mint at its end.
+    ///
+    /// # Errors
+    /// [`DirectoryError`]; what could be removed has been.
+    pub(crate) fn clear_if_deserted(&self) -> Result<Left, DirectoryError> {
+        match self.try_clear() {
+            // Somebody else was the last a moment ago, and has removed it all.
+            Err(error) if error.is_not_found() => Ok(Left::Nothing),
+            done => done,
+        }
+    }
+
+    fn try_clear(&self) -> Result<Left, DirectoryError> {
+        let Some(users) = try_lock(&self.agents, USERS, FlockArg::LockExclusiveNonblock)? else {
+            return Ok(Left::All);
+        };
+        let file = self.lock_file()?;
+        let removed = self.remove_token_files();
+        drop(file);
+        self.cache.clear()?;
+        let Some(mint) = self.try_lock_mint()? else {
+            return removed.map(|()| Left::Minting);
+        };
+        match self.agents.remove_subdirectory(CACHE) {
+            Err(error) if !error.is_not_empty() => return Err(error),
+            _ => {}
+        }
+        for name in self.agents.names()? {
+            if ![HINT, CACHE, USERS].contains(&name.as_str()) && !self.still_spares_an_issuer(&name) {
+                self.agents.remove(&name)?;
+            }
+        }
+        // Last: from here on an agent that enters makes one of its own, and what it makes is not ours to remove.
+        self.agents.remove(USERS)?;
+        drop((users, mint));
+        match self.top.remove_subdirectory(AGENTS) {
+            // A hint's stamp, or an agent that has just entered.
+            Err(error) if error.is_not_empty() => {}
+            done => done?,
+        }
+        removed.map(|()| Left::Nothing)
+    }
+
+    /// Removes every token, whatever other agents of the user are doing, and whoever holds a lock: any program of the
+    /// user's can.
+    ///
+    /// # Errors
+    /// [`DirectoryError`]; what could be removed has been.
+    pub(crate) fn remove_tokens(&self) -> Result<(), DirectoryError> {
+        let _best_effort = self.lock_file();
+        let files = self.remove_token_files();
+        self.cache.clear().and(files)
+    }
+
+    fn remove_token_files(&self) -> Result<(), DirectoryError> {
+        let name = self.places.token_file_name();
+        // One that the user has put a directory in the place of must not keep the tokens elsewhere.
+        let mut removed = self.top.remove(&name);
+        for kept in extra_token_files::files(self)? {
+            removed = self.top.remove(&kept).and(removed);
+        }
+        // Of a process that was killed in the middle; the names of the kept ones begin with this one.
+        self.top.remove_drafts(&name).and(removed)
+    }
+
+    fn still_spares_an_issuer(&self, name: &str) -> bool {
+        last_failure::still_holds(&self.agents, name, self.cache.boot_id(), clock::boot_time())
+    }
+
+    fn remove_session(&self, session: &str) -> Result<(), DirectoryError> {
+        self.agents.remove(&format!("{session}{SOCKET}"))?;
+        self.agents.remove(&format!("{session}{LOCK}"))
+    }
+}
+
+impl Presence {
+    /// Tells the user's other agents which keys this one has: by their ids alone, in the file it holds the lock of.
+    ///
+    /// # Errors
+    /// As of write(2).
+    pub(crate) fn tell_keys<'k>(&self, keys: impl Iterator<Item = &'k KeyId>) -> io::Result<()> {
+        let text: String = keys.map(|key| key.to_hexadecimal() + "\n").collect();
+        // In this order nobody who reads it meanwhile misses a key that stays.
+        self.own.write_all_at(text.as_bytes(), 0)?;
+        self.own.set_len(text.len() as u64)
+    }
+}
+
+/// The session that an agent holds this lock for.
+fn session_of(name: &str) -> Option<&str> {
+    name.strip_suffix(LOCK).filter(|_| ![USERS, MINT, FILE, DERIVATION].contains(&name))
+}
+
+/// Takes a lock without waiting; `None` while somebody else holds it.
+fn try_lock(directory: &Directory, name: &str, how: FlockArg) -> Result<Option<FileLock>, DirectoryError> {
+    loop {
+        match Flock::lock(directory.lock_file(name)?, how) {
+            Ok(lock) if directory.is_current(name, &*lock) => return Ok(Some(lock)),
+            // Unlinked while we opened it: the next round makes or finds another.
+            Ok(_) => {}
+            Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
+            Err((_, Errno::EINTR)) => {}
+            Err((_, errno)) => return Err(io_error("lock", &directory.path().join(name), errno)),
+        }
+    }
+}
+
+fn io_error(action: &'static str, path: &std::path::Path, errno: Errno) -> DirectoryError {
+    DirectoryError::Io { action, path: path.to_owned(), source: errno.into() }
+}
+
+#[cfg(test)]
+mod tests;

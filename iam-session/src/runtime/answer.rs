@@ -1,0 +1,185 @@
+//! What can be answered without the mint: from the book, the cache and the last failures. Touches the agents'
+//! directory.
+
+use super::Runtime;
+use super::accounts::{Book, Entry};
+use super::cache::CachedToken;
+use super::extra_token_files::Kept;
+use super::freshness::Freshness;
+use super::last_failure::Setback;
+use super::token_wanted::{TokenJob, TokenKind};
+use crate::clock::Now;
+use crate::protocol::{Account, Failure, FailureKind, LastError, Token, TokenRequest};
+
+/// What a request for a token comes to.
+#[derive(Debug)]
+pub(crate) enum Decision {
+    /// Here it is.
+    Token(Token),
+    /// It must be minted.
+    Mint(TokenJob),
+    /// The book does not know the account: perhaps because it is out of date.
+    Unknown(Failure),
+    /// It cannot be had.
+    Refuse(Failure),
+}
+
+/// All that is known without a secret.
+pub(crate) struct View<'a> {
+    runtime: &'a Runtime,
+    pub(crate) book: Book,
+    now: Now,
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn of(runtime: &'a Runtime, now: Now) -> Self {
+        Self { runtime, book: Book::read(&runtime.agents).unwrap_or_default(), now }
+    }
+
+    /// Decides about a request.
+    pub(crate) fn decide(&self, request: &TokenRequest) -> Decision {
+        if let Err(failure) = check(request) {
+            return Decision::Refuse(failure);
+        }
+        let account = match self.book.resolve(request.account.as_deref()) {
+            Ok(account) => account,
+            Err(failure) => return Decision::Unknown(failure),
+        };
+        let entry = match self.entry(account) {
+            Ok(entry) => entry,
+            Err(failure) => {
+                return self.kept(account, request).map_or(Decision::Unknown(failure), Decision::Token);
+            }
+        };
+        let job = TokenJob {
+            account: entry.name.clone(),
+            kind: kind(request, entry),
+            freshness: Freshness::from_min_valid_period(request.min_valid_period),
+        };
+        if let TokenKind::Named { scope, .. } = &job.kind {
+            let missing = entry.scope.missing(scope);
+            if !missing.is_empty() {
+                return Decision::Refuse(not_granted(entry, &missing.join(" ")));
+            }
+        }
+        let cached = self.cached(entry, &job.kind);
+        match cached.filter(|token| token.life().is_enough(job.freshness, self.now.boot)) {
+            Some(token) => Decision::Token(token.for_account(&entry.name)),
+            None => Decision::Mint(job),
+        }
+    }
+
+    /// A token that is not as fresh as it should be, for when no fresher one can be had.
+    pub(crate) fn fallback(&self, job: &TokenJob) -> Option<Token> {
+        let entry = self.book.find(Some(&job.account))?;
+        let token = self.cached(entry, &job.kind)?;
+        let will_do = token.life().is_better_than_nothing(job.freshness, self.now.boot);
+        will_do.then(|| token.for_account(&entry.name))
+    }
+
+    /// A cached token, served although the record cannot be read now.
+    fn kept(&self, account: Option<&str>, request: &TokenRequest) -> Option<Token> {
+        let entry = self.book.find(account)?;
+        if entry.trouble.as_ref().is_some_and(|trouble| trouble.kind == FailureKind::Refused) {
+            return None;
+        }
+        let token = self.cached(entry, &kind(request, entry))?;
+        let wanted = Freshness::from_min_valid_period(request.min_valid_period);
+        token.life().is_enough(wanted, self.now.boot).then(|| token.for_account(&entry.name))
+    }
+
+    fn entry(&self, account: Option<&str>) -> Result<&Entry, Failure> {
+        if let Some(trouble) = &self.book.trouble {
+            return Err(trouble.clone());
+        }
+        let entry = self.book.find(account).ok_or_else(|| unknown(account))?;
+        entry.trouble.clone().map_or(Ok(entry), Err)
+    }
+
+    fn cached(&self, entry: &Entry, kind: &TokenKind) -> Option<CachedToken> {
+        self.runtime.cache.find(&kind.wanted(entry), self.now.boot)
+    }
+
+    /// An account's session token, if a good one is at hand; without a name, the default account's.
+    pub(crate) fn session_token(&self, account: Option<&str>) -> Option<CachedToken> {
+        self.cached(self.book.find(account)?, &TokenKind::Session)
+    }
+
+    /// What stands against an account.
+    pub(crate) fn setback(&self, account: Option<&str>) -> Option<Setback> {
+        self.book.find(account).and_then(|entry| self.setback_of(entry))
+    }
+
+    fn setback_of(&self, entry: &Entry) -> Option<Setback> {
+        self.runtime.setbacks(&entry.record_id).of_session()
+    }
+
+    /// For `status`: all accounts, and what stands in the way of a token.
+    pub(crate) fn accounts(&self) -> (Vec<Account>, Option<Failure>) {
+        let kept = Kept::read(&self.runtime.agents);
+        let accounts: Vec<Account> =
+            self.book.entries.iter().map(|entry| self.account(entry, &kept)).collect();
+        let default = self.book.find(None);
+        let account = default.and_then(|entry| accounts.iter().find(|account| account.name == entry.name));
+        let failing = account.filter(|account| account.token_expires_at.is_none());
+        let last_error = failing.and_then(|account| account.last_error.as_ref());
+        let trouble = self.book.trouble.clone().or(last_error.map(|error| error.failure.clone()));
+        (accounts, trouble)
+    }
+
+    fn account(&self, entry: &Entry, kept: &Kept) -> Account {
+        let is_kept = kept.contains(&entry.name);
+        let kept_file = is_kept.then(|| self.runtime.places.kept_file(&entry.name).display().to_string());
+        let setback = self.setback_of(entry).map(|setback| setback.to_last_error(self.now));
+        let closed = entry.trouble.clone();
+        let closed = closed.map(|failure| LastError { failure, at: self.now.unix, next_attempt_at: None });
+        Account {
+            name: entry.name.clone(),
+            issuer: entry.issuer.clone(),
+            subject: entry.subject.clone(),
+            scope: entry.scope.clone(),
+            session_scope: entry.session_scope.clone(),
+            enrollment_ends_at: entry.enrollment_ends_at,
+            token_expires_at: self.cached(entry, &TokenKind::Session).map(|token| token.expires_at),
+            kept_file,
+            last_error: closed.or(setback),
+        }
+    }
+}
+
+fn kind(request: &TokenRequest, entry: &Entry) -> TokenKind {
+    let audience = request.audience.split_whitespace().collect::<Vec<_>>().join(" ");
+    match (request.scope.is_empty(), audience.is_empty()) {
+        (true, true) => TokenKind::Session,
+        (true, false) => TokenKind::Named { scope: entry.session_scope.clone(), audience },
+        (false, _) => TokenKind::Named { scope: request.scope.clone(), audience },
+    }
+}
+
+/// What goes into a form, a log line and a terminal must be scope tokens (RFC 6749 §3.3), and so must audiences.
+fn check(request: &TokenRequest) -> Result<(), Failure> {
+    let legal = |text: &str| text.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
+    let usage = |error: &str, info: &str| Failure::usage(error).advise(info);
+    if !request.scope.iter().all(legal) {
+        return Err(usage("a scope holds characters that no scope has", "check what follows -s"));
+    }
+    if !request.audience.split_whitespace().all(legal) {
+        return Err(usage("an audience holds characters that none has", "check what follows --aud"));
+    }
+    Ok(())
+}
+
+fn unknown(account: Option<&str>) -> Failure {
+    let (error, info) = match account {
+        None => ("you have not enrolled on this host".to_owned(), "run 'iam-session enroll'"),
+        Some(name) => (format!("there is no account '{name}'"), "'iam-session list' shows your accounts"),
+    };
+    Failure::not_enrolled(error).advise(info)
+}
+
+fn not_granted(entry: &Entry, missing: &str) -> Failure {
+    Failure::refused(format!("account '{}' was not granted '{missing}'", entry.name)).advise(format!(
+        "'iam-session list' shows the scopes you have; for others: iam-session reenroll {} -s …",
+        entry.name
+    ))
+}

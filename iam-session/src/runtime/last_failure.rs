@@ -1,0 +1,291 @@
+//! The last failure of a record, and when the issuer is asked again. Touches the agents' directory.
+//!
+//! It lies beside the cache, so that all agents of the user back off together: a failing issuer sees one
+//! request a back-off, not one an agent.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::cache::END_OF_TIME;
+use crate::clock::Now;
+use crate::directory::{Directory, DirectoryError, Durability};
+use crate::protocol::{Failure, LastError};
+use crate::text::duration;
+
+const MAX_FILE: usize = 8 * 1024;
+/// What an issuer says may be as long as it likes; one that could not be read back would be none.
+const MAX_TEXT: usize = 1000;
+/// After the first failure; doubled after each further one.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+/// When an issuer keeps failing it is asked once in this time, or in what it asks for itself.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Whether trying again without the user can help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Outlook {
+    /// The issuer may answer better later.
+    Passing,
+    /// Somebody has to do something first: the enrolment has ended, or is suspended.
+    Lasting,
+}
+
+/// What a failure stands against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Against {
+    /// Every token of the record.
+    Record,
+    /// Its session token alone: what was wrong is its scope, or its file.
+    Session,
+}
+
+/// How long the issuer is spared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pause {
+    /// The longer, the more often it has failed.
+    Doubling,
+    /// As long as it asked for itself, and not less than that.
+    Issuers(Duration),
+    /// So long, where nothing but somebody's doing will help. A user who has seen to it need not wait so long.
+    Ours(Duration),
+    /// The longer, the more often, for the agents alone: nobody was asked, so a user who has seen to it need not wait.
+    OfAgents,
+}
+
+/// The last failure since the last success.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Setback {
+    pub(crate) failure: Failure,
+    pub(crate) outlook: Outlook,
+    /// How many in a row.
+    pub(crate) count: u32,
+    /// Seconds since the epoch.
+    pub(crate) at: u64,
+    pub(crate) boot_id: String,
+    /// On CLOCK_BOOTTIME: the issuer is not asked before, by an agent of its own accord.
+    pub(crate) not_before: Duration,
+    /// On CLOCK_BOOTTIME: nor before this when a user asks.
+    pub(crate) not_on_demand_before: Duration,
+}
+
+/// Who would have the issuer asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asker {
+    Agent,
+    User,
+}
+
+impl Setback {
+    /// The next failure after `previous`. `spread` (0 to 255) is the jitter.
+    pub(crate) fn after(
+        previous: Option<&Self>,
+        failure: Failure,
+        outlook: Outlook,
+        pause: Pause,
+        spread: u8,
+        boot_id: &str,
+        now: Now,
+    ) -> Self {
+        let count = previous.map_or(1, |previous| previous.count.saturating_add(1));
+        let doubled = FIRST_PAUSE.saturating_mul(1 << (count - 1).min(8)).min(LONGEST_PAUSE);
+        let pause_of = |asker| match (pause, asker) {
+            (Pause::Doubling, _) | (Pause::Ours(_), Asker::User) | (Pause::OfAgents, Asker::Agent) => doubled,
+            (Pause::OfAgents, Asker::User) => Duration::ZERO,
+            (Pause::Issuers(wish), _) => doubled.max(wish),
+            (Pause::Ours(wish), Asker::Agent) => doubled.max(wish),
+        };
+        let until = |asker| {
+            let pause = pause_of(asker);
+            now.boot + pause + pause * u32::from(spread) / (4 * 256)
+        };
+        Self {
+            failure: shortened(failure),
+            outlook,
+            count,
+            at: now.unix,
+            boot_id: boot_id.to_owned(),
+            not_before: until(Asker::Agent),
+            not_on_demand_before: until(Asker::User),
+        }
+    }
+
+    /// Whether the issuer must not be asked yet.
+    pub(crate) fn holds(&self, asker: Asker, now: Duration) -> bool {
+        now < match asker {
+            Asker::Agent => self.not_before,
+            Asker::User => self.not_on_demand_before,
+        }
+    }
+
+    /// For who asks meanwhile: when it is worth asking again.
+    pub(crate) fn failure_at(&self, now: Duration) -> Failure {
+        let mut failure = self.failure.clone();
+        if self.outlook == Outlook::Passing {
+            let left = self.not_on_demand_before.saturating_sub(now).as_secs() + 1;
+            failure.error = format!(
+                "{} (the issuer is asked again in {} at the earliest)",
+                failure.error,
+                duration(left)
+            );
+        }
+        failure
+    }
+
+    /// For `status`.
+    pub(crate) fn to_last_error(&self, now: Now) -> LastError {
+        let next = now.unix + self.not_before.saturating_sub(now.boot).as_secs();
+        LastError {
+            failure: self.failure.clone(),
+            at: self.at,
+            next_attempt_at: (self.outlook == Outlook::Passing).then_some(next),
+        }
+    }
+}
+
+fn shortened(failure: Failure) -> Failure {
+    let cut = |text: String| text.chars().take(MAX_TEXT).collect();
+    Failure { error: cut(failure.error), info: failure.info.map(cut), ..failure }
+}
+
+/// The setbacks of one record, in the directory of the agents.
+#[derive(Clone, Copy)]
+pub(crate) struct Setbacks<'a> {
+    pub(crate) directory: &'a Directory,
+    pub(crate) record_id: &'a str,
+    pub(crate) boot_id: &'a str,
+}
+
+impl Setbacks<'_> {
+    /// The one that stands there, if one does. Best effort: what cannot be read is not there.
+    pub(crate) fn find(&self, against: Against) -> Option<Setback> {
+        let bytes = self.directory.read(&self.file_name(against), MAX_FILE).ok()??;
+        let setback: Setback = serde_json::from_slice(&bytes).ok()?;
+        let is_ours = setback.boot_id == self.boot_id && setback.not_before < END_OF_TIME;
+        is_ours.then_some(setback)
+    }
+
+    /// The one that keeps the session token away for longest.
+    pub(crate) fn of_session(&self) -> Option<Setback> {
+        let rank = |setback: &Setback| (setback.outlook == Outlook::Lasting, setback.not_before);
+        [Against::Record, Against::Session]
+            .into_iter()
+            .filter_map(|against| self.find(against))
+            .max_by_key(rank)
+    }
+
+    /// Notes one.
+    ///
+    /// # Errors
+    /// [`DirectoryError`].
+    pub(crate) fn note(&self, against: Against, setback: &Setback) -> Result<(), DirectoryError> {
+        let bytes = serde_json::to_vec(setback).unwrap_or_default();
+        self.directory.replace(&self.file_name(against), &bytes, Durability::Volatile)
+    }
+
+    /// All is well again.
+    ///
+    /// # Errors
+    /// [`DirectoryError`].
+    pub(crate) fn clear(&self, against: Against) -> Result<(), DirectoryError> {
+        self.directory.remove(&self.file_name(against))
+    }
+
+    fn file_name(&self, against: Against) -> String {
+        match against {
+            Against::Record => format!("{}{SUFFIX}", self.record_id),
+            Against::Session => format!("{}.session{SUFFIX}", self.record_id),
+        }
+    }
+}
+
+const SUFFIX: &str = ".failure";
+
+/// Whether a file of the agents' directory is a setback that still spares the issuer: it outlives the last login, or
+/// one login after the other would ask a failing issuer each.
+pub(crate) fn still_holds(directory: &Directory, name: &str, boot_id: &str, now: Duration) -> bool {
+    let read = || -> Option<Setback> {
+        name.strip_suffix(SUFFIX)?;
+        serde_json::from_slice(&directory.read(name, MAX_FILE).ok()??).ok()
+    };
+    read().is_some_and(|setback| setback.boot_id == boot_id && setback.holds(Asker::Agent, now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Now = Now { unix: 1_000, boot: Duration::from_secs(100) };
+
+    fn setback(previous: Option<&Setback>, pause: Pause, spread: u8) -> Setback {
+        let failure = Failure::unreachable("busy");
+        Setback::after(previous, failure, Outlook::Passing, pause, spread, "boot", NOW)
+    }
+
+    fn pause(setback: &Setback) -> u64 {
+        (setback.not_before - NOW.boot).as_secs()
+    }
+
+    #[test]
+    fn pauses_double_up_to_a_minute() {
+        let mut last = setback(None, Pause::Doubling, 0);
+        let mut pauses = vec![pause(&last)];
+        for _ in 0..12 {
+            last = setback(Some(&last), Pause::Doubling, 0);
+            pauses.push(pause(&last));
+        }
+        assert_eq!(pauses[..6], [5, 10, 20, 40, 60, 60]);
+        assert_eq!(pauses.last(), Some(&60));
+    }
+
+    #[test]
+    fn jitter_only_lengthens_and_by_a_quarter_at_most() {
+        let paused = |spread| (setback(None, Pause::Doubling, spread).not_before - NOW.boot).as_millis();
+        assert!(paused(0) == 5_000 && (6_200..6_250).contains(&paused(255)));
+    }
+
+    #[test]
+    fn the_issuers_own_wish_is_honoured_when_it_is_longer() {
+        let wish = |seconds| Pause::Issuers(Duration::from_secs(seconds));
+        assert_eq!(pause(&setback(None, wish(300), 0)), 300);
+        assert_eq!(pause(&setback(None, wish(1), 0)), 5);
+        assert!(setback(None, wish(300), 0).holds(Asker::User, Duration::from_secs(399)));
+    }
+
+    #[test]
+    fn a_user_who_has_seen_to_it_need_not_wait_as_long_as_an_agent_does() {
+        let refused = setback(None, Pause::Ours(Duration::from_secs(900)), 0);
+        let later = Duration::from_secs(106);
+        assert!(refused.holds(Asker::Agent, later) && !refused.holds(Asker::User, later));
+    }
+
+    #[test]
+    fn who_asks_where_nobody_was_asked_is_not_kept_waiting() {
+        let first = setback(None, Pause::OfAgents, 0);
+        let second = setback(Some(&first), Pause::OfAgents, 255);
+        assert!(!second.holds(Asker::User, NOW.boot));
+        assert!(second.holds(Asker::Agent, NOW.boot + FIRST_PAUSE) && pause(&second) > pause(&first));
+    }
+
+    #[test]
+    fn a_long_text_is_cut_so_that_it_can_be_read_back() {
+        let path = std::env::temp_dir().join(format!("iam-session-failure-{}", std::process::id()));
+        let directory = Directory::create(&path, nix::unistd::geteuid().as_raw()).unwrap();
+        let setbacks = Setbacks { directory: &directory, record_id: "01", boot_id: "boot" };
+        let failure = Failure::failed("x".repeat(100_000));
+        let long = Setback::after(None, failure, Outlook::Passing, Pause::Doubling, 0, "boot", NOW);
+        setbacks.note(Against::Session, &long).unwrap();
+        assert_eq!(setbacks.of_session(), Some(long));
+        assert_eq!(setbacks.find(Against::Record), None);
+        assert!(still_holds(&directory, "01.session.failure", "boot", NOW.boot));
+        assert!(!still_holds(&directory, "01.session.failure", "boot", NOW.boot + FIRST_PAUSE * 2));
+        std::fs::remove_dir_all(&path).unwrap();
+    }
+
+    #[test]
+    fn a_lasting_setback_announces_no_attempt() {
+        let lasting = Setback { outlook: Outlook::Lasting, ..setback(None, Pause::Doubling, 0) };
+        assert_eq!(lasting.to_last_error(NOW).next_attempt_at, None);
+        assert_eq!(setback(None, Pause::Doubling, 0).to_last_error(NOW).next_attempt_at, Some(1_005));
+    }
+}

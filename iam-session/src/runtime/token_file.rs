@@ -1,0 +1,168 @@
+//! The bearer token files: the session's, and those that are kept for single accounts. Touches those files in the
+//! runtime directory, under their lock.
+//!
+//! Only the holder of the mint lock puts a token into one, so that the loser of a race cannot put an older one
+//! back; who holds the files' lock alone may only remove one that has ended.
+
+use std::fs;
+
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use super::Runtime;
+use super::cache::{CachedToken, Wanted};
+use crate::clock::Now;
+use crate::directory::{Directory, DirectoryError, Durability};
+use crate::jwt::Jwt;
+use crate::secret::Secret;
+
+/// xrootd's ztn refuses a token file of more bytes than this, and with it the authentication.
+pub(crate) const MAX_TOKEN_FILE: usize = 4096;
+
+/// Digests of what was put into the session's file last and before that: what has neither is another program's. A file
+/// that is kept for a single account has our own name, and nobody else's token is looked for there.
+const FILED: &str = "filed";
+/// Two of SHA-256 in hexadecimal, and their line ends.
+const MAX_FILED: usize = 2 * 65;
+
+/// What becomes of another program's token in the session's file, as htgettoken puts one there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Others {
+    /// It stays while it lives: the user had it put there.
+    Leave,
+    /// The user has asked for ours.
+    Replace,
+}
+
+/// Who has written what is in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Writer {
+    /// We, or there is nothing.
+    Us,
+    /// Another program, and it is a JWT that lives until then, in seconds since the epoch.
+    AnotherUntil(u64),
+    /// Another program, and it is no good.
+    Another,
+}
+
+/// Until when the session's file holds another program's token, if it does and that lives.
+pub(crate) fn others_until(runtime: &Runtime, now: Now) -> Option<u64> {
+    match writer(runtime, &runtime.places.token_file_name(), now) {
+        Writer::AnotherUntil(end) => Some(end),
+        Writer::Us | Writer::Another => None,
+    }
+}
+
+fn writer(runtime: &Runtime, name: &str, now: Now) -> Writer {
+    if !is_of_session(runtime, name) {
+        return Writer::Us;
+    }
+    let there = runtime.top.read(name, MAX_TOKEN_FILE);
+    // What cannot be read, or is too long, nobody reads who looks for a token.
+    let Some(there) = there.ok().flatten().map(Zeroizing::new) else { return Writer::Us };
+    if filed(runtime).lines().any(|line| line == digest(&there)) {
+        return Writer::Us;
+    }
+    let end = Jwt::read(&there).ok().and_then(|jwt| jwt.expires_at()).filter(|end| *end > now.unix);
+    end.map_or(Writer::Another, Writer::AnotherUntil)
+}
+
+fn is_of_session(runtime: &Runtime, name: &str) -> bool {
+    name == runtime.places.token_file_name()
+}
+
+fn filed(runtime: &Runtime) -> String {
+    let filed = runtime.agents.read(FILED, MAX_FILED).ok().flatten();
+    filed.and_then(|filed| String::from_utf8(filed).ok()).unwrap_or_default()
+}
+
+fn digest(text: &[u8]) -> String {
+    HEXLOWER.encode(&Sha256::digest(text.trim_ascii()))
+}
+
+/// Puts `token` into the file of this name, unless no agent lives any more or the token has ended meanwhile. The
+/// caller holds the mint lock.
+///
+/// # Errors
+/// [`DirectoryError`]; `TooLarge` for a token that its readers would refuse. Then there is no file: its predecessor
+/// would end unseen.
+pub(crate) fn publish(
+    runtime: &Runtime,
+    name: &str,
+    token: &CachedToken,
+    others: Others,
+    now: Now,
+) -> Result<(), DirectoryError> {
+    let _lock = runtime.lock_file()?;
+    let is_others =
+        || matches!(writer(runtime, name, now), Writer::AnotherUntil(_)) && others == Others::Leave;
+    if runtime.is_deserted()
+        || !token.life().lives_at(now.boot)
+        || holds(&runtime.top, name, &token.access_token)
+        || is_others()
+    {
+        return Ok(());
+    }
+    if is_of_session(runtime, name) {
+        // Both, and before the file: whoever is killed in between leaves what we know as ours.
+        let last = filed(runtime).lines().next().unwrap_or_default().to_owned();
+        let ours = digest(token.access_token.expose().as_bytes());
+        let both = format!("{ours}\n{last}\n");
+        runtime.agents.replace(FILED, both.as_bytes(), Durability::Volatile)?;
+    }
+    write(&runtime.top, name, &token.access_token).or_else(|error| {
+        runtime.top.remove(name)?;
+        Err(error)
+    })
+}
+
+/// Whether there is a file at all, whoever wrote it.
+pub(crate) fn is_there(runtime: &Runtime, name: &str) -> bool {
+    fs::symlink_metadata(runtime.places.directory().join(name)).is_ok()
+}
+
+/// Removes the file, unless the cache has a token that belongs there, or another program has put one there that lives.
+///
+/// # Errors
+/// [`DirectoryError`].
+pub(crate) fn retract(
+    runtime: &Runtime,
+    name: &str,
+    belongs_there: Option<&Wanted>,
+    now: Now,
+) -> Result<(), DirectoryError> {
+    let _lock = runtime.lock_file()?;
+    let is_wanted = || belongs_there.is_some_and(|wanted| runtime.cache.find(wanted, now.boot).is_some());
+    match writer(runtime, name, now) {
+        Writer::AnotherUntil(_) => return Ok(()),
+        Writer::Us if is_wanted() => return Ok(()),
+        Writer::Us | Writer::Another => {}
+    }
+    runtime.top.remove(name)
+}
+
+/// Removes the file, whoever has written it.
+///
+/// # Errors
+/// [`DirectoryError`].
+pub(crate) fn remove(runtime: &Runtime, name: &str) -> Result<(), DirectoryError> {
+    let _lock = runtime.lock_file()?;
+    runtime.top.remove(name)
+}
+
+/// Whether the file holds `token`.
+pub(crate) fn holds(top: &Directory, name: &str, token: &Secret) -> bool {
+    let there = top.read(name, MAX_TOKEN_FILE).ok().flatten().map(Zeroizing::new);
+    there.is_some_and(|there| there.trim_ascii() == token.expose().as_bytes())
+}
+
+/// One line, 0600, whole at every moment; never empty, for a reader would go on to /tmp/bt_u<uid>, which anybody
+/// can plant (WLCG bearer token discovery).
+fn write(top: &Directory, name: &str, token: &Secret) -> Result<(), DirectoryError> {
+    let line = Zeroizing::new(format!("{}\n", token.expose()));
+    if line.len() > MAX_TOKEN_FILE {
+        return Err(DirectoryError::TooLarge { path: top.path().join(name) });
+    }
+    top.replace(name, line.as_bytes(), Durability::Volatile)
+}
