@@ -33,6 +33,7 @@ use crate::client::Agent;
 use crate::line::{LineError, encode};
 use crate::outcome::{Stop, print};
 use crate::protocol::{Failure, MAX_LINE, Request, Status};
+use crate::runtime::accounts;
 
 /// What `--json` may grow to on top of an agent's reply.
 const MAX_JSON: usize = 2 * MAX_LINE;
@@ -54,5 +55,5 @@ fn account_name(agent: &mut Agent, text: &str) -> Result<String, Stop> {
     }
     let status: Status = agent.ask(&Request::Status {})?;
     let accounts = status.accounts.iter().map(|account| (account.name.as_str(), account.issuer.as_str()));
-    Ok(account::of_issuer(accounts, text)?.to_owned())
+    Ok(accounts::of_issuer(accounts, text)?.to_owned())
 }

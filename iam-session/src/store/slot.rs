@@ -1,7 +1,8 @@
 //! Slots: the ways to a record's data key. Touches nothing.
 
 use super::crypto::{self, KEY, NONCE, SecretKey, TAG};
-use super::keys::{KeyId, SealingKey, UserKey};
+use super::keyring::SealingKey;
+use super::keys::{KeyId, UserKey};
 use super::passphrase::Derivation;
 use crate::bytes::Reader;
 
@@ -38,6 +39,26 @@ pub(crate) struct KeySlot {
     wrapped: [u8; WRAPPED],
 }
 
+/// Where the key of a slot comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A node key.
+    Node,
+    /// A passphrase.
+    Passphrase,
+    /// A later version knows.
+    Other,
+}
+
+/// A slot, as its file tells in clear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotView {
+    /// What kind.
+    pub kind: Kind,
+    /// Its key's id; `None` for what this version does not know.
+    pub key: Option<KeyId>,
+}
+
 /// What a slot is bound to.
 #[derive(Clone, Copy)]
 pub(crate) struct Owner<'a> {
@@ -46,6 +67,13 @@ pub(crate) struct Owner<'a> {
 }
 
 impl Origin {
+    fn of(key: SealingKey<'_>) -> Self {
+        match key {
+            SealingKey::Node(key) => Self::Node(key.id),
+            SealingKey::Passphrase(key) => Self::Passphrase(key.derivation),
+        }
+    }
+
     pub(crate) fn key_id(self) -> KeyId {
         match self {
             Self::Node(id) => id,
@@ -102,6 +130,16 @@ impl Slot {
         }
     }
 
+    pub(super) fn view(&self) -> SlotView {
+        match self.known().map(|slot| slot.origin) {
+            Some(Origin::Node(key)) => SlotView { kind: Kind::Node, key: Some(key) },
+            Some(origin @ Origin::Passphrase(_)) => {
+                SlotView { kind: Kind::Passphrase, key: Some(origin.key_id()) }
+            }
+            None => SlotView { kind: Kind::Other, key: None },
+        }
+    }
+
     /// One that this version can open, if it is given the key.
     pub(crate) fn known(&self) -> Option<&KeySlot> {
         match self {
@@ -124,7 +162,7 @@ impl KeySlot {
         salt: [u8; 32],
         nonce: [u8; NONCE],
     ) -> Option<Self> {
-        let origin = key.origin();
+        let origin = Origin::of(key);
         let kek = crypto::derive(&key.user_key().key, Some(&salt), &[LABEL, owner.record_id]);
         let bound = bound(owner, origin, &salt);
         let wrapped = crypto::seal(&kek, &nonce, data_key.as_slice(), &bound)?.try_into().ok()?;

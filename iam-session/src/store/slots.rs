@@ -1,28 +1,8 @@
 //! The slots of a record that is open: which there are, and newer ones. Touches nothing.
 
-use super::keys::{KeyId, Keyring, SealingKey};
+use super::keyring::{Keyring, SealingKey};
 use super::record::Opened;
-use super::slot::{KeySlot, Origin, Slot};
-
-/// Where the key of a slot comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A node key.
-    Node,
-    /// A passphrase.
-    Passphrase,
-    /// A later version knows.
-    Other,
-}
-
-/// A slot, as its file tells in clear.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SlotView {
-    /// What kind.
-    pub kind: Kind,
-    /// Its key's id; `None` for what this version does not know.
-    pub key: Option<KeyId>,
-}
+use super::slot::{KeySlot, Kind, Origin, SlotView};
 
 /// Whether a record has to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,18 +11,6 @@ pub enum Change {
     Made,
     /// They are as they were.
     Unneeded,
-}
-
-impl Slot {
-    pub(super) fn view(&self) -> SlotView {
-        match self.known().map(|slot| slot.origin) {
-            Some(Origin::Node(key)) => SlotView { kind: Kind::Node, key: Some(key) },
-            Some(origin @ Origin::Passphrase(_)) => {
-                SlotView { kind: Kind::Passphrase, key: Some(origin.key_id()) }
-            }
-            None => SlotView { kind: Kind::Other, key: None },
-        }
-    }
 }
 
 impl Opened {

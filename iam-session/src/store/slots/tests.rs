@@ -7,7 +7,7 @@ use crate::secret::Secret;
 use crate::store::crypto::KEY;
 use crate::store::passphrase::tests::cheap;
 use crate::store::record::tests::record;
-use crate::store::{PassphraseKey, UserKey};
+use crate::store::{KeyId, PassphraseKey, UserKey};
 
 const UID: u32 = 1000;
 
