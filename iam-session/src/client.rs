@@ -25,14 +25,10 @@ pub(crate) use find::sockets;
 use crate::line::{self, LineError, Lines, Wait};
 use crate::protocol::{MAX_LINE, Reply, Request};
 
-/// A mint takes up to 60 s (a busy issuer, and the lock of another mint); some more for what surrounds it.
-const PATIENCE_MINT: Duration = Duration::from_secs(75);
-/// Sealing, behind both locks, and the first token: what has not succeeded by then is undone.
-const PATIENCE_ENROLL: Duration = Duration::from_secs(155);
-/// Forgetting asks the issuer twice, each time for at most 45 s.
-const PATIENCE_FORGET: Duration = Duration::from_secs(105);
-/// What the agent answers from memory.
-const PATIENCE_STATUS: Duration = Duration::from_secs(10);
+/// So much longer than the agent may take a client waits for its reply: both are programs on one busy host.
+const MARGIN: Duration = Duration::from_secs(5);
+/// An agent that stops does nothing but clean up.
+const PATIENCE_STOP: Duration = Duration::from_secs(10);
 /// connect(2) blocks while the backlog of a stopped agent is full, bounded by SO_SNDTIMEO (unix(7)).
 const PATIENCE_CONNECT: i64 = 5;
 
@@ -123,16 +119,7 @@ impl Agent {
         request: &Request,
         interrupt: Option<BorrowedFd<'_>>,
     ) -> Result<T, ClientError> {
-        let wait = Wait::at_most(match request {
-            Request::Status {} => PATIENCE_STATUS,
-            Request::Stop {} | Request::Stay { .. } | Request::End {} => PATIENCE_STATUS,
-            Request::AccessToken(_) | Request::Unlock { .. } => PATIENCE_MINT,
-            Request::Use { .. } | Request::Keep { .. } | Request::Rename { .. } => PATIENCE_MINT,
-            Request::Lock { .. } | Request::Seal(_) => PATIENCE_MINT,
-            Request::Enroll(_) | Request::Authorize(_) | Request::Poll(_) => PATIENCE_ENROLL,
-            Request::Forget { .. } | Request::Remove { .. } | Request::Revoke { .. } => PATIENCE_FORGET,
-        })
-        .unless(interrupt);
+        let wait = Wait::at_most(request.reply_within() + MARGIN).unless(interrupt);
         let line = line::encode(request, MAX_LINE).map_err(|_| ClientError::RequestTooLong)?;
         let reply = match request {
             // These change nothing, and may be asked twice.
@@ -165,9 +152,9 @@ impl Agent {
         }
     }
 
-    /// Waits for an agent that was told to stop; not for long, for it does nothing then but clean up.
+    /// Waits for an agent that was told to stop.
     pub fn wait_for_its_end(mut self) {
-        let _ = self.lines.next(&mut self.stream, Wait::at_most(PATIENCE_STATUS));
+        let _ = self.lines.next(&mut self.stream, Wait::at_most(PATIENCE_STOP));
     }
 
     fn broken(&self, error: LineError) -> ClientError {

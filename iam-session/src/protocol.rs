@@ -7,13 +7,17 @@ mod accounts;
 mod sealing;
 mod standing;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-pub use accounts::{Authorization, Authorized, DeviceCode, NO_OFFLINE_ACCESS, Poll, Polled, Renamed, Used};
+pub use accounts::{
+    Authorization, Authorized, DeviceCode, Ending, NO_OFFLINE_ACCESS, Poll, Polled, Renamed, Used,
+};
 pub use sealing::{
     LockState, SealAction, SealReport, SealRequest, SealedAccount, SlotKind, SlotReport, agent_is_older,
 };
-pub use standing::{End, Heeded, MIN_PASSPHRASE, Sealing, Unlocked};
+pub use standing::{End, Heeded, MIN_PASSPHRASE, Sealing, StopMode, Unlocked};
 
 use crate::issuer::wire::{AudienceMode, Client, Endpoints, Transport};
 use crate::scope::ScopeSet;
@@ -32,10 +36,12 @@ pub enum Request {
     Status {},
     /// Seal what an enrolment obtained and put a token into the file → [`Enrolled`].
     Enroll(Box<Enrollment>),
-    /// Revoke, deregister and remove an account → [`Forgotten`].
-    Forget {
+    /// End an account → [`Forgotten`]. Agents of earlier versions do not know it, and so do nothing of it.
+    EndAccount {
         /// The account's name.
         account: String,
+        /// What is ended of it.
+        mode: Ending,
     },
     /// Begin a device flow with the client of an account → [`Authorized`].
     Authorize(Authorization),
@@ -58,18 +64,6 @@ pub enum Request {
         /// The new one, which no account has.
         to: String,
     },
-    /// Remove an account here, without its issuer and without opening it → [`Forgotten`].
-    Remove {
-        /// The account's name.
-        account: String,
-    },
-    /// As `forget`, but what could not be revoked is kept → [`Forgotten`].
-    Revoke {
-        /// The account's name.
-        account: String,
-    },
-    /// End, whoever started the agent → [`Heeded`].
-    End {},
     /// Open the lock of this host; else what is sealed under this passphrase, or seal with it from now on → [`Unlocked`].
     Unlock {
         /// As it was typed.
@@ -92,8 +86,30 @@ pub enum Request {
         /// Usually a shell.
         pid: u32,
     },
-    /// End → [`Heeded`].
-    Stop {},
+    /// End the agent → [`Heeded`].
+    Stop {
+        /// Which agents heed it.
+        #[serde(default)]
+        mode: StopMode,
+    },
+}
+
+impl Request {
+    /// How long the agent takes to reply, at the longest. Its client waits a little longer.
+    pub fn reply_within(&self) -> Duration {
+        Duration::from_secs(match self {
+            // Answered from memory. A home that hangs must not hang `status`.
+            Self::Status {} | Self::Stop { .. } | Self::Stay { .. } => 2,
+            // A mint waits for another one, and for a busy issuer.
+            Self::AccessToken(_) | Self::Unlock { .. } | Self::Lock { .. } | Self::Seal(_) => 70,
+            Self::Use { .. } | Self::Keep { .. } | Self::Rename { .. } => 70,
+            // The issuer is asked twice.
+            Self::EndAccount { .. } => 100,
+            // Two locks, a slow issuer's answer and the first token: longer than all of it together, for whoever asked
+            // undoes what has not succeeded by then.
+            Self::Enroll(_) | Self::Authorize(_) | Self::Poll(_) => 150,
+        })
+    }
 }
 
 /// Which access token.
@@ -372,7 +388,7 @@ pub struct Enrolled {
     pub trouble: Option<Failure>,
 }
 
-/// The answer to [`Request::Forget`]: what was done, in order.
+/// The answer to [`Request::EndAccount`]: what was done, in order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Forgotten {
     /// The account's name.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::account::{AccountDone, AccountJob, Ending};
+pub(crate) use self::account::{AccountDone, AccountJob};
 use crate::protocol::{Enrolled, Enrollment, Failure, SealReport, SealRequest, Unlocked};
 use crate::runtime::cache::CachedToken;
 use crate::runtime::token_wanted::TokenJob;

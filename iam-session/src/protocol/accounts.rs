@@ -7,6 +7,18 @@ use super::{Enrolled, Failure};
 use crate::scope::ScopeSet;
 use crate::secret::{Secret, expose_option_to, expose_to};
 
+/// What is ended of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// At the issuer, then here; here alone where nothing opens it.
+    Forget,
+    /// At the issuer, then here; what nothing opens is kept, for it can still be revoked.
+    Revoke,
+    /// Here alone, without opening it.
+    Remove,
+}
+
 /// For what, and with which client, a device flow is begun.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Authorization {

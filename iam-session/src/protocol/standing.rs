@@ -18,6 +18,17 @@ pub enum End {
     Shell,
 }
 
+/// Which agents heed `stop`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopMode {
+    /// One that was started in a shell.
+    #[default]
+    Started,
+    /// One that a login started, too.
+    Any,
+}
+
 /// What a new enrolment would be sealed with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -43,6 +54,6 @@ pub struct Unlocked {
     pub trouble: Option<Failure>,
 }
 
-/// The answer to `stop`, `stay`, `end` and `lock`: done.
+/// The answer to `stop`, `stay` and `lock`: done.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Heeded {}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Means;
 use crate::mint::job::Job;
-use crate::protocol::{Failure, LockState, Request};
+use crate::protocol::{Ending, Failure, LockState, Request};
 use crate::runtime::host_lock::HostLock;
 use crate::secret::Secret;
 use crate::store::StoreError;
@@ -49,10 +49,9 @@ pub(super) fn is_for_all(request: &Request) -> bool {
         R::Status {}
             | R::Unlock { .. }
             | R::Lock { .. }
-            | R::Remove { .. }
+            | R::EndAccount { mode: Ending::Remove, .. }
             | R::Stay { .. }
-            | R::Stop {}
-            | R::End {}
+            | R::Stop { .. }
     )
 }
 

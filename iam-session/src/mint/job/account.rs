@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::{Authorization, Authorized, Forgotten, Poll, Polled, Renamed, Used};
+use crate::protocol::{Authorization, Authorized, Ending, Forgotten, Poll, Polled, Renamed, Used};
 
 /// What is to be done.
 #[derive(Debug, Serialize, Deserialize)]
@@ -27,18 +27,6 @@ pub(crate) enum AccountJob {
     Rename { account: String, to: String },
     /// End it.
     End { account: String, ending: Ending },
-}
-
-/// How an account is ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Ending {
-    /// At the issuer, then here; here alone where nothing opens it.
-    Forget,
-    /// At the issuer, then here; what nothing opens is kept, for it can still be revoked.
-    Revoke,
-    /// Here alone.
-    Remove,
 }
 
 /// What came of it.
