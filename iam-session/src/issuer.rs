@@ -22,7 +22,6 @@ mod dispatch;
 pub mod fuzzing;
 #[cfg(feature = "answers")]
 #[cfg(feature = "helper")]
-mod lines;
 #[cfg(feature = "answers")]
 mod management;
 #[cfg(feature = "helper")]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::clock::boot_time;
 
@@ -206,6 +206,19 @@ impl Lines {
         }
     }
 
+    /// The next line of what does not return before there is something to be read.
+    ///
+    /// # Errors
+    /// `Closed`, also after half a line, `TooLong` or `Io`.
+    pub fn next_of_blocking<R: Read>(&mut self, from: &mut R) -> Result<Zeroizing<Vec<u8>>, LineError> {
+        loop {
+            if let Some(line) = self.take()? {
+                return Ok(line);
+            }
+            self.fill(from)?;
+        }
+    }
+
     /// A line without its newline, if a whole one has been read.
     ///
     /// # Errors
@@ -221,7 +234,8 @@ impl Lines {
             return Err(LineError::TooLong(self.limit));
         }
         let line = Zeroizing::new(self.buffer.iter().take(length).copied().collect());
-        self.buffer.drain(..=length);
+        let left = move_up(&mut self.buffer, length + 1);
+        self.buffer.truncate(left);
         self.searched = 0;
         Ok(Some(line))
     }
@@ -266,6 +280,15 @@ impl Lines {
     }
 }
 
+/// Overwrites the first bytes with the others, and what these leave with zeros: a vector that is drained or truncated
+/// leaves the bytes behind its end as they were. How many are left.
+fn move_up(buffer: &mut [u8], first: usize) -> usize {
+    let left = buffer.len() - first;
+    buffer.copy_within(first.., 0);
+    buffer.iter_mut().skip(left).for_each(|byte| byte.zeroize());
+    left
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::net::UnixStream;
@@ -287,6 +310,27 @@ mod tests {
         let mut lines = Lines::new(16);
         assert_eq!(&*lines.next(&mut ours, Wait::at_most(SOON)).unwrap(), b"one");
         assert_eq!(&*lines.next(&mut ours, Wait::at_most(SOON)).unwrap(), b"two");
+    }
+
+    #[test]
+    fn lines_of_what_blocks_come_one_by_one_and_half_a_line_is_none() {
+        let (mut from, mut lines) = (&b"one\n\ntwo\nhalf"[..], Lines::new(16));
+        for expected in ["one", "", "two"] {
+            assert_eq!(&*lines.next_of_blocking(&mut from).unwrap(), expected.as_bytes());
+        }
+        assert!(matches!(lines.next_of_blocking(&mut from), Err(LineError::Closed)));
+    }
+
+    #[test]
+    fn nothing_of_a_line_that_was_taken_is_left_in_the_buffer() {
+        for (mut buffer, first, expected) in [
+            (*b"a secrets\nhalf", 10, "half"),
+            (*b"no\nlonger half", 3, "longer half"),
+            (*b"all of it ...\n", 14, ""),
+        ] {
+            assert_eq!(move_up(&mut buffer, first), expected.len());
+            assert_eq!(buffer.strip_prefix(expected.as_bytes()).unwrap(), vec![0; first]);
+        }
     }
 
     #[test]
