@@ -9,14 +9,14 @@ const MAX_NAME: usize = 64;
     "'{}' is no account name: accepted are 1 to {MAX_NAME} of A-Z a-z 0-9 . _ -, beginning with a letter or a digit and not ending in a dot",
     crate::text::printable(.0)
 )]
-pub struct InvalidName(String);
+pub(crate) struct InvalidName(String);
 
 /// Checks a name. It becomes a file name in the store, so nothing that means something to a shell or to the
 /// file system gets through: no slash, no leading dot or hyphen.
 ///
 /// # Errors
 /// [`InvalidName`], which says what is accepted.
-pub fn validate(name: &str) -> Result<(), InvalidName> {
+pub(crate) fn validate(name: &str) -> Result<(), InvalidName> {
     let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
     if first && name.len() <= MAX_NAME && name.bytes().all(is_accepted) && !name.ends_with('.') {
         Ok(())
@@ -26,7 +26,7 @@ pub fn validate(name: &str) -> Result<(), InvalidName> {
 }
 
 /// The name for an account of an issuer that no provider file lists: its host.
-pub fn name_for_issuer(issuer: &str) -> Option<String> {
+pub(crate) fn name_for_issuer(issuer: &str) -> Option<String> {
     let rest = issuer.split_once("://").map_or(issuer, |(_, rest)| rest);
     let host = rest.split(['/', ':', '?', '#']).next().unwrap_or_default();
     let name: String =

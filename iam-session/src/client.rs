@@ -18,8 +18,8 @@ use nix::sys::time::TimeVal;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-pub use error::ClientError;
-pub use find::Places;
+pub(crate) use error::ClientError;
+pub(crate) use find::Places;
 pub(crate) use find::sockets;
 
 use crate::line::{self, LineError, Lines, Wait};
@@ -37,7 +37,7 @@ const PATIENCE_CONNECT: i64 = 5;
 const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(160));
 
 /// A connection to an agent of this user.
-pub struct Agent {
+pub(crate) struct Agent {
     stream: UnixStream,
     path: PathBuf,
     uid: u32,
@@ -49,7 +49,7 @@ impl Agent {
     ///
     /// # Errors
     /// [`ClientError`], saying why there is none.
-    pub fn find(places: &Places) -> Result<Self, ClientError> {
+    pub(crate) fn find(places: &Places) -> Result<Self, ClientError> {
         let mut first = None;
         for path in places.candidates() {
             match Self::connect(&path, places.uid()) {
@@ -62,10 +62,7 @@ impl Agent {
     }
 
     /// Connects to the agent of `uid` that listens at `path`, and to no other.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub fn connect(path: &Path, uid: u32) -> Result<Self, ClientError> {
+    pub(crate) fn connect(path: &Path, uid: u32) -> Result<Self, ClientError> {
         let failed = |errno: Errno| match errno {
             Errno::ENOENT | Errno::ECONNREFUSED | Errno::ENOTDIR => {
                 ClientError::Dead { path: path.to_owned() }
@@ -90,15 +87,12 @@ impl Agent {
     }
 
     /// Another connection to the same agent.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub fn another(&self) -> Result<Self, ClientError> {
+    pub(crate) fn another(&self) -> Result<Self, ClientError> {
         Self::connect(&self.path, self.uid)
     }
 
     /// The socket that answered.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -106,15 +100,12 @@ impl Agent {
     ///
     /// # Errors
     /// [`ClientError::Agent`] with what the agent answered, or what became of the agent.
-    pub fn ask<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, ClientError> {
+    pub(crate) fn ask<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, ClientError> {
         self.ask_unless(request, None)
     }
 
     /// As [`ask`](Self::ask), until `interrupt` is readable; what was asked goes on then.
-    ///
-    /// # Errors
-    /// As there, and [`ClientError::Interrupted`].
-    pub fn ask_unless<T: DeserializeOwned>(
+    pub(crate) fn ask_unless<T: DeserializeOwned>(
         &mut self,
         request: &Request,
         interrupt: Option<BorrowedFd<'_>>,
@@ -153,7 +144,7 @@ impl Agent {
     }
 
     /// Waits for an agent that was told to stop.
-    pub fn wait_for_its_end(mut self) {
+    pub(crate) fn wait_for_its_end(mut self) {
         let _ = self.lines.next(&mut self.stream, Wait::at_most(PATIENCE_STOP));
     }
 

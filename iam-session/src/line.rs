@@ -39,19 +39,19 @@ pub enum LineError {
 
 /// How long to wait, and what ends the wait early.
 #[derive(Clone, Copy)]
-pub struct Wait<'a> {
+pub(crate) struct Wait<'a> {
     deadline: Duration,
     interrupt: Option<BorrowedFd<'a>>,
 }
 
 impl<'a> Wait<'a> {
     /// Waits for `patience` from now on.
-    pub fn at_most(patience: Duration) -> Self {
+    pub(crate) fn at_most(patience: Duration) -> Self {
         Self { deadline: boot_time() + patience, interrupt: None }
     }
 
     /// Ends early when `descriptor` becomes readable.
-    pub fn unless(self, descriptor: Option<BorrowedFd<'a>>) -> Self {
+    pub(crate) fn unless(self, descriptor: Option<BorrowedFd<'a>>) -> Self {
         Self { interrupt: descriptor, ..self }
     }
 
@@ -59,7 +59,7 @@ impl<'a> Wait<'a> {
     ///
     /// # Errors
     /// [`LineError::Interrupted`] as soon as `interrupt` is readable.
-    pub fn sleep(&self, interrupt: BorrowedFd<'_>) -> Result<(), LineError> {
+    pub(crate) fn sleep(&self, interrupt: BorrowedFd<'_>) -> Result<(), LineError> {
         match self.until(interrupt, PollFlags::POLLIN) {
             Err(LineError::TimedOut) => Ok(()),
             Ok(()) => Err(LineError::Interrupted),
@@ -105,7 +105,7 @@ fn timeout(left: Duration) -> PollTimeout {
 ///
 /// # Errors
 /// [`LineError::TooLong`] if it is longer than `limit`.
-pub fn encode<T: Serialize>(message: &T, limit: usize) -> Result<Zeroizing<Vec<u8>>, LineError> {
+pub(crate) fn encode<T: Serialize>(message: &T, limit: usize) -> Result<Zeroizing<Vec<u8>>, LineError> {
     // Written twice, the first time to nowhere: a buffer of the right size never grows, and is no larger than it
     // must be in an agent that lives for days.
     let mut length = Length(0);
@@ -135,10 +135,7 @@ impl Write for Length {
 }
 
 /// Writes all of `bytes` to a descriptor that does not block.
-///
-/// # Errors
-/// Any [`LineError`] but `TooLong`.
-pub fn send<W: Write + AsFd>(to: &mut W, bytes: &[u8], wait: Wait<'_>) -> Result<(), LineError> {
+pub(crate) fn send<W: Write + AsFd>(to: &mut W, bytes: &[u8], wait: Wait<'_>) -> Result<(), LineError> {
     let mut rest = bytes;
     loop {
         rest = rest.get(send_some(to, rest)?..).unwrap_or_default();
@@ -150,10 +147,7 @@ pub fn send<W: Write + AsFd>(to: &mut W, bytes: &[u8], wait: Wait<'_>) -> Result
 }
 
 /// Writes what a descriptor takes without blocking, and says how much that was.
-///
-/// # Errors
-/// `Closed` or `Io`.
-pub fn send_some<W: Write>(to: &mut W, bytes: &[u8]) -> Result<usize, LineError> {
+pub(crate) fn send_some<W: Write>(to: &mut W, bytes: &[u8]) -> Result<usize, LineError> {
     let mut sent = 0;
     loop {
         match to.write(bytes.get(sent..).unwrap_or_default()) {
@@ -192,7 +186,7 @@ impl Lines {
     ///
     /// # Errors
     /// Any [`LineError`]; after `Interrupted` and `TimedOut` nothing is lost and the call may be repeated.
-    pub fn next<R: Read + AsFd>(
+    pub(crate) fn next<R: Read + AsFd>(
         &mut self,
         from: &mut R,
         wait: Wait<'_>,
@@ -210,7 +204,11 @@ impl Lines {
     ///
     /// # Errors
     /// `Closed`, also after half a line, `TooLong` or `Io`.
-    pub fn next_of_blocking<R: Read>(&mut self, from: &mut R) -> Result<Zeroizing<Vec<u8>>, LineError> {
+    #[cfg(feature = "helper")]
+    pub(crate) fn next_of_blocking<R: Read>(
+        &mut self,
+        from: &mut R,
+    ) -> Result<Zeroizing<Vec<u8>>, LineError> {
         loop {
             if let Some(line) = self.take()? {
                 return Ok(line);
@@ -241,12 +239,12 @@ impl Lines {
     }
 
     /// Whether nothing of a further line has been read.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.buffer.is_empty()
     }
 
     /// Whether a whole line is waiting to be taken, or one that is too long.
-    pub fn is_due(&self) -> bool {
+    pub(crate) fn is_due(&self) -> bool {
         self.buffer.len() >= self.limit || self.buffer.contains(&b'\n')
     }
 
@@ -312,6 +310,7 @@ mod tests {
         assert_eq!(&*lines.next(&mut ours, Wait::at_most(SOON)).unwrap(), b"two");
     }
 
+    #[cfg(feature = "helper")]
     #[test]
     fn lines_of_what_blocks_come_one_by_one_and_half_a_line_is_none() {
         let (mut from, mut lines) = (&b"one\n\ntwo\nhalf"[..], Lines::new(16));

@@ -16,19 +16,19 @@ mod session_token;
 mod slot;
 mod slots;
 
-pub use directory::{Lock, Store};
+pub(crate) use directory::{Lock, Store};
 pub(crate) use directory::{account_of, record_name};
-pub use error::StoreError;
+pub(crate) use error::StoreError;
 pub(crate) use format::{MAGIC as RECORD_MAGIC, MAX_FILE as MAX_RECORD};
-pub use keyring::{Keyring, SealingKey};
-pub use keys::{KeyId, UserKey};
+pub(crate) use keyring::{Keyring, SealingKey};
+pub(crate) use keys::{KeyId, UserKey};
 #[cfg(feature = "fuzzing")]
 pub use marker::fuzzing as marker_fuzzing;
-pub use marker::{Marker, this_host};
-pub use passphrase::{Derivation, PassphraseKey};
+pub(crate) use marker::{Marker, this_host};
+pub(crate) use passphrase::{Derivation, PassphraseKey};
 #[cfg(feature = "fuzzing")]
 pub use record::fuzzing;
-pub use record::{Cover, Opened, Record};
-pub use session_token::SessionToken;
-pub use slot::{Kind, SlotView};
-pub use slots::Change;
+pub(crate) use record::{Cover, Opened, Record};
+pub(crate) use session_token::SessionToken;
+pub(crate) use slot::{Kind, SlotView};
+pub(crate) use slots::Change;

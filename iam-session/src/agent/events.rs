@@ -77,9 +77,6 @@ fn timeout(left: Duration) -> PollTimeout {
 }
 
 /// The signals that end an agent, as a descriptor; they are blocked from here on.
-///
-/// # Errors
-/// Those of sigprocmask(2) and signalfd(2).
 pub(super) fn ending_signals() -> nix::Result<SignalFd> {
     let ending: SigSet = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM].into_iter().collect();
     ending.thread_block()?;

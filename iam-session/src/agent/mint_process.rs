@@ -133,7 +133,6 @@ impl Link {
         running.or_else(|| queued().map(|(ticket, _)| *ticket))
     }
 
-    /// What to poll for.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
         let running = self.running.as_ref();
         let answers = running.map(|running| (running.answers.as_fd(), PollFlags::POLLIN));

@@ -133,9 +133,6 @@ impl Peer {
     }
 
     /// A whole request, if there is one and the client is not waiting for a reply.
-    ///
-    /// # Errors
-    /// [`LineError::TooLong`].
     pub(super) fn request(&mut self, now: Duration) -> Result<Option<Zeroizing<Vec<u8>>>, LineError> {
         if self.state != State::Listening {
             return Ok(None);

@@ -77,7 +77,6 @@ pub(super) struct Identity {
 pub(super) enum Wish {
     /// To stay for this process too.
     Stay(u32),
-    /// To end.
     End,
 }
 

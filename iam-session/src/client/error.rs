@@ -7,7 +7,7 @@ use crate::protocol::{Failure, FailureKind};
 
 /// Why there is no answer, or no good one.
 #[derive(Debug, thiserror::Error)]
-pub enum ClientError {
+pub(crate) enum ClientError {
     /// Nothing named a socket, and no directory holds one.
     #[error("no agent is running for you on this host")]
     NoAgent,

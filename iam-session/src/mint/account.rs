@@ -49,7 +49,7 @@ pub(crate) fn entry(name: &str, opened: &Opened, policy: &Policy) -> Entry {
 }
 
 fn hexadecimal(keys: &[KeyId]) -> Vec<String> {
-    keys.iter().map(KeyId::to_hexadecimal).collect()
+    keys.iter().map(|key| key.to_hexadecimal()).collect()
 }
 
 /// As the book shows one whose record does not.

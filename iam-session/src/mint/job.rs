@@ -53,7 +53,6 @@ pub(crate) enum Job {
     Slots(SealRequest),
     /// All keys that the agent has, given to each mint before its first job; not answered.
     Keys {
-        /// The keys.
         keys: Keyring,
         /// How long it has those of passphrases.
         #[serde(default)]

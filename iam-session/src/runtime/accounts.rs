@@ -87,9 +87,6 @@ impl Book {
     }
 
     /// Replaces what the last look wrote.
-    ///
-    /// # Errors
-    /// [`DirectoryError`].
     pub(crate) fn write(&self, directory: &Directory) -> Result<(), DirectoryError> {
         directory.replace(NAME, &serde_json::to_vec(self).unwrap_or_default(), Durability::Volatile)
     }

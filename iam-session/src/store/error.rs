@@ -7,7 +7,7 @@ use crate::protocol::{Failure, FailureKind};
 
 /// Why a record could not be read or written. The file is never changed by a failure.
 #[derive(Debug, thiserror::Error)]
-pub enum StoreError {
+pub(crate) enum StoreError {
     /// The directory or a file in it cannot be used now.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
@@ -75,7 +75,7 @@ pub enum StoreError {
 
 impl StoreError {
     /// What to do about it.
-    pub fn hint(&self) -> &'static str {
+    pub(crate) fn hint(&self) -> &'static str {
         match self {
             Self::Directory(DirectoryError::Unsafe { .. }) => "check its owner and mode",
             Self::Directory(_) => "is the home directory there, writable and not full?",

@@ -11,11 +11,11 @@ use crate::secret::{Secret, expose_to};
 
 /// Names a node key, or how a key is derived from a passphrase: 8 bytes of a hash.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct KeyId(pub [u8; 8]);
+pub(crate) struct KeyId(pub(crate) [u8; 8]);
 
 impl KeyId {
     /// As it is written.
-    pub fn to_hexadecimal(&self) -> String {
+    pub(crate) fn to_hexadecimal(self) -> String {
         HEXLOWER.encode(&self.0)
     }
 }
@@ -29,16 +29,15 @@ impl fmt::Debug for KeyId {
 /// One user's key of one node key or passphrase. Has no `Clone` and is wiped when dropped.
 #[derive(Deserialize)]
 #[serde(try_from = "Written")]
-pub struct UserKey {
+pub(crate) struct UserKey {
     /// Where it comes from.
-    pub id: KeyId,
-    /// The key.
-    pub key: Zeroizing<[u8; KEY]>,
+    pub(crate) id: KeyId,
+    pub(crate) key: Zeroizing<[u8; KEY]>,
 }
 
 impl UserKey {
     /// A second one, for who hands it on and keeps it.
-    pub fn duplicate(&self) -> Self {
+    pub(crate) fn duplicate(&self) -> Self {
         Self { id: self.id, key: self.key.clone() }
     }
 }

@@ -24,9 +24,7 @@ pub(crate) enum Slot {
 /// Where a user key comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// A node key.
     Node(KeyId),
-    /// A passphrase.
     Passphrase(Derivation),
 }
 
@@ -41,10 +39,9 @@ pub(crate) struct KeySlot {
 
 /// Where the key of a slot comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A node key.
     Node,
-    /// A passphrase.
     Passphrase,
     /// A later version knows.
     Other,
@@ -52,11 +49,10 @@ pub enum Kind {
 
 /// A slot, as its file tells in clear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SlotView {
-    /// What kind.
-    pub kind: Kind,
+pub(crate) struct SlotView {
+    pub(crate) kind: Kind,
     /// Its key's id; `None` for what this version does not know.
-    pub key: Option<KeyId>,
+    pub(crate) key: Option<KeyId>,
 }
 
 /// What a slot is bound to.

@@ -6,7 +6,7 @@ use super::slot::{KeySlot, Kind, Origin, SlotView};
 
 /// Whether a record has to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
+pub(crate) enum Change {
     /// Its slots are others now.
     Made,
     /// They are as they were.
@@ -15,13 +15,13 @@ pub enum Change {
 
 impl Opened {
     /// Whether nothing but node keys opens it.
-    pub fn has_node_slots_alone(&self) -> bool {
+    pub(crate) fn has_node_slots_alone(&self) -> bool {
         self.slots().all(|slot| slot.kind == Kind::Node)
     }
 
     /// Whether one of these node keys opens it. What a slot says of its key in clear anybody can have written: it must
     /// give this very data key.
-    pub fn is_opened_by_node_key(&self, keys: &Keyring) -> bool {
+    pub(crate) fn is_opened_by_node_key(&self, keys: &Keyring) -> bool {
         self.key_slots().any(|slot| {
             let key = keys.node().find(|key| slot.origin == Origin::Node(key.id));
             let data_key = key.and_then(|key| slot.unwrap(self.owner(), key));
@@ -32,7 +32,7 @@ impl Opened {
     /// Puts a slot of the newest node key in the place of those of older ones that `keys` has, so that a site can
     /// retire these. One of a key that is not had here stays: another host may need it. A record that no node key of
     /// `keys` opens stays as it is: its data key may be known to whoever knows its passphrase.
-    pub fn renew_node_slots(&mut self, keys: &Keyring) -> Change {
+    pub(crate) fn renew_node_slots(&mut self, keys: &Keyring) -> Change {
         let Some(newest) = keys.node().next() else { return Change::Unneeded };
         let is_had =
             |slot: SlotView| slot.kind == Kind::Node && keys.node().any(|key| slot.key == Some(key.id));

@@ -31,7 +31,6 @@ impl Means<'_> {
         }
     }
 
-    /// The job of an unlock.
     pub(super) fn unlock(&self, passphrase: Secret, seconds: Option<u64>) -> Result<Job, Failure> {
         let span = seconds.map(Duration::from_secs);
         if span.is_some_and(|span| span.is_zero() || span > LONGEST_UNLOCK) {

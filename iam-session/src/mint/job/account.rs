@@ -20,13 +20,22 @@ pub(crate) enum AccountJob {
         by: Duration,
     },
     /// Make it the one whose token is in the file.
-    Use { account: String },
+    Use {
+        account: String,
+    },
     /// Keep a file of its own.
-    Keep { account: String },
+    Keep {
+        account: String,
+    },
     /// Another name.
-    Rename { account: String, to: String },
-    /// End it.
-    End { account: String, ending: Ending },
+    Rename {
+        account: String,
+        to: String,
+    },
+    End {
+        account: String,
+        ending: Ending,
+    },
 }
 
 /// What came of it.
