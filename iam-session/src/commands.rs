@@ -47,10 +47,10 @@ fn print_json<T: Serialize>(object: &T) -> Result<(), Stop> {
 
 /// The name of the account that is meant by a name or by its issuer's URL.
 fn account_name(agent: &mut Agent, text: &str) -> Result<String, Stop> {
-    let usage = |error, info: &str| Failure::usage(error).advise(info);
     if !text.contains("://") {
-        let listed = "'iam-session list' shows the accounts";
-        account::validate(text).map_err(|error| usage(error.to_string(), listed))?;
+        account::validate(text).map_err(|error| {
+            Failure::usage(error.to_string()).advise("'iam-session list' shows the accounts")
+        })?;
         return Ok(text.to_owned());
     }
     let status: Status = agent.ask(&Request::Status {})?;

@@ -26,25 +26,19 @@ pub(crate) enum DirectoryError {
     Io {
         /// What was tried: a verb.
         action: &'static str,
-        /// On what.
         path: PathBuf,
-        /// Why not.
         source: io::Error,
     },
     /// Somebody else could read or change what is there.
     #[error("{} is not safe to use: {reason}", path.display())]
     Unsafe {
-        /// What.
         path: PathBuf,
         /// What it is, or must be.
         reason: &'static str,
     },
     /// It is larger than anything we write.
     #[error("{} is too large", path.display())]
-    TooLarge {
-        /// What.
-        path: PathBuf,
-    },
+    TooLarge { path: PathBuf },
 }
 
 impl DirectoryError {

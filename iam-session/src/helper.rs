@@ -24,12 +24,7 @@ const MARGIN: Duration = Duration::from_secs(10);
 pub(crate) enum HelperError {
     /// It cannot be started.
     #[error("cannot start {}: {source}", path.display())]
-    Start {
-        /// The program.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Start { path: PathBuf, source: io::Error },
     /// It does not speak as agreed, or not at all.
     #[error("the issuer helper failed: {0}")]
     Broken(LineError),

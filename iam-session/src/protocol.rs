@@ -37,11 +37,7 @@ pub(crate) enum Request {
     /// Seal what an enrolment obtained and put a token into the file → [`Enrolled`].
     Enroll(Box<Enrollment>),
     /// End an account → [`Forgotten`]. Agents of earlier versions do not know it, and so do nothing of it.
-    EndAccount {
-        account: String,
-        /// What is ended of it.
-        mode: Ending,
-    },
+    EndAccount { account: String, mode: Ending },
     /// Begin a device flow with the client of an account → [`Authorized`].
     Authorize(Authorization),
     /// Ask once what the user decided, and seal what comes of it → [`Polled`].

@@ -159,7 +159,10 @@ impl Peer {
             Err(failure) => Reply::Failure(failure),
         };
         self.out = line::encode(&reply, MAX_LINE).or_else(|_| {
-            line::encode(&Reply::<()>::Failure(failure("the answer is too long for a line")), MAX_LINE)
+            line::encode(
+                &Reply::<()>::Failure(Failure::failed("the answer is too long for a line")),
+                MAX_LINE,
+            )
         })?;
         (self.sent, self.since, self.state) = (0, now, State::Replying);
         self.flush(now)
@@ -192,8 +195,4 @@ impl Peer {
         self.state = State::Listening;
         Ok(())
     }
-}
-
-fn failure(error: &str) -> Failure {
-    Failure::failed(error)
 }

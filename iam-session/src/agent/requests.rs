@@ -274,7 +274,10 @@ impl Requests {
             (Want::Other, Ok(Done::Locked(done))) => Some(done.clone().map(|()| Answer::Heeded(Heeded {}))),
             (Want::Other, Ok(Done::Sealed(sealed))) => Some(sealed.clone().map(Answer::Sealed)),
             (_, Err(failure)) => Some(Err(failure.clone())),
-            (_, Ok(_)) => Some(Err(failed("the agent's mint answered something else than was asked"))),
+            (_, Ok(_)) => {
+                Some(Err(Failure::failed("the agent's mint answered something else than was asked")
+                    .advise("try once more")))
+            }
         }
     }
 
@@ -353,10 +356,6 @@ fn not_a_request(error: &serde_json::Error) -> Failure {
 
 fn busy() -> Failure {
     Failure::unreachable("too many requests are waiting for this agent").advise("try again later")
-}
-
-fn failed(error: &str) -> Failure {
-    Failure::failed(error).advise("try once more")
 }
 
 #[cfg(test)]

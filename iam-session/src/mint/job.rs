@@ -28,7 +28,6 @@ pub(crate) enum Job {
     Token(TokenJob),
     /// Seal an enrolment → [`Done::Enrolled`].
     Enroll {
-        /// What was obtained.
         enrollment: Box<Enrollment>,
         /// On CLOCK_BOOTTIME: not to be sealed later.
         by: Duration,

@@ -20,16 +20,13 @@ impl Mint {
                 names.iter().map(|name| self.report(&store, name, Ok(Change::Unneeded))).collect()
             }
             SealAction::Renew if self.message.keys.node().next().is_none() => return Err(no_node_key()),
-            SealAction::Renew => {
-                let locks = self.lock(&store, &self.patience())?;
-                let renewed = names.iter().map(|name| (name, self.renew(&store, name))).collect::<Vec<_>>();
-                let accounts =
-                    renewed.into_iter().map(|(name, change)| self.report(&store, name, change)).collect();
-                let book = self.look_with(&policy);
-                let _ = self.publish_book(&book);
-                self.release(locks);
-                accounts
-            }
+            SealAction::Renew => self.under_locks(&store, |mint| {
+                let renewed = names.iter().map(|name| (name, mint.renew(&store, name))).collect::<Vec<_>>();
+                let accounts = renewed.into_iter().map(|(name, change)| mint.report(&store, name, change));
+                let accounts = accounts.collect();
+                let _ = mint.publish_book(&mint.look_with(&policy));
+                Ok(accounts)
+            })?,
         };
         Ok(SealReport { accounts })
     }

@@ -14,7 +14,6 @@ pub(crate) enum AccountJob {
     Authorize(Authorization),
     /// Poll once.
     Poll {
-        /// For what.
         poll: Poll,
         /// On CLOCK_BOOTTIME: not to be sealed later.
         by: Duration,
