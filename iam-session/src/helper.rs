@@ -9,8 +9,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
-
 use crate::issuer::wire::{Answer, DEADLINE, ErrorClass, IssuerError, MAX_LINE, Reply, Request, UNTRUSTED};
 use crate::line::{self, LineError, Lines, Wait};
 use crate::paths;
@@ -136,9 +134,7 @@ impl Helper {
         let (requests, replies) = pipes.ok_or_else(|| failed(io::ErrorKind::BrokenPipe.into()))?;
         let helper = Self { child, requests, replies, lines: Lines::new(MAX_LINE) };
         // Ours alone: the helper's ends of the pipes are other open file descriptions.
-        fcntl(&helper.requests, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
-            .map_err(|errno| failed(errno.into()))?;
-        fcntl(&helper.replies, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(|errno| failed(errno.into()))?;
+        line::unblock(&helper.requests).and_then(|()| line::unblock(&helper.replies)).map_err(failed)?;
         Ok(helper)
     }
 

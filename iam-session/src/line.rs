@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
 use zeroize::{Zeroize as _, Zeroizing};
@@ -76,7 +77,7 @@ impl<'a> Wait<'a> {
             }
             let mut descriptors = vec![PollFd::new(descriptor, events)];
             descriptors.extend(self.interrupt.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
-            match poll(&mut descriptors, timeout(left)) {
+            match poll(&mut descriptors, poll_timeout(left)) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(errno) => return Err(io::Error::from(errno).into()),
             }
@@ -96,8 +97,8 @@ fn is_ready(descriptor: &PollFd<'_>) -> bool {
 }
 
 /// Rounded up, so that a rest below a millisecond does not spin.
-fn timeout(left: Duration) -> PollTimeout {
-    let millis = left.as_millis() + 1;
+pub(crate) fn poll_timeout(left: Duration) -> PollTimeout {
+    let millis = left.as_nanos().div_ceil(1_000_000);
     PollTimeout::try_from(millis.min(i32::MAX as u128)).unwrap_or(PollTimeout::MAX)
 }
 
@@ -118,6 +119,12 @@ pub(crate) fn encode<T: Serialize>(message: &T, limit: usize) -> Result<Zeroizin
     serde_json::to_writer(&mut *line, message).map_err(io::Error::from)?;
     line.push(b'\n');
     Ok(line)
+}
+
+/// Has reads and writes of `descriptor` return at once. It must be the only one of its open file description.
+pub(crate) fn unblock(descriptor: &impl AsFd) -> io::Result<()> {
+    fcntl(descriptor, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok(())
 }
 
 /// Counts what is written to it.

@@ -30,5 +30,5 @@ pub(crate) use passphrase::{Derivation, PassphraseKey};
 pub use record::fuzzing;
 pub(crate) use record::{Cover, Opened, Record};
 pub(crate) use session_token::SessionToken;
-pub(crate) use slot::{Kind, SlotView};
+pub(crate) use slot::SlotView;
 pub(crate) use slots::Change;

@@ -8,14 +8,14 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
 
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::geteuid;
 
-use crate::paths::{self, ENV_SESSION};
+use super::own_program;
+use crate::line;
+use crate::paths::ENV_SESSION;
 
 /// The argument of the agent's program.
 pub(super) const ARGUMENT: &str = "left-running";
@@ -68,17 +68,13 @@ pub(super) struct Search {
 impl Search {
     /// Starts one for the session with this id.
     pub(super) fn start(session: &str) -> io::Result<Self> {
-        // Not by the path: after an upgrade another version may lie there.
-        let mut command = Command::new("/proc/self/exe");
-        command.arg0(paths::AGENT).args([ARGUMENT, session]).env_clear().env("PATH", "/usr/bin:/bin");
-        // Standard error is the session's record: PROTOCOL.md, section 7.
-        Self::of(command.stdin(Stdio::null()).stderr(Stdio::inherit()))
+        Self::of(own_program(&[ARGUMENT, session]).stdin(Stdio::null()))
     }
 
     fn of(command: &mut Command) -> io::Result<Self> {
         let mut child = command.stdout(Stdio::piped()).spawn()?;
         let end = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        fcntl(&end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        line::unblock(&end)?;
         Ok(Self { child, end })
     }
 
@@ -154,6 +150,7 @@ fn is_service_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
     use super::*;

@@ -5,6 +5,7 @@ use super::keyring::SealingKey;
 use super::keys::{KeyId, UserKey};
 use super::passphrase::Derivation;
 use crate::bytes::Reader;
+use crate::protocol::SlotKind;
 
 pub(crate) const LABEL: &[u8] = b"iam-session/v1/slot\0";
 const NODE: u8 = 1;
@@ -37,20 +38,10 @@ pub(crate) struct KeySlot {
     wrapped: [u8; WRAPPED],
 }
 
-/// Where the key of a slot comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// A node key.
-    Node,
-    Passphrase,
-    /// A later version knows.
-    Other,
-}
-
 /// A slot, as its file tells in clear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SlotView {
-    pub(crate) kind: Kind,
+    pub(crate) kind: SlotKind,
     /// Its key's id; `None` for what this version does not know.
     pub(crate) key: Option<KeyId>,
 }
@@ -128,11 +119,11 @@ impl Slot {
 
     pub(super) fn view(&self) -> SlotView {
         match self.known().map(|slot| slot.origin) {
-            Some(Origin::Node(key)) => SlotView { kind: Kind::Node, key: Some(key) },
+            Some(Origin::Node(key)) => SlotView { kind: SlotKind::Node, key: Some(key) },
             Some(origin @ Origin::Passphrase(_)) => {
-                SlotView { kind: Kind::Passphrase, key: Some(origin.key_id()) }
+                SlotView { kind: SlotKind::Passphrase, key: Some(origin.key_id()) }
             }
-            None => SlotView { kind: Kind::Other, key: None },
+            None => SlotView { kind: SlotKind::Other, key: None },
         }
     }
 

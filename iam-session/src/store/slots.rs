@@ -2,7 +2,8 @@
 
 use super::keyring::{Keyring, SealingKey};
 use super::record::Opened;
-use super::slot::{KeySlot, Kind, Origin, SlotView};
+use super::slot::{KeySlot, Origin, SlotView};
+use crate::protocol::SlotKind;
 
 /// Whether a record has to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +17,7 @@ pub(crate) enum Change {
 impl Opened {
     /// Whether nothing but node keys opens it.
     pub(crate) fn has_node_slots_alone(&self) -> bool {
-        self.slots().all(|slot| slot.kind == Kind::Node)
+        self.slots().all(|slot| slot.kind == SlotKind::Node)
     }
 
     /// Whether one of these node keys opens it. What a slot says of its key in clear anybody can have written: it must
@@ -35,7 +36,7 @@ impl Opened {
     pub(crate) fn renew_node_slots(&mut self, keys: &Keyring) -> Change {
         let Some(newest) = keys.node().next() else { return Change::Unneeded };
         let is_had =
-            |slot: SlotView| slot.kind == Kind::Node && keys.node().any(|key| slot.key == Some(key.id));
+            |slot: SlotView| slot.kind == SlotKind::Node && keys.node().any(|key| slot.key == Some(key.id));
         let is_old = |slot: SlotView| is_had(slot) && slot.key != Some(newest.id);
         if !self.slots().any(is_old) || !self.is_opened_by_node_key(keys) {
             return Change::Unneeded;
