@@ -23,9 +23,10 @@ mod start;
 mod status_lines;
 
 use std::ffi::OsString;
-use std::process::ExitCode;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode, Stdio};
 
-use crate::mint;
+use crate::{mint, paths};
 
 /// The whole program: `agent`, started by the module; `agent standing PID`, started by `iam-session start`; or
 /// `agent mint` and `agent left-running SESSION`, started by an agent.
@@ -44,6 +45,19 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         // Nobody starts it by hand, and whoever does is told by the manual, not by a program that holds keys.
         _ => ExitCode::from(2),
     }
+}
+
+/// This program once more, with the session's record as standard error (PROTOCOL.md, section 7). Not by the path: after
+/// an upgrade another version may lie there, and an agent works with its own.
+fn own_program(arguments: &[&str]) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command
+        .arg0(paths::AGENT)
+        .args(arguments)
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .stderr(Stdio::inherit());
+    command
 }
 
 /// How long an agent stays.

@@ -9,7 +9,6 @@ use crate::store::Record;
 /// What came of one of the requests.
 #[derive(Debug)]
 pub(crate) enum Ended {
-    /// It was ended now.
     Now,
     /// The issuer does not know it, or not any more.
     Before,

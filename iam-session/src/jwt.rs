@@ -60,7 +60,6 @@ impl Jwt {
         self.claims.get(claim).and_then(numeric_date)
     }
 
-    /// A claim that is a text.
     pub(crate) fn text(&self, claim: &str) -> Option<&str> {
         self.claims.get(claim)?.as_str()
     }

@@ -34,8 +34,6 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use serde::Serialize;
-
 use self::enroll::Origin;
 use self::job::{Done, Job, MAX_LINE, Opening};
 use self::token::Refused;
@@ -45,6 +43,7 @@ use crate::directory::DirectoryError;
 use crate::harden::{harden, outlive_the_session};
 use crate::helper::Helper;
 use crate::issuer::wire::Request;
+use crate::json::spelled;
 use crate::lifeline_message::Message;
 use crate::line::{self, LineError, Lines, Wait};
 use crate::log::{Level, Log};
@@ -135,11 +134,6 @@ fn clear(runtime: &Runtime) -> Result<(), DirectoryError> {
 fn answer(answers: &mut File, done: &Done) -> Result<(), LineError> {
     let line = line::encode(done, MAX_LINE)?;
     line::send(answers, &line, Wait::at_most(ANSWER))
-}
-
-/// A variant as the protocols spell it.
-fn spelled(variant: &impl Serialize) -> String {
-    serde_json::to_string(variant).map(|text| text.trim_matches('"').to_owned()).unwrap_or_default()
 }
 
 impl Mint {

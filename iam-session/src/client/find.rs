@@ -11,7 +11,7 @@ use crate::paths::{ENV_SOCKET, RUN, Runtime};
 
 /// What says where sockets are.
 #[derive(Clone, Debug)]
-pub struct Places {
+pub(crate) struct Places {
     uid: u32,
     socket: Option<PathBuf>,
     runtime: Option<PathBuf>,
@@ -19,18 +19,18 @@ pub struct Places {
 
 impl Places {
     /// Those of this process.
-    pub fn of_environment() -> Self {
+    pub(crate) fn of_environment() -> Self {
         let path = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         Self { uid: geteuid().as_raw(), socket: path(ENV_SOCKET), runtime: path("XDG_RUNTIME_DIR") }
     }
 
     /// The user.
-    pub fn uid(&self) -> u32 {
+    pub(crate) fn uid(&self) -> u32 {
         self.uid
     }
 
     /// The socket that the environment names, if it does.
-    pub fn named(&self) -> Option<&Path> {
+    pub(crate) fn named(&self) -> Option<&Path> {
         self.socket.as_deref()
     }
 

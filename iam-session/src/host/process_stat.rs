@@ -2,6 +2,8 @@
 
 use std::fs;
 
+/// proc(5): what a link below /proc/PID says once its file is unlinked.
+pub(crate) const DELETED: &str = " (deleted)";
 /// The numbers of the fields, as the manual counts them.
 const PPID: usize = 4;
 const STARTTIME: usize = 22;

@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
+use super::Mint;
 use super::drafts::explain;
 use super::token::Errand;
-use super::{Mint, spelled};
 use crate::clock::Now;
 use crate::directory::Draft;
 use crate::helper::{HelperError, not_for};
 use crate::issuer::wire::{ErrorClass, IssuerError, TokenAnswer};
+use crate::json::spelled;
 use crate::log::Level;
 use crate::protocol::Failure;
 use crate::runtime::cache::{CachedToken, Wanted};
@@ -103,12 +104,15 @@ impl Mint {
         };
         match written {
             Ok(()) => self.unsaved.remove(account),
-            Err(error) => {
-                let text = format!("the new refresh token could not be kept yet: {error}");
-                self.log.event(Level::Error, "unsaved", &[("account", account), ("error", &text)]);
-                self.unsaved.add(account, file);
-            }
+            Err(error) => self.keep_in_memory(account, file, &error),
         }
+    }
+
+    /// A refresh token that the disk does not take yet.
+    pub(crate) fn keep_in_memory(&mut self, account: &str, file: Vec<u8>, error: &StoreError) {
+        let text = format!("the new refresh token could not be kept yet: {error}");
+        self.log.event(Level::Error, "unsaved", &[("account", account), ("error", &text)]);
+        self.unsaved.add(account, file);
     }
 
     /// What an issuer sent can be kept nowhere. A record has room for all that an issuer may send, so this is a kernel

@@ -279,6 +279,6 @@ fn refused(error: IssuerError) -> Result<Fit, Failure> {
 pub(crate) fn allowed(policy: &Policy, record: &Record) -> Result<(), Failure> {
     match policy.allows(&record.issuer) {
         true => Ok(()),
-        false => Err(super::token::not_allowed(&record.issuer)),
+        false => Err(super::policy::not_allowed(&record.issuer)),
     }
 }

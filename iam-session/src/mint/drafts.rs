@@ -56,11 +56,7 @@ impl Mint {
                 );
                 self.unsaved.remove(account);
             }
-            Err(error) => {
-                let text = format!("the new refresh token could not be kept yet: {error}");
-                self.log.event(Level::Error, "unsaved", &[("account", account), ("error", &text)]);
-                self.unsaved.add(account, file);
-            }
+            Err(error) => self.keep_in_memory(account, file, &error),
         }
     }
 }

@@ -68,10 +68,7 @@ impl Mint {
     pub(crate) fn lock_host(&mut self, passphrase: Option<&Secret>) -> Result<(), Failure> {
         let policy = Policy::load(&self.message)?;
         let store = self.store(&policy)?.ok_or_else(nothing_to_lock)?;
-        let locks = self.lock(&store, &self.patience())?;
-        let locked = self.lock_under_lock(&store, passphrase);
-        self.release(locks);
-        locked
+        self.under_locks(&store, |mint| mint.lock_under_lock(&store, passphrase))
     }
 
     fn lock_under_lock(&self, store: &Store, passphrase: Option<&Secret>) -> Result<(), Failure> {
@@ -107,10 +104,7 @@ impl Mint {
         if !marker.is_opened_by(&key) {
             return Err(wrong());
         }
-        let locks = self.lock(store, &self.patience())?;
-        let opened = self.open_under_lock(store, marker, until);
-        self.release(locks);
-        opened
+        self.under_locks(store, |mint| mint.open_under_lock(store, marker, until))
     }
 
     fn open_under_lock(

@@ -83,6 +83,18 @@ impl Mint {
         }
     }
 
+    /// Does something under both locks.
+    pub(crate) fn under_locks<T>(
+        &mut self,
+        store: &Store,
+        act: impl FnOnce(&mut Self) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let locks = self.lock(store, &self.patience())?;
+        let done = act(self);
+        self.release(locks);
+        done
+    }
+
     /// Both locks, if this host's is free; then the store's is waited for, where it can be had at all: in a home
     /// that is read-only or full a refresh token that does not rotate is still good, and no other host can write
     /// there either.

@@ -95,3 +95,8 @@ impl Policy {
         self.user.default_account.as_deref().zip(self.user.default_account_at.as_deref())
     }
 }
+
+pub(crate) fn not_allowed(issuer: &str) -> Failure {
+    Failure::refused(format!("this site does not let its users enrol with {issuer}"))
+        .advise("'allowed_issuers' in the site's configuration lists those it does")
+}

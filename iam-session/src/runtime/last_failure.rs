@@ -180,19 +180,12 @@ impl Setbacks<'_> {
             .max_by_key(rank)
     }
 
-    /// Notes one.
-    ///
-    /// # Errors
-    /// [`DirectoryError`].
     pub(crate) fn note(&self, against: Against, setback: &Setback) -> Result<(), DirectoryError> {
         let bytes = serde_json::to_vec(setback).unwrap_or_default();
         self.directory.replace(&self.file_name(against), &bytes, Durability::Volatile)
     }
 
     /// All is well again.
-    ///
-    /// # Errors
-    /// [`DirectoryError`].
     pub(crate) fn clear(&self, against: Against) -> Result<(), DirectoryError> {
         self.directory.remove(&self.file_name(against))
     }

@@ -124,9 +124,6 @@ pub(crate) fn is_there(runtime: &Runtime, name: &str) -> bool {
 }
 
 /// Removes the file, unless the cache has a token that belongs there, or another program has put one there that lives.
-///
-/// # Errors
-/// [`DirectoryError`].
 pub(crate) fn retract(
     runtime: &Runtime,
     name: &str,
@@ -144,9 +141,6 @@ pub(crate) fn retract(
 }
 
 /// Removes the file, whoever has written it.
-///
-/// # Errors
-/// [`DirectoryError`].
 pub(crate) fn remove(runtime: &Runtime, name: &str) -> Result<(), DirectoryError> {
     let _lock = runtime.lock_file()?;
     runtime.top.remove(name)

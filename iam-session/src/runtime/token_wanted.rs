@@ -7,7 +7,6 @@ use super::cache::Wanted;
 use super::freshness::Freshness;
 use crate::scope::ScopeSet;
 
-/// Which token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TokenJob {
     pub(crate) account: String,
