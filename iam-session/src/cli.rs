@@ -1,7 +1,8 @@
-//! The command line: which command is meant, and how its end becomes an exit code. Touches the standard streams.
+//! The command line: finds the command that is meant, and turns its end into an exit code. Touches the standard
+//! streams.
 //!
-//! `token` runs in scripts, often: the first argument is matched by hand, so that only the parser of the one
-//! command is built. The parser of the whole line is for help, versions and mistakes.
+//! `token` runs in scripts, often. So the first argument is matched by hand, and only the parser of that one command
+//! is built. The parser of the whole line is for help, versions and mistakes.
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -1,5 +1,5 @@
-//! What pam-bindings and nix do not have: libpam's environment and data, and the name service with bounded buffers.
-//! One unsafe operation a block.
+//! Calls that pam-bindings and nix do not have: libpam's environment and data, and the name service with bounded
+//! buffers. One unsafe operation a block.
 
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::mem::MaybeUninit;

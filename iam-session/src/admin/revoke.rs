@@ -1,5 +1,5 @@
-//! `iam-session-admin revoke` and `unrevoke`: a user gets no agent any more, and loses what there is. Touches
-//! /etc/iam-session/revoked; ends agents; starts what `user_files` and `at_issuer` start.
+//! `iam-session-admin revoke` and `unrevoke`: list a user, who then gets no agent, and end what the user has. Touch
+//! /etc/iam-session/revoked; end agents; start what `user_files` and `at_issuer` start.
 
 mod ending;
 mod report;

@@ -1,7 +1,7 @@
-//! A look at what a login left running, by a child of the agent. Starts a process; touches its pipe and never waits.
+//! A child of the agent that looks for what a login left running. Starts a process; touches its pipe and never waits.
 //!
-//! Reading a process's environment can take for ever: its memory is locked while it waits for a file server that hangs,
-//! or for a file system of the user's own. The agent must answer meanwhile, so a child reads.
+//! To read a process's environment can take for ever. The process's memory is locked while it waits for a file server
+//! that hangs, or for a file system of the user's own. The agent must answer meanwhile, so a child reads.
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};

@@ -1,4 +1,4 @@
-//! What a login left running: processes of the user that have its session id in their environment. Reads /proc, in a
+//! What a login left running: the user's processes that have its session id in their environment. Reads /proc, in a
 //! child of the agent.
 
 use std::fs::{self, File};

@@ -1,4 +1,5 @@
-//! `iam-session seal`: what opens the accounts; and moves them to the newest node key. Touches the agent's socket.
+//! `iam-session seal`: lists what opens the accounts, and moves them to the newest node key. Touches the agent's
+//! socket.
 
 mod list;
 

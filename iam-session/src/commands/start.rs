@@ -1,4 +1,4 @@
-//! `iam-session start`: an agent where no login has started one. Touches the environment, /proc, the runtime
+//! `iam-session start`: starts an agent if no login has started one. Touches the environment, /proc, the runtime
 //! directory, the terminal; starts the agent.
 //!
 //! Standard output is for the shell's eval and carries nothing else.

@@ -1,4 +1,4 @@
-//! What a token is for, as the options of `token` and `run` say it. Reads the configuration where they name a role.
+//! The options of `token` and `run` that say what a token is for. Reads the configuration if they name a role.
 
 use clap::Args;
 

@@ -1,4 +1,5 @@
-//! The user's keys: those that the module derived from the node's, and those of a passphrase. Touches nothing.
+//! The user's keys: those that the module derived from node keys, and those that come from a passphrase. Touches
+//! nothing.
 
 use std::fmt;
 

@@ -1,7 +1,7 @@
-//! `iam-session token --once`: one token of an issuer, without an agent, and nothing stored.
+//! `iam-session token --once`: gets one token of an issuer, without an agent, and stores nothing.
 //!
 //! Touches the terminal, the configuration, the files and descriptors that options name and, through a helper, one
-//! issuer. What is no access token of what comes back is dropped unread.
+//! issuer. From the answer it takes the access token, and drops the rest unread.
 
 mod issuer;
 mod plan;
