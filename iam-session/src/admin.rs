@@ -59,13 +59,13 @@ enum Cli {
     Kill(kill::KillArgs),
     /// Start no new agents
     Drain(drain::DrainArgs),
-    /// Give a user no agent any more
+    /// End a user's agents, and start no more for that user
     Revoke(revoke::RevokeArgs),
     /// Give a user agents again
     Unrevoke(revoke::UnrevokeArgs),
     /// Put the module into sshd's PAM file
     Enable(enable::EnableArgs),
-    /// Take it out again
+    /// Take the module out of the PAM file again
     Disable(enable::DisableArgs),
     /// Show how this host stands
     Status(status::StatusArgs),

@@ -21,7 +21,7 @@ use crate::outcome::{Exit, Outcome};
 use crate::protocol::Failure;
 use crate::text::{printable, utc};
 
-/// Give a user no agent any more: list in /etc/iam-session/revoked and end the agents.
+/// End a user's agents, and start no more: list the user in /etc/iam-session/revoked.
 #[derive(Debug, Parser)]
 pub(super) struct RevokeArgs {
     /// A user name or a uid

@@ -29,12 +29,12 @@ use crate::secret::Secret;
 #[derive(Debug, Default, Parser)]
 #[command(name = "start", bin_name = "iam-session start")]
 pub(crate) struct StartArgs {
-    /// Whose language to print; the default follows $SHELL
+    /// The shell whose language is printed; the default follows $SHELL
     #[arg(long, value_enum, value_name = "SHELL")]
     shell: Option<Shell>,
     #[command(flatten)]
     passphrase: PassphraseArgs,
-    /// Leave locked what is locked
+    /// Ask for no passphrase; sealed accounts stay locked
     #[arg(long, conflicts_with = "PassphraseArgs")]
     no_unlock: bool,
 }

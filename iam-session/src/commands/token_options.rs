@@ -15,7 +15,7 @@ pub(super) struct Wanted {
     /// A name for scopes and an audience, from the configuration
     #[arg(long, value_name = "NAME", conflicts_with = "scopes")]
     role: Option<String>,
-    /// Who the token is for; may be repeated
+    /// The server that the token is for, its audience; may be repeated
     #[arg(long = "aud", alias = "audience", value_name = "AUD")]
     audiences: Vec<String>,
     /// The account to use instead of the default one

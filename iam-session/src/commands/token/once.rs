@@ -46,12 +46,12 @@ pub(super) struct OnceArgs {
     /// The issuer's URL, or the name of a provider of this site
     #[arg(long, value_name = "ISSUER-URL | PROVIDER", requires = "once")]
     issuer: Option<String>,
-    /// How you log in: with a browser on any device, or with a password, where the site lets you
+    /// How you log in: with a browser on any device, or with a password, if the site lets you
     #[arg(long, value_enum, value_name = "FLOW", requires = "once", default_value_t)]
     flow: Flow,
     #[command(flatten)]
     client: ClientArgs,
-    /// Who logs in with a password; otherwise the name you have on this host
+    /// Your name at the issuer, for a password; the default is your name on this host
     #[arg(long, value_name = "NAME", requires = "once")]
     username: Option<String>,
     /// Read the password from the first line of this descriptor
