@@ -28,7 +28,7 @@ pub use policy::effective_session_scope;
 pub use provider::{Provider, Revocation, Whose};
 pub use providers::{DefaultProvider, Providers, Why};
 pub use roles::{Role, Roles};
-pub use site::{Site, StoreDir};
+pub use site::{Site, StoreDir, XROOTD_MAX_TOKEN};
 pub use subject::ExpectedSubject;
 pub use user::User;
 pub use value::{client_id, issuer_url, same_issuer};

@@ -172,13 +172,13 @@ impl Mint {
         if failure.kind == FailureKind::Locked || self.is_revoked() {
             return;
         }
-        let standing = self.setbacks(&entry.record_id).of_session();
+        let standing = self.setbacks(&entry.record_id).of_session(&entry.session_scope);
         if standing.is_some_and(|setback| setback.holds(Asker::Agent, clock::boot_time())) {
             return;
         }
         self.log_failure(&job.account, "-", failure);
-        let (id, failure) = (&entry.record_id, failure.clone());
-        self.note_setback_of(id, Against::Session, failure, Outlook::Passing, Pause::OfAgents);
+        let (wanted, failure) = (entry.session_token(), failure.clone());
+        self.note_setback_of(&wanted, Against::Session, failure, Outlook::Passing, Pause::OfAgents);
     }
 
     fn work(&mut self, job: Job) -> Option<Done> {

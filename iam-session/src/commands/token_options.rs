@@ -3,8 +3,15 @@
 use clap::Args;
 
 use super::role;
+use crate::client::Agent;
+use crate::clock;
 use crate::config::Role;
-use crate::protocol::{Failure, TokenRequest};
+use crate::outcome::Stop;
+use crate::protocol::{Failure, Request, Token, TokenRequest};
+use crate::text;
+
+/// A token is as good as asked for although some seconds have passed since the issuer made it.
+const ON_THE_WAY: u64 = 5;
 
 /// The options.
 #[derive(Debug, Default, Args)]
@@ -26,6 +33,14 @@ pub(super) struct Wanted {
 impl Wanted {
     /// The request for it. What a role stands for takes the role's place; an audience that was named stays.
     pub(super) fn request(&self, min_valid_period: i64) -> Result<TokenRequest, Failure> {
+        // An empty variable of a script's would otherwise give the session's wide token.
+        for (option, values) in [("-s", &self.scopes), ("--aud", &self.audiences)] {
+            if values.iter().any(|value| value.trim().is_empty()) {
+                return Err(Failure::usage(format!("{option} is empty")).advise(
+                    "leave it out for the session's token; in a script, see whether its variable is set",
+                ));
+            }
+        }
         let role = match &self.role {
             Some(name) => role::named(name)?,
             None => Role { scope: self.scopes.iter().collect(), audience: String::new() },
@@ -38,4 +53,21 @@ impl Wanted {
             min_valid_period,
         })
     }
+}
+
+/// A token of the agent's that lives as long as was asked for.
+pub(super) fn fetch(agent: &mut Agent, request: TokenRequest) -> Result<Token, Stop> {
+    let wanted = u64::try_from(request.min_valid_period).unwrap_or_default();
+    let token: Token = agent.ask(&Request::AccessToken(request))?;
+    let left = token.expires_at.saturating_sub(clock::unix_time());
+    if left + ON_THE_WAY < wanted {
+        let left = text::duration(left);
+        return Err(Failure::refused(format!(
+            "{} gives no token that lives for {wanted} s: this one has {left} left",
+            token.issuer
+        ))
+        .advise("ask for less with --min-valid")
+        .into());
+    }
+    Ok(token)
 }

@@ -94,6 +94,20 @@ impl Entry<'_> {
         }
     }
 
+    /// The value as an integer that `parse` takes.
+    pub(super) fn number<T>(
+        &self,
+        accepted: &str,
+        parse: impl Fn(u64) -> Option<T>,
+    ) -> Result<T, ConfigError> {
+        let DeValue::Integer(number) = self.value.get_ref() else {
+            return Err(self.wrong_type(self.value.get_ref(), accepted));
+        };
+        let text = number.as_str();
+        let value = u64::from_str_radix(text, number.radix()).ok().and_then(parse);
+        value.ok_or_else(|| self.wrong(text, accepted))
+    }
+
     /// The value as an array of strings.
     pub(super) fn strings(&self, accepted: &str) -> Result<Vec<String>, ConfigError> {
         let DeValue::Array(items) = self.value.get_ref() else {

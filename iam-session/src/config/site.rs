@@ -17,9 +17,10 @@ const STORE_DIR: &str = "%h/.local/state/iam-session";
 /// `iam-session:<site>:<user>` must stay within the 256 characters that INDIGO IAM takes.
 const MAX_SITE: usize = 100;
 /// The keys, for who misspells one.
-pub(super) const KEYS: [&str; 9] = [
+pub(super) const KEYS: [&str; 10] = [
     "site",
     "session_scope",
+    "max_token_file",
     "store_dir",
     "default_provider",
     "allowed_issuers",
@@ -29,6 +30,11 @@ pub(super) const KEYS: [&str; 9] = [
     "roles",
 ];
 
+/// xrootd's ztn refuses a token file of more bytes than this, and with it the authentication.
+pub const XROOTD_MAX_TOKEN: usize = 4096;
+/// The helper takes no token above 16 KiB, as HTCondor reads none; the file has a line end.
+const LARGEST_TOKEN_FILE: usize = 16 * 1024;
+const TOKEN_FILE: &str = "bytes, 4096 to 16384";
 const NAME: &str = "1 to 100 of A-Z a-z 0-9 . _ -";
 const TEMPLATE: &str = "an absolute path, or one beginning with %h; %u is the user's name, %U the uid, %h the home, %% a percent sign";
 const ISSUERS: &str = "an array of https:// URLs";
@@ -40,6 +46,8 @@ pub struct Site {
     pub site: Option<String>,
     /// What may go into a token file, where a provider's file does not say otherwise.
     pub session_scope: ScopeSet,
+    /// What a token file may hold, in bytes.
+    pub max_token_file: usize,
     /// Where the sealed records are.
     pub store_dir: StoreDir,
     /// The alias of the provider that `iam-session enroll` means without an argument.
@@ -59,6 +67,7 @@ impl Default for Site {
         Self {
             site: None,
             session_scope: ScopeSet::parse(SESSION_SCOPE),
+            max_token_file: XROOTD_MAX_TOKEN,
             store_dir: StoreDir(STORE_DIR.to_owned()),
             default_provider: None,
             allowed_issuers: None,
@@ -97,6 +106,7 @@ impl Site {
             match entry.key() {
                 "site" => self.site = Some(entry.parsed(NAME, site_name)?),
                 "session_scope" => self.session_scope = entry.parsed(SCOPE, scopes)?,
+                "max_token_file" => self.max_token_file = entry.number(TOKEN_FILE, token_file_size)?,
                 "store_dir" => self.store_dir = entry.parsed(TEMPLATE, StoreDir::parse)?,
                 "default_provider" => self.default_provider = Some(entry.parsed(ACCOUNT, account)?),
                 "allowed_issuers" => self.allowed_issuers = Some(issuers(entry)?),
@@ -109,6 +119,10 @@ impl Site {
             Ok(())
         })
     }
+}
+
+fn token_file_size(bytes: u64) -> Option<usize> {
+    usize::try_from(bytes).ok().filter(|bytes| (XROOTD_MAX_TOKEN..=LARGEST_TOKEN_FILE).contains(bytes))
 }
 
 fn site_name(text: &str) -> Option<String> {
@@ -172,7 +186,7 @@ mod tests {
         let site = parse(
             "# comment\nsite = \"cern.ch\"\nsession_scope = \"openid\"\nstore_dir = \"/var/lib/x/%U\"\n\
              default_provider = \"wlcg\"\nallowed_issuers = [\"https://a.example/\"]\nlinger = \"no\"\nlinger_max = \"8h\"\n\
-             password_flow = \"yes\"\n[roles.write]\nscope = \"storage.modify:/x\"\n",
+             password_flow = \"yes\"\nmax_token_file = 16_384\n[roles.write]\nscope = \"storage.modify:/x\"\n",
         )
         .unwrap();
         assert_eq!(site.site.as_deref(), Some("cern.ch"));
@@ -186,6 +200,7 @@ mod tests {
         assert_eq!(site.roles.names().collect::<Vec<_>>(), ["write"]);
         assert!(site.allows("https://a.example") && !site.allows("https://b.example/"));
         assert_eq!(site.password_flow, PasswordFlow::Yes);
+        assert_eq!(site.max_token_file, 16_384);
     }
 
     #[test]
@@ -213,6 +228,14 @@ mod tests {
             (
                 "linger_max = \"2d\"",
                 format!("{at}:1: linger_max = '2d' is wrong; accepted: {}", linger::SPAN),
+            ),
+            (
+                "max_token_file = \"8K\"",
+                format!("{at}:1: max_token_file is of type string; accepted: {TOKEN_FILE}"),
+            ),
+            (
+                "max_token_file = 65536",
+                format!("{at}:1: max_token_file = '65536' is wrong; accepted: {TOKEN_FILE}"),
             ),
             ("site = 1", format!("{at}:1: site is of type integer; accepted: {NAME}")),
             ("site = \"a b\"", format!("{at}:1: site = 'a b' is wrong; accepted: {NAME}")),

@@ -12,7 +12,7 @@ use crate::helper::{HelperError, not_for};
 use crate::issuer::wire::{ErrorClass, IssuerError, TokenAnswer};
 use crate::log::Level;
 use crate::protocol::Failure;
-use crate::runtime::cache::CachedToken;
+use crate::runtime::cache::{CachedToken, Wanted};
 use crate::runtime::last_failure::{Against, Outlook, Pause, Setback, Setbacks};
 use crate::runtime::token_wanted::TokenKind;
 use crate::scope::{ScopeSet, is_identity};
@@ -149,10 +149,17 @@ impl Mint {
             HelperError::Issuer(error) => spelled(&error.class),
             _ => "helper".to_owned(),
         };
-        let failure = match outlook {
+        let is_dead =
+            matches!(&error, HelperError::Issuer(error) if error.class == ErrorClass::CredentialDead);
+        let mut failure = match outlook {
             Outlook::Lasting => explain(error.into(), errand.past),
             Outlook::Passing => error.into(),
         };
+        if is_dead {
+            // Of this account, with its own client and scopes; a plain enrolment may be of another one.
+            failure =
+                failure.advise(format!("enrol again: run 'iam-session reenroll {}'", errand.entry.name));
+        }
         self.log_failure(&errand.entry.name, &class, &failure);
         // What somebody named and may not have says nothing about the next request.
         if against == Against::Record || errand.job.kind == TokenKind::Session {
@@ -169,19 +176,20 @@ impl Mint {
         outlook: Outlook,
         pause: Pause,
     ) {
-        self.note_setback_of(&errand.wanted.record_id, against, failure, outlook, pause);
+        self.note_setback_of(&errand.wanted, against, failure, outlook, pause);
     }
 
     pub(crate) fn note_setback_of(
         &self,
-        record_id: &str,
+        wanted: &Wanted,
         against: Against,
         failure: Failure,
         outlook: Outlook,
         pause: Pause,
     ) {
-        let setbacks = self.setbacks(record_id);
-        let previous = setbacks.find(against);
+        let setbacks = self.setbacks(&wanted.record_id);
+        let session_scope = (against == Against::Session).then(|| wanted.scope.clone());
+        let previous = setbacks.find(against).filter(|previous| previous.session_scope == session_scope);
         let mut spread = [0];
         // Without randomness all agents of one user still share one back-off.
         let _ = getrandom::fill(&mut spread);
@@ -189,7 +197,7 @@ impl Mint {
         let boot_id = self.runtime.cache.boot_id();
         let setback =
             Setback::after(previous.as_ref(), failure, outlook, pause, spread, boot_id, Now::read());
-        self.note(setbacks.note(against, &setback));
+        self.note(setbacks.note(against, &Setback { session_scope, ..setback }));
     }
 
     /// What the site's audit wants of a token; never the token.

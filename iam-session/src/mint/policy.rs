@@ -52,6 +52,11 @@ impl Policy {
         if scope.is_empty() { ScopeSet::parse("openid") } else { scope }
     }
 
+    /// What a token file may hold, in bytes.
+    pub(crate) fn max_token_file(&self) -> usize {
+        self.site.max_token_file
+    }
+
     /// What `issuer` ends with a refresh token, as far as the site has said.
     pub(crate) fn revocation(&self, issuer: &str) -> Revocation {
         self.providers.by_issuer(issuer).map_or_else(Revocation::default, |provider| provider.revocation)

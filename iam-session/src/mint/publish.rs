@@ -9,6 +9,7 @@ use crate::runtime::accounts::{Book, Entry};
 use crate::runtime::extra_token_files::{self, Kept};
 use crate::runtime::last_failure::{Against, Outlook, Pause};
 use crate::runtime::token_file::{self, Others};
+use crate::secret::Secret;
 
 impl Mint {
     /// A runtime directory that is full or gone ends no job; the administrator is told.
@@ -61,12 +62,25 @@ impl Mint {
         let Some(token) = token else {
             return self.note(token_file::retract(&self.runtime, file, wanted.as_ref(), now));
         };
-        if let Err(error) = token_file::publish(&self.runtime, file, &token, others, now) {
+        if let Err(error) = token_file::publish(&self.runtime, file, &token, book.max_token_file, others, now)
+        {
             self.log.error(&error.to_string());
-            let (failure, id) = (no_place(&error), &token.wanted.record_id);
-            self.note_setback_of(id, Against::Session, failure, Outlook::Passing, Pause::Doubling);
+            let failure = match &error {
+                DirectoryError::TooLarge { .. } => too_large(&token.access_token, book.max_token_file),
+                _ => no_place(&error),
+            };
+            self.note_setback_of(&token.wanted, Against::Session, failure, Outlook::Passing, Pause::Doubling);
         }
     }
+}
+
+/// A token that its readers would refuse is in no file: xrootd reads 4096 bytes, HTCondor 16 KiB.
+fn too_large(token: &Secret, max: usize) -> Failure {
+    // The file ends with a newline.
+    let size = token.expose().len() + 1;
+    Failure::refused(format!("the token has {size} bytes, and a token file here holds {max}: xrootd reads no more than 4096")).advise(
+        "have fewer scopes in it: 'session_scope' in ~/.config/iam-session/config.toml; or the site sets 'max_token_file'",
+    )
 }
 
 /// Whether it cannot be said now what belongs into the file. That the site does not allow an issuer is known.

@@ -118,7 +118,7 @@ impl Mint {
         }
         let setbacks = self.setbacks(&errand.wanted.record_id);
         let setback = match errand.job.kind {
-            TokenKind::Session => setbacks.of_session(),
+            TokenKind::Session => setbacks.of_session(&errand.wanted.scope),
             TokenKind::Named { .. } => setbacks.find(Against::Record),
         };
         let asker = if errand.job.freshness == Freshness::Renewed { Asker::Agent } else { Asker::User };

@@ -110,7 +110,7 @@ impl<'a> View<'a> {
     }
 
     fn setback_of(&self, entry: &Entry) -> Option<Setback> {
-        self.runtime.setbacks(&entry.record_id).of_session()
+        self.runtime.setbacks(&entry.record_id).of_session(&entry.session_scope)
     }
 
     /// For `status`: all accounts, and what stands in the way of a token.

@@ -11,6 +11,7 @@ use super::cache::END_OF_TIME;
 use crate::clock::Now;
 use crate::directory::{Directory, DirectoryError, Durability};
 use crate::protocol::{Failure, LastError};
+use crate::scope::ScopeSet;
 use crate::text::duration;
 
 const MAX_FILE: usize = 8 * 1024;
@@ -58,6 +59,9 @@ pub(crate) enum Pause {
 pub(crate) struct Setback {
     pub(crate) failure: Failure,
     pub(crate) outlook: Outlook,
+    /// What the session token was to carry: once policy has changed that, a failure of it says nothing any more.
+    #[serde(default)]
+    pub(crate) session_scope: Option<ScopeSet>,
     /// How many in a row.
     pub(crate) count: u32,
     /// Seconds since the epoch.
@@ -102,6 +106,7 @@ impl Setback {
         Self {
             failure: shortened(failure),
             outlook,
+            session_scope: None,
             count,
             at: now.unix,
             boot_id: boot_id.to_owned(),
@@ -165,12 +170,13 @@ impl Setbacks<'_> {
         is_ours.then_some(setback)
     }
 
-    /// The one that keeps the session token away for longest.
-    pub(crate) fn of_session(&self) -> Option<Setback> {
+    /// The one that keeps away for longest a session token of this scope.
+    pub(crate) fn of_session(&self, scope: &ScopeSet) -> Option<Setback> {
         let rank = |setback: &Setback| (setback.outlook == Outlook::Lasting, setback.not_before);
         [Against::Record, Against::Session]
             .into_iter()
             .filter_map(|against| self.find(against))
+            .filter(|setback| setback.session_scope.as_ref().is_none_or(|then| then == scope))
             .max_by_key(rank)
     }
 
@@ -275,10 +281,27 @@ mod tests {
         let failure = Failure::failed("x".repeat(100_000));
         let long = Setback::after(None, failure, Outlook::Passing, Pause::Doubling, 0, "boot", NOW);
         setbacks.note(Against::Session, &long).unwrap();
-        assert_eq!(setbacks.of_session(), Some(long));
+        assert_eq!(setbacks.of_session(&ScopeSet::default()), Some(long));
         assert_eq!(setbacks.find(Against::Record), None);
         assert!(still_holds(&directory, "01.session.failure", "boot", NOW.boot));
         assert!(!still_holds(&directory, "01.session.failure", "boot", NOW.boot + FIRST_PAUSE * 2));
+        std::fs::remove_dir_all(&path).unwrap();
+    }
+
+    #[test]
+    fn a_failure_of_another_session_scope_holds_nobody_up() {
+        let path = std::env::temp_dir().join(format!("iam-session-scope-{}", std::process::id()));
+        let directory = Directory::create(&path, nix::unistd::geteuid().as_raw()).unwrap();
+        let setbacks = Setbacks { directory: &directory, record_id: "01", boot_id: "boot" };
+        let [then, now] = ["openid storage.modify:/", "openid"].map(ScopeSet::parse);
+        let of_then = Setback { session_scope: Some(then.clone()), ..setback(None, Pause::Doubling, 0) };
+        setbacks.note(Against::Session, &of_then).unwrap();
+        assert_eq!(setbacks.of_session(&then), Some(of_then));
+        assert_eq!(setbacks.of_session(&now), None);
+        // What stands against the whole record has nothing to do with policy.
+        let of_record = setback(None, Pause::Doubling, 0);
+        setbacks.note(Against::Record, &of_record).unwrap();
+        assert_eq!(setbacks.of_session(&now), Some(of_record));
         std::fs::remove_dir_all(&path).unwrap();
     }
 
