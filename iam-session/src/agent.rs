@@ -1,7 +1,7 @@
-//! The agent: one process a login session, without threads and without the network.
+//! The agent: one process for each session, without threads and without the network.
 //!
-//! `serve` is the process that the module starts; `mint` the child that holds the store's keys to work with,
-//! owns each mint and may outlive it. ARCHITECTURE.md says what each may touch.
+//! `serve` is the process that the module starts. It starts `agent mint` (mint.rs), which does everything with the
+//! store and may outlive it. ARCHITECTURE.md says what each may touch.
 
 mod events;
 #[cfg(feature = "fuzzing")]

@@ -1,4 +1,4 @@
-//! A directory that must be the user's alone: files in it read, replaced, removed, locked. Touches only that
+//! A directory that must be the user's alone: reads, replaces, removes and locks files in it. Touches only that
 //! directory, by a descriptor that was opened once.
 //!
 //! Nothing here follows a symbolic link in the last component, waits for a FIFO or truncates in place.

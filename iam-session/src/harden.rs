@@ -1,4 +1,4 @@
-//! What a program that holds secrets does to itself before it reads a byte. Touches the process only.
+//! Closes a program that holds secrets to others, before it reads a byte. Touches the process only.
 
 use nix::sys::prctl::set_dumpable;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};

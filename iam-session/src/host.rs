@@ -1,5 +1,6 @@
-//! What this host is and has: its PAM files, what the package has installed, node keys, who is revoked, whether it is
-//! drained, names of users, processes, file systems. Reads files of root's and of the kernel's; starts getent(1).
+//! What this host is and has: PAM files, what the package has installed, node keys, the list of revoked users, whether
+//! it is drained, names of users, processes, file systems. Reads files of root's and of the kernel's; starts
+//! getent(1).
 //!
 //! Agents, `iam-session doctor` and `iam-session-admin` read it; only `iam-session-admin` changes any of it.
 

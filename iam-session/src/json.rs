@@ -1,4 +1,4 @@
-//! JSON that others have written: read leniently, wiped after use. Pure; touches nothing.
+//! Reads JSON that others have written, leniently, and wipes it after use. Pure; touches nothing.
 
 use serde::Serialize;
 use serde_json::{Map, Value};

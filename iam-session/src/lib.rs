@@ -1,7 +1,7 @@
-//! What the agent, the helper and the command line of `iam-session` share.
+//! The code of all programs but the module: agent, mint, helper, command line and root's tool.
 //!
-//! The three programs are separate processes (ARCHITECTURE.md); this library holds the formats that cross
-//! between them and the code of each. It has no unsafe code, and without the `helper` feature no HTTP or TLS.
+//! They are separate processes (ARCHITECTURE.md). This library holds the formats that cross between them and the code
+//! of each. It has no unsafe code, and without the `helper` feature no HTTP or TLS.
 #![forbid(unsafe_code)]
 
 mod account;

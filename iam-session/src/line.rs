@@ -1,7 +1,7 @@
-//! Lines over descriptors, bounded in length and in time. Touches only the descriptors it is given.
+//! Lines over descriptors, bounded in length and in time. Touches only the descriptors that it is given.
 //!
-//! The pipes of helper and mint and both sides of the agent's socket are read and written here. Buffers leave no
-//! copy of a secret behind when they grow, and are wiped when dropped.
+//! It reads and writes the pipes of helper and mint, and both sides of the agent's socket. Buffers leave no copy of a
+//! secret behind when they grow, and are wiped when dropped.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};

@@ -1,8 +1,8 @@
 //! Lines for syslog, `event=… key=value …`, sent without ever waiting. Touches /dev/log.
 //!
-//! They are written under the user's uid, so a reader must know that the user can forge them (SECURITY.md);
-//! the module's and the issuer's cannot be. Not the journal's own socket: it would be a second way to the same place,
-//! with its own limits, and CentOS 7's rsyslog reads the datagrams of this one as well.
+//! They are written under the user's uid, so a user can forge them (SECURITY.md). The module's and the issuer's cannot
+//! be forged. This does not use the journal's own socket. That would be a second way to the same place, with its own
+//! limits, and CentOS 7's rsyslog reads the datagrams of this one as well.
 
 mod budget;
 mod fields;

@@ -1,8 +1,8 @@
-//! `agent mint`: everything that needs a stored credential. Touches the store, the locks, the cache, the token
-//! file and one helper; never the socket.
+//! `agent mint`: everything that needs a stored credential. Touches the store, the locks, the cache, the token files
+//! and one helper; never the socket.
 //!
-//! It is a child of the agent and outlives it: a request that is on its way to the issuer may already have
-//! consumed the refresh token, so neither a logout nor the agent's death ends it (promise 6).
+//! The mint is a child of the agent and outlives it. A request to the issuer may already have used up the refresh
+//! token. So neither a logout nor the agent's death ends a mint (promise 6).
 
 mod accept_response;
 mod account;

@@ -1,4 +1,4 @@
-//! Where things are: every path that two programs must agree on. Touches nothing.
+//! Every path that two programs must agree on. Touches nothing.
 
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,7 @@
-//! The native protocol of the agent's socket: requests, replies, limits. Touches nothing.
+//! The requests and replies of the agent's socket, and their limits. Touches nothing.
 //!
-//! One JSON object a line in both directions; a connection may carry many. Field names are oidc-agent's where
-//! it has them. PROTOCOL.md, "Socket", is the prose.
+//! One JSON object a line in both directions; a connection may carry many. Field names are oidc-agent's if it has
+//! them. PROTOCOL.md, section 3, is the prose.
 
 mod accounts;
 mod sealing;

@@ -1,8 +1,8 @@
-//! The runtime directory that all agents of one user on one host share: who is there, who mints, who is last.
-//! Touches that directory.
+//! The runtime directory that all agents of one user on one host share: who is there, who mints, who is last. Touches
+//! that directory.
 //!
-//! Locks are flock(2)s on files that may be unlinked by their holder, so whoever gets one checks that it is
-//! still the file of that name and starts again if not.
+//! Locks are flock(2) on files that their holder may unlink. So a process that gets a lock checks that the name still
+//! stands for that file, and starts again if not.
 
 pub(crate) mod accounts;
 pub(crate) mod answer;

@@ -1,4 +1,4 @@
-//! Sets of scopes, and which scope contains which. Pure; touches nothing.
+//! Sets of scopes, and whether one scope contains another. Pure; touches nothing.
 
 use std::collections::BTreeSet;
 use std::fmt;

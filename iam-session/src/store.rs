@@ -1,7 +1,7 @@
 //! The sealed store: records, the slots that open them, the files and the lock. Touches the store's directory.
 //!
-//! PROTOCOL.md, section 5, is the format; this directory is the only code that knows it. Only `agent mint`
-//! opens a store.
+//! PROTOCOL.md, section 5, is the format, and only this folder knows it. `agent mint` reads and writes the store;
+//! root's tool reads it when a user is revoked, or to see which keys open records.
 
 mod crypto;
 mod directory;

@@ -1,4 +1,4 @@
-//! Text for people: foreign strings made safe to print, durations and times. Touches nothing.
+//! Text for people: makes foreign strings safe to print, and writes durations and times. Touches nothing.
 
 use std::fmt::Write as _;
 

@@ -1,6 +1,5 @@
-//! What pam-bindings and nix do not have: libpam's environment and data (`kept_session`), and the name service with
-//! bounded buffers.
-//! One unsafe operation a block.
+//! Calls that pam-bindings and nix do not have: libpam's environment and data (`kept_session`), and the name service with
+//! bounded buffers. One unsafe operation a block.
 
 pub(crate) mod kept_session;
 

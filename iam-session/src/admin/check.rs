@@ -1,4 +1,4 @@
-//! `iam-session-admin check`: what is wrong with the configuration of this host, a line each. Reads files.
+//! `iam-session-admin check`: lists what is wrong with the configuration of this host, a line each. Reads files.
 
 use std::path::{Path, PathBuf};
 

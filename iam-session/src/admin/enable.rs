@@ -1,5 +1,5 @@
-//! `iam-session-admin enable` and `disable`: the line of the module in a PAM service's file. Touches that file, a copy
-//! of it below /etc/iam-session, and reads /etc/login.defs.
+//! `iam-session-admin enable` and `disable`: put the module's line into a PAM service's file, and take it out. Touch
+//! that file and a copy of it below /etc/iam-session, and read /etc/login.defs.
 
 use std::fs::{self, DirBuilder};
 use std::io;

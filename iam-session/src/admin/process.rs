@@ -1,5 +1,5 @@
-//! One process, by the kernel's word. Reads of /proc/PID only what no user's process can hold up: `stat`, `status`,
-//! `cgroup`, `wchan` and the links of descriptors take no lock of its memory. Sends signals.
+//! One process, by the kernel's word. Sends signals. Of /proc/PID it reads only what no user's process can hold up:
+//! `stat`, `status`, `cgroup`, `wchan` and the links of descriptors take no lock of its memory.
 
 use std::fs::{self, File};
 use std::io::Read as _;

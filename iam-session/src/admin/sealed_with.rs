@@ -1,5 +1,5 @@
-//! Which keys open the records of users. Root's side starts this program to become each user; the user's side reads what
-//! records say of themselves in clear, in the store that the site's configuration names.
+//! Which keys open the records of users. Root's side starts this program to become each user. The user's side reads
+//! what records say in clear, in the store that the site's configuration names.
 //!
 //! It is the user's word, and about the user's own enrolments alone.
 

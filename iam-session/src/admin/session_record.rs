@@ -1,4 +1,4 @@
-//! The records that the module writes of sessions: PROTOCOL.md, section 7. Touches /run/pam_iam.
+//! The session records that the module writes: PROTOCOL.md, section 7. Touches /run/pam_iam.
 
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! `iam-session-admin status`: how this host stands, on a page. Touches nothing but what it looks at.
+//! `iam-session-admin status`: the state of this host, on a page. Only looks.
 
 use std::path::Path;
 

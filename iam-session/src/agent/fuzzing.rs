@@ -1,4 +1,4 @@
-//! What the fuzzers hold the agent's readers to: the lifeline, and the lines of clients. Touches nothing.
+//! What the fuzzers check of the agent's readers: the lifeline message, and the lines of clients. Touches nothing.
 
 use super::requests::parse;
 use crate::lifeline_message::Message;

@@ -1,8 +1,8 @@
 //! A look at what a login left running, by a child of the agent: processes of the user that have the session's id in
 //! their environment. The agent starts the child, touches its pipe and never waits; the child reads /proc.
 //!
-//! Reading a process's environment can take for ever: its memory is locked while it waits for a file server that hangs,
-//! or for a file system of the user's own. The agent must answer meanwhile, so a child reads.
+//! To read a process's environment can take for ever. The process's memory is locked while it waits for a file server
+//! that hangs, or for a file system of the user's own. The agent must answer meanwhile, so a child reads.
 
 use std::fs::{self, File};
 use std::io::{self, Read};

@@ -1,4 +1,4 @@
-//! The agent's mint: a child that is started when there is a job and ended when there has been none for a while.
+//! The agent's mint: a child that is started when there is a job, and ended when there has been none for a while.
 //! Starts a process; touches its two pipes and never waits.
 
 use std::collections::VecDeque;

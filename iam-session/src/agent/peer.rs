@@ -1,4 +1,4 @@
-//! One client's connection: lines in, lines out, never waited for. Touches that one socket.
+//! One client's connection: reads and writes lines, and never waits. Touches that one socket.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;

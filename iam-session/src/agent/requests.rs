@@ -1,5 +1,5 @@
-//! The requests of clients: answered at once where that can be, else when the mint is done or the time is up.
-//! Touches what `answer` touches.
+//! Answers the clients' requests: at once if possible, otherwise when the mint is done or the time is up. Touches what
+//! `answer` touches.
 
 mod locking;
 

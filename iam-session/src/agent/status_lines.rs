@@ -1,4 +1,4 @@
-//! The status lines: PROTOCOL.md, section 2. Touches the one pipe it is given and the stamp of the last hint.
+//! The status lines: PROTOCOL.md, section 2. Touches the one pipe that it is given, and the stamp of the last hint.
 
 use std::fs::{self, File};
 use std::io::{self, Write};

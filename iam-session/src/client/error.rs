@@ -1,4 +1,4 @@
-//! Why an agent did not do what it was asked. Touches nothing.
+//! Errors of a client: why an agent did not do what it was asked. Touches nothing.
 
 use std::io;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Where an agent of this user may be listening. Lists directories, and trusts only the user's own.
+//! Finds where an agent of this user may be listening. Lists directories, and trusts only the user's own.
 
 use std::env;
 use std::fs;

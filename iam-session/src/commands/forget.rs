@@ -8,14 +8,14 @@ use crate::outcome::{Exit, Outcome, Stop, print, warn};
 use crate::protocol::{Ending, Failure, FailureKind, ForgetAction, ForgetStep, Forgotten, Request};
 use crate::text::printable;
 
-/// Revoke an account's refresh token, deregister its client and remove what is stored of it.
+/// Revoke an account's refresh token, deregister its client and remove it from the store.
 #[derive(Debug, Parser)]
 #[command(name = "forget", bin_name = "iam-session forget")]
 pub(crate) struct ForgetArgs {
     /// The account, as 'iam-session status' shows it
     #[arg(value_name = "NAME")]
     account: String,
-    /// Remove it here alone: the issuer is not asked, and nothing need be unlocked
+    /// Remove it only here: no issuer is asked, and no passphrase is needed
     #[arg(long)]
     local: bool,
 }

@@ -1,5 +1,5 @@
-//! `iam-session run`: a command with a token of its own in its environment. Touches the agent's socket, and becomes
-//! that command.
+//! `iam-session run`: runs a command with a token of its own in its environment. Touches the agent's socket, and
+//! becomes that command.
 
 use std::ffi::OsString;
 use std::io::{Error, ErrorKind};

@@ -1,4 +1,4 @@
-//! Variables as the lines that a shell takes them from. Pure, but for `$SHELL`.
+//! Writes variables as the lines that a shell takes them from. Pure, but for `$SHELL`.
 
 use std::env;
 use std::ffi::OsStr;

@@ -16,7 +16,7 @@ use crate::protocol::{Failure, Heeded, Request, StopMode};
 #[derive(Debug, Default, Parser)]
 #[command(name = "stop", bin_name = "iam-session stop")]
 pub(crate) struct StopArgs {
-    /// Whose language to print; the default follows $SHELL
+    /// The shell whose language is printed; the default follows $SHELL
     #[arg(long, value_enum, value_name = "SHELL")]
     shell: Option<Shell>,
 }

@@ -1,4 +1,4 @@
-//! What a token is for, as the options of `token` and `run` say it. Reads the configuration where they name a role.
+//! The options of `token` and `run` that say what a token is for. Reads the configuration if they name a role.
 
 use clap::Args;
 
@@ -22,7 +22,7 @@ pub(super) struct Wanted {
     /// A name for scopes and an audience, from the configuration
     #[arg(long, value_name = "NAME", conflicts_with = "scopes")]
     role: Option<String>,
-    /// Who the token is for; may be repeated
+    /// The server that the token is for, its audience; may be repeated
     #[arg(long = "aud", alias = "audience", value_name = "AUD")]
     audiences: Vec<String>,
     /// The account to use instead of the default one

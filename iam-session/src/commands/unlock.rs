@@ -16,7 +16,7 @@ use crate::text::{duration, printable};
 const LONGEST: u64 = 24 * 60 * 60;
 
 /// Open what 'iam-session lock' has locked or what is sealed under a passphrase, in all sessions of yours on this host;
-/// or choose a passphrase where nothing is enrolled yet.
+/// or choose a passphrase if nothing is enrolled yet.
 #[derive(Debug, Default, Parser)]
 #[command(name = "unlock", bin_name = "iam-session unlock")]
 pub(crate) struct UnlockArgs {

@@ -1,7 +1,7 @@
-//! The session lines of a PAM service's file (pam.conf(5)), and the one of ours among them. Pure.
+//! The session lines of a PAM service's file (pam.conf(5)), and our line among them. Pure; touches nothing.
 //!
-//! What is not understood is refused: a login that fails for a line we put in a wrong place is worse than one without
-//! a token.
+//! A file that is not understood is refused. A login that fails because our line is in a wrong place is worse than one
+//! without a token.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! The options on the line of ours, as the module reads them (pam_iam(8)). Pure.
+//! The options on our PAM line, as the module reads them (pam_iam(8)). Pure; touches nothing.
 //!
 //! The module shares no crate with this; a test compares the two lists.
 

@@ -1,4 +1,4 @@
-//! /proc/PID/stat (proc_pid_stat(5)): whether a process lives, its parent, when it started. Reads /proc.
+//! /proc/PID/stat (proc_pid_stat(5)): whether a process lives, which its parent is, when it started. Reads /proc.
 
 use std::fs;
 

@@ -1,5 +1,5 @@
-//! What follows from the issuer's answer: what is kept, served, told, and when it is asked again. Touches store
-//! and cache.
+//! Decides what follows from the issuer's answer: it stores a rotated refresh token, judges and publishes the access
+//! token, and notes a failure with the time of the next attempt. Touches store and cache.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! One account's record, opened for a job. Touches the store.
+//! Opens one account's record for a job. Touches the store.
 
 use data_encoding::HEXLOWER;
 

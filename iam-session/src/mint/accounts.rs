@@ -1,5 +1,5 @@
-//! The jobs that concern an account as a whole: whose token is in which file, and what an account is called. Touches
-//! store, locks and runtime directory; the rest is in `again` and `forget`.
+//! Jobs about an account as a whole: `use`, `keep` and `rename`. Touches store, locks and runtime directory. A new
+//! consent is in `reconsent`, the end of an account in `forget`.
 
 use super::Mint;
 use super::job::{AccountDone, AccountJob};

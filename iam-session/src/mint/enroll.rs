@@ -1,4 +1,4 @@
-//! Seals what an enrolment obtained and puts its first token into the file. Touches store, cache and one helper.
+//! Seals an enrolment and puts its first token into the file. Touches store, cache and one helper.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Ends an account: at the issuer first, while there is still something to end it with. Touches store, cache and
-//! one helper.
+//! Ends an account: first at the issuer, while there is still something to end it with, then here. Touches store,
+//! cache and one helper.
 
 use data_encoding::HEXLOWER;
 

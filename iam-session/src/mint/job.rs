@@ -1,5 +1,7 @@
-//! What the agent asks of its mint, and the answers: JSON lines over the mint's descriptors 0 and 1, after the
-//! lifeline message. Both ends are one program, so this is no contract with anybody else. Touches nothing.
+//! The jobs that an agent gives to its mint, and the answers: JSON lines over the mint's descriptors 0 and 1, after
+//! the lifeline message. Touches nothing.
+//!
+//! Both ends are one program, so this is no contract with anybody else.
 
 mod account;
 

@@ -1,7 +1,7 @@
-//! The user's lock of this host: made, respected, opened. Touches the store, the agents' directory and the token files.
+//! The host lock: writes it, obeys it, opens it. Touches the store, the agents' directory and the token files.
 //!
-//! The marker in the store is what counts: it lies where the records do, so that a mint that cannot read it can open none
-//! of them either. No key is in it, and none comes of it: a passphrase is verified, and that is all.
+//! The marker in the store counts. It is where the records are, so a mint that cannot read it can open no record
+//! either. It holds no key and gives none: it only verifies a passphrase.
 
 use std::time::Duration;
 

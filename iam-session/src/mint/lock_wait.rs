@@ -1,4 +1,5 @@
-//! Waiting for the two locks of a mint: this host's and, among hosts that share the store, the store's.
+//! Waits for the two locks of a mint: this host's, and the store's among hosts that share it. Touches those locks, and
+//! watches directories.
 
 use std::os::fd::AsFd;
 use std::thread;

@@ -1,7 +1,7 @@
-//! What the site, its providers and the user have configured, as a mint needs it. Reads configuration files.
+//! The configuration of site, providers and user, as a mint needs it. Reads configuration files.
 //!
-//! It is read for each job, so that a change holds from the next mint on. What a client says of policy is not
-//! asked: a user could otherwise widen what the site narrows.
+//! It is read for each job, so a change holds from the next job on. A client is not asked about policy: a user could
+//! otherwise widen what the site narrows.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

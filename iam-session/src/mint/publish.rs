@@ -1,4 +1,4 @@
-//! Makes known what a job found: the book and the token files. Touches the runtime directory.
+//! Publishes what a job found: the accounts file and the token files. Touches the runtime directory.
 
 use super::Mint;
 use super::scan_store::no_place;

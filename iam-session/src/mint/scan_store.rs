@@ -1,5 +1,5 @@
-//! Looks which accounts there are and whether a good token is at hand; asks no issuer. Touches store, cache,
-//! book and token file.
+//! Scans the store: which accounts there are, and whether a good token is at hand. Asks no issuer. Touches store,
+//! cache, accounts file and token file.
 
 use data_encoding::HEXLOWER;
 

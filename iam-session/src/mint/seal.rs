@@ -1,4 +1,4 @@
-//! What opens the records: told, and moved to the newest node key. Touches the store.
+//! `iam-session seal`: lists what opens the records, and moves them to the newest node key. Touches the store.
 
 use super::Mint;
 use super::policy::Policy;

@@ -1,4 +1,5 @@
-//! A token: out of the cache if it will do, else from the issuer. Touches store, locks, cache and one helper.
+//! Gets a token: from the cache if that will do, otherwise from the issuer. Touches store, locks, cache and one
+//! helper.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! From a passphrase to the keys that open the store. Touches the store, which it only reads.
+//! Turns a passphrase into the keys that open the store. Reads the store.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Requests that concern an account as a whole, and their answers: a consent for a client that is there already,
-//! whose token is in which file, a name, an end. Touches nothing.
+//! Requests about an account as a whole, and their answers: a new consent with a client that is there, `use`, `keep`,
+//! `rename`, and the end of an account. Touches nothing.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! What opens the user's accounts, and the user's lock of this host: `seal`, `lock`. Touches nothing.
+//! `seal` and `lock`: requests about what opens the user's accounts, and about the host lock. Touches nothing.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! What an agent says of its keys and of its end, and the answers to `unlock`, `stop` and `stay`. Touches nothing.
+//! How an agent stands: its keys and its end, and the answers to `unlock`, `stop` and `stay`. Touches nothing.
 
 use serde::{Deserialize, Serialize};
 

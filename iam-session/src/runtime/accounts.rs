@@ -1,5 +1,5 @@
-//! What is known of the user's accounts without opening the store: no secret is in it. Touches the agents'
-//! directory.
+//! The accounts file: what is known of the user's accounts without opening the store. It holds no secret. Touches the
+//! agents' directory.
 //!
 //! `agent mint` writes it whenever it has looked at the store; every agent of the user reads it.
 

@@ -1,5 +1,4 @@
-//! What can be answered without the mint: from the book, the cache and the last failures. Touches the agents'
-//! directory.
+//! Answers that need no mint: from the accounts file, the cache and the last failures. Touches the agents' directory.
 
 use super::Runtime;
 use super::accounts::{Book, Entry};

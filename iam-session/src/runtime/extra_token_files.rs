@@ -1,4 +1,4 @@
-//! The accounts that have a token file of their own besides the session's: which, for all agents of the user alike.
+//! The accounts that have a token file of their own besides the session's. All agents of the user see the same list.
 //! Touches the agents' directory.
 
 use super::Runtime;

@@ -1,8 +1,8 @@
-//! The user's lock of this host as agents see it without the store: a file in their directory that mirrors the marker, and
-//! says until when the lock is open. Touches that one file; no secret is in it.
+//! The host lock as agents see it without the store: a file in their directory that mirrors the marker, and says until
+//! when the lock is open. Touches that one file; no secret is in it.
 //!
-//! A mint that holds `mint.lock` writes and removes it, and inotify tells every agent. The mints ask the marker, too:
-//! without this file it stands.
+//! A mint that holds `mint.lock` writes and removes it, and inotify tells every agent. A mint also reads the marker:
+//! if this file is missing, the marker stands.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
-//! The last failure of a record, and when the issuer is asked again. Touches the agents' directory.
+//! The last failure of a record, and when its issuer may be asked again. Touches the agents' directory.
 //!
-//! It lies beside the cache, so that all agents of the user back off together: a failing issuer sees one
-//! request a back-off, not one an agent.
+//! It is shared, so all agents of the user back off together: a failing issuer sees one request a back-off, not one an
+//! agent.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
-//! The bearer token files: the session's, and those that are kept for single accounts. Touches those files in the
-//! runtime directory, under their lock.
+//! The token files: the session's, and the extra ones of single accounts. Touches those files in the runtime
+//! directory, under their lock.
 //!
-//! Only the holder of the mint lock puts a token into one, so that the loser of a race cannot put an older one
-//! back; who holds the files' lock alone may only remove one that has ended.
+//! Only the holder of the mint lock puts a token into one, so that the loser of a race cannot put an older token back.
+//! A holder of the files' lock alone may only remove a file whose token has ended.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Which token somebody wants: of which account, for what, how fresh. Touches nothing.
+//! A wish for a token: of which account, for what, how fresh. Touches nothing.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! The bytes of a record's file: parsed and written, not opened. Touches nothing.
+//! The bytes of a record's file: parses and writes them, and opens nothing. Touches nothing.
 
 use std::path::Path;
 

@@ -1,7 +1,7 @@
-//! The marker: a user's lock of one host. No key is in it. Touches nothing but the host's name.
+//! The marker: a user's lock of one host. It holds no key. Reads the host's name, and touches nothing else.
 //!
-//! PROTOCOL.md, section 5, "Lock". While it lies in the store no mint of this host opens a record; the passphrase it was
-//! made with, which it can only verify, removes it.
+//! PROTOCOL.md, section 5, "Lock". While the marker is in the store, no mint of this host opens a record. It can
+//! verify the passphrase that it was made with, and that passphrase removes it.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Keys that come from a passphrase: Argon2id (RFC 9106), with parameters that stand beside what they open. Touches
+//! Keys that come from a passphrase: Argon2id (RFC 9106). The parameters are stored beside what the key opens. Touches
 //! nothing but memory, and much of that.
 
 use std::fmt;

@@ -1,4 +1,4 @@
-//! A record: sealed, opened, sealed again at the next generation. Touches nothing.
+//! A record: seals it, opens it, seals it again at the next generation. Touches nothing.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! The last session token, sealed beside its record, so that serial logins need no refresh each. Touches nothing.
+//! The last session token, sealed beside its record, so that logins in a row need no refresh each. Touches nothing.
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;

@@ -1,4 +1,4 @@
-//! The slots of a record that is open: which there are, and newer ones. Touches nothing.
+//! The slots of an open record: lists them, and replaces them by newer ones. Touches nothing.
 
 use super::keyring::{Keyring, SealingKey};
 use super::record::Opened;

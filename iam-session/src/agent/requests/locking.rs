@@ -1,4 +1,4 @@
-//! What a lock of this host does to the requests of clients. Touches one file in the agents' directory.
+//! How a host lock changes the answers to clients. Touches one file in the agents' directory.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Where the agents of a user are to meet without a login that says so: never in /tmp, and never where another host
-//! could see it. Looks at directories, and makes one.
+//! Chooses where a user's agents meet if no login says so: never in /tmp, and never where another host could see it.
+//! Looks at directories, and makes one.
 
 use std::env;
 use std::fs;

@@ -1,4 +1,4 @@
-//! On the files of real systems, and on what must not be touched.
+//! Tests on the files of real systems, and on files that must not be changed.
 
 use super::*;
 

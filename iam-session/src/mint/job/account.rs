@@ -1,4 +1,4 @@
-//! Jobs that concern an account as a whole, and what comes of them. Touches nothing.
+//! Jobs about an account as a whole, and their answers. Touches nothing.
 
 use std::time::Duration;
 
