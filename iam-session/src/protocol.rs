@@ -321,6 +321,9 @@ pub struct Account {
     pub name: String,
     /// Its issuer.
     pub issuer: String,
+    /// The client that it was granted to, which the issuer's administrators search for; empty where it is not known.
+    #[serde(default)]
+    pub client_id: String,
     /// `sub`, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,

@@ -48,6 +48,9 @@ impl Default for Book {
 pub(crate) struct Entry {
     pub(crate) name: String,
     pub(crate) issuer: String,
+    /// The client that it was granted to; empty where nothing opens the record.
+    #[serde(default)]
+    pub(crate) client_id: String,
     /// In hexadecimal.
     pub(crate) record_id: String,
     pub(crate) subject: Option<String>,
@@ -124,6 +127,7 @@ pub(crate) mod tests {
         Entry {
             name: name.into(),
             issuer: "https://issuer.example/".into(),
+            client_id: "id-1".into(),
             record_id: "01".into(),
             subject: Some("5a1c".into()),
             scope: ScopeSet::parse("openid offline_access storage.read:/ storage.create:/cms"),
