@@ -30,7 +30,7 @@ pub use provider::{OfflineAccess, Provider, Registration, Revocation, Whose};
 pub use providers::{DefaultProvider, Providers, Why};
 pub use roles::{Role, Roles};
 pub use scope_table::ScopeTable;
-pub use site::{Site, StoreDir};
+pub use site::{LARGEST_TOKEN_FILE, Site, StoreDir, TOKEN_FILE};
 pub use subject::ExpectedSubject;
 pub use user::User;
 pub use value::{client_id, issuer_url, same_issuer};

@@ -94,6 +94,16 @@ impl Entry<'_> {
         }
     }
 
+    /// The value as a whole number, in decimal.
+    pub(super) fn number(&self, accepted: &str) -> Result<usize, ConfigError> {
+        match self.value.get_ref() {
+            DeValue::Integer(number) => {
+                number.as_str().parse().map_err(|_| self.wrong(number.as_str(), accepted))
+            }
+            other => Err(self.wrong_type(other, accepted)),
+        }
+    }
+
     /// The value as an array of strings.
     pub(super) fn strings(&self, accepted: &str) -> Result<Vec<String>, ConfigError> {
         let DeValue::Array(items) = self.value.get_ref() else {

@@ -88,6 +88,11 @@ impl Policy {
             || self.providers.allowed(&self.site).iter().any(|provider| is_member(&provider.groups))
     }
 
+    /// The largest token file that is written.
+    pub(crate) fn max_token_file(&self) -> usize {
+        self.site.max_token_file
+    }
+
     /// Whether agents stay for what a login left running.
     pub(crate) fn linger(&self) -> Linger {
         self.site.linger.narrowed(self.user.linger)

@@ -1,14 +1,21 @@
 //! Makes known what a job found: the book and the token files. Touches the runtime directory.
 
+use std::time::Duration;
+
 use super::Mint;
 use super::scan_store::no_place;
 use crate::clock::Now;
+use crate::config::{LARGEST_TOKEN_FILE, TOKEN_FILE};
 use crate::directory::DirectoryError;
 use crate::protocol::{Failure, FailureKind};
 use crate::runtime::accounts::{Book, Entry};
+use crate::runtime::cache::CachedToken;
 use crate::runtime::extra_token_files::{self, Kept};
 use crate::runtime::last_failure::{Against, Outlook, Pause};
 use crate::runtime::token_file::{self, Others};
+
+/// Nothing that is asked again changes it; what the site or the user changes is seen to in this time.
+const TOO_LARGE: Pause = Pause::Ours(Duration::from_secs(15 * 60));
 
 impl Mint {
     /// A runtime directory that is full or gone ends no job; the administrator is told.
@@ -61,12 +68,29 @@ impl Mint {
         let Some(token) = token else {
             return self.note(token_file::retract(&self.runtime, file, wanted.as_ref(), now));
         };
-        if let Err(error) = token_file::publish(&self.runtime, file, &token, others, now) {
-            self.log.error(&error.to_string());
-            let (failure, id) = (no_place(&error), &token.wanted.record_id);
-            self.note_setback_of(id, Against::Session, failure, Outlook::Passing, Pause::Doubling);
+        let limit = book.max_token_file;
+        if let Err(error) = token_file::publish(&self.runtime, file, &token, limit, others, now) {
+            let id = &token.wanted.record_id;
+            let (failure, pause) = match error {
+                DirectoryError::TooLarge { .. } => (too_large(&token, limit), TOO_LARGE),
+                error => (no_place(&error), Pause::Doubling),
+            };
+            self.log.error(&failure.error);
+            self.note_setback_of(id, Against::Session, failure, Outlook::Passing, pause);
         }
     }
+}
+
+fn too_large(token: &CachedToken, limit: usize) -> Failure {
+    let size = token.access_token.expose().len() + 1;
+    let error = format!(
+        "the session's token has {size} bytes, and a token file at most {limit} here: xrdcp reads {TOKEN_FILE}, HTCondor \
+         {LARGEST_TOKEN_FILE}"
+    );
+    Failure::refused(error).advise(
+        "enrol again with fewer scopes, or ask the issuer's administrators for fewer claims; 'iam-session token' prints it \
+         all the same, and the site may set 'max_token_file'",
+    )
 }
 
 /// Whether it cannot be said now what belongs into the file. That the site does not allow an issuer is known.

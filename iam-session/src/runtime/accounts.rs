@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cache::Wanted;
 use crate::account;
-use crate::config::{Linger, LingerFor};
+use crate::config::{Linger, LingerFor, TOKEN_FILE};
 use crate::directory::{Directory, DirectoryError, Durability};
 use crate::protocol::Failure;
 use crate::scope::ScopeSet;
@@ -26,6 +26,8 @@ pub(crate) struct Book {
     pub(crate) invites: bool,
     /// Whether agents stay for what a login left running.
     pub(crate) linger: Linger,
+    /// The largest token file that the site has written, in bytes.
+    pub(crate) max_token_file: usize,
     /// Why the book may be wrong or empty: the store or the configuration cannot be read.
     pub(crate) trouble: Option<Failure>,
 }
@@ -38,6 +40,7 @@ impl Default for Book {
             entries: Vec::new(),
             invites: false,
             linger: Linger { what: LingerFor::No, ..Linger::default() },
+            max_token_file: TOKEN_FILE,
             trouble: None,
         }
     }
