@@ -1,6 +1,6 @@
 # make check: what needs no privileges, quickest first.  make test: the checks' counterpart that runs things.
 # Each target makes all that it needs, in any order and again.
-.PHONY: demo check test old-kernel fuzz build package rpm deb tools packages storage
+.PHONY: demo check test old-kernel issuers fuzz build package rpm deb tools packages storage
 
 # Of each target of `make fuzz`, in seconds.
 FUZZ_TIME ?= 60
@@ -72,6 +72,14 @@ OLD_KERNEL = login:: file:: tokens:: linger:: endings:: passphrase:: forget:: bo
 
 old-kernel: package tools storage
 	KERNEL=3.10 cargo test $(ALL) --test system --test farm --test storage
+
+# As root, and not for every change: a real Keycloak, which Maven fetches (180 MB), and a table of what holds there.
+issuers: packages
+	@tests/setup/packages.sh issuers
+	@tests/setup/beside.sh tests/setup/build.sh "tests/setup/tools.sh && tests/setup/keycloak.sh" \
+	    "cargo build $(ALL) --quiet --bin issuers --bin old-kernel"
+	@tests/setup/installed.sh
+	@$(TARGET)/debug/issuers
 
 # Of all that parses, guided by what it reaches, as in `make fuzz FUZZ_TIME=3600`; `make test` has less of it.
 fuzz: packages

@@ -67,6 +67,13 @@ pub(crate) fn not_for(issuer: &str, audience: &str) -> Failure {
     Failure::refused(format!("{issuer} did not make the token for '{audience}'")).advise(hint)
 }
 
+/// Nobody can show a code.
+pub(crate) fn no_device_flow(issuer: &str) -> Failure {
+    let hint = "where it has one that its discovery document does not name, 'device_authorization_endpoint' in the \
+                provider's file names it";
+    Failure::failed(format!("{issuer} offers no device flow")).advise(hint)
+}
+
 fn classified(class: ErrorClass) -> (FailureKind, Option<&'static str>) {
     use ErrorClass as E;
     match class {

@@ -320,6 +320,9 @@ pub(crate) struct Status {
 pub(crate) struct Account {
     pub(crate) name: String,
     pub(crate) issuer: String,
+    /// The client that it was granted to, which the issuer's administrators search for; empty where it is not known.
+    #[serde(default)]
+    pub(crate) client_id: String,
     /// `sub`, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) subject: Option<String>,

@@ -2,6 +2,7 @@
 # Installs the system packages that are missing:
 #     packages.sh             what building and most tests need
 #     packages.sh storage     a storage element and its clients, which nobody needs in order to build
+#     packages.sh issuers     what a Keycloak is fetched with and runs on
 set -euo pipefail
 
 # A file that proves a package is there (a pattern, or two with | between), and its name on Debian and on EL.
@@ -44,7 +45,14 @@ storage=(
     "/usr/bin/davix-put davix davix"
     "/usr/bin/curl curl curl"
 )
-[ "${1-}" != storage ] || needed=("${storage[@]}")
+issuers=(
+    "/usr/bin/java default-jre-headless java-17-openjdk-headless"
+    "/usr/bin/mvn maven maven"
+)
+case ${1-} in
+storage) needed=("${storage[@]}") ;;
+issuers) needed=("${issuers[@]}") ;;
+esac
 
 # Whether there is a file that matches one of the patterns.
 present() {

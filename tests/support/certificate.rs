@@ -6,20 +6,24 @@ use rcgen::{
 };
 
 /// A certificate and its key, in PEM.
-pub(crate) struct Identity {
-    pub(crate) certificate: String,
-    pub(crate) key: String,
+pub struct Identity {
+    /// What a server shows.
+    pub certificate: String,
+    /// What it keeps.
+    pub key: String,
 }
 
 /// A CA.
-pub(crate) struct Authority {
+pub struct Authority {
     /// Its own certificate, in PEM.
-    pub(crate) certificate: String,
+    pub certificate: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
-    pub(crate) fn new() -> Self {
+    /// A new one.
+    #[allow(clippy::new_without_default, reason = "each is another one")]
+    pub fn new() -> Self {
         let mut parameters = named("CA of the tests");
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign];
@@ -29,7 +33,7 @@ impl Authority {
     }
 
     /// A good certificate.
-    pub(crate) fn identity(&self, host: &str) -> Identity {
+    pub fn identity(&self, host: &str) -> Identity {
         self.sign(&leaf(host))
     }
 

@@ -16,6 +16,7 @@ kind=$1 name=$2 options=$3
 # Of /etc: libraries, certificates, interpreters, and names that are the same everywhere.
 needed=(
     alternatives ca-certificates ca-certificates.conf crypto-policies debian_version gfal2.d groff inputrc ld.so.cache ld.so.conf
+    java java-17-openjdk java-21-openjdk
     ld.so.conf.d magic magic.mime man_db.conf manpath.config mime.types mtab os-release perl pki protocols rpc
     services shells skel ssl system-release terminfo
 )

@@ -66,6 +66,9 @@ fn block(status: &Status, account: &Account, now: u64) -> String {
     // Of a record that nobody can open nothing else is known.
     if !account.issuer.is_empty() {
         add("issuer", &account.issuer);
+        if !account.client_id.is_empty() {
+            add("client", &account.client_id);
+        }
         add("granted", &account.scope.to_string());
         add("in a file", &account.session_scope.to_string());
         add("enrolment", &enrolment(account.enrollment_ends_at, now));
@@ -95,12 +98,14 @@ mod tests {
             render(&status(vec![account("wlcg"), other]), NOW),
             "wlcg (its token is in the file)\n\
              \x20 issuer     https://wlcg.example/\n\
+             \x20 client     5b0e6a6a-0000\n\
              \x20 granted    offline_access openid storage.read:/\n\
              \x20 in a file  openid storage.read:/\n\
              \x20 enrolment  ends in 29 days, 2026-12-23T01:23:31Z\n\
              \n\
              cms\n\
              \x20 issuer     https://wlcg.example/\n\
+             \x20 client     5b0e6a6a-0000\n\
              \x20 granted    offline_access openid storage.read:/\n\
              \x20 in a file  openid storage.read:/\n\
              \x20 enrolment  the issuer names no end\n\

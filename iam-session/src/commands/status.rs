@@ -101,6 +101,7 @@ pub(super) mod tests {
         Account {
             name: name.into(),
             issuer: "https://wlcg.example/".into(),
+            client_id: "5b0e6a6a-0000".into(),
             subject: Some("5a1c".into()),
             scope: ScopeSet::parse("openid offline_access storage.read:/"),
             session_scope: ScopeSet::parse("openid storage.read:/"),

@@ -94,18 +94,14 @@ impl Entry<'_> {
         }
     }
 
-    /// The value as an integer that `parse` takes.
-    pub(super) fn number<T>(
-        &self,
-        accepted: &str,
-        parse: impl Fn(u64) -> Option<T>,
-    ) -> Result<T, ConfigError> {
-        let DeValue::Integer(number) = self.value.get_ref() else {
-            return Err(self.wrong_type(self.value.get_ref(), accepted));
-        };
-        let text = number.as_str();
-        let value = u64::from_str_radix(text, number.radix()).ok().and_then(parse);
-        value.ok_or_else(|| self.wrong(text, accepted))
+    /// The value as a whole number, in decimal.
+    pub(super) fn number(&self, accepted: &str) -> Result<usize, ConfigError> {
+        match self.value.get_ref() {
+            DeValue::Integer(number) => {
+                number.as_str().parse().map_err(|_| self.wrong(number.as_str(), accepted))
+            }
+            other => Err(self.wrong_type(other, accepted)),
+        }
     }
 
     /// The value as an array of strings.

@@ -1,25 +1,32 @@
 //! One file of `issuers.d`: an issuer as the site, or the user, knows it. Touches nothing.
 
 use super::document::{Document, Entry};
+use super::scope_table::ScopeTable;
 use super::subject::{ExpectedSubject, SUBJECT};
 use super::value::{
-    ABSOLUTE, ACCOUNT, CLIENT_ID, ISSUER, SCOPE, absolute_path, account, client_id, group, issuer_url, proxy,
-    scopes,
+    ABSOLUTE, ACCOUNT, CLIENT_ID, ENDPOINT, ISSUER, SCOPE, absolute_path, account, client_id, endpoint,
+    group, issuer_url, proxy, scopes,
 };
 use super::{ConfigError, Notice};
-use crate::issuer::wire::{AudienceMode, Transport};
+use crate::issuer::wire::{AudienceMode, Endpoints, Transport};
+use crate::protocol::Failure;
 use crate::scope::ScopeSet;
 
 /// The keys, for who misspells one.
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 20] = [
     "alias",
     "issuer",
     "name",
     "scope",
     "session_scope",
     "audience",
+    "audience_scopes",
+    "scope_sets",
+    "offline_access",
     "revocation",
+    "registration",
     "client_id",
+    "device_authorization_endpoint",
     "groups",
     "expect_subject",
     "notice",
@@ -29,8 +36,17 @@ const KEYS: [&str; 15] = [
     "proxy",
 ];
 /// Those of them that a user's own file may not have: they say what the site's users are let do, and are told.
-const SITE_KEYS: [&str; 6] =
-    ["session_scope", "revocation", "groups", "expect_subject", "notice", "notice_file"];
+const SITE_KEYS: [&str; 8] = [
+    "session_scope",
+    "audience_scopes",
+    "scope_sets",
+    "revocation",
+    "groups",
+    "expect_subject",
+    "notice",
+    "notice_file",
+];
+const YES_OR_NO: &str = "\"yes\" or \"no\"";
 const GROUPS: &str = "an array of names or numbers of Unix groups, each a string";
 
 /// Who has written a provider's file.
@@ -52,6 +68,26 @@ pub enum Revocation {
     Grant,
 }
 
+/// Whether an enrolment asks for `offline_access`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OfflineAccess {
+    /// It is how an issuer is asked for a refresh token (OpenID Connect Core §11).
+    #[default]
+    Asked,
+    /// The issuer refuses it, and gives a refresh token without, as Google and GitLab.
+    Unknown,
+}
+
+/// Whether clients can register themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Registration {
+    /// As the issuer says.
+    #[default]
+    Open,
+    /// Only administrators register clients, whatever the discovery document says.
+    Closed,
+}
+
 /// One issuer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provider {
@@ -69,6 +105,16 @@ pub struct Provider {
     pub session_scope: Option<ScopeSet>,
     /// How it takes an audience.
     pub audience_mode: AudienceMode,
+    /// Audiences that it sets for a scope.
+    pub audience_scopes: ScopeTable,
+    /// Scopes that stand for others, which the tokens have in their place.
+    pub scope_sets: ScopeTable,
+    /// Whether it is asked for `offline_access`.
+    pub offline_access: OfflineAccess,
+    /// Where a device code is asked for, if its discovery document does not say.
+    pub device_authorization_endpoint: Option<String>,
+    /// Whether it registers clients.
+    pub registration: Registration,
     /// What it ends with a refresh token.
     pub revocation: Revocation,
     /// A public client that is there already: none is registered.
@@ -94,12 +140,50 @@ impl Provider {
             scope: None,
             session_scope: None,
             audience_mode: AudienceMode::default(),
+            audience_scopes: ScopeTable::default(),
+            scope_sets: ScopeTable::default(),
+            offline_access: OfflineAccess::default(),
+            device_authorization_endpoint: None,
+            registration: Registration::default(),
             revocation: Revocation::default(),
             client_id: None,
             groups: Vec::new(),
             expect_subject: None,
             notice: None,
             transport: Transport::default(),
+        }
+    }
+
+    /// What its discovery document says, completed by what the file says.
+    pub fn completed(&self, mut endpoints: Endpoints) -> Endpoints {
+        let configured = || self.device_authorization_endpoint.clone();
+        endpoints.device_authorization = endpoints.device_authorization.or_else(configured);
+        endpoints
+    }
+
+    /// What to ask for, for a token of `scope` for `audience`: an audience that has a scope is asked for by that.
+    pub fn asking(&self, scope: &ScopeSet, audience: &str) -> (ScopeSet, String) {
+        let (mut scope, mut named) = (scope.clone(), Vec::new());
+        for name in audience.split_whitespace() {
+            match self.audience_scopes.get(name) {
+                Some(scopes) => scope = scope.union(scopes),
+                None => named.push(name),
+            }
+        }
+        (scope, named.join(" "))
+    }
+
+    /// Whether a client can be registered, as far as the file says.
+    ///
+    /// # Errors
+    /// [`Failure`], which says what to do.
+    pub(crate) fn registers(&self) -> Result<(), Failure> {
+        match self.registration {
+            Registration::Open => Ok(()),
+            Registration::Closed => {
+                Err(Failure::refused(format!("{} registers no clients by itself", self.issuer))
+                    .advise("name a client with --client-id, or ask the site for one of its own"))
+            }
         }
     }
 
@@ -136,6 +220,13 @@ impl Provider {
             "audience" => {
                 self.audience_mode = entry.parsed("\"audience\", \"resource\" or \"none\"", audience_mode)?;
             }
+            "audience_scopes" => self.audience_scopes.read(entry)?,
+            "scope_sets" => self.scope_sets.read(entry)?,
+            "offline_access" => self.offline_access = entry.parsed(YES_OR_NO, offline_access)?,
+            "device_authorization_endpoint" => {
+                self.device_authorization_endpoint = Some(entry.parsed(ENDPOINT, endpoint)?);
+            }
+            "registration" => self.registration = entry.parsed(YES_OR_NO, registration)?,
             "revocation" => self.revocation = entry.parsed("\"token\" or \"grant\"", revocation)?,
             "client_id" => self.client_id = Some(entry.parsed(CLIENT_ID, client_id)?),
             "groups" => self.groups = groups(entry)?,
@@ -178,6 +269,22 @@ fn audience_mode(text: &str) -> Option<AudienceMode> {
     }
 }
 
+fn offline_access(text: &str) -> Option<OfflineAccess> {
+    match text {
+        "yes" => Some(OfflineAccess::Asked),
+        "no" => Some(OfflineAccess::Unknown),
+        _ => None,
+    }
+}
+
+fn registration(text: &str) -> Option<Registration> {
+    match text {
+        "yes" => Some(Registration::Open),
+        "no" => Some(Registration::Closed),
+        _ => None,
+    }
+}
+
 fn revocation(text: &str) -> Option<Revocation> {
     match text {
         "token" => Some(Revocation::Token),
@@ -210,7 +317,9 @@ mod tests {
             "alias = \"cms\"\nissuer = \"https://cms.example/\"\nname = \"CMS\"\nscope = \"openid offline_access\"\n\
              session_scope = \"openid\"\naudience = \"resource\"\nrevocation = \"grant\"\nca_file = \"/a.pem\"\nca_dir = \"/certs\"\n\
              proxy = \"http://p:3128\"\nclient_id = \"cms-login\"\ngroups = [\"zh\", \"1399\"]\n\
-             expect_subject = \"preferred_username=%u\"\nnotice_file = \"/etc/motd\"\n",
+             expect_subject = \"preferred_username=%u\"\nnotice_file = \"/etc/motd\"\noffline_access = \"no\"\n\
+             registration = \"no\"\ndevice_authorization_endpoint = \"https://cms.example/device?x\"\n\
+             [audience_scopes]\n\"https://se.example\" = \"aud-se\"\n[scope_sets]\nset = \"storage.read:/a storage.create:/b\"\n",
         )
         .unwrap();
         let transport = Transport {
@@ -219,7 +328,7 @@ mod tests {
             proxy: Some("http://p:3128".into()),
         };
         assert_eq!((provider.alias.as_str(), provider.audience_mode), ("cms", AudienceMode::Resource));
-        assert_eq!((provider.name.as_deref(), provider.transport), (Some("CMS"), transport));
+        assert_eq!((provider.name.as_deref(), &provider.transport), (Some("CMS"), &transport));
         assert_eq!(provider.scope, Some(ScopeSet::parse("offline_access openid")));
         assert_eq!(provider.revocation, Revocation::Grant);
         assert_eq!(provider.session_scope, Some(ScopeSet::parse("openid")));
@@ -229,6 +338,18 @@ mod tests {
         );
         assert_eq!(provider.expect_subject, ExpectedSubject::parse("preferred_username=%u"));
         assert_eq!(provider.notice, Some(Notice::File("/etc/motd".into())));
+        assert_eq!(provider.offline_access, OfflineAccess::Unknown);
+        assert!(provider.registers().is_err() && Provider::unlisted("https://a/", "a").registers().is_ok());
+        assert_eq!(
+            provider.scope_sets.get("set"),
+            Some(&ScopeSet::parse("storage.create:/b storage.read:/a"))
+        );
+        let none =
+            Endpoints { token: "t".into(), device_authorization: None, registration: None, revocation: None };
+        let completed = provider.completed(none.clone()).device_authorization;
+        assert_eq!(completed.as_deref(), Some("https://cms.example/device?x"));
+        let own = Endpoints { device_authorization: Some("https://own/".into()), ..none };
+        assert_eq!(provider.completed(own.clone()), own);
     }
 
     #[test]
@@ -244,10 +365,26 @@ mod tests {
                 error,
                 format!(
                     "u.toml:2: '{key}' is for the site to set; accepted: alias, issuer, name, scope, audience, \
-                     client_id, ca_file, ca_dir, proxy"
+                     offline_access, registration, client_id, device_authorization_endpoint, ca_file, ca_dir, proxy"
                 )
             );
         }
+    }
+
+    #[test]
+    fn an_audience_that_has_a_scope_is_asked_for_by_it() {
+        let provider = parse(
+            "p.toml",
+            "issuer = \"https://a/\"\n[audience_scopes]\n\"https://se.example\" = \"aud-se\"\n\"https://b\" = \"aud-b x\"",
+        )
+        .unwrap();
+        let asking = |audience: &str| {
+            let (scope, audience) = provider.asking(&ScopeSet::parse("openid"), audience);
+            (scope.to_string(), audience)
+        };
+        assert_eq!(asking("https://se.example"), ("aud-se openid".into(), String::new()));
+        assert_eq!(asking("https://c https://b d"), ("aud-b openid x".into(), "https://c d".into()));
+        assert_eq!(asking(""), ("openid".into(), String::new()));
     }
 
     #[test]

@@ -96,6 +96,14 @@ impl Providers {
         self.of_issuer(issuer).next()
     }
 
+    /// One whose issuer differs from a URL in upper and lower case alone, as the realm of a Keycloak may.
+    pub fn by_issuer_in_another_case(&self, issuer: &str) -> Option<&Provider> {
+        let same = |provider: &&Provider| {
+            same_issuer(&provider.issuer.to_ascii_lowercase(), &issuer.to_ascii_lowercase())
+        };
+        self.0.iter().find(same).filter(|_| self.by_issuer(issuer).is_none())
+    }
+
     /// All with that issuer.
     pub fn of_issuer(&self, issuer: &str) -> impl Iterator<Item = &Provider> {
         self.0.iter().filter(move |provider| same_issuer(&provider.issuer, issuer))
@@ -177,6 +185,16 @@ mod tests {
                  accepted: an issuer that the site does not list"
                 .into())
         );
+    }
+
+    #[test]
+    fn an_issuer_in_another_case_is_another_one_and_its_like_is_found() {
+        let mut providers = Providers::default();
+        add(&mut providers, Whose::Site, "d/g.toml", "issuer = \"https://kc.example/realms/Grid\"").unwrap();
+        let alias = |url| providers.by_issuer_in_another_case(url).map(|provider| provider.alias.as_str());
+        assert_eq!(alias("https://kc.example/realms/grid/"), Some("g"));
+        assert_eq!(alias("https://KC.example/realms/Grid"), None);
+        assert_eq!(alias("https://kc.example/realms/other"), None);
     }
 
     fn provider(alias: &str, groups: &[&str]) -> Provider {

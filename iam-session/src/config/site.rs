@@ -20,21 +20,22 @@ const MAX_SITE: usize = 100;
 pub(super) const KEYS: [&str; 10] = [
     "site",
     "session_scope",
-    "max_token_file",
     "store_dir",
     "default_provider",
     "allowed_issuers",
     "linger",
     "linger_max",
     "password_flow",
+    "max_token_file",
     "roles",
 ];
 
-/// xrootd's ztn refuses a token file of more bytes than this, and with it the authentication.
-pub const XROOTD_MAX_TOKEN: usize = 4096;
-/// The helper takes no token above 16 KiB, as HTCondor reads none; the file has a line end.
-const LARGEST_TOKEN_FILE: usize = 16 * 1024;
-const TOKEN_FILE: &str = "bytes, 4096 to 16384";
+/// In bytes, with the line's end: xrootd refuses a larger file, and with it the authentication.
+pub const TOKEN_FILE: usize = 4096;
+/// HTCondor reads no larger one.
+pub const LARGEST_TOKEN_FILE: usize = 16 * 1024;
+
+const BYTES: &str = "a number of bytes, 4096 to 16384";
 const NAME: &str = "1 to 100 of A-Z a-z 0-9 . _ -";
 const TEMPLATE: &str = "an absolute path, or one beginning with %h; %u is the user's name, %U the uid, %h the home, %% a percent sign";
 const ISSUERS: &str = "an array of https:// URLs";
@@ -46,8 +47,6 @@ pub struct Site {
     pub site: Option<String>,
     /// What may go into a token file, where a provider's file does not say otherwise.
     pub session_scope: ScopeSet,
-    /// What a token file may hold, in bytes.
-    pub max_token_file: usize,
     /// Where the sealed records are.
     pub store_dir: StoreDir,
     /// The alias of the provider that `iam-session enroll` means without an argument.
@@ -58,6 +57,8 @@ pub struct Site {
     pub linger: Linger,
     /// Whether `token --once` takes a password.
     pub password_flow: PasswordFlow,
+    /// The largest token file that is written, in bytes.
+    pub max_token_file: usize,
     /// Names for scopes and audiences.
     pub roles: Roles,
 }
@@ -67,12 +68,12 @@ impl Default for Site {
         Self {
             site: None,
             session_scope: ScopeSet::parse(SESSION_SCOPE),
-            max_token_file: XROOTD_MAX_TOKEN,
             store_dir: StoreDir(STORE_DIR.to_owned()),
             default_provider: None,
             allowed_issuers: None,
             linger: Linger::default(),
             password_flow: PasswordFlow::default(),
+            max_token_file: TOKEN_FILE,
             roles: Roles::default(),
         }
     }
@@ -106,13 +107,13 @@ impl Site {
             match entry.key() {
                 "site" => self.site = Some(entry.parsed(NAME, site_name)?),
                 "session_scope" => self.session_scope = entry.parsed(SCOPE, scopes)?,
-                "max_token_file" => self.max_token_file = entry.number(TOKEN_FILE, token_file_size)?,
                 "store_dir" => self.store_dir = entry.parsed(TEMPLATE, StoreDir::parse)?,
                 "default_provider" => self.default_provider = Some(entry.parsed(ACCOUNT, account)?),
                 "allowed_issuers" => self.allowed_issuers = Some(issuers(entry)?),
                 "linger" => self.linger.what = entry.parsed(linger::KIND, linger::kind)?,
                 "linger_max" => self.linger.max = entry.parsed(linger::SPAN, linger::span)?,
                 "password_flow" => self.password_flow = entry.parsed(PASSWORD_FLOW, password_flow)?,
+                "max_token_file" => self.max_token_file = token_file_size(entry)?,
                 "roles" => self.roles.read(entry)?,
                 _ => return Err(entry.unknown(&KEYS)),
             }
@@ -121,8 +122,12 @@ impl Site {
     }
 }
 
-fn token_file_size(bytes: u64) -> Option<usize> {
-    usize::try_from(bytes).ok().filter(|bytes| (XROOTD_MAX_TOKEN..=LARGEST_TOKEN_FILE).contains(bytes))
+fn token_file_size(entry: &Entry<'_>) -> Result<usize, ConfigError> {
+    let size = entry.number(BYTES)?;
+    match (TOKEN_FILE..=LARGEST_TOKEN_FILE).contains(&size) {
+        true => Ok(size),
+        false => Err(entry.wrong(&size.to_string(), BYTES)),
+    }
 }
 
 fn site_name(text: &str) -> Option<String> {
@@ -186,7 +191,7 @@ mod tests {
         let site = parse(
             "# comment\nsite = \"cern.ch\"\nsession_scope = \"openid\"\nstore_dir = \"/var/lib/x/%U\"\n\
              default_provider = \"wlcg\"\nallowed_issuers = [\"https://a.example/\"]\nlinger = \"no\"\nlinger_max = \"8h\"\n\
-             password_flow = \"yes\"\nmax_token_file = 16_384\n[roles.write]\nscope = \"storage.modify:/x\"\n",
+             password_flow = \"yes\"\nmax_token_file = 16384\n[roles.write]\nscope = \"storage.modify:/x\"\n",
         )
         .unwrap();
         assert_eq!(site.site.as_deref(), Some("cern.ch"));
@@ -199,8 +204,7 @@ mod tests {
         assert_eq!((site.linger.what, site.linger.max.as_secs()), (linger::LingerFor::No, 8 * 3600));
         assert_eq!(site.roles.names().collect::<Vec<_>>(), ["write"]);
         assert!(site.allows("https://a.example") && !site.allows("https://b.example/"));
-        assert_eq!(site.password_flow, PasswordFlow::Yes);
-        assert_eq!(site.max_token_file, 16_384);
+        assert_eq!((site.password_flow, site.max_token_file), (PasswordFlow::Yes, 16384));
     }
 
     #[test]
@@ -229,13 +233,11 @@ mod tests {
                 "linger_max = \"2d\"",
                 format!("{at}:1: linger_max = '2d' is wrong; accepted: {}", linger::SPAN),
             ),
+            ("max_token_file = 4095", format!("{at}:1: max_token_file = '4095' is wrong; accepted: {BYTES}")),
+            ("max_token_file = -1", format!("{at}:1: max_token_file = '-1' is wrong; accepted: {BYTES}")),
             (
-                "max_token_file = \"8K\"",
-                format!("{at}:1: max_token_file is of type string; accepted: {TOKEN_FILE}"),
-            ),
-            (
-                "max_token_file = 65536",
-                format!("{at}:1: max_token_file = '65536' is wrong; accepted: {TOKEN_FILE}"),
+                "max_token_file = \"8k\"",
+                format!("{at}:1: max_token_file is of type string; accepted: {BYTES}"),
             ),
             ("site = 1", format!("{at}:1: site is of type integer; accepted: {NAME}")),
             ("site = \"a b\"", format!("{at}:1: site = 'a b' is wrong; accepted: {NAME}")),
@@ -276,6 +278,7 @@ mod tests {
         let default = Site::default();
         assert_eq!((site.session_scope, site.store_dir), (default.session_scope, default.store_dir));
         assert_eq!((site.linger, site.password_flow), (default.linger, default.password_flow));
+        assert_eq!(site.max_token_file, default.max_token_file);
         assert!(site.roles.names().next().is_some());
         assert!(site.site.is_some() && site.default_provider.is_some() && site.allowed_issuers.is_some());
     }

@@ -6,6 +6,7 @@ use crate::scope::ScopeSet;
 const MAX_CLIENT_ID: usize = 1024;
 
 pub(super) const ISSUER: &str = "an https:// URL without user, query or fragment";
+pub(super) const ENDPOINT: &str = "an https:// URL without user or fragment";
 pub(super) const SCOPE: &str = "scopes in one string, space-separated, e.g. \"openid storage.read:/\"";
 pub(super) const ACCOUNT: &str =
     "a name of 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or a digit, not ending in a dot";
@@ -18,6 +19,13 @@ pub fn issuer_url(text: &str) -> Option<String> {
     let host = rest.split('/').next().unwrap_or_default();
     let clean = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#@\"<>\\^`{|}".contains(&byte));
     (clean && is_authority(host)).then(|| text.to_owned())
+}
+
+/// Accepts the URL of an endpoint (RFC 8628 §3.1, RFC 6749 §3.2: https, no fragment); it may have a query.
+pub(super) fn endpoint(text: &str) -> Option<String> {
+    let (path, query) = text.split_once('?').unwrap_or((text, ""));
+    let clean = query.bytes().all(|byte| byte.is_ascii_graphic() && !b"#\"<>\\^`{|}".contains(&byte));
+    (clean && issuer_url(path).is_some()).then(|| text.to_owned())
 }
 
 fn is_authority(text: &str) -> bool {
@@ -109,6 +117,16 @@ mod tests {
             "https://:8443/",
         ] {
             assert_eq!(issuer_url(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_may_have_a_query() {
+        for url in ["https://a.example/device", "https://a.example/device?tenant=x&y"] {
+            assert_eq!(endpoint(url).as_deref(), Some(url));
+        }
+        for text in ["http://a/", "https://u@a/?x", "https://a/?x#y", "https://a/? b", "https://?x"] {
+            assert_eq!(endpoint(text), None, "{text}");
         }
     }
 

@@ -199,6 +199,10 @@ fn sentence(class: ErrorClass, call: &Call<'_>, status: u16, error: &OAuthError)
         ErrorClass::RegistrationClosed => {
             format!("{host} does not register clients for everybody ({status})")
         }
+        // Keycloak, of who lacks the role 'offline_access', after the user has said yes.
+        ErrorClass::Refused if error.code == "not_allowed" && error.says("offline") => {
+            format!("{host} lets this user, or client, have no offline access: ask its administrators")
+        }
         ErrorClass::Refused => format!("{host} refused {exchange} ({status})"),
         ErrorClass::Malformed | ErrorClass::Unreachable => {
             format!("{host} answered {exchange} with {status} and no reason")

@@ -13,6 +13,7 @@ use crate::issuer::wire::{ErrorClass, IssuerError, TokenAnswer};
 use crate::json::spelled;
 use crate::log::Level;
 use crate::protocol::Failure;
+use crate::runtime::accounts::Entry;
 use crate::runtime::cache::{CachedToken, Wanted};
 use crate::runtime::last_failure::{Against, Outlook, Pause, Setback, Setbacks};
 use crate::runtime::token_wanted::TokenKind;
@@ -22,6 +23,8 @@ use crate::store::{Opened, Record, SessionToken, Store, StoreError};
 
 /// How long an issuer is spared that has refused, and will until somebody does something about it.
 const REFUSED: Pause = Pause::Ours(Duration::from_secs(15 * 60));
+/// The same of one that does not know the client, which may change and seldom does.
+const UNKNOWN_CLIENT: Pause = Pause::Ours(Duration::from_secs(2 * 60 * 60));
 /// Of a longer list of scopes the first ones say enough.
 const MAX_NAMED: usize = 5;
 
@@ -153,17 +156,15 @@ impl Mint {
             HelperError::Issuer(error) => spelled(&error.class),
             _ => "helper".to_owned(),
         };
-        let is_dead =
-            matches!(&error, HelperError::Issuer(error) if error.class == ErrorClass::CredentialDead);
-        let mut failure = match outlook {
+        let advice = match &error {
+            HelperError::Issuer(error) => errand.advice(error.class),
+            _ => None,
+        };
+        let failure = match outlook {
             Outlook::Lasting => explain(error.into(), errand.past),
             Outlook::Passing => error.into(),
         };
-        if is_dead {
-            // Of this account, with its own client and scopes; a plain enrolment may be of another one.
-            failure =
-                failure.advise(format!("enrol again: run 'iam-session reenroll {}'", errand.entry.name));
-        }
+        let failure = Failure { info: advice.or(failure.info), ..failure };
         self.log_failure(&errand.entry.name, &class, &failure);
         // What somebody named and may not have says nothing about the next request.
         if against == Against::Record || errand.job.kind == TokenKind::Session {
@@ -226,6 +227,28 @@ impl Mint {
     }
 }
 
+impl Errand<'_> {
+    /// What of the scope that was asked for is not in `granted`.
+    fn missing(&self, granted: &ScopeSet) -> Vec<String> {
+        self.scope_sets.with_words(&self.wanted.scope, granted).missing(&self.wanted.scope)
+    }
+
+    /// What to do, by the names of account and client, whatever the issuer says of them.
+    fn advice(&self, class: ErrorClass) -> Option<String> {
+        let Entry { name, client_id, .. } = &self.entry;
+        match class {
+            ErrorClass::CredentialDead => Some(format!("enrol again: run 'iam-session reenroll {name}'")),
+            ErrorClass::ClientGone => Some(format!(
+                "ask the issuer's administrators for client '{client_id}', or enrol again: run 'iam-session reenroll {name}'"
+            )),
+            ErrorClass::ClientSuspended => {
+                Some(format!("ask the issuer's administrators for client '{client_id}'"))
+            }
+            _ => None,
+        }
+    }
+}
+
 /// What a response without a scope grants: what was asked (RFC 6749 §5.1), unless this issuer otherwise says it. IAM
 /// leaves the scope out when its policy has taken everything away.
 fn unstated(errand: &Errand<'_>, record: &Record) -> ScopeSet {
@@ -255,7 +278,7 @@ fn judge(errand: &Errand<'_>, granted: &ScopeSet, misses: Vec<String>) -> Result
             Failure::refused(format!("{} granted '{surplus}' though it was not asked for", entry.issuer))
                 .advise("the site may allow it with 'session_scope' in the provider's file")
         }),
-        TokenKind::Named { .. } => refuse_if_any(granted.missing(asked), |missing| {
+        TokenKind::Named { .. } => refuse_if_any(errand.missing(granted), |missing| {
             Failure::refused(format!("{} did not grant '{missing}'", entry.issuer))
                 .advise("its policy took it away: 'iam-session status' lists the scopes you have")
         }),
@@ -285,7 +308,9 @@ fn consequence(error: &IssuerError, kind: &TokenKind) -> (Against, Outlook, Paus
     use ErrorClass as E;
     let issuers = error.retry_after.map(|seconds| Pause::Issuers(Duration::from_secs(seconds)));
     match error.class {
-        E::CredentialDead | E::ClientGone => (Against::Record, Outlook::Lasting, Pause::Doubling),
+        E::CredentialDead => (Against::Record, Outlook::Lasting, Pause::Doubling),
+        // A client that is disabled can be enabled again, and no answer tells it from one that is gone.
+        E::ClientGone => (Against::Record, Outlook::Passing, issuers.unwrap_or(UNKNOWN_CLIENT)),
         E::Unreachable | E::Busy | E::Malformed => {
             (Against::Record, Outlook::Passing, issuers.unwrap_or(Pause::Doubling))
         }
@@ -320,6 +345,19 @@ mod tests {
         {
             assert_eq!(against(class, &named), Against::Record, "{class:?}");
         }
+    }
+
+    #[test]
+    fn a_client_that_is_not_known_is_asked_for_again_slowly() {
+        let consequence = |class| {
+            let error = IssuerError { class, message: "m".into(), status: Some(401), retry_after: None };
+            consequence(&error, &TokenKind::Session)
+        };
+        assert_eq!(
+            consequence(ErrorClass::ClientGone),
+            (Against::Record, Outlook::Passing, Pause::Ours(Duration::from_secs(7200)))
+        );
+        assert_eq!(consequence(ErrorClass::CredentialDead).1, Outlook::Lasting);
     }
 
     #[test]

@@ -36,6 +36,7 @@ pub(crate) fn entry(name: &str, opened: &Opened, policy: &Policy) -> Entry {
     Entry {
         name: name.to_owned(),
         issuer: record.issuer.clone(),
+        client_id: record.client.client_id.clone(),
         record_id: HEXLOWER.encode(&opened.id()),
         subject: record.subject.clone(),
         scope: record.scope.clone(),
@@ -57,6 +58,7 @@ pub(crate) fn closed_entry(name: &str, cover: Option<&Cover>, trouble: StoreErro
     Entry {
         name: name.to_owned(),
         issuer: String::new(),
+        client_id: String::new(),
         record_id: cover.map(|cover| HEXLOWER.encode(&cover.id)).unwrap_or_default(),
         subject: None,
         scope: ScopeSet::default(),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::{
-    ConfigError, Linger, Provider, Providers, Revocation, Site, User, effective_session_scope,
+    ConfigError, Linger, Provider, Providers, Revocation, ScopeTable, Site, User, effective_session_scope,
 };
 use crate::host::names;
 use crate::lifeline_message::Message;
@@ -47,14 +47,24 @@ impl Policy {
 
     /// What of `granted` the session token of `issuer` may carry; `openid` if nothing is left.
     pub(crate) fn session_scope(&self, issuer: &str, granted: &ScopeSet) -> ScopeSet {
-        let provider = self.providers.by_issuer(issuer).and_then(|provider| provider.session_scope.as_ref());
-        let scope = effective_session_scope(&self.site, provider, &self.user).intersect(granted);
+        let provider = self.providers.by_issuer(issuer);
+        let granted = granted.union(&self.scope_sets(issuer).expand(granted));
+        let widest = provider.and_then(|provider| provider.session_scope.as_ref());
+        let scope = effective_session_scope(&self.site, widest, &self.user).intersect(&granted);
         if scope.is_empty() { ScopeSet::parse("openid") } else { scope }
     }
 
-    /// What a token file may hold, in bytes.
-    pub(crate) fn max_token_file(&self) -> usize {
-        self.site.max_token_file
+    /// What `issuer` is asked for, for a token of `scope` for `audience`.
+    pub(crate) fn asking(&self, issuer: &str, scope: &ScopeSet, audience: &str) -> (ScopeSet, String) {
+        match self.providers.by_issuer(issuer) {
+            Some(provider) => provider.asking(scope, audience),
+            None => (scope.clone(), audience.to_owned()),
+        }
+    }
+
+    /// Which scopes of `issuer` stand for others.
+    pub(crate) fn scope_sets(&self, issuer: &str) -> ScopeTable {
+        self.providers.by_issuer(issuer).map(|provider| provider.scope_sets.clone()).unwrap_or_default()
     }
 
     /// What `issuer` ends with a refresh token, as far as the site has said.
@@ -76,6 +86,11 @@ impl Policy {
         let is_member = |groups: &[String]| names::is_in_one_of(groups, PATIENCE).unwrap_or(false);
         self.site.default_provider.is_some()
             || self.providers.allowed(&self.site).iter().any(|provider| is_member(&provider.groups))
+    }
+
+    /// The largest token file that is written.
+    pub(crate) fn max_token_file(&self) -> usize {
+        self.site.max_token_file
     }
 
     /// Whether agents stay for what a login left running.

@@ -1,15 +1,21 @@
 //! Publishes what a job found: the accounts file and the token files. Touches the runtime directory.
 
+use std::time::Duration;
+
 use super::Mint;
 use super::scan_store::no_place;
 use crate::clock::Now;
+use crate::config::{LARGEST_TOKEN_FILE, TOKEN_FILE};
 use crate::directory::DirectoryError;
 use crate::protocol::{Failure, FailureKind};
 use crate::runtime::accounts::{Book, Entry};
+use crate::runtime::cache::CachedToken;
 use crate::runtime::extra_token_files::{self, Kept};
 use crate::runtime::last_failure::{Against, Outlook, Pause};
 use crate::runtime::token_file::{self, Others};
-use crate::secret::Secret;
+
+/// Nothing that is asked again changes it; what the site or the user changes is seen to in this time.
+const TOO_LARGE: Pause = Pause::Ours(Duration::from_secs(15 * 60));
 
 impl Mint {
     /// A runtime directory that is full or gone ends no job; the administrator is told.
@@ -62,24 +68,27 @@ impl Mint {
         let Some(token) = token else {
             return self.note(token_file::retract(&self.runtime, file, wanted.as_ref(), now));
         };
-        if let Err(error) = token_file::publish(&self.runtime, file, &token, book.max_token_file, others, now)
-        {
-            self.log.error(&error.to_string());
-            let failure = match &error {
-                DirectoryError::TooLarge { .. } => too_large(&token.access_token, book.max_token_file),
-                _ => no_place(&error),
+        let limit = book.max_token_file;
+        if let Err(error) = token_file::publish(&self.runtime, file, &token, limit, others, now) {
+            let (failure, pause) = match error {
+                DirectoryError::TooLarge { .. } => (too_large(&token, limit), TOO_LARGE),
+                error => (no_place(&error), Pause::Doubling),
             };
-            self.note_setback_of(&token.wanted, Against::Session, failure, Outlook::Passing, Pause::Doubling);
+            self.log.error(&failure.error);
+            self.note_setback_of(&token.wanted, Against::Session, failure, Outlook::Passing, pause);
         }
     }
 }
 
-/// A token that its readers would refuse is in no file: xrootd reads 4096 bytes, HTCondor 16 KiB.
-fn too_large(token: &Secret, max: usize) -> Failure {
-    // The file ends with a newline.
-    let size = token.expose().len() + 1;
-    Failure::refused(format!("the token has {size} bytes, and a token file here holds {max}: xrootd reads no more than 4096")).advise(
-        "have fewer scopes in it: 'session_scope' in ~/.config/iam-session/config.toml; or the site sets 'max_token_file'",
+fn too_large(token: &CachedToken, limit: usize) -> Failure {
+    let size = token.access_token.expose().len() + 1;
+    let error = format!(
+        "the session's token has {size} bytes, and a token file at most {limit} here: xrdcp reads {TOKEN_FILE}, HTCondor \
+         {LARGEST_TOKEN_FILE}"
+    );
+    Failure::refused(error).advise(
+        "enrol again with fewer scopes, or ask the issuer's administrators for fewer claims; 'iam-session token' prints it \
+         all the same, and the site may set 'max_token_file'",
     )
 }
 

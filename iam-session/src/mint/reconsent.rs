@@ -11,7 +11,7 @@ use super::client::{Fit, SEALED_OTHERWISE, allowed};
 use super::enroll::{Origin, unwanted};
 use super::policy::Policy;
 use crate::account;
-use crate::helper::HelperError;
+use crate::helper::{HelperError, no_device_flow};
 use crate::issuer::wire::{Answer, ErrorClass, Request, TokenAnswer};
 use crate::protocol::{
     Authorization, Authorized, DeviceCode, Enrollment, Failure, NO_OFFLINE_ACCESS, Poll, Polled,
@@ -32,13 +32,12 @@ impl Mint {
             Fit::Scope(record, scope) => (record, scope),
             Fit::Not(error) => return Ok(Authorized::NoClient { error }),
         };
-        if !scope.allows("offline_access") {
+        if asked.scope.allows("offline_access") && !scope.allows("offline_access") {
             let error = format!("{} does not let it ask for 'offline_access'", record.issuer);
             return Ok(Authorized::NoClient { error });
         }
         let Some(endpoint) = self.device_endpoint(&record)? else {
-            let error = format!("{} offers no device flow", record.issuer);
-            return Err(Failure::failed(error));
+            return Err(no_device_flow(&record.issuer));
         };
         let request = Request::AuthorizeDevice {
             endpoint,

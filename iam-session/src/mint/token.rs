@@ -8,6 +8,7 @@ use super::account::entry;
 use super::drafts::{Past, give_up};
 use super::policy::{Policy, not_allowed};
 use crate::clock::{self, Now};
+use crate::config::ScopeTable;
 use crate::helper::HelperError;
 use crate::issuer::wire::{Answer, Request};
 use crate::protocol::{Failure, FailureKind};
@@ -27,6 +28,8 @@ pub(crate) struct Errand<'a> {
     pub(crate) job: &'a TokenJob,
     pub(crate) entry: Entry,
     pub(crate) wanted: Wanted,
+    /// Which scopes stand for others at its issuer.
+    pub(crate) scope_sets: ScopeTable,
     pub(crate) past: Past,
 }
 
@@ -43,7 +46,8 @@ impl<'a> Errand<'a> {
     fn new(job: &'a TokenJob, opened: &Opened, policy: &Policy) -> Self {
         let entry = entry(&job.account, opened, policy);
         let wanted = job.kind.wanted(&entry);
-        Self { job, entry, wanted, past: Past::Clear }
+        let scope_sets = policy.scope_sets(&entry.issuer);
+        Self { job, entry, wanted, scope_sets, past: Past::Clear }
     }
 }
 
@@ -143,7 +147,7 @@ impl Mint {
             Err(error) => return Err(self.no_room(errand, error)),
         };
         let asked = Now::read();
-        match self.ask(&request(&opened.record, &errand.wanted)) {
+        match self.ask(&request(&opened.record, policy, &errand.wanted)) {
             Ok(Answer::Token(mut answer)) => {
                 if let Some(new) = answer.refresh_token.take() {
                     let new = (new, answer.refresh_token_expires_at);
@@ -184,13 +188,14 @@ fn too_short(issuer: &str) -> Failure {
         .advise("tell the issuer's administrators")
 }
 
-fn request(record: &Record, wanted: &Wanted) -> Request {
+fn request(record: &Record, policy: &Policy, wanted: &Wanted) -> Request {
+    let (scope, audience) = policy.asking(&record.issuer, &wanted.scope, &wanted.audience);
     Request::Refresh {
         endpoint: record.endpoints.token.clone(),
         client: record.client.duplicate(),
         refresh_token: record.refresh_token.duplicate(),
-        scope: wanted.scope.clone(),
-        audience: wanted.audience.clone(),
+        scope,
+        audience,
         audience_mode: record.audience_mode,
         transport: record.transport.clone(),
     }

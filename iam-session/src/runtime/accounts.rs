@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::cache::Wanted;
-use crate::config::{Linger, LingerFor, XROOTD_MAX_TOKEN, same_issuer};
+use crate::config::{Linger, LingerFor, TOKEN_FILE, same_issuer};
 use crate::directory::{Directory, DirectoryError, Durability};
 use crate::protocol::Failure;
 use crate::scope::ScopeSet;
@@ -25,7 +25,7 @@ pub(crate) struct Book {
     pub(crate) invites: bool,
     /// Whether agents stay for what a login left running.
     pub(crate) linger: Linger,
-    /// What a token file may hold, in bytes.
+    /// The largest token file that the site has written, in bytes.
     pub(crate) max_token_file: usize,
     /// Why the book may be wrong or empty: the store or the configuration cannot be read.
     pub(crate) trouble: Option<Failure>,
@@ -39,7 +39,7 @@ impl Default for Book {
             entries: Vec::new(),
             invites: false,
             linger: Linger { what: LingerFor::No, ..Linger::default() },
-            max_token_file: XROOTD_MAX_TOKEN,
+            max_token_file: TOKEN_FILE,
             trouble: None,
         }
     }
@@ -50,6 +50,9 @@ impl Default for Book {
 pub(crate) struct Entry {
     pub(crate) name: String,
     pub(crate) issuer: String,
+    /// The client that it was granted to; empty where nothing opens the record.
+    #[serde(default)]
+    pub(crate) client_id: String,
     /// In hexadecimal.
     pub(crate) record_id: String,
     pub(crate) subject: Option<String>,
@@ -139,6 +142,7 @@ pub(crate) mod tests {
         Entry {
             name: name.into(),
             issuer: "https://issuer.example/".into(),
+            client_id: "id-1".into(),
             record_id: "01".into(),
             subject: Some("5a1c".into()),
             scope: ScopeSet::parse("openid offline_access storage.read:/ storage.create:/cms"),

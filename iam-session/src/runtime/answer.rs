@@ -135,6 +135,7 @@ impl<'a> View<'a> {
         Account {
             name: entry.name.clone(),
             issuer: entry.issuer.clone(),
+            client_id: entry.client_id.clone(),
             subject: entry.subject.clone(),
             scope: entry.scope.clone(),
             session_scope: entry.session_scope.clone(),

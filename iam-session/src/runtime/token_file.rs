@@ -13,12 +13,10 @@ use zeroize::Zeroizing;
 use super::Runtime;
 use super::cache::{CachedToken, Wanted};
 use crate::clock::Now;
+use crate::config::LARGEST_TOKEN_FILE;
 use crate::directory::{Directory, DirectoryError, Durability};
 use crate::jwt::Jwt;
 use crate::secret::Secret;
-
-/// No token file is larger, whatever the site lets into one (`max_token_file`).
-const LARGEST: usize = 16 * 1024;
 
 /// Digests of what was put into the session's file last and before that: what has neither is another program's. A file
 /// that is kept for a single account has our own name, and nobody else's token is looked for there.
@@ -58,7 +56,7 @@ fn writer(runtime: &Runtime, name: &str, now: Now) -> Writer {
     if !is_of_session(runtime, name) {
         return Writer::Us;
     }
-    let there = runtime.top.read(name, LARGEST);
+    let there = runtime.top.read(name, LARGEST_TOKEN_FILE);
     // What cannot be read, or is too long, nobody reads who looks for a token.
     let Some(there) = there.ok().flatten().map(Zeroizing::new) else { return Writer::Us };
     if filed(runtime).lines().any(|line| line == digest(&there)) {
@@ -82,16 +80,16 @@ fn digest(text: &[u8]) -> String {
 }
 
 /// Puts `token` into the file of this name, unless no agent lives any more or the token has ended meanwhile. The
-/// file has at most `max` bytes. The caller holds the mint lock.
+/// file has at most `limit` bytes. The caller holds the mint lock.
 ///
 /// # Errors
-/// [`DirectoryError`]; `TooLarge` for a token that its readers would refuse. Then there is no file: its predecessor
-/// would end unseen.
+/// [`DirectoryError`]; `TooLarge` for a token that would make it larger than `limit`. Then there is no file: its
+/// predecessor would end unseen.
 pub(crate) fn publish(
     runtime: &Runtime,
     name: &str,
     token: &CachedToken,
-    max: usize,
+    limit: usize,
     others: Others,
     now: Now,
 ) -> Result<(), DirectoryError> {
@@ -112,7 +110,7 @@ pub(crate) fn publish(
         let both = format!("{ours}\n{last}\n");
         runtime.agents.replace(FILED, both.as_bytes(), Durability::Volatile)?;
     }
-    write(&runtime.top, name, &token.access_token, max).or_else(|error| {
+    write(&runtime.top, name, &token.access_token, limit).or_else(|error| {
         runtime.top.remove(name)?;
         Err(error)
     })
@@ -148,15 +146,15 @@ pub(crate) fn remove(runtime: &Runtime, name: &str) -> Result<(), DirectoryError
 
 /// Whether the file holds `token`.
 pub(crate) fn holds(top: &Directory, name: &str, token: &Secret) -> bool {
-    let there = top.read(name, LARGEST).ok().flatten().map(Zeroizing::new);
+    let there = top.read(name, LARGEST_TOKEN_FILE).ok().flatten().map(Zeroizing::new);
     there.is_some_and(|there| there.trim_ascii() == token.expose().as_bytes())
 }
 
 /// One line, 0600, whole at every moment; never empty, for a reader would go on to /tmp/bt_u<uid>, which anybody
 /// can plant (WLCG bearer token discovery).
-fn write(top: &Directory, name: &str, token: &Secret, max: usize) -> Result<(), DirectoryError> {
+fn write(top: &Directory, name: &str, token: &Secret, limit: usize) -> Result<(), DirectoryError> {
     let line = Zeroizing::new(format!("{}\n", token.expose()));
-    if line.len() > max {
+    if line.len() > limit {
         return Err(DirectoryError::TooLarge { path: top.path().join(name) });
     }
     top.replace(name, line.as_bytes(), Durability::Volatile)

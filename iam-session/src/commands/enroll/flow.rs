@@ -17,7 +17,8 @@ use super::report::Report;
 use super::scopes::{self, Grantor, Shortfall, Wish};
 use super::signals::Signals;
 use crate::clock::boot_time;
-use crate::helper::{Helper, HelperError};
+use crate::config::OfflineAccess;
+use crate::helper::{Helper, HelperError, no_device_flow};
 use crate::issuer::wire::{Answer, Client, ClientAuth, Endpoints, Request, TokenAnswer};
 use crate::outcome::{Stop, warn};
 use crate::protocol::{Enrolled, Enrollment, Failure, FailureKind, NO_OFFLINE_ACCESS};
@@ -79,7 +80,7 @@ impl<'a> Flow<'a> {
         let issuer = self.discover()?;
         // Before anything is registered: without it the client would be of no use.
         if issuer.endpoints.device_authorization.is_none() {
-            return Err(failure(format!("{} offers no device flow", issuer.issuer), None));
+            return Err(no_device_flow(&issuer.issuer).into());
         }
         let wish = self.wish(&issuer)?;
         let mut held = self.client(&issuer, &wish.wanted(&issuer.offered))?;
@@ -124,7 +125,7 @@ impl<'a> Flow<'a> {
     ) -> Result<Obtained, Stop> {
         let wanted = wish.wanted(&issuer.offered);
         let asked = scopes::ask(&wanted, &held.scope);
-        if !asked.allows("offline_access") {
+        if !asked.allows("offline_access") && self.plan.provider.offline_access == OfflineAccess::Asked {
             return Err(no_refresh_token(&issuer.issuer));
         }
         let code = self.authorize(&issuer, held, &asked)?;
@@ -138,6 +139,7 @@ impl<'a> Flow<'a> {
         // everything away; but then there is no refresh token either.
         let states_scope = token.scope.is_some();
         let granted = token.scope.unwrap_or_else(|| asked.clone());
+        let granted = self.plan.provider.scope_sets.with_words(&asked, &granted);
         let name = issuer.issuer.clone();
         let enrollment = Enrollment {
             refresh_token_expires_at: token.refresh_token_expires_at,
@@ -185,6 +187,7 @@ impl<'a> Flow<'a> {
         };
         match self.ask(&request)? {
             Answer::Discovered { issuer, endpoints, scopes_supported, auth_methods, .. } => {
+                let endpoints = self.plan.provider.completed(endpoints);
                 Ok(Issuer { issuer, endpoints, offered: scopes_supported, methods: auth_methods })
             }
             _ => Err(HelperError::Garbage.into()),

@@ -9,7 +9,7 @@ use super::EnrollArgs;
 use super::client::Origin;
 use super::scopes::Wish;
 use crate::account;
-use crate::config::{ExpectedSubject, Provider, Site, same_issuer};
+use crate::config::{ExpectedSubject, OfflineAccess, Provider, Site, same_issuer};
 use crate::outcome::warn;
 use crate::protocol::{Failure, Status};
 
@@ -44,7 +44,13 @@ impl Plan {
         }
         let host = gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let needed = provider.expect_subject.as_ref().and_then(ExpectedSubject::scope).unwrap_or_default();
+        let needed = needed.union(&provider.audience_scopes.all());
         let wish = Wish::new(&args.scopes, provider.scope.clone(), needed);
+        let wish = if provider.offline_access == OfflineAccess::Unknown {
+            wish.without_offline_access()
+        } else {
+            wish
+        };
         let client_name = client_name(site.site.as_deref().unwrap_or(&host), &status.user);
         Ok(Self { provider, account, origin, wish, user: status.user.clone(), host, client_name })
     }

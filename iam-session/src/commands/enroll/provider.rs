@@ -40,6 +40,10 @@ fn named(text: &str, providers: &Providers) -> Result<Provider, Failure> {
         let error = format!("'{text}' is neither a provider that is known here nor an https:// URL");
         return Err(usage(error, listing(providers)));
     };
+    if let Some(other) = providers.by_issuer_in_another_case(text) {
+        let error = format!("'{text}' is not known here, and '{}' is", printable(&other.issuer));
+        return Err(usage(error, format!("'iam-session enroll {}' enrols with that one", other.alias)));
+    }
     let alias = account::name_for_issuer(&issuer).unwrap_or_else(|| "issuer".to_owned());
     Ok(Provider::unlisted(&issuer, &alias))
 }
@@ -121,6 +125,15 @@ mod tests {
             chosen(Some("https://new.example/x"), &["cms"], &Site::default()),
             Ok("new.example https://new.example/x".into())
         );
+    }
+
+    #[test]
+    fn a_realm_in_another_case_is_named_and_not_tried() {
+        let realm = Provider::unlisted("https://kc.example/realms/Grid", "grid");
+        let providers = Providers::of(vec![realm]);
+        let other = named("https://kc.example/realms/grid", &providers).unwrap_err();
+        assert!(other.error.contains("'https://kc.example/realms/Grid' is"), "{other:?}");
+        assert!(named("https://kc.example/realms/else", &providers).is_ok());
     }
 
     #[test]

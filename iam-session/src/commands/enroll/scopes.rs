@@ -23,12 +23,25 @@ pub(super) struct Wish {
     configured: Option<ScopeSet>,
     /// What else the site needs: by it the issuer says who enrols.
     needed: ScopeSet,
+    /// Whatever is named: [`ALWAYS`], as far as the issuer knows it.
+    always: ScopeSet,
 }
 
 impl Wish {
     pub(super) fn new(options: &[String], configured: Option<ScopeSet>, needed: ScopeSet) -> Self {
-        let open = Self { explicit: ScopeSet::default(), all: false, configured, needed };
+        let open = Self {
+            explicit: ScopeSet::default(),
+            all: false,
+            configured,
+            needed,
+            always: ScopeSet::parse(ALWAYS),
+        };
         open.naming(&options.iter().collect())
+    }
+
+    /// The same at an issuer that refuses `offline_access`.
+    pub(super) fn without_offline_access(self) -> Self {
+        Self { always: self.always.without("offline_access"), ..self }
     }
 
     fn naming(&self, named: &ScopeSet) -> Self {
@@ -78,7 +91,7 @@ impl Wish {
     /// What to ask an issuer for that advertises `offered`. `scopes_supported` is often incomplete (IAM leaves
     /// out restricted and parametric scopes), so what somebody named is asked for whether it is there or not.
     pub(super) fn wanted(&self, offered: &ScopeSet) -> ScopeSet {
-        let mut wanted = self.explicit.union(&ScopeSet::parse(ALWAYS)).union(&self.needed);
+        let mut wanted = self.explicit.union(&self.always).union(&self.needed);
         if self.all {
             wanted = wanted.union(offered);
         }
@@ -183,6 +196,12 @@ mod tests {
     fn by_default_what_is_usual_and_offered() {
         assert_eq!(wanted(&[], None, OFFERED), "offline_access openid storage.read:/ wlcg");
         assert_eq!(wanted(&[], None, ""), "offline_access openid");
+    }
+
+    #[test]
+    fn an_issuer_that_refuses_offline_access_is_not_asked_for_it() {
+        let wish = wish(&[], Some("read_user")).without_offline_access();
+        assert_eq!(wish.wanted(&ScopeSet::default()).to_string(), "openid read_user");
     }
 
     #[test]

@@ -51,6 +51,9 @@ fn describe(lines: &mut Lines, account: &Account, is_default: bool, now: u64) {
     if let Some(subject) = &account.subject {
         lines.add("subject", subject);
     }
+    if !account.client_id.is_empty() {
+        lines.add("client", &account.client_id);
+    }
     lines.add("granted", &account.scope.to_string());
     if is_default || account.kept_file.is_some() {
         lines.add("in the file", &account.session_scope.to_string());
@@ -107,6 +110,7 @@ mod tests {
              account     wlcg (its token is in the file)\n\
              issuer      https://wlcg.example/\n\
              subject     5a1c\n\
+             client      5b0e6a6a-0000\n\
              granted     offline_access openid storage.read:/\n\
              in the file openid storage.read:/\n\
              token       47 min left, until 2026-11-24T02:10:31Z\n\

@@ -262,6 +262,15 @@ fn a_changed_secret_is_told_from_a_client_that_is_not_known() {
 }
 
 #[test]
+fn who_may_have_no_offline_access_is_told_whom_to_ask() {
+    let body =
+        r#"{"error":"not_allowed","error_description":"Offline tokens not allowed for the user or client"}"#;
+    let error = refused(Exchange::DevicePoll, 400, body);
+    assert_eq!(error.class, ErrorClass::Refused);
+    assert!(error.message.contains("offline access: ask its administrators"), "{error}");
+}
+
+#[test]
 fn a_clients_own_name_is_shown() {
     let id = "5b0e6a6a-1234-4000-8000-0000000000a1";
     let client = Client { client_id: id.into(), ..client(ClientAuth::Public) };

@@ -116,6 +116,7 @@ impl Flow<'_> {
         wanted: &ScopeSet,
         mut token: Option<Secret>,
     ) -> Result<Held, Stop> {
+        self.plan.provider.registers()?;
         let endpoint =
             issuer.endpoints.registration.clone().ok_or_else(|| no_registration(&issuer.issuer))?;
         for _ in 1..TRIES {

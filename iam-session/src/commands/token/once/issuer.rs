@@ -11,7 +11,7 @@ use crate::commands::enroll::flow::device::Pace;
 use crate::commands::enroll::report::{self, Report};
 use crate::commands::enroll::signals::Signals;
 use crate::commands::passphrase::{Purpose, Terminal};
-use crate::helper::{Helper, HelperError};
+use crate::helper::{Helper, HelperError, no_device_flow};
 use crate::issuer::wire::{
     Answer, AudienceMode, Client, Endpoints, ErrorClass, Request, TokenAnswer, Transport,
 };
@@ -31,7 +31,10 @@ pub(super) struct Issuer {
     client: Client,
     /// What to look at where the issuer does not take it.
     client_hint: &'static str,
+    /// As asked.
     audience: String,
+    /// What of it is sent: the rest is asked for by scopes.
+    named_audience: String,
     audience_mode: AudienceMode,
     transport: Transport,
     wanted: ScopeSet,
@@ -50,18 +53,23 @@ impl Issuer {
         let hint = plan.client_hint;
         let answer = helper.ask(&request, Some(signals.descriptor()));
         match answer.map_err(|error| refused(error, hint))? {
-            Answer::Discovered { issuer, endpoints, scopes_supported, auth_methods, .. } => Ok(Self {
-                wanted: plan.wanted(&scopes_supported),
-                client: plan.client.client(&auth_methods),
-                client_hint: plan.client_hint,
-                helper,
-                signals,
-                name: issuer,
-                endpoints,
-                audience: plan.audience,
-                audience_mode: plan.provider.audience_mode,
-                transport: plan.provider.transport,
-            }),
+            Answer::Discovered { issuer, endpoints, scopes_supported, auth_methods, .. } => {
+                let wanted = plan.wanted(&scopes_supported);
+                let (wanted, named_audience) = plan.provider.asking(&wanted, &plan.audience);
+                Ok(Self {
+                    wanted,
+                    named_audience,
+                    client: plan.client.client(&auth_methods),
+                    client_hint: plan.client_hint,
+                    helper,
+                    signals,
+                    name: issuer,
+                    endpoints: plan.provider.completed(endpoints),
+                    audience: plan.audience,
+                    audience_mode: plan.provider.audience_mode,
+                    transport: plan.provider.transport,
+                })
+            }
             _ => Err(HelperError::Garbage.into()),
         }
     }
@@ -102,9 +110,8 @@ impl Issuer {
     }
 
     fn authorize(&mut self, scope: &ScopeSet) -> Result<Code, Stop> {
-        let endpoint = self.endpoints.device_authorization.clone().ok_or_else(|| {
-            failure(format!("{} offers no device flow", self.name), None, FailureKind::Failed)
-        })?;
+        let endpoint = self.endpoints.device_authorization.clone();
+        let endpoint = endpoint.ok_or_else(|| no_device_flow(&self.name))?;
         let request = Request::AuthorizeDevice {
             endpoint,
             client: self.client.duplicate(),
@@ -150,7 +157,7 @@ impl Issuer {
                 client: self.client.duplicate(),
                 device_code: code.device_code.duplicate(),
                 code_verifier: code.code_verifier.as_ref().map(Secret::duplicate),
-                audience: self.audience.clone(),
+                audience: self.named_audience.clone(),
                 audience_mode: self.audience_mode,
                 transport: self.transport.clone(),
             };
@@ -181,7 +188,7 @@ impl Issuer {
             username,
             password,
             scope: scope.clone(),
-            audience: self.audience.clone(),
+            audience: self.named_audience.clone(),
             audience_mode: self.audience_mode,
             transport: self.transport.clone(),
         };
