@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 
 pub(crate) use error::ClientError;
 pub(crate) use find::Places;
-pub(crate) use find::sockets;
+pub(crate) use find::{sockets, state_directory};
 
 use crate::line::{self, LineError, Lines, Wait};
 use crate::protocol::{MAX_LINE, Reply, Request};

@@ -10,6 +10,8 @@ pub(crate) mod installed;
 pub(crate) mod names;
 pub(crate) mod node_keys;
 pub(crate) mod pam_file;
+pub(crate) mod pam_judge;
 pub(crate) mod pam_line;
+pub(crate) mod pam_stack;
 pub(crate) mod process_stat;
 pub(crate) mod revoked;

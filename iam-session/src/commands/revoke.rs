@@ -26,7 +26,7 @@ pub(crate) struct RevokeArgs {
 }
 
 pub(crate) fn run(args: &RevokeArgs) -> Outcome {
-    let places = Places::of_environment();
+    let places = Places::with_home();
     let mut agent = Agent::find(&places)?;
     let status: Status = agent.ask(&Request::Status {})?;
     if !args.yes {

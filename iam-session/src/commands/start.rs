@@ -52,10 +52,13 @@ pub(crate) fn run(args: &StartArgs) -> Outcome {
         return report(shell, &path, &status);
     }
     let places = Runtime::new(place::choose(&identity)?, identity.uid);
+    // Of two shells that begin at once one finds the other's.
+    let alone = place::alone(places.directory());
     if let Some((path, status)) = standing(&places, parent) {
         return report(shell, &path, &status);
     }
     let session = launch::agent(&identity, &places, parent)?;
+    drop(alone);
     let path = places.socket(&session);
     let mut agent = Agent::connect(&path, identity.uid)?;
     let status: Status = agent.ask(&Request::Status {})?;

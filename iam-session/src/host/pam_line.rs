@@ -44,6 +44,12 @@ pub(crate) fn mistakes(options: &[String]) -> Vec<Mistake> {
     options.iter().filter_map(|option| mistake(option)).collect()
 }
 
+/// Whether a line of these options is for this service.
+pub(crate) fn serves(options: &[String], service: &str) -> bool {
+    let named = options.iter().rev().find_map(|option| option.strip_prefix("services="));
+    named.unwrap_or(SERVICE).split(',').any(|one| one == service)
+}
+
 fn mistake(option: &str) -> Option<Mistake> {
     let (name, value) = option.split_once('=').unwrap_or((option, ""));
     let Some((_, accepted)) = ACCEPTED.iter().find(|(known, _)| *known == name) else {
