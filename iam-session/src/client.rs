@@ -23,11 +23,11 @@ pub use find::Places;
 pub(crate) use find::sockets;
 
 use crate::line::{self, LineError, Lines, Wait};
-use crate::protocol::{MAX_LINE, Reply, Request};
+use crate::protocol::{MAX_LINE, NO_SUCH_REQUEST, Reply, Request, agent_is_older};
 
 /// A mint takes up to 60 s (a busy issuer, and the lock of another mint); some more for what surrounds it.
 const PATIENCE_MINT: Duration = Duration::from_secs(75);
-/// Sealing, behind both locks, and the first token: what has not succeeded by then is undone.
+/// A step of an enrolment, behind both locks, and the first token.
 const PATIENCE_ENROLL: Duration = Duration::from_secs(155);
 /// Forgetting asks the issuer twice, each time for at most 45 s.
 const PATIENCE_FORGET: Duration = Duration::from_secs(105);
@@ -129,7 +129,9 @@ impl Agent {
             Request::AccessToken(_) | Request::Unlock { .. } => PATIENCE_MINT,
             Request::Use { .. } | Request::Keep { .. } | Request::Rename { .. } => PATIENCE_MINT,
             Request::Lock { .. } | Request::Seal(_) => PATIENCE_MINT,
-            Request::Enroll(_) | Request::Authorize(_) | Request::Poll(_) => PATIENCE_ENROLL,
+            Request::Enroll(_) | Request::Poll { .. } | Request::Cancel { .. } | Request::Import(_) => {
+                PATIENCE_ENROLL
+            }
             Request::Forget { .. } | Request::Remove { .. } | Request::Revoke { .. } => PATIENCE_FORGET,
         })
         .unless(interrupt);
@@ -141,6 +143,9 @@ impl Agent {
         };
         match serde_json::from_slice(&reply) {
             Ok(Reply::Success(answer)) => Ok(answer),
+            Ok(Reply::Failure(failure)) if failure.error.starts_with(NO_SUCH_REQUEST) => {
+                Err(ClientError::Agent(agent_is_older()))
+            }
             Ok(Reply::Failure(failure)) => Err(ClientError::Agent(failure)),
             Err(_) => Err(ClientError::Garbage { path: self.path.clone() }),
         }

@@ -9,6 +9,7 @@ mod account;
 mod accounts;
 mod client;
 mod derive;
+mod device_flow;
 mod drafts;
 mod enroll;
 mod forget;
@@ -16,9 +17,9 @@ mod helper_process;
 pub(crate) mod job;
 mod lock;
 mod lock_wait;
+mod pending;
 mod policy;
 mod publish;
-mod reconsent;
 mod revoked;
 mod scan_store;
 mod seal;
@@ -36,7 +37,6 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use self::enroll::Origin;
 use self::job::{Done, Job, MAX_LINE, Opening};
 use self::token::Refused;
 use self::unsaved::Unsaved;
@@ -117,6 +117,8 @@ fn run() -> io::Result<()> {
         }
     }
     mint.save_at_last();
+    // Nobody waits for this mint any more.
+    mint.end_abandoned();
     drop(mint.helper.take());
     clear(&mint.runtime).map_err(io::Error::other)
 }
@@ -208,7 +210,6 @@ impl Mint {
                 }
                 Done::Token(token.map(Box::new))
             }
-            Job::Enroll { enrollment, by } => Done::Enrolled(self.enroll(*enrollment, Origin::Command, by)),
             Job::Account(job) => Done::Account(self.account_job(job).map(Box::new)),
         })
     }

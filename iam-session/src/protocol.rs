@@ -4,23 +4,29 @@
 //! it has them. PROTOCOL.md, "Socket", is the prose.
 
 mod accounts;
+mod enrolling;
 mod sealing;
 mod standing;
 
 use serde::{Deserialize, Serialize};
 
-pub use accounts::{Authorization, Authorized, DeviceCode, NO_OFFLINE_ACCESS, Poll, Polled, Renamed, Used};
+pub use accounts::{Renamed, Used};
+pub use enrolling::{
+    Beginning, Begun, Cancelled, Code, Enrolled, Import, NO_OFFLINE_ACCESS, NamedClient, Polled, Target,
+};
 pub use sealing::{
     LockState, SealAction, SealReport, SealRequest, SealedAccount, SlotKind, SlotReport, agent_is_older,
 };
 pub use standing::{End, Heeded, MIN_PASSPHRASE, Sealing, Unlocked};
 
-use crate::issuer::wire::{AudienceMode, Client, Endpoints, Transport};
 use crate::scope::ScopeSet;
 use crate::secret::{Secret, expose_option_to, expose_to};
 
 /// Longest line in either direction, the newline included.
 pub const MAX_LINE: usize = 64 * 1024;
+
+/// How an agent says that a request is not of its version.
+pub const NO_SUCH_REQUEST: &str = "this version of the agent has no such request";
 
 /// What a client asks of the agent.
 #[derive(Debug, Serialize, Deserialize)]
@@ -30,17 +36,25 @@ pub enum Request {
     AccessToken(TokenRequest),
     /// How the session stands → [`Status`].
     Status {},
-    /// Seal what an enrolment obtained and put a token into the file → [`Enrolled`].
-    Enroll(Box<Enrollment>),
+    /// Begin a device flow, or tell what its issuer offers → [`Begun`].
+    Enroll(Box<Beginning>),
+    /// Ask once what the user decided; seal what comes of it and put a token into the file → [`Polled`].
+    Poll {
+        /// As it was answered.
+        ticket: String,
+    },
+    /// End a device flow, and the client that was registered for it → [`Cancelled`].
+    Cancel {
+        /// Names it.
+        flow: String,
+    },
+    /// Seal a refresh token that was obtained elsewhere → [`Enrolled`].
+    Import(Box<Import>),
     /// Revoke, deregister and remove an account → [`Forgotten`].
     Forget {
         /// The account's name.
         account: String,
     },
-    /// Begin a device flow with the client of an account → [`Authorized`].
-    Authorize(Authorization),
-    /// Ask once what the user decided, and seal what comes of it → [`Polled`].
-    Poll(Poll),
     /// Put this account's token into the file, now and from now on → [`Used`].
     Use {
         /// The account's name.
@@ -111,49 +125,6 @@ pub struct TokenRequest {
     /// Seconds that the token must still live; -1 asks for a new one, as in oidc-agent.
     #[serde(default)]
     pub min_valid_period: i64,
-}
-
-/// What an enrolment obtained. It goes to the agent and never comes back.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Enrollment {
-    /// The account's name; also the record's file name.
-    pub account: String,
-    /// The issuer as it spells itself.
-    pub issuer: String,
-    /// Pinned.
-    pub endpoints: Endpoints,
-    /// The client.
-    pub client: Client,
-    /// The refresh token.
-    #[serde(serialize_with = "expose_to")]
-    pub refresh_token: Secret,
-    /// Seconds since the epoch, where known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refresh_token_expires_at: Option<u64>,
-    /// What was granted.
-    pub scope: ScopeSet,
-    /// Whether the issuer said so, and so will say so again: then a response without a scope grants none.
-    #[serde(default)]
-    pub states_scope: bool,
-    /// Whether the refresh token was obtained elsewhere: then `scope` is what is wanted of it, all if empty, and what
-    /// was granted is asked of the issuer before anything is sealed.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub imported: bool,
-    /// `sub`, where known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subject: Option<String>,
-    /// How this issuer takes an audience.
-    #[serde(default)]
-    pub audience_mode: AudienceMode,
-    /// How the issuer is reached.
-    #[serde(default)]
-    pub transport: Transport,
-    /// What the client may ask for, where known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub registered_scope: Option<ScopeSet>,
-    /// What the client is called on the consent page, where known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_name: Option<String>,
 }
 
 /// What the agent answers: the object's `status` is `success` or `failure`.
@@ -353,23 +324,6 @@ pub struct LastError {
     /// When the issuer is asked again, in seconds since the epoch, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_attempt_at: Option<u64>,
-}
-
-/// The answer to [`Request::Enroll`].
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Enrolled {
-    /// The account's name.
-    pub account: String,
-    /// What was granted, as far as it is kept.
-    #[serde(default)]
-    pub scope: ScopeSet,
-    /// What the session token carries.
-    pub session_scope: ScopeSet,
-    /// Absolute path of the token file.
-    pub token_file: String,
-    /// Why there is no token in the file yet, if there is none: the enrolment itself is sealed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trouble: Option<Failure>,
 }
 
 /// The answer to [`Request::Forget`]: what was done, in order.

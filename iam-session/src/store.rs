@@ -10,10 +10,12 @@ mod format;
 mod keys;
 mod marker;
 mod passphrase;
+mod pending;
 mod record;
 mod session_token;
 mod slot;
 mod slots;
+pub(crate) mod ticket;
 
 pub use directory::{Lock, Store};
 pub(crate) use directory::{account_of, record_name};
@@ -24,6 +26,7 @@ pub use keys::{KeyId, Keyring, SealingKey, UserKey};
 pub use marker::fuzzing as marker_fuzzing;
 pub use marker::{Marker, this_host};
 pub use passphrase::{Derivation, PassphraseKey};
+pub use pending::Pending;
 #[cfg(feature = "fuzzing")]
 pub use record::fuzzing;
 pub use record::{Cover, Opened, Record};

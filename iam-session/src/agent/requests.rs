@@ -13,8 +13,8 @@ use super::refusals::Refusals;
 use crate::clock::Now;
 use crate::mint::job::{AccountDone, AccountJob, Done, Ending, Job};
 use crate::protocol::{
-    Authorized, End, Enrolled, Failure, Forgotten, Heeded, Polled, Renamed, Request, SealReport, Status,
-    Token, TokenRequest, Unlocked, Used,
+    Begun, Cancelled, End, Enrolled, Failure, Forgotten, Heeded, NO_SUCH_REQUEST, Polled, Renamed, Request,
+    SealReport, Status, Token, TokenRequest, Unlocked, Used,
 };
 use crate::runtime::Runtime;
 use crate::runtime::answer::{Decision, View};
@@ -29,11 +29,8 @@ use locking::is_for_all;
 const PATIENCE: Duration = Duration::from_secs(70);
 /// Forgetting asks the issuer twice.
 const PATIENCE_FORGET: Duration = Duration::from_secs(100);
-/// The two locks of a mint and a slow issuer's first token: longer than all of it together, for whoever asked undoes
-/// what has not succeeded by then. The command line waits 5 s longer.
+/// The two locks of a mint, and several answers of a slow issuer. The command line waits 5 s longer.
 const PATIENCE_ENROLL: Duration = Duration::from_secs(150);
-/// Kept back of it for the first token.
-const SEAL_BEFORE: Duration = Duration::from_secs(70);
 /// More jobs than these wait for the mint already: the next one is told so.
 const MAX_WAITING: usize = 256;
 /// And more clients with a token to be had of an issuer, so that a hanging one leaves room for those who want what can
@@ -49,8 +46,9 @@ pub(super) enum Answer {
     Token(Token),
     Status(Box<Status>),
     Enrolled(Enrolled),
-    Authorized(Authorized),
+    Begun(Begun),
     Polled(Polled),
+    Cancelled(Cancelled),
     Used(Used),
     Renamed(Renamed),
     Forgotten(Forgotten),
@@ -62,8 +60,10 @@ pub(super) enum Answer {
 impl Answer {
     fn of(done: &AccountDone) -> Self {
         match done {
-            AccountDone::Authorized(authorized) => Self::Authorized(authorized.duplicate()),
+            AccountDone::Begun(begun) => Self::Begun(begun.clone()),
             AccountDone::Polled(polled) => Self::Polled(polled.clone()),
+            AccountDone::Cancelled(cancelled) => Self::Cancelled(cancelled.clone()),
+            AccountDone::Imported(enrolled) => Self::Enrolled(enrolled.clone()),
             AccountDone::Used(used) => Self::Used(used.clone()),
             AccountDone::Renamed(renamed) => Self::Renamed(renamed.clone()),
             AccountDone::Ended(forgotten) => Self::Forgotten(forgotten.clone()),
@@ -155,15 +155,10 @@ impl Requests {
                 return self.token(peer, request, Step::First, by, means);
             }
             Request::Status {} => (Job::Look, Want::Status, PATIENCE_STATUS),
-            Request::Enroll(enrollment) => {
-                let by = means.now.boot + PATIENCE_ENROLL - SEAL_BEFORE;
-                (Job::Enroll { enrollment, by }, Want::Other, PATIENCE_ENROLL)
-            }
-            Request::Authorize(asked) => account(AccountJob::Authorize(asked), PATIENCE_ENROLL),
-            Request::Poll(poll) => {
-                let by = means.now.boot + PATIENCE_ENROLL - SEAL_BEFORE;
-                account(AccountJob::Poll { poll, by }, PATIENCE_ENROLL)
-            }
+            Request::Enroll(beginning) => account(AccountJob::Enroll(beginning), PATIENCE_ENROLL),
+            Request::Poll { ticket } => account(AccountJob::Poll { ticket }, PATIENCE_ENROLL),
+            Request::Cancel { flow } => account(AccountJob::Cancel { flow }, PATIENCE_ENROLL),
+            Request::Import(import) => account(AccountJob::Import(import), PATIENCE_ENROLL),
             Request::Use { account: name } => account(AccountJob::Use { account: name }, PATIENCE),
             Request::Keep { account: name } => account(AccountJob::Keep { account: name }, PATIENCE),
             Request::Rename { account: name, to } => {
@@ -294,9 +289,6 @@ impl Requests {
             (Want::Token { request, job: None }, Ok(Done::Looked(Ok(())))) => {
                 self.token(waiting.peer, request, Step::AfterLook, waiting.deadline, means)
             }
-            (Want::Other, Ok(Done::Enrolled(enrolled))) => Some(
-                enrolled.as_ref().map(|enrolled| Answer::Enrolled(enrolled.clone())).map_err(Clone::clone),
-            ),
             (Want::Other, Ok(Done::Account(done))) => {
                 Some(done.as_ref().map(|done| Answer::of(done)).map_err(Clone::clone))
             }
@@ -371,7 +363,7 @@ impl Requests {
 pub(super) fn not_a_request(error: &serde_json::Error) -> Failure {
     let error = match error.classify() {
         Category::Data => {
-            format!("this version of the agent has no such request (column {})", error.column())
+            format!("{NO_SUCH_REQUEST} (column {})", error.column())
         }
         _ => format!("the request is no JSON object (column {})", error.column()),
     };

@@ -1,6 +1,8 @@
 //! The first line of a descriptor, a file or a command's output, as a secret. A secret is never an argument or in the
 //! environment, which other processes can read. Opens the descriptor.
 
+pub(in crate::commands) mod word;
+
 use std::fs::File;
 use std::io::{self, Read};
 

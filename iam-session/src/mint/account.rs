@@ -3,8 +3,7 @@
 use data_encoding::HEXLOWER;
 
 use super::Mint;
-use super::policy::Policy;
-use super::token::not_allowed;
+use super::policy::{Policy, not_allowed};
 use crate::protocol::Failure;
 use crate::runtime::accounts::Entry;
 use crate::scope::ScopeSet;

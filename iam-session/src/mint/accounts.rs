@@ -1,5 +1,5 @@
 //! The jobs that concern an account as a whole: whose token is in which file, and what an account is called. Touches
-//! store, locks and runtime directory; the rest is in `again` and `forget`.
+//! store, locks and runtime directory; the rest is in `device_flow`, `pending` and `forget`.
 
 use super::Mint;
 use super::job::{AccountDone, AccountJob};
@@ -26,8 +26,10 @@ pub(crate) struct Site {
 impl Mint {
     pub(crate) fn account_job(&mut self, job: AccountJob) -> Result<AccountDone, Failure> {
         Ok(match job {
-            AccountJob::Authorize(asked) => AccountDone::Authorized(self.authorize(&asked)?),
-            AccountJob::Poll { poll, by } => AccountDone::Polled(self.poll(poll, by)?),
+            AccountJob::Enroll(beginning) => AccountDone::Begun(self.begin(&beginning)?),
+            AccountJob::Poll { ticket } => AccountDone::Polled(self.poll(&ticket)?),
+            AccountJob::Cancel { flow } => AccountDone::Cancelled(self.cancel(&flow)?),
+            AccountJob::Import(import) => AccountDone::Imported(self.import(*import)?),
             AccountJob::Use { account } => AccountDone::Used(self.use_account(account)?),
             AccountJob::Keep { account } => AccountDone::Used(self.keep_account(account)?),
             AccountJob::Rename { account, to } => AccountDone::Renamed(self.rename(&account, to)?),

@@ -6,17 +6,21 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::unistd::gethostname;
+
 use crate::config::{
-    ConfigError, Linger, Provider, Providers, Revocation, Site, User, effective_session_scope,
+    ConfigError, Linger, Provider, Providers, Revocation, Site, User, effective_session_scope, issuer_url,
 };
 use crate::host::names;
 use crate::lifeline_message::Message;
 use crate::paths;
-use crate::protocol::Failure;
+use crate::protocol::{Failure, Target};
 use crate::scope::ScopeSet;
 
 /// For the names of groups: at a login the agent waits 200 ms for the look that asks.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// INDIGO IAM takes 4 to 256 characters.
+const MAX_CLIENT_NAME: usize = 256;
 
 pub(crate) struct Policy {
     site: Site,
@@ -61,6 +65,37 @@ impl Policy {
         self.site.allows(issuer)
     }
 
+    /// The provider that an enrolment is meant to be with: the site's or, where that names no such issuer, the user's own,
+    /// or one that no file lists. A name chooses among several of one issuer.
+    pub(crate) fn provider(&self, message: &Message, target: &Target) -> Result<Provider, Failure> {
+        let providers = match self.providers.by_issuer(&target.issuer) {
+            Some(_) => self.providers.clone(),
+            None => self.providers.clone().with_those_of(&message.home)?,
+        };
+        let named = providers.of_issuer(&target.issuer).find(|provider| provider.alias == target.provider);
+        let provider = named.or_else(|| providers.by_issuer(&target.issuer)).cloned();
+        let unlisted =
+            || issuer_url(&target.issuer).map(|issuer| Provider::unlisted(&issuer, &target.provider));
+        let mut provider = provider.or_else(unlisted).ok_or_else(|| {
+            Failure::usage(format!("'{}' is no issuer's URL", target.issuer)).advise("name an https:// URL")
+        })?;
+        if !self.allows(&provider.issuer) {
+            return Err(not_allowed(&provider.issuer));
+        }
+        if provider.transport.ca_dir.is_none() {
+            let is_usable = |directory: &&String| Path::new(directory).is_absolute();
+            provider.transport.ca_dir = target.ca_dir.as_ref().filter(is_usable).cloned();
+        }
+        Ok(provider)
+    }
+
+    /// What a consent page calls a client of `user`'s. A site's name is short; a user's may be as long as a directory likes.
+    pub(crate) fn client_name(&self, user: &str) -> String {
+        let host = || gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let site = self.site.site.clone().unwrap_or_else(host);
+        format!("iam-session:{site}:{user}").chars().take(MAX_CLIENT_NAME).collect()
+    }
+
     /// The provider of `issuer` that says who may enrol, if one does.
     pub(crate) fn expecting(&self, issuer: &str) -> Option<&Provider> {
         self.providers.of_issuer(issuer).find(|provider| provider.expect_subject.is_some())
@@ -88,5 +123,23 @@ impl Policy {
     /// What the user's own file says of the default account: its name, and the line.
     pub(crate) fn configured_account(&self) -> Option<(&str, &str)> {
         self.user.default_account.as_deref().zip(self.user.default_account_at.as_deref())
+    }
+}
+
+pub(crate) fn not_allowed(issuer: &str) -> Failure {
+    Failure::refused(format!("this site does not let its users enrol with {issuer}"))
+        .advise("'allowed_issuers' in the site's configuration lists those it does")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_client_is_named_for_site_and_user() {
+        let site = Site { site: Some("cern.ch".into()), ..Site::default() };
+        let policy = Policy { site, providers: Providers::default(), user: User::default() };
+        assert_eq!(policy.client_name("alice"), "iam-session:cern.ch:alice");
+        assert_eq!(policy.client_name(&"u".repeat(300)).len(), MAX_CLIENT_NAME);
     }
 }

@@ -5,8 +5,7 @@ use data_encoding::HEXLOWER;
 
 use super::Mint;
 use super::account::{closed_entry, entry};
-use super::policy::Policy;
-use super::token::not_allowed;
+use super::policy::{Policy, not_allowed};
 use crate::clock::Now;
 use crate::directory::DirectoryError;
 use crate::protocol::Failure;

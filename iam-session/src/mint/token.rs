@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Mint;
 use super::account::entry;
 use super::drafts::{Past, give_up};
-use super::policy::Policy;
+use super::policy::{Policy, not_allowed};
 use crate::clock::{self, Now};
 use crate::helper::HelperError;
 use crate::issuer::wire::{Answer, Request};
@@ -193,9 +193,4 @@ fn request(record: &Record, wanted: &Wanted) -> Request {
         audience_mode: record.audience_mode,
         transport: record.transport.clone(),
     }
-}
-
-pub(crate) fn not_allowed(issuer: &str) -> Failure {
-    Failure::refused(format!("this site does not let its users enrol with {issuer}"))
-        .advise("'allowed_issuers' in the site's configuration lists those it does")
 }
