@@ -75,6 +75,8 @@ pub(crate) struct Mint {
     refused: Option<Refused>,
     /// What enrolments have replaced, or did not keep, is ended at its issuer so, once they have been answered.
     endings: Vec<Request>,
+    /// The enrolments that were begun here with a client of their own.
+    flows: Vec<String>,
     log: Log,
 }
 
@@ -103,6 +105,7 @@ fn run() -> io::Result<()> {
         unsaved: Unsaved::default(),
         refused: None,
         endings: Vec::new(),
+        flows: Vec::new(),
         log,
     };
     let mut lines = Lines::new(MAX_LINE);

@@ -26,7 +26,7 @@ pub use keys::{KeyId, Keyring, SealingKey, UserKey};
 pub use marker::fuzzing as marker_fuzzing;
 pub use marker::{Marker, this_host};
 pub use passphrase::{Derivation, PassphraseKey};
-pub use pending::Pending;
+pub(crate) use pending::Pending;
 #[cfg(feature = "fuzzing")]
 pub use record::fuzzing;
 pub use record::{Cover, Opened, Record};

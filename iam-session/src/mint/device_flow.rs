@@ -17,7 +17,9 @@ use crate::account;
 use crate::clock::boot_time;
 use crate::config::{Provider, same_issuer};
 use crate::helper::HelperError;
-use crate::issuer::wire::{Answer, ClientAuth, DeviceCode, ErrorClass, IssuerError, Request, TokenAnswer};
+use crate::issuer::wire::{
+    Answer, ClientAuth, DeviceCode, ErrorClass, IssuerError, Request, TokenAnswer, Transport,
+};
 use crate::protocol::{
     Beginning, Begun, Code, Enrolled, Failure, FailureKind, Import, NO_OFFLINE_ACCESS, Polled,
 };
@@ -78,7 +80,7 @@ impl Mint {
         let policy = Policy::load(&self.message)?;
         let provider = policy.provider(&self.message, &beginning.target)?;
         let Some(wanted) = &beginning.scope else {
-            let Discovered { record, offered, .. } = self.discover(&provider)?;
+            let Discovered { record, offered, .. } = self.discover(&provider.issuer, &provider.transport)?;
             return Ok(Begun::Offered { issuer: record.issuer, scope: offered });
         };
         let name = &beginning.target.account;
@@ -95,7 +97,8 @@ impl Mint {
                 Err(error) => unusable = Some(error),
             }
         }
-        let Discovered { mut record, methods, .. } = self.discover(&provider)?;
+        let Discovered { mut record, methods, .. } = self.discover(&provider.issuer, &provider.transport)?;
+        record.audience_mode = provider.audience_mode;
         // Before anything is registered: without it the client would be of no use.
         let endpoint = record.endpoints.device_authorization.clone();
         let endpoint = endpoint.ok_or_else(|| no_device_flow(&record.issuer))?;
@@ -108,7 +111,7 @@ impl Mint {
         }
         let record = match self.register(&policy, &store, beginning, record, &methods)? {
             Ok(record) => record,
-            Err(error) => return Ok(Begun::RegistrationClosed(error)),
+            Err(error) => return Ok(Begun::RegistrationClosed { error }),
         };
         let scope = fitting(&record, wanted);
         if !scope.allows("offline_access") {
@@ -174,7 +177,12 @@ impl Mint {
         if !scope.allows("offline_access") {
             return Ok(Err(format!("{} does not let it ask for 'offline_access'", record.issuer)));
         }
-        let endpoint = self.device_endpoint(&record)?.ok_or_else(|| no_device_flow(&record.issuer))?;
+        // As pinned; of an issuer that had none when it was pinned, as it says now.
+        let endpoint = match &record.endpoints.device_authorization {
+            Some(endpoint) => Some(endpoint.clone()),
+            None => self.discover(&record.issuer, &record.transport)?.record.endpoints.device_authorization,
+        };
+        let endpoint = endpoint.ok_or_else(|| no_device_flow(&record.issuer))?;
         match self.authorize(endpoint, &record, &scope) {
             Ok(device) => Ok(Ok(Asked { record, scope, device })),
             Err(HelperError::Issuer(error)) if error.class == ErrorClass::ClientGone => {
@@ -184,28 +192,14 @@ impl Mint {
         }
     }
 
-    /// As pinned; of an issuer that had none when it was pinned, as it says now.
-    fn device_endpoint(&mut self, record: &Record) -> Result<Option<String>, Failure> {
-        if record.endpoints.device_authorization.is_some() {
-            return Ok(record.endpoints.device_authorization.clone());
-        }
-        let request =
-            Request::Discover { issuer: record.issuer.clone(), transport: record.transport.clone() };
+    fn discover(&mut self, issuer: &str, transport: &Transport) -> Result<Discovered, Failure> {
+        let request = Request::Discover { issuer: issuer.to_owned(), transport: transport.clone() };
         match self.ask(&request)? {
-            Answer::Discovered { endpoints, .. } => Ok(endpoints.device_authorization),
-            _ => Err(HelperError::Garbage.into()),
-        }
-    }
-
-    fn discover(&mut self, provider: &Provider) -> Result<Discovered, Failure> {
-        let transport = provider.transport.clone();
-        let request = Request::Discover { issuer: provider.issuer.clone(), transport: transport.clone() };
-        match self.ask(&request)? {
-            Answer::Discovered { issuer, endpoints, scopes_supported, auth_methods, .. } => {
-                let mut record = Record::without_client(issuer, endpoints, transport);
-                record.audience_mode = provider.audience_mode;
-                Ok(Discovered { record, offered: scopes_supported, methods: auth_methods })
-            }
+            Answer::Discovered { issuer, endpoints, scopes_supported, auth_methods, .. } => Ok(Discovered {
+                record: Record::without_client(issuer, endpoints, transport.clone()),
+                offered: scopes_supported,
+                methods: auth_methods,
+            }),
             _ => Err(HelperError::Garbage.into()),
         }
     }
@@ -271,7 +265,8 @@ impl Mint {
         if boot_time() >= ticket.until {
             let message = "the code has ended".to_owned();
             let class = ErrorClass::ExpiredToken;
-            return Ok(Polled::NoToken(IssuerError { class, message, status: None, retry_after: None }));
+            let error = IssuerError { class, message, status: None, retry_after: None };
+            return Ok(Polled::NoToken { error });
         }
         let policy = Policy::load(&self.message)?;
         let store = Store::create(&policy.store_dir(&self.message), self.message.uid)?;
@@ -299,7 +294,7 @@ impl Mint {
                     ClientSource::Account(_) => HelperError::Issuer(error).into(),
                 })
             }
-            Err(HelperError::Issuer(error)) => Ok(Polled::NoToken(error)),
+            Err(HelperError::Issuer(error)) => Ok(Polled::NoToken { error }),
             Err(error) => Err(error.into()),
         }
     }
@@ -308,7 +303,10 @@ impl Mint {
     fn client_of(&self, policy: &Policy, store: &Store, ticket: &mut Ticket) -> Result<Record, Failure> {
         match &ticket.client {
             ClientSource::Ticket => ticket.record.take().ok_or_else(ended),
-            ClientSource::Pending => self.open_pending(store, &ticket.flow)?.ok_or_else(ended),
+            ClientSource::Pending => match self.open_pending(store, &ticket.flow)? {
+                Some((_, record)) => Ok(record),
+                None => Err(ended()),
+            },
             ClientSource::Account(account) => {
                 let opened = self.open(store, account)?;
                 allowed(policy, &opened.record)?;
@@ -340,9 +338,12 @@ impl Mint {
         let unwanted = obtained.unwanted();
         match ticket.client {
             // What fails to be sealed ends with the client.
-            ClientSource::Pending => {
-                self.enroll(obtained, None).inspect(|_| self.forget_pending(store, &ticket.flow))
-            }
+            ClientSource::Pending => self.enroll(obtained, None).inspect(|_| {
+                // One that stays is seen to belong to an account when it is to be ended.
+                if let Ok(Some((pending, _))) = store.read_pending(&ticket.flow) {
+                    let _ = store.remove_named(&pending.name());
+                }
+            }),
             client => {
                 let client_of =
                     if let ClientSource::Account(account) = &client { Some(&**account) } else { None };
@@ -360,7 +361,8 @@ impl Mint {
     pub(crate) fn import(&mut self, import: Import) -> Result<Enrolled, Failure> {
         let policy = Policy::load(&self.message)?;
         let provider = policy.provider(&self.message, &import.target)?;
-        let Discovered { mut record, methods, .. } = self.discover(&provider)?;
+        let Discovered { mut record, methods, .. } = self.discover(&provider.issuer, &provider.transport)?;
+        record.audience_mode = provider.audience_mode;
         record.client = import.client.client(&methods);
         (record.refresh_token, record.scope) = (import.refresh_token, import.scope);
         self.enroll(Obtained { account: import.target.account, record, imported: true }, None)

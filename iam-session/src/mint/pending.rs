@@ -6,7 +6,6 @@
 use super::Mint;
 use super::accounts::usage;
 use super::client::Need;
-use super::lock_wait::Patience;
 use super::policy::Policy;
 use crate::clock::unix_time;
 use crate::end_grant::{Ended, deregistration};
@@ -54,6 +53,7 @@ impl Mint {
             store.write_pending(pending, &file)?;
             Ok(opened.record)
         };
+        self.flows.push(pending.flow.clone());
         keep().map_err(|error| {
             self.endings.extend(unwanted);
             error.into()
@@ -61,29 +61,26 @@ impl Mint {
     }
 
     /// The client of a flow, if it is there still.
-    pub(crate) fn open_pending(&self, store: &Store, flow: &str) -> Result<Option<Record>, StoreError> {
+    pub(crate) fn open_pending(
+        &self,
+        store: &Store,
+        flow: &str,
+    ) -> Result<Option<(Pending, Record)>, StoreError> {
         self.serves(store)?;
-        let Some(pending) = store.pending_of(flow)? else { return Ok(None) };
-        let Some(file) = store.read_pending(&pending)? else { return Ok(None) };
+        let Some((pending, file)) = store.read_pending(flow)? else { return Ok(None) };
         let path = store.path_of(&pending.name());
-        Ok(Some(Opened::open(&file, &path, self.message.uid, &self.message.keys)?.record))
-    }
-
-    /// Its client belongs to an account now.
-    pub(crate) fn forget_pending(&self, store: &Store, flow: &str) {
-        // One that stays is seen to belong to an account when it is to be ended.
-        let _ =
-            store.pending_of(flow).map(|pending| pending.map(|pending| store.remove_named(&pending.name())));
+        Ok(Some((pending, Opened::open(&file, &path, self.message.uid, &self.message.keys)?.record)))
     }
 
     /// Ends a flow that nobody waits for any more, and the client that was registered for it.
     pub(crate) fn cancel(&mut self, flow: &str) -> Result<Cancelled, Failure> {
-        let Some(store) = self.store(&Policy::load(&self.message)?)? else {
+        let store = self.store(&Policy::load(&self.message)?)?;
+        let Some(store) = store.filter(|store| store.read_pending(flow).is_ok_and(|file| file.is_some()))
+        else {
             return Ok(Cancelled { error: None });
         };
-        let Some(pending) = store.pending_of(flow)? else { return Ok(Cancelled { error: None }) };
         let locks = self.lock(&store, &self.patience())?;
-        let error = self.end_pending(&store, &pending).err();
+        let error = self.end_pending(&store, flow).err();
         self.release(locks);
         Ok(Cancelled { error })
     }
@@ -95,13 +92,15 @@ impl Mint {
         let Some(store) = store.filter(|store| self.serves(store).is_ok()) else { return };
         let now = unix_time();
         let mut over = store.pending().unwrap_or_default();
-        over.retain(|pending| pending.until <= now);
+        // A command line speaks to one agent, and no other one is asked about its flow.
+        let is_alone = !self.flows.is_empty() && !self.runtime.is_present(&self.message.session());
+        over.retain(|pending| pending.until <= now || is_alone && self.flows.contains(&pending.flow));
         if over.is_empty() {
             return;
         }
-        let Ok(locks) = self.lock(&store, &Patience::none()) else { return };
+        let Some(locks) = self.lock_now(&store) else { return };
         for pending in over {
-            let Err(error) = self.end_pending(&store, &pending) else { continue };
+            let Err(error) = self.end_pending(&store, &pending.flow) else { continue };
             self.log.event(Level::Warning, "error", &[("error", &error)]);
             if pending.until + GIVE_UP <= now {
                 let _ = store.remove_named(&pending.name());
@@ -114,31 +113,27 @@ impl Mint {
     }
 
     /// Under the locks. Says what is left at the issuer, if something is.
-    fn end_pending(&mut self, store: &Store, pending: &Pending) -> Result<(), String> {
-        let record = match self.open_pending(store, &pending.flow) {
-            Ok(Some(record)) => record,
+    fn end_pending(&mut self, store: &Store, flow: &str) -> Result<(), String> {
+        let (pending, record) = match self.open_pending(store, flow) {
+            Ok(Some(pending)) => pending,
             Ok(None) => return Ok(()),
             Err(error) => return Err(format!("a client stays registered: {error}")),
         };
         let stays = |why: String| {
-            let name = printable(record.client_name.as_deref().unwrap_or(&record.client.client_id));
-            format!("client '{name}' stays registered at {}{why}", record.issuer)
+            let name = record.client_name.as_deref().unwrap_or(&record.client.client_id);
+            Err(format!("client '{}' stays registered at {}{why}", printable(name), record.issuer))
         };
-        let ended = match self.need(store, "", &record) {
-            Need::Account => Ended::Before,
-            Need::Unknown(error) => return Err(stays(format!(": an account may need it: {error}"))),
-            Need::None => match deregistration(&record.client, &record.transport) {
-                Some(request) => Ended::by(self.ask(&request)),
-                None => {
-                    let _ = store.remove_named(&pending.name());
-                    return Err(stays(String::new()));
-                }
+        let ended = match (self.need(store, "", &record), deregistration(&record.client, &record.transport)) {
+            (Need::Account, _) => Ok(()),
+            (Need::Unknown(error), _) => return stays(format!(": an account may need it: {error}")),
+            (Need::None, None) => stays(String::new()),
+            (Need::None, Some(request)) => match Ended::by(self.ask(&request)) {
+                Ended::Now | Ended::Before => Ok(()),
+                Ended::Refused(error) => stays(format!(": {error}")),
+                Ended::NotYet(error) => return stays(format!(": {error}")),
             },
         };
-        if let Ended::NotYet(error) = ended {
-            return Err(stays(format!(": {error}")));
-        }
         let _ = store.remove_named(&pending.name());
-        if let Ended::Refused(error) = ended { Err(stays(format!(": {error}"))) } else { Ok(()) }
+        ended
     }
 }

@@ -65,27 +65,22 @@ impl Policy {
         self.site.allows(issuer)
     }
 
-    /// The provider that an enrolment is meant to be with: the site's or, where that names no such issuer, the user's own,
-    /// or one that no file lists. A name chooses among several of one issuer.
+    /// How an enrolment gets to its issuer: by the site's file or, where that names no such issuer, by the user's own.
     pub(crate) fn provider(&self, message: &Message, target: &Target) -> Result<Provider, Failure> {
-        let providers = match self.providers.by_issuer(&target.issuer) {
-            Some(_) => self.providers.clone(),
-            None => self.providers.clone().with_those_of(&message.home)?,
+        let own = match self.providers.by_issuer(&target.issuer) {
+            Some(_) => Providers::default(),
+            None => Providers::default().with_those_of(&message.home)?,
         };
-        let named = providers.of_issuer(&target.issuer).find(|provider| provider.alias == target.provider);
-        let provider = named.or_else(|| providers.by_issuer(&target.issuer)).cloned();
-        let unlisted =
-            || issuer_url(&target.issuer).map(|issuer| Provider::unlisted(&issuer, &target.provider));
-        let mut provider = provider.or_else(unlisted).ok_or_else(|| {
+        let listed = self.providers.by_issuer(&target.issuer).or(own.by_issuer(&target.issuer)).cloned();
+        let unlisted = || issuer_url(&target.issuer).map(|issuer| Provider::unlisted(&issuer, ""));
+        let mut provider = listed.or_else(unlisted).ok_or_else(|| {
             Failure::usage(format!("'{}' is no issuer's URL", target.issuer)).advise("name an https:// URL")
         })?;
         if !self.allows(&provider.issuer) {
             return Err(not_allowed(&provider.issuer));
         }
-        if provider.transport.ca_dir.is_none() {
-            let is_usable = |directory: &&String| Path::new(directory).is_absolute();
-            provider.transport.ca_dir = target.ca_dir.as_ref().filter(is_usable).cloned();
-        }
+        let ca_dir = target.ca_dir.clone().filter(|directory| Path::new(directory).is_absolute());
+        provider.transport.ca_dir = provider.transport.ca_dir.or(ca_dir);
         Ok(provider)
     }
 

@@ -19,9 +19,6 @@ pub struct Target {
     pub account: String,
     /// The issuer's URL.
     pub issuer: String,
-    /// What the provider's file calls it. Several files may name one issuer.
-    #[serde(default)]
-    pub provider: String,
     /// Certificates to trust where the provider's file names no directory of them: `X509_CERT_DIR`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_dir: Option<String>,
@@ -96,7 +93,10 @@ pub enum Begun {
         scope: ScopeSet,
     },
     /// The issuer wants to see a token before it registers a client, or another one.
-    RegistrationClosed(IssuerError),
+    RegistrationClosed {
+        /// What it says.
+        error: IssuerError,
+    },
     /// The user must be shown this.
     Code(Code),
 }
@@ -128,8 +128,11 @@ pub struct Code {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Polled {
-    /// What the issuer says in place of a token. Its class tells whether to poll on.
-    NoToken(IssuerError),
+    /// There is no token. The class of the error tells whether to poll on.
+    NoToken {
+        /// What the issuer says.
+        error: IssuerError,
+    },
     /// Approved, and sealed.
     Enrolled(Enrolled),
 }

@@ -4,6 +4,7 @@
 use super::directory::Store;
 use super::error::StoreError;
 use super::format::MAX_FILE;
+use crate::directory::Durability;
 
 const PENDING: &str = ".pending";
 /// Of random bytes, so that no two are one.
@@ -11,16 +12,16 @@ const FLOW: usize = 32;
 
 /// The file of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pending {
+pub(crate) struct Pending {
     /// Names the enrolment.
-    pub flow: String,
+    pub(crate) flow: String,
     /// When nobody can wait for it any more, in seconds since the epoch.
-    pub until: u64,
+    pub(crate) until: u64,
 }
 
 impl Pending {
-    /// The file of an enrolment; `None` where `flow` is no name of one.
-    pub fn new(flow: &str, until: u64) -> Option<Self> {
+    /// That of an enrolment; `None` where `flow` is no name of one.
+    pub(crate) fn new(flow: &str, until: u64) -> Option<Self> {
         let is_name =
             flow.len() == FLOW && flow.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         is_name.then(|| Self { flow: flow.to_owned(), until })
@@ -32,42 +33,28 @@ impl Pending {
     }
 
     /// Its name in the store.
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         format!("{}-{}{PENDING}", self.flow, self.until)
     }
 }
 
 impl Store {
     /// All that are there.
-    ///
-    /// # Errors
-    /// [`StoreError::Directory`].
-    pub fn pending(&self) -> Result<Vec<Pending>, StoreError> {
+    pub(crate) fn pending(&self) -> Result<Vec<Pending>, StoreError> {
         Ok(self.directory().names()?.iter().filter_map(|name| Pending::parse(name)).collect())
     }
 
-    /// The one of an enrolment, if it is there.
-    ///
-    /// # Errors
-    /// [`StoreError::Directory`].
-    pub fn pending_of(&self, flow: &str) -> Result<Option<Pending>, StoreError> {
-        Ok(self.pending()?.into_iter().find(|pending| pending.flow == flow))
-    }
-
-    /// Its bytes.
-    ///
-    /// # Errors
-    /// [`StoreError::Directory`].
-    pub fn read_pending(&self, pending: &Pending) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.directory().read(&pending.name(), MAX_FILE)?)
+    /// That of an enrolment, with its bytes, if it is there.
+    pub(crate) fn read_pending(&self, flow: &str) -> Result<Option<(Pending, Vec<u8>)>, StoreError> {
+        let pending = self.pending()?.into_iter().find(|pending| pending.flow == flow);
+        let Some(pending) = pending else { return Ok(None) };
+        let file = self.directory().read(&pending.name(), MAX_FILE)?;
+        Ok(file.map(|file| (pending, file)))
     }
 
     /// Keeps one; on the disk when this returns.
-    ///
-    /// # Errors
-    /// [`StoreError::Directory`].
-    pub fn write_pending(&self, pending: &Pending, bytes: &[u8]) -> Result<(), StoreError> {
-        Ok(self.directory().replace(&pending.name(), bytes, crate::directory::Durability::Synced)?)
+    pub(crate) fn write_pending(&self, pending: &Pending, bytes: &[u8]) -> Result<(), StoreError> {
+        Ok(self.directory().replace(&pending.name(), bytes, Durability::Synced)?)
     }
 }
 

@@ -7,8 +7,8 @@ use crate::agent::{Agent, FIRST};
 use crate::enroll::{CANCELLED, CODE, ENROLLED, OFFERED, STATUS, Stage, assert_no_canary, kinds};
 use crate::program::run;
 
-const CLOSED: &str = "{\"status\":\"success\",\"outcome\":\"registration_closed\",\"class\":\"registration_closed\",\
-    \"message\":\"i.example does not register clients for everybody (403)\"}\n";
+const CLOSED: &str = "{\"status\":\"success\",\"outcome\":\"registration_closed\",\"error\":{\"class\":\"registration_closed\",\
+    \"message\":\"i.example does not register clients for everybody (403)\",\"status\":403}}\n";
 
 /// A code that is asked for by a client that was there before.
 fn code_of(client: &str) -> String {
@@ -95,7 +95,7 @@ fn a_refresh_token_from_elsewhere_is_presented_by_nobody_but_the_agent() {
     assert_eq!(kinds(&requests), ["status", "import"]);
     assert_eq!(
         requests[1],
-        json!({"request": "import", "account": "wlcg", "issuer": "https://i.example/", "provider": "wlcg",
+        json!({"request": "import", "account": "wlcg", "issuer": "https://i.example/",
                "client": {"client_id": "mine"}, "refresh_token": "canary-elsewhere", "scope": "iam openid"})
     );
 }

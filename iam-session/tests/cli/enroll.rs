@@ -39,7 +39,7 @@ pub(crate) const CANCELLED: &str = "{\"status\":\"success\"}\n";
 
 /// What the issuer says in place of a token.
 pub(crate) fn no_token(class: &str) -> String {
-    json!({"status": "success", "outcome": "no_token", "class": class, "message": "m"}).to_string() + "\n"
+    json!({"status": "success", "outcome": "no_token", "error": {"class": class, "message": "m", "status": 400}}).to_string() + "\n"
 }
 
 /// A host with a provider `wlcg`.
@@ -130,7 +130,7 @@ fn a_good_enrolment_is_two_events_and_the_agent_is_told_what_was_chosen() {
     let flow = requests[1]["flow"].take();
     assert_eq!((flow.as_str().map(str::len), requests[2]["flow"].take()), (Some(32), flow));
     let target = json!({"request": "enroll", "flow": null, "account": "wlcg", "issuer": "https://i.example/",
-                        "provider": "wlcg", "ca_dir": "/etc/grid-security/certificates"});
+                        "ca_dir": "/etc/grid-security/certificates"});
     let mut begin = target.clone();
     begin["scope"] = "offline_access openid storage.read:/ wlcg".into();
     let poll = json!({"request": "poll", "ticket": "sealed"});

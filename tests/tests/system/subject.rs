@@ -117,9 +117,8 @@ fn what_the_command_line_says_of_the_issuer_is_not_believed() {
     let scene = expecting();
     let login = scene.host.login("alice");
     let mut request = import(grant_of_bob(&scene.host, &scene));
-    // Another spelling of the issuer, a name of no provider, another server for its tokens, and no way to check that one.
+    // Another spelling of the issuer, another server for its tokens, and no way to check that one.
     request["issuer"] = "https://IAM.example:443".into();
-    request["provider"] = "other".into();
     request["ca_dir"] = "/nonexistent".into();
     request["endpoints"]["token"] = "https://elsewhere.example/token".into();
     request["transport"] = json!({"ca_file": "/nonexistent", "proxy": "http://127.0.0.1:9"});

@@ -106,7 +106,7 @@ impl<'a> Flow<'a> {
         for attempt in 1.. {
             let error = match self.ask(&request) {
                 Ok(Begun::Code(code)) => return Ok(code),
-                Ok(Begun::RegistrationClosed(error)) => error,
+                Ok(Begun::RegistrationClosed { error }) => error,
                 Ok(Begun::Offered { .. }) => break,
                 Err(ClientError::Interrupted) => {
                     let _ = self.signals.came();
@@ -159,7 +159,7 @@ impl<'a> Flow<'a> {
                 return Err(cancelled().into());
             }
             match self.ask(&Request::Poll { ticket: code.ticket.clone() })? {
-                Polled::NoToken(error) => pace.answered(error)?,
+                Polled::NoToken { error } => pace.answered(error)?,
                 Polled::Enrolled(enrolled) => return Ok(enrolled),
             }
         }

@@ -76,7 +76,6 @@ impl Plan {
         Target {
             account: self.account.clone(),
             issuer: self.provider.issuer.clone(),
-            provider: self.provider.alias.clone(),
             ca_dir: self.provider.transport.ca_dir.clone(),
         }
     }
