@@ -23,7 +23,7 @@ pub(crate) use find::Places;
 pub(crate) use find::{sockets, state_directory};
 
 use crate::line::{self, LineError, Lines, Wait};
-use crate::protocol::{MAX_LINE, Reply, Request};
+use crate::protocol::{MAX_LINE, NO_SUCH_REQUEST, Reply, Request, agent_is_older};
 
 /// So much longer than the agent may take a client waits for its reply: both are programs on one busy host.
 const MARGIN: Duration = Duration::from_secs(5);
@@ -119,6 +119,9 @@ impl Agent {
         };
         match serde_json::from_slice(&reply) {
             Ok(Reply::Success(answer)) => Ok(answer),
+            Ok(Reply::Failure(failure)) if failure.error.starts_with(NO_SUCH_REQUEST) => {
+                Err(ClientError::Agent(agent_is_older()))
+            }
             Ok(Reply::Failure(failure)) => Err(ClientError::Agent(failure)),
             Err(_) => Err(ClientError::Garbage { path: self.path.clone() }),
         }

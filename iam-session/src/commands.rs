@@ -1,6 +1,8 @@
 //! The commands, one file each.
 
+mod client_options;
 pub(crate) mod decode;
+mod device_flow;
 pub(crate) mod doctor;
 pub(crate) mod enroll;
 pub(crate) mod env;
@@ -8,6 +10,7 @@ pub(crate) mod forget;
 pub(crate) mod list;
 pub(crate) mod lock;
 mod passphrase;
+mod prompt;
 pub(crate) mod providers;
 mod providers_for_user;
 pub(crate) mod reenroll;

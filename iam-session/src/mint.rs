@@ -9,6 +9,7 @@ mod account;
 mod accounts;
 mod client;
 mod derive;
+mod device_flow;
 mod drafts;
 mod enroll;
 mod forget;
@@ -16,9 +17,9 @@ mod helper_process;
 pub(crate) mod job;
 mod lock;
 mod lock_wait;
+mod pending;
 mod policy;
 mod publish;
-mod reconsent;
 mod revoked;
 mod scan_store;
 mod seal;
@@ -34,7 +35,6 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use self::enroll::Origin;
 use self::job::{Done, Job, MAX_LINE, Opening};
 use self::token::Refused;
 use self::unsaved::Unsaved;
@@ -74,6 +74,8 @@ pub(crate) struct Mint {
     refused: Option<Refused>,
     /// What enrolments have replaced, or did not keep, is ended at its issuer so, once they have been answered.
     endings: Vec<Request>,
+    /// The enrolments that were begun here with a client of their own.
+    flows: Vec<String>,
     log: Log,
 }
 
@@ -102,6 +104,7 @@ fn run() -> io::Result<()> {
         unsaved: Unsaved::default(),
         refused: None,
         endings: Vec::new(),
+        flows: Vec::new(),
         log,
     };
     let mut lines = Lines::new(MAX_LINE);
@@ -116,6 +119,8 @@ fn run() -> io::Result<()> {
         }
     }
     mint.save_at_last();
+    // Nobody waits for this mint any more.
+    mint.end_abandoned();
     drop(mint.helper.take());
     clear(&mint.runtime).map_err(io::Error::other)
 }
@@ -202,7 +207,6 @@ impl Mint {
                 }
                 Done::Token(token.map(Box::new))
             }
-            Job::Enroll { enrollment, by } => Done::Enrolled(self.enroll(*enrollment, Origin::Command, by)),
             Job::Account(job) => Done::Account(self.account_job(job).map(Box::new)),
         })
     }

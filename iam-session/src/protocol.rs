@@ -4,6 +4,7 @@
 //! them. PROTOCOL.md, section 3, is the prose.
 
 mod accounts;
+mod enrolling;
 mod sealing;
 mod standing;
 
@@ -11,20 +12,23 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use accounts::{
-    Authorization, Authorized, DeviceCode, Ending, NO_OFFLINE_ACCESS, Poll, Polled, Renamed, Used,
+pub(crate) use accounts::{Ending, Renamed, Used};
+pub(crate) use enrolling::{
+    Beginning, Begun, Cancelled, Code, Enrolled, Import, NO_OFFLINE_ACCESS, NamedClient, Polled, Target,
 };
 pub(crate) use sealing::{
     LockState, SealAction, SealReport, SealRequest, SealedAccount, SlotKind, SlotReport, agent_is_older,
 };
 pub(crate) use standing::{End, Heeded, MIN_PASSPHRASE, Sealing, StopMode, Unlocked};
 
-use crate::issuer::wire::{AudienceMode, Client, Endpoints, Transport};
 use crate::scope::ScopeSet;
 use crate::secret::{Secret, expose_option_to, expose_to};
 
 /// Longest line in either direction, the newline included.
 pub(crate) const MAX_LINE: usize = 64 * 1024;
+
+/// How an agent says that a request is not of its version.
+pub(crate) const NO_SUCH_REQUEST: &str = "this version of the agent has no such request";
 
 /// What a client asks of the agent.
 #[derive(Debug, Serialize, Deserialize)]
@@ -34,14 +38,22 @@ pub(crate) enum Request {
     AccessToken(TokenRequest),
     /// How the session stands → [`Status`].
     Status {},
-    /// Seal what an enrolment obtained and put a token into the file → [`Enrolled`].
-    Enroll(Box<Enrollment>),
+    /// Begin a device flow, or tell what its issuer offers → [`Begun`].
+    Enroll(Box<Beginning>),
+    /// Ask once what the user decided; seal what comes of it and put a token into the file → [`Polled`].
+    Poll {
+        /// As it was answered.
+        ticket: String,
+    },
+    /// End a device flow, and the client that was registered for it → [`Cancelled`].
+    Cancel {
+        /// Names it.
+        flow: String,
+    },
+    /// Seal a refresh token that was obtained elsewhere → [`Enrolled`].
+    Import(Box<Import>),
     /// End an account → [`Forgotten`]. Agents of earlier versions do not know it, and so do nothing of it.
     EndAccount { account: String, mode: Ending },
-    /// Begin a device flow with the client of an account → [`Authorized`].
-    Authorize(Authorization),
-    /// Ask once what the user decided, and seal what comes of it → [`Polled`].
-    Poll(Poll),
     /// Put this account's token into the file, now and from now on → [`Used`].
     Use { account: String },
     /// Keep a second file with this account's token → [`Used`].
@@ -93,9 +105,8 @@ impl Request {
             Self::Use { .. } | Self::Keep { .. } | Self::Rename { .. } => 70,
             // The issuer is asked twice.
             Self::EndAccount { .. } => 100,
-            // Two locks, a slow issuer's answer and the first token: longer than all of it together, for whoever asked
-            // undoes what has not succeeded by then.
-            Self::Enroll(_) | Self::Authorize(_) | Self::Poll(_) => 150,
+            // Two locks, several answers of a slow issuer, and the first token.
+            Self::Enroll(_) | Self::Poll { .. } | Self::Cancel { .. } | Self::Import(_) => 150,
         })
     }
 }
@@ -115,47 +126,6 @@ pub(crate) struct TokenRequest {
     /// Seconds that the token must still live; -1 asks for a new one, as in oidc-agent.
     #[serde(default)]
     pub(crate) min_valid_period: i64,
-}
-
-/// What an enrolment obtained. It goes to the agent and never comes back.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Enrollment {
-    /// The account's name; also the record's file name.
-    pub(crate) account: String,
-    /// The issuer as it spells itself.
-    pub(crate) issuer: String,
-    /// Pinned.
-    pub(crate) endpoints: Endpoints,
-    pub(crate) client: Client,
-    #[serde(serialize_with = "expose_to")]
-    pub(crate) refresh_token: Secret,
-    /// Seconds since the epoch, where known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) refresh_token_expires_at: Option<u64>,
-    /// What was granted.
-    pub(crate) scope: ScopeSet,
-    /// Whether the issuer said so, and so will say so again: then a response without a scope grants none.
-    #[serde(default)]
-    pub(crate) states_scope: bool,
-    /// Whether the refresh token was obtained elsewhere: then `scope` is what is wanted of it, all if empty, and what
-    /// was granted is asked of the issuer before anything is sealed.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) imported: bool,
-    /// `sub`, where known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) subject: Option<String>,
-    /// How this issuer takes an audience.
-    #[serde(default)]
-    pub(crate) audience_mode: AudienceMode,
-    /// How the issuer is reached.
-    #[serde(default)]
-    pub(crate) transport: Transport,
-    /// What the client may ask for, where known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) registered_scope: Option<ScopeSet>,
-    /// What the client is called on the consent page, where known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) client_name: Option<String>,
 }
 
 /// What the agent answers: the object's `status` is `success` or `failure`.
@@ -355,22 +325,6 @@ pub(crate) struct LastError {
     /// When the issuer is asked again, in seconds since the epoch, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) next_attempt_at: Option<u64>,
-}
-
-/// The answer to [`Request::Enroll`].
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Enrolled {
-    pub(crate) account: String,
-    /// What was granted, as far as it is kept.
-    #[serde(default)]
-    pub(crate) scope: ScopeSet,
-    /// What the session token carries.
-    pub(crate) session_scope: ScopeSet,
-    /// Absolute path of the token file.
-    pub(crate) token_file: String,
-    /// Why there is no token in the file yet, if there is none: the enrolment itself is sealed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) trouble: Option<Failure>,
 }
 
 /// The answer to [`Request::EndAccount`]: what was done, in order.

@@ -211,6 +211,14 @@ impl Runtime {
         Setbacks { directory: &self.agents, record_id, boot_id: self.cache.boot_id() }
     }
 
+    /// Whether the agent of this session lives.
+    pub(crate) fn is_present(&self, session: &str) -> bool {
+        let name = format!("{session}{LOCK}");
+        // Looked for first: a lock file that is missing would be made.
+        let is_there = self.agents.names().is_ok_and(|names| names.contains(&name));
+        is_there && matches!(try_lock(&self.agents, &name, FlockArg::LockSharedNonblock), Ok(None))
+    }
+
     /// Whether no agent of the user lives on this host.
     pub(crate) fn is_deserted(&self) -> bool {
         // Only asked by a mint that may have outlived its agent; a lock that cannot be opened is one that is gone.

@@ -11,10 +11,12 @@ mod keyring;
 mod keys;
 mod marker;
 mod passphrase;
+mod pending;
 mod record;
 mod session_token;
 mod slot;
 mod slots;
+pub(crate) mod ticket;
 
 pub(crate) use directory::{Lock, Store};
 pub(crate) use directory::{account_of, record_name};
@@ -26,6 +28,7 @@ pub(crate) use keys::{KeyId, UserKey};
 pub use marker::fuzzing as marker_fuzzing;
 pub(crate) use marker::{Marker, this_host};
 pub(crate) use passphrase::{Derivation, PassphraseKey};
+pub(crate) use pending::Pending;
 #[cfg(feature = "fuzzing")]
 pub use record::fuzzing;
 pub(crate) use record::{Cover, Opened, Record};

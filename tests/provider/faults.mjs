@@ -32,7 +32,7 @@ const FAULTS = {
   // Does what it was asked, and keeps a good answer back until it is healed. `held` is counted.
   held: async (ctx, _, next) => {
     await next();
-    if (ctx.status !== 200) return;
+    if (ctx.status > 299) return;
     count('held');
     await new Promise((resolve) => { held.push(resolve); });
   },

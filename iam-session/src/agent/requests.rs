@@ -13,8 +13,8 @@ use super::refusals::Refusals;
 use crate::clock::Now;
 use crate::mint::job::{AccountDone, AccountJob, Done, Job};
 use crate::protocol::{
-    Authorized, End, Enrolled, Failure, Forgotten, Heeded, Polled, Renamed, Request, SealReport, Status,
-    StopMode, Token, TokenRequest, Unlocked, Used,
+    Begun, Cancelled, End, Enrolled, Failure, Forgotten, Heeded, NO_SUCH_REQUEST, Polled, Renamed, Request,
+    SealReport, Status, StopMode, Token, TokenRequest, Unlocked, Used,
 };
 use crate::runtime::Runtime;
 use crate::runtime::answer::{Decision, View};
@@ -25,8 +25,6 @@ use crate::runtime::token_wanted::TokenJob;
 pub(super) use locking::host_locked;
 use locking::is_for_all;
 
-/// Kept back of the time for an enrolment's reply, for the first token.
-const SEAL_BEFORE: Duration = Duration::from_secs(70);
 /// More jobs than these wait for the mint already: the next one is told so.
 const MAX_WAITING: usize = 256;
 /// And more clients with a token to be had of an issuer, so that a hanging one leaves room for those who want what can
@@ -40,8 +38,9 @@ pub(super) enum Answer {
     Token(Token),
     Status(Box<Status>),
     Enrolled(Enrolled),
-    Authorized(Authorized),
+    Begun(Begun),
     Polled(Polled),
+    Cancelled(Cancelled),
     Used(Used),
     Renamed(Renamed),
     Forgotten(Forgotten),
@@ -53,8 +52,10 @@ pub(super) enum Answer {
 impl Answer {
     fn of(done: &AccountDone) -> Self {
         match done {
-            AccountDone::Authorized(authorized) => Self::Authorized(authorized.duplicate()),
+            AccountDone::Begun(begun) => Self::Begun(begun.clone()),
             AccountDone::Polled(polled) => Self::Polled(polled.clone()),
+            AccountDone::Cancelled(cancelled) => Self::Cancelled(cancelled.clone()),
+            AccountDone::Imported(enrolled) => Self::Enrolled(enrolled.clone()),
             AccountDone::Used(used) => Self::Used(used.clone()),
             AccountDone::Renamed(renamed) => Self::Renamed(renamed.clone()),
             AccountDone::Ended(forgotten) => Self::Forgotten(forgotten.clone()),
@@ -136,9 +137,10 @@ impl Requests {
         let (job, want) = match request {
             Request::AccessToken(request) => return self.token(peer, request, Step::First, by, means),
             Request::Status {} => (Job::Look, Want::Status),
-            Request::Enroll(enrollment) => (Job::Enroll { enrollment, by: by - SEAL_BEFORE }, Want::Other),
-            Request::Authorize(asked) => account(AccountJob::Authorize(asked)),
-            Request::Poll(poll) => account(AccountJob::Poll { poll, by: by - SEAL_BEFORE }),
+            Request::Enroll(beginning) => account(AccountJob::Enroll(beginning)),
+            Request::Poll { ticket } => account(AccountJob::Poll { ticket }),
+            Request::Cancel { flow } => account(AccountJob::Cancel { flow }),
+            Request::Import(import) => account(AccountJob::Import(import)),
             Request::Use { account: name } => account(AccountJob::Use { account: name }),
             Request::Keep { account: name } => account(AccountJob::Keep { account: name }),
             Request::Rename { account: name, to } => account(AccountJob::Rename { account: name, to }),
@@ -262,9 +264,6 @@ impl Requests {
             (Want::Token { request, job: None }, Ok(Done::Looked(Ok(())))) => {
                 self.token(waiting.peer, request, Step::AfterLook, waiting.deadline, means)
             }
-            (Want::Other, Ok(Done::Enrolled(enrolled))) => Some(
-                enrolled.as_ref().map(|enrolled| Answer::Enrolled(enrolled.clone())).map_err(Clone::clone),
-            ),
             (Want::Other, Ok(Done::Account(done))) => {
                 Some(done.as_ref().map(|done| Answer::of(done)).map_err(Clone::clone))
             }
@@ -346,10 +345,8 @@ pub(super) fn parse(line: &[u8]) -> Result<Request, Failure> {
 fn not_a_request(error: &serde_json::Error) -> Failure {
     let column = error.column();
     match error.classify() {
-        Category::Data => {
-            Failure::usage(format!("this version of the agent has no such request (column {column})"))
-                .advise("the agent may be of another version than this program: log in again")
-        }
+        Category::Data => Failure::usage(format!("{NO_SUCH_REQUEST} (column {column})"))
+            .advise("the agent may be of another version than this program: log in again"),
         _ => Failure::usage(format!("the request is no JSON object (column {column})")),
     }
 }

@@ -1,40 +1,33 @@
-//! `iam-session enroll`: a device code, a browser somewhere, and the agent seals what comes of it.
+//! `iam-session enroll`: the agent's mint has the issuer give a code, and this side shows it and keeps the pace.
 //!
-//! Touches the agent's socket, the terminal and, through a helper, one issuer. What an enrolment obtains is in
-//! this process's memory until the agent has it, and nowhere else.
+//! Touches the agent's socket, the terminal and the configuration. No secret is in this process but one that somebody
+//! hands it: a client's, an initial access token, a refresh token from elsewhere.
 
-mod again;
-pub(in crate::commands) mod client;
-pub(in crate::commands) mod flow;
-mod given;
-pub(in crate::commands) mod person;
-pub(in crate::commands) mod plan;
-pub(in crate::commands) mod provider;
-mod qr;
-pub(in crate::commands) mod report;
+mod flow;
+mod plan;
+mod report;
 mod scopes;
-pub(in crate::commands) mod signals;
 
 use std::env;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
 
-use self::client::{ClientArgs, Origin};
-use self::flow::{Flow, Obtained};
-use self::person::Person;
+use self::flow::Flow;
 use self::plan::Plan;
-use self::report::Report;
+use self::report::Obtained;
 use super::account_name;
+use super::client_options::ClientArgs;
+use super::device_flow::Report;
+use super::prompt::{self, Person};
 use super::providers_for_user::{Membership, known_providers};
+use super::secret_input::word;
 use crate::client::{Agent, Places};
 use crate::config::{Providers, Site};
 use crate::harden::harden;
-use crate::helper::Helper;
 use crate::outcome::{Exit, Outcome, Stop, warn};
-use crate::paths::{HELPER, SITE_CONFIG};
-use crate::protocol::{Enrolled, Enrollment, Failure, FailureKind, Request, Sealing, Status};
-use crate::secret::Secret;
+use crate::paths::SITE_CONFIG;
+use crate::protocol::{Failure, FailureKind, Request, Sealing, Status};
 use crate::store::StoreError;
 
 /// Enrol with an issuer, once, with a browser on any device.
@@ -71,7 +64,8 @@ impl EnrollArgs {
 }
 
 pub(crate) fn run(args: EnrollArgs) -> Outcome {
-    reported(Report::of(&args), |report| {
+    let report = report_of(&args);
+    reported(report, || {
         let configuration = Configuration::load()?;
         // The agent first: without one, nothing must be registered that nobody will keep.
         let mut agent = Agent::find(&Places::of_environment())?;
@@ -83,7 +77,8 @@ pub(crate) fn run(args: EnrollArgs) -> Outcome {
 /// As [`run`], for an account that is there: with its issuer, its client and, unless others are named, the scopes that
 /// it has.
 pub(super) fn again_for(account: String, mut args: EnrollArgs) -> Outcome {
-    reported(Report::of(&args), |report| {
+    let report = report_of(&args);
+    reported(report, || {
         let configuration = Configuration::load()?;
         let mut agent = Agent::find(&Places::of_environment())?;
         let name = account_name(&mut agent, &account)?;
@@ -117,11 +112,15 @@ impl Configuration {
     }
 }
 
-fn reported(report: Report, enroll: impl FnOnce(Report) -> Outcome) -> Outcome {
-    let outcome = enroll(report);
+fn report_of(args: &EnrollArgs) -> Report {
+    if args.json { Report::Json } else { Report::Text }
+}
+
+fn reported(report: Report, enroll: impl FnOnce() -> Outcome) -> Outcome {
+    let outcome = enroll();
     if let Err(Stop::Failure(failure)) = &outcome {
         // Whoever has stopped reading still gets the exit code.
-        let _ = report.error(failure);
+        let _ = report::error(report, failure);
     }
     outcome
 }
@@ -152,29 +151,22 @@ impl Enrolment {
         }
         let mut person = Person::at_the_terminal(report);
         let mut plan = self.plan(person.as_mut())?;
-        let from_elsewhere = from_elsewhere(args, &plan)?;
+        let import = match args.refresh_token_fd {
+            None => None,
+            Some(number) => {
+                let client = plan.client.take().ok_or_else(no_client)?;
+                let what = "a refresh token";
+                Some((client, word::from_descriptor(number, what, "--refresh-token-fd")?))
+            }
+        };
         if let Some(notice) = &plan.provider.notice {
-            report.notice(&notice.read()?)?;
+            report::notice(report, &notice.read()?)?;
         }
-        let client_of = match from_elsewhere {
-            None => again::client_of(status, &plan, self.occasion),
-            Some(_) => None,
+        let obtained = match import {
+            Some((client, refresh_token)) => flow::import(agent, &plan, client, refresh_token)?,
+            None => Flow::new(agent, plan, report, person)?.run()?,
         };
-        if let Some(client_of) = client_of
-            && let Some(obtained) = again::run(agent, &mut plan, client_of, report, person.as_mut())?
-        {
-            return conclude(&plan, &obtained, report);
-        }
-        let mut flow = Flow::new(Helper::start(Path::new(HELPER))?, &plan, report, person)?;
-        let keep = |enrollment: Enrollment| {
-            let reply: Enrolled = agent.ask(&Request::Enroll(Box::new(enrollment)))?;
-            Ok(reply)
-        };
-        let obtained = match from_elsewhere {
-            Some(refresh_token) => flow.import(plan.origin.given()?, refresh_token, keep)?,
-            None => flow.run(keep)?,
-        };
-        conclude(&plan, &obtained, report)
+        conclude(report, &status.user, &obtained)
     }
 
     fn plan(&self, mut person: Option<&mut Person>) -> Result<Plan, Failure> {
@@ -182,21 +174,19 @@ impl Enrolment {
         let membership = Membership::default();
         let is_member = |groups: &[String]| membership.of(groups);
         let asked = person.as_deref_mut();
-        let provider = provider::choose(args.issuer.as_deref(), providers, site, is_member, asked)?;
-        let origin = Origin::of(args, &provider, person.as_deref())?;
-        Plan::new(args, provider, origin, site, &self.status, env::var_os("X509_CERT_DIR"))
+        let provider = prompt::choose(args.issuer.as_deref(), providers, site, is_member, asked)?;
+        let cert_dir = env::var_os("X509_CERT_DIR");
+        Plan::new(args, provider, person.as_deref(), &self.status, self.occasion, cert_dir)
     }
 }
 
-/// A refresh token that was obtained elsewhere, and the client that it was issued to.
-fn from_elsewhere(args: &EnrollArgs, plan: &Plan) -> Result<Option<Secret>, Failure> {
-    let Some(number) = args.refresh_token_fd else { return Ok(None) };
-    plan.origin.given()?;
-    given::from_descriptor(number, "a refresh token", "--refresh-token-fd").map(Some)
+fn no_client() -> Failure {
+    Failure::usage("a refresh token is good only with the client that it was issued to")
+        .advise("name that with --client-id")
 }
 
-fn conclude(plan: &Plan, obtained: &Obtained, report: Report) -> Outcome {
-    report.enrolled(plan, obtained)?;
+fn conclude(report: Report, user: &str, obtained: &Obtained) -> Outcome {
+    report::enrolled(report, user, obtained)?;
     for (scope, reason) in obtained.shortfall.iter() {
         warn(&format!("scope '{scope}' was not granted: {reason}"));
     }

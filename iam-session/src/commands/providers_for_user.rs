@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::env;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -45,5 +46,31 @@ impl Membership {
             warn(&format!("cannot look up the groups of the providers: {error}"));
             false
         })
+    }
+}
+
+/// The grid's usual directory of CA certificates, as the user's environment has it. Agent and helper are started without
+/// that environment: it is named to them, and goes into the record.
+pub(super) fn usable_directory(directory: OsString) -> Option<String> {
+    let text = directory.into_string().ok().filter(|text| !text.is_empty())?;
+    if Path::new(&text).is_absolute() {
+        return Some(text);
+    }
+    warn(&format!("X509_CERT_DIR is '{text}', not an absolute path, and is ignored"));
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_absolute_path_is_a_directory_of_certificates() {
+        let usable = |text: &str| usable_directory(text.into());
+        assert_eq!(
+            usable("/etc/grid-security/certificates").as_deref(),
+            Some("/etc/grid-security/certificates")
+        );
+        assert_eq!((usable("certs"), usable("")), (None, None));
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! A secret is never an argument or in the environment, because other processes can read these.
 
+pub(in crate::commands) mod word;
+
 use std::fs::File;
 use std::io::{self, Read};
 

@@ -47,7 +47,8 @@ impl Providers {
         Ok(providers)
     }
 
-    /// The same and the user's own, below `home`. What they say binds nobody: the agent's mint does not read them.
+    /// The same and the user's own, below `home`. What they say binds nobody: a mint reads them for the way to an
+    /// issuer that the site does not name, and for nothing else.
     ///
     /// # Errors
     /// The first [`ConfigError`]; an alias or an issuer of the site's is one.

@@ -4,7 +4,7 @@ use super::body::{BodyError, Object, is_visible};
 use super::call::{Call, Exchange};
 use super::token::Audience;
 use super::url;
-use super::wire::{Answer, Client, ErrorClass, IssuerError};
+use super::wire::{Answer, Client, DeviceCode, ErrorClass, IssuerError, UserCode};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
 
@@ -87,15 +87,14 @@ pub(super) fn answer(body: &[u8]) -> Result<Answer, BodyError> {
     }
     let verification_uri_complete =
         fields.take_text("verification_uri_complete").filter(|text| url::is_showable(text));
-    Ok(Answer::DeviceAuthorization {
-        device_code,
+    let shown = UserCode {
         user_code,
         verification_uri,
         verification_uri_complete,
         expires_in: life(&fields)?,
         interval: interval(&fields),
-        code_verifier: None,
-    })
+    };
+    Ok(Answer::DeviceAuthorization(DeviceCode { device_code, code_verifier: None, shown }))
 }
 
 fn life(fields: &Object) -> Result<u64, BodyError> {
@@ -123,8 +122,8 @@ mod tests {
             r#"{{"device_code":"dc","user_code":"ABCD-EFGH","verification_uri":"https://iam.example.org/device"{extra}}}"#
         );
         match answer(body.as_bytes())? {
-            Answer::DeviceAuthorization { expires_in, interval, verification_uri_complete, .. } => {
-                Ok((expires_in, interval, verification_uri_complete))
+            Answer::DeviceAuthorization(DeviceCode { shown, .. }) => {
+                Ok((shown.expires_in, shown.interval, shown.verification_uri_complete))
             }
             other => panic!("{other:?}"),
         }
@@ -192,10 +191,8 @@ mod tests {
             (r#""verification_url":"https://a/old","verification_uri":"https://a/d""#, "https://a/d"),
         ] {
             let body = format!(r#"{{"device_code":"dc","user_code":"A",{fields}}}"#);
-            let Ok(Answer::DeviceAuthorization { verification_uri, .. }) = answer(body.as_bytes()) else {
-                panic!("{body}")
-            };
-            assert_eq!(verification_uri, uri);
+            let Ok(Answer::DeviceAuthorization(code)) = answer(body.as_bytes()) else { panic!("{body}") };
+            assert_eq!(code.shown.verification_uri, uri);
         }
     }
 

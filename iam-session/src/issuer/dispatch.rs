@@ -30,8 +30,8 @@ pub(super) fn perform(
     if let Some(call) = answer.as_ref().err().and_then(|error| another_try(request, challenge, error)) {
         answer = ask(&call?);
     }
-    if let Ok(Answer::DeviceAuthorization { code_verifier, .. }) = &mut answer {
-        *code_verifier = verifier;
+    if let Ok(Answer::DeviceAuthorization(code)) = &mut answer {
+        code.code_verifier = verifier;
     }
     answer.map_err(|error| with_nearest(request, error, send))
 }

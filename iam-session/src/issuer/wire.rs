@@ -62,7 +62,7 @@ pub enum ClientAuth {
 }
 
 /// A client as registered (RFC 7591 §3.2.1).
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Client {
     /// `client_id`.
     pub client_id: String,
@@ -348,25 +348,7 @@ pub enum Answer {
         error: Option<IssuerError>,
     },
     /// What the user must be shown (RFC 8628 §3.2).
-    DeviceAuthorization {
-        /// For the polls.
-        #[serde(serialize_with = "expose_to")]
-        device_code: Secret,
-        /// For the user to type.
-        user_code: String,
-        /// For the user to open.
-        verification_uri: String,
-        /// The same with the code in it, where the issuer has one.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        verification_uri_complete: Option<String>,
-        /// Seconds until the code ends; 600 where the issuer does not say.
-        expires_in: u64,
-        /// Seconds between polls; 5 where the issuer does not say (RFC 8628 §3.2).
-        interval: u64,
-        /// For the polls: proves that they come from who asked (RFC 7636 §4.1).
-        #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "expose_option_to")]
-        code_verifier: Option<Secret>,
-    },
+    DeviceAuthorization(DeviceCode),
     /// A token response (RFC 6749 §5.1).
     Token(TokenAnswer),
     /// A token response of no use but for the new refresh token in it, which may have replaced the one before.
@@ -387,6 +369,36 @@ pub enum Answer {
     },
     /// Nothing more to say.
     Done,
+}
+
+/// A device authorization (RFC 8628 §3.2).
+#[derive(Debug, Serialize, Deserialize)]
+pub struct DeviceCode {
+    /// For the polls.
+    #[serde(serialize_with = "expose_to")]
+    pub device_code: Secret,
+    /// For the polls: proves that they come from who asked (RFC 7636 §4.1).
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "expose_option_to")]
+    pub code_verifier: Option<Secret>,
+    /// For the user.
+    #[serde(flatten)]
+    pub shown: UserCode,
+}
+
+/// What the user must be shown of a device code.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserCode {
+    /// For the user to type.
+    pub user_code: String,
+    /// For the user to open.
+    pub verification_uri: String,
+    /// The same with the code in it, where the issuer has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification_uri_complete: Option<String>,
+    /// Seconds until the code ends; 600 where the issuer does not say.
+    pub expires_in: u64,
+    /// Seconds between polls; 5 where the issuer does not say (RFC 8628 §3.2).
+    pub interval: u64,
 }
 
 /// A token response (RFC 6749 §5.1).

@@ -1,5 +1,5 @@
 //! Jobs about an account as a whole: `use`, `keep` and `rename`. Touches store, locks and runtime directory. A new
-//! consent is in `reconsent`, the end of an account in `forget`.
+//! consent is in `device_flow`, the end of an account in `forget`.
 
 use super::Mint;
 use super::job::{AccountDone, AccountJob};
@@ -18,8 +18,10 @@ use crate::store::{Store, StoreError};
 impl Mint {
     pub(crate) fn account_job(&mut self, job: AccountJob) -> Result<AccountDone, Failure> {
         Ok(match job {
-            AccountJob::Authorize(asked) => AccountDone::Authorized(self.authorize(&asked)?),
-            AccountJob::Poll { poll, by } => AccountDone::Polled(self.poll(poll, by)?),
+            AccountJob::Enroll(beginning) => AccountDone::Begun(self.begin(&beginning)?),
+            AccountJob::Poll { ticket } => AccountDone::Polled(self.poll(&ticket)?),
+            AccountJob::Cancel { flow } => AccountDone::Cancelled(self.cancel(&flow)?),
+            AccountJob::Import(import) => AccountDone::Imported(self.import(*import)?),
             AccountJob::Use { account } => {
                 AccountDone::Used(self.with_account(&account, |mint, policy, store| {
                     mint.use_account(policy, store, &account)

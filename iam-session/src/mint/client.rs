@@ -1,12 +1,12 @@
 //! A client and the records that share it: the accounts of one user with one issuer. Touches the store and one helper.
 
 use super::Mint;
-use super::policy::Policy;
+use super::policy::{Policy, not_allowed};
 use crate::config::same_issuer;
 use crate::helper::HelperError;
 use crate::issuer::wire::{Answer, Client, Endpoints, IssuerError, Request, Transport};
 use crate::log::Level;
-use crate::protocol::{Enrollment, Failure};
+use crate::protocol::Failure;
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
 use crate::store::{Opened, Record, SealingKey, Store, StoreError};
@@ -233,12 +233,6 @@ impl<'a> From<&'a Record> for Holder<'a> {
     }
 }
 
-impl<'a> From<&'a Enrollment> for Holder<'a> {
-    fn from(of: &'a Enrollment) -> Self {
-        Self { issuer: &of.issuer, client: &of.client, endpoints: &of.endpoints, transport: &of.transport }
-    }
-}
-
 impl PartialEq for Holder<'_> {
     fn eq(&self, other: &Self) -> bool {
         same_issuer(self.issuer, other.issuer)
@@ -278,6 +272,6 @@ fn refused(error: IssuerError) -> Result<Fit, Failure> {
 pub(crate) fn allowed(policy: &Policy, record: &Record) -> Result<(), Failure> {
     match policy.allows(&record.issuer) {
         true => Ok(()),
-        false => Err(super::policy::not_allowed(&record.issuer)),
+        false => Err(not_allowed(&record.issuer)),
     }
 }

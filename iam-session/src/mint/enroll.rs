@@ -1,7 +1,5 @@
 //! Seals an enrolment and puts its first token into the file. Touches store, cache and one helper.
 
-use std::time::Duration;
-
 use data_encoding::HEXLOWER;
 
 use super::Mint;
@@ -9,54 +7,52 @@ use super::accounts::usage;
 use super::client::{Holder, Need};
 use super::policy::{Policy, not_allowed};
 use super::token::RECORD_SIZE;
-use super::verify_subject::Rotation;
+use super::verify_subject::{Obtained, Rotation};
 use crate::account;
 use crate::clock;
 use crate::config::{Revocation, same_issuer};
 use crate::directory::Draft;
 use crate::end_grant::{deregistration, revocation};
-use crate::issuer::wire::Request;
 use crate::log::Level;
-use crate::protocol::{Enrolled, Enrollment, Failure, FailureKind};
+use crate::protocol::{Enrolled, Failure, FailureKind};
 use crate::runtime::freshness::Freshness;
 use crate::runtime::token_wanted::{TokenJob, TokenKind};
 use crate::store::{Opened, Record, Store, StoreError};
 
 impl Mint {
-    /// Seals an enrolment, until `by` on CLOCK_BOOTTIME: whoever asked is told by then that it failed, and may undo it
-    /// at the issuer. That the first token cannot be had is told, and is no failure of the enrolment.
+    /// Seals an enrolment. `client_of` is the account whose client it was obtained with, if it was. That the first token
+    /// cannot be had is told, and is no failure of the enrolment.
     pub(crate) fn enroll(
         &mut self,
-        mut enrollment: Enrollment,
-        origin: Origin,
-        by: Duration,
+        mut obtained: Obtained,
+        client_of: Option<&str>,
     ) -> Result<Enrolled, Failure> {
-        account::validate(&enrollment.account)
+        account::validate(&obtained.account)
             .map_err(|error| usage(error.to_string(), "choose another name"))?;
         let policy = Policy::load(&self.message)?;
-        if !policy.allows(&enrollment.issuer) {
-            return Err(not_allowed(&enrollment.issuer));
+        if !policy.allows(&obtained.record.issuer) {
+            return Err(not_allowed(&obtained.record.issuer));
         }
         let store = Store::create(&policy.store_dir(&self.message), self.message.uid)?;
         let locks = self.lock(&store, &self.patience())?;
-        if let Origin::ClientOf(account) = &origin {
-            self.refresh_client(&store, account, &mut enrollment);
+        if let Some(account) = client_of {
+            self.refresh_client(&store, account, &mut obtained.record);
         }
-        let enrolled = self.enroll_under_lock(&store, &policy, enrollment, by);
+        let enrolled = self.enroll_under_lock(&store, &policy, obtained);
         self.release(locks);
         enrolled
     }
 
     /// The client as it is now that nobody else can change it: it was read before the user was asked, and a widening
     /// meanwhile may have brought it another secret.
-    fn refresh_client(&mut self, store: &Store, account: &str, enrollment: &mut Enrollment) {
+    fn refresh_client(&mut self, store: &Store, account: &str, obtained: &mut Record) {
         // An account that is gone, or another one's by now, has nothing newer.
         let Ok(opened) = self.newest(store, account) else { return };
         let is_shared = self.may_share_client(&opened);
         let record = opened.record;
-        if is_shared && Holder::from(&record) == Holder::from(&*enrollment) {
-            enrollment.client = record.client;
-            enrollment.registered_scope = record.registered_scope;
+        if is_shared && Holder::from(&record) == Holder::from(&*obtained) {
+            obtained.client = record.client;
+            obtained.registered_scope = record.registered_scope;
         }
     }
 
@@ -64,26 +60,22 @@ impl Mint {
         &mut self,
         store: &Store,
         policy: &Policy,
-        mut enrollment: Enrollment,
-        by: Duration,
+        mut obtained: Obtained,
     ) -> Result<Enrolled, Failure> {
-        let name = enrollment.account.clone();
-        let former = self.former(store, &name, &enrollment.issuer)?;
+        let name = obtained.account.clone();
+        let former = self.former(store, &name, &obtained.record.issuer)?;
         let former = former.map(|former| self.recover(store, &name, former).0);
-        if clock::boot_time() >= by {
-            return Err(too_late());
-        }
         if self.message.keys.sealing().is_none() {
             return Err(StoreError::NoSealingKey.into());
         }
         // Made first, for vouching may have the issuer replace a refresh token that is in use elsewhere.
-        let room = enrollment.imported.then(|| store.reserve_record(&name, RECORD_SIZE)).transpose()?;
-        let imported = enrollment.imported;
-        let given = enrollment.refresh_token.duplicate();
-        let vouched = self.vouch(policy, &mut enrollment).map_err(certainly);
+        let room = obtained.imported.then(|| store.reserve_record(&name, RECORD_SIZE)).transpose()?;
+        let imported = obtained.imported;
+        let given = obtained.record.refresh_token.duplicate();
+        let vouched = self.vouch(policy, &mut obtained).map_err(certainly);
         // Nobody else has one that came in its place.
-        let is_replaced = enrollment.refresh_token.expose() != given.expose();
-        let stray = is_replaced.then(|| unwanted(&enrollment)).flatten();
+        let is_replaced = obtained.record.refresh_token.expose() != given.expose();
+        let stray = is_replaced.then(|| obtained.unwanted()).flatten();
         let rotation = match vouched {
             Ok(rotation) => rotation,
             Err(failure) => {
@@ -93,11 +85,9 @@ impl Mint {
         };
         // Which account was there first decides whose token is in the file: enrolled again it is no younger.
         let since = former.as_ref().map_or_else(clock::unix_time, |former| former.record.enrolled_at);
-        let sealed = match clock::boot_time() >= by {
-            true => Err(too_late()),
-            false => self.seal(store, enrollment, Seal { rotation, since, room }),
-        };
-        let sealed = sealed.map_err(|failure| {
+        let mut record = obtained.record;
+        (record.enrolled_at, record.rotates) = (since, rotation == Rotation::Replaced);
+        let sealed = self.seal(store, &name, record, room).map_err(|failure| {
             self.endings.extend(stray);
             if imported { rotation.explain(failure) } else { failure }
         })?;
@@ -117,6 +107,7 @@ impl Mint {
         Ok(Enrolled {
             session_scope: policy.session_scope(&record.issuer, &record.scope),
             scope: record.scope,
+            issuer: record.issuer,
             account: name,
             token_file: self.runtime.places.token_file().display().to_string(),
             trouble,
@@ -155,17 +146,20 @@ impl Mint {
         }
     }
 
-    fn seal(&self, store: &Store, enrollment: Enrollment, seal: Seal<'_>) -> Result<Record, Failure> {
-        let name = enrollment.account.clone();
-        let name = name.as_str();
+    /// `room` is what was made for it before.
+    fn seal(
+        &self,
+        store: &Store,
+        name: &str,
+        record: Record,
+        room: Option<Draft<'_>>,
+    ) -> Result<Record, Failure> {
         let key = self.message.keys.sealing().ok_or(StoreError::NoSealingKey)?;
-        let mut record = Record::new(enrollment, seal.since);
-        record.rotates = seal.rotation == Rotation::Replaced;
         let (issuer, subject) = (record.issuer.clone(), record.subject.clone().unwrap_or_default());
         let scope = record.scope.to_string();
         let mut opened = Opened::create(record, self.message.uid, key)?;
         let file = opened.seal(&store.record_path(name))?;
-        let written = match seal.room {
+        let written = match room {
             Some(room) => room.commit(&file).map_err(StoreError::from),
             None => store.write_record(name, &file),
         };
@@ -194,43 +188,8 @@ impl Mint {
     }
 }
 
-/// What a record needs besides the enrolment.
-struct Seal<'a> {
-    rotation: Rotation,
-    /// When the account was first enrolled.
-    since: u64,
-    /// What was made for it before.
-    room: Option<Draft<'a>>,
-}
-
-/// Where an enrolment comes from.
-pub(crate) enum Origin {
-    /// The command has obtained all of it.
-    Command,
-    /// The mint has asked with the client of this account.
-    ClientOf(String),
-}
-
-/// Revocation of an enrolment's refresh token, where the issuer has an endpoint for it.
-pub(crate) fn unwanted(enrollment: &Enrollment) -> Option<Request> {
-    Some(Request::Revoke {
-        endpoint: enrollment.endpoints.revocation.clone()?,
-        client: enrollment.client.duplicate(),
-        refresh_token: enrollment.refresh_token.duplicate(),
-        transport: enrollment.transport.clone(),
-    })
-}
-
-/// That an issuer was out of reach leaves nothing sealed. `Unreachable` would say that nobody knows, and have whoever
-/// asked leave the client at the issuer.
+/// That an issuer was out of reach ends the enrolment: its consent is used up, and trying again later is of no use.
 fn certainly(failure: Failure) -> Failure {
     let kind = if failure.kind == FailureKind::Unreachable { FailureKind::Failed } else { failure.kind };
     Failure { kind, ..failure }
-}
-
-fn too_late() -> Failure {
-    Failure::failed(
-        "the enrolment could not be sealed in time: the home directory or another refresh held it up",
-    )
-    .advise("try again later")
 }

@@ -11,7 +11,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::account::{AccountDone, AccountJob};
-use crate::protocol::{Enrolled, Enrollment, Failure, SealReport, SealRequest, Unlocked};
+use crate::protocol::{Failure, SealReport, SealRequest, Unlocked};
 use crate::runtime::cache::CachedToken;
 use crate::runtime::token_wanted::TokenJob;
 use crate::secret::{Secret, expose_option_to, expose_to};
@@ -28,12 +28,6 @@ pub(crate) enum Job {
     Look,
     /// See to a token → [`Done::Token`].
     Token(TokenJob),
-    /// Seal an enrolment → [`Done::Enrolled`].
-    Enroll {
-        enrollment: Box<Enrollment>,
-        /// On CLOCK_BOOTTIME: not to be sealed later.
-        by: Duration,
-    },
     /// Something about an account as a whole → [`Done::Account`].
     Account(AccountJob),
     /// Open the user's lock of this host with a passphrase, or what is sealed under it → [`Done::Unlocked`].
@@ -93,8 +87,6 @@ pub(crate) enum Done {
     Looked(Result<(), Failure>),
     /// The token, which is in the cache too where that could be written.
     Token(Result<Box<CachedToken>, Failure>),
-    /// Sealed.
-    Enrolled(Result<Enrolled, Failure>),
     /// Done as far as it could be.
     Account(Result<Box<AccountDone>, Failure>),
     /// The agent keeps the keys.

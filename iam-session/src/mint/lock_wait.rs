@@ -77,7 +77,7 @@ impl Mint {
         };
         loop {
             match store.lock() {
-                Ok(store) => return Ok(Locks { _mint: mint, _store: Some(store) }),
+                Ok(store) => return Ok(Locks { _mint: Some(mint), _store: Some(store) }),
                 Err(StoreError::Busy { .. }) => patience.pause()?,
                 Err(error) => return Err(error.into()),
             }
@@ -119,8 +119,22 @@ impl Mint {
                 Err(error) if is_unwritable(&error) && !self.open(store, account)?.record.rotates => None,
                 Err(error) => return Err(error.into()),
             };
-            return Ok(Some(Locks { _mint: mint, _store: store }));
+            return Ok(Some(Locks { _mint: Some(mint), _store: store }));
         }
+    }
+
+    /// Both locks, if they are free. Where the runtime directory has gone with the last agent, nobody else mints on this
+    /// host.
+    pub(crate) fn lock_now(&mut self, store: &Store) -> Option<Locks> {
+        if let Some(kept) = self.unsaved.take_locks() {
+            return Some(kept);
+        }
+        let mint = match self.runtime.try_lock_mint() {
+            Ok(None) => return None,
+            Ok(lock) => lock,
+            Err(_) => None,
+        };
+        Some(Locks { _mint: mint, _store: Some(store.lock().ok()?) })
     }
 
     fn try_lock_mint(&self) -> Result<Option<FileLock>, Failure> {
@@ -134,7 +148,7 @@ impl Mint {
 /// has two.
 #[derive(Debug)]
 pub(crate) struct Locks {
-    _mint: FileLock,
+    _mint: Option<FileLock>,
     _store: Option<Lock>,
 }
 

@@ -6,17 +6,22 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::unistd::gethostname;
+
 use crate::config::{
     ConfigError, Linger, Provider, Providers, Revocation, ScopeTable, Site, User, effective_session_scope,
+    issuer_url,
 };
 use crate::host::names;
 use crate::lifeline_message::Message;
 use crate::paths;
-use crate::protocol::Failure;
+use crate::protocol::{Failure, Target};
 use crate::scope::ScopeSet;
 
 /// For the names of groups: at a login the agent waits 200 ms for the look that asks.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// INDIGO IAM takes 4 to 256 characters.
+const MAX_CLIENT_NAME: usize = 256;
 
 pub(crate) struct Policy {
     site: Site,
@@ -76,6 +81,32 @@ impl Policy {
         self.site.allows(issuer)
     }
 
+    /// How an enrolment gets to its issuer: by the site's file or, where that names no such issuer, by the user's own.
+    pub(crate) fn provider(&self, message: &Message, target: &Target) -> Result<Provider, Failure> {
+        let own = match self.providers.by_issuer(&target.issuer) {
+            Some(_) => Providers::default(),
+            None => Providers::default().with_those_of(&message.home)?,
+        };
+        let listed = self.providers.by_issuer(&target.issuer).or(own.by_issuer(&target.issuer)).cloned();
+        let unlisted = || issuer_url(&target.issuer).map(|issuer| Provider::unlisted(&issuer, ""));
+        let mut provider = listed.or_else(unlisted).ok_or_else(|| {
+            Failure::usage(format!("'{}' is no issuer's URL", target.issuer)).advise("name an https:// URL")
+        })?;
+        if !self.allows(&provider.issuer) {
+            return Err(not_allowed(&provider.issuer));
+        }
+        let ca_dir = target.ca_dir.clone().filter(|directory| Path::new(directory).is_absolute());
+        provider.transport.ca_dir = provider.transport.ca_dir.or(ca_dir);
+        Ok(provider)
+    }
+
+    /// What a consent page calls a client of `user`'s. A site's name is short; a user's may be as long as a directory likes.
+    pub(crate) fn client_name(&self, user: &str) -> String {
+        let host = || gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let site = self.site.site.clone().unwrap_or_else(host);
+        format!("iam-session:{site}:{user}").chars().take(MAX_CLIENT_NAME).collect()
+    }
+
     /// The provider of `issuer` that says who may enrol, if one does.
     pub(crate) fn expecting(&self, issuer: &str) -> Option<&Provider> {
         self.providers.of_issuer(issuer).find(|provider| provider.expect_subject.is_some())
@@ -114,4 +145,17 @@ impl Policy {
 pub(crate) fn not_allowed(issuer: &str) -> Failure {
     Failure::refused(format!("this site does not let its users enrol with {issuer}"))
         .advise("'allowed_issuers' in the site's configuration lists those it does")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_client_is_named_for_site_and_user() {
+        let site = Site { site: Some("cern.ch".into()), ..Site::default() };
+        let policy = Policy { site, providers: Providers::default(), user: User::default() };
+        assert_eq!(policy.client_name("alice"), "iam-session:cern.ch:alice");
+        assert_eq!(policy.client_name(&"u".repeat(300)).len(), MAX_CLIENT_NAME);
+    }
 }

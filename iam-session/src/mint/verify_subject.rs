@@ -1,22 +1,23 @@
 //! Verifies an enrolment before it is sealed: what an imported refresh token was granted, and, if the site expects a
 //! subject, whom it stands for. Asks the issuer through one helper.
 //!
-//! A user can replace the command line. So with `expect_subject` its word does not count: issuer, endpoints and
-//! transport come from the site's file and from the issuer itself.
+//! Issuer, endpoints and transport come from the site's file and from the issuer itself, whatever the record says. A user
+//! can name certificates to trust, and a record of an earlier version holds what a command line said.
 
 use std::time::Duration;
 
 use super::Mint;
-use super::enroll::unwanted;
 use super::policy::Policy;
 use crate::config::{ExpectedSubject, Provider};
+use crate::end_grant::revocation;
 use crate::helper::HelperError;
 use crate::host::names;
 use crate::issuer::wire::{Answer, ErrorClass, Request, TokenAnswer};
 use crate::log::Level;
-use crate::protocol::{Enrollment, Failure, FailureKind};
+use crate::protocol::{Failure, FailureKind};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
+use crate::store::Record;
 use crate::text::printable;
 
 /// For a name service that is asked whose uid it is; a login is not waiting for this.
@@ -24,6 +25,24 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Of a claim that is not the expected one, the beginning says enough.
 const MAX_SHOWN: usize = 100;
+
+/// What an enrolment obtained.
+pub(crate) struct Obtained {
+    /// What the account is to be called.
+    pub(crate) account: String,
+    /// What is to be sealed.
+    pub(crate) record: Record,
+    /// Whether the refresh token was obtained elsewhere: then `scope` is what is wanted of it, all if empty, and what
+    /// was granted is asked of the issuer before anything is sealed.
+    pub(crate) imported: bool,
+}
+
+impl Obtained {
+    /// Revocation of its refresh token, where the issuer has an endpoint for it.
+    pub(crate) fn unwanted(&self) -> Option<Request> {
+        revocation(&self.record, self.record.endpoints.revocation.as_deref(), &self.record.transport)
+    }
+}
 
 /// Whether the issuer has given another refresh token meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,28 +67,24 @@ impl Rotation {
 impl Mint {
     /// Completes and checks an enrolment. Whatever refresh token the issuer gives meanwhile takes the place of the one
     /// before.
-    pub(crate) fn vouch(
-        &mut self,
-        policy: &Policy,
-        enrollment: &mut Enrollment,
-    ) -> Result<Rotation, Failure> {
-        let expecting = policy.expecting(&enrollment.issuer);
+    pub(crate) fn vouch(&mut self, policy: &Policy, obtained: &mut Obtained) -> Result<Rotation, Failure> {
+        let expecting = policy.expecting(&obtained.record.issuer);
         let Some((provider, expected)) =
             expecting.and_then(|provider| Some((provider, provider.expect_subject.as_ref()?)))
         else {
-            return if enrollment.imported { Ok(self.adopt(enrollment)?.1) } else { Ok(Rotation::Kept) };
+            return if obtained.imported { Ok(self.adopt(obtained)?.1) } else { Ok(Rotation::Kept) };
         };
         self.confirm_login_name()?;
-        let userinfo = self.pin(enrollment, provider)?;
-        let (access_token, rotation) = match enrollment.imported {
-            true => self.adopt(enrollment)?,
-            false => self.refresh_for(expected, enrollment)?,
+        let userinfo = self.pin(obtained, provider)?;
+        let (access_token, rotation) = match obtained.imported {
+            true => self.adopt(obtained)?,
+            false => self.refresh_for(expected, obtained)?,
         };
-        let said = self.claim(expected, enrollment, userinfo, access_token);
-        let compared = said.and_then(|values| self.compare(expected, enrollment, &values));
+        let said = self.claim(expected, obtained, userinfo, access_token);
+        let compared = said.and_then(|values| self.compare(expected, obtained, &values));
         compared.map_err(|failure| {
-            self.end_refused(enrollment, rotation, &failure);
-            if enrollment.imported { rotation.explain(failure) } else { failure }
+            self.end_refused(obtained, rotation, &failure);
+            if obtained.imported { rotation.explain(failure) } else { failure }
         })?;
         Ok(rotation)
     }
@@ -87,55 +102,56 @@ impl Mint {
     }
 
     /// Replaces what was said of the issuer by what it says itself; gives its userinfo endpoint.
-    fn pin(&mut self, enrollment: &mut Enrollment, provider: &Provider) -> Result<Option<String>, Failure> {
+    fn pin(&mut self, obtained: &mut Obtained, provider: &Provider) -> Result<Option<String>, Failure> {
         let transport = provider.transport.clone();
         let request = Request::Discover { issuer: provider.issuer.clone(), transport: transport.clone() };
         let Answer::Discovered { issuer, endpoints, userinfo, .. } = self.ask(&request)? else {
             return Err(HelperError::Garbage.into());
         };
-        (enrollment.issuer, enrollment.endpoints, enrollment.transport) = (issuer, endpoints, transport);
-        enrollment.audience_mode = provider.audience_mode;
+        (obtained.record.issuer, obtained.record.endpoints, obtained.record.transport) =
+            (issuer, endpoints, transport);
+        obtained.record.audience_mode = provider.audience_mode;
         Ok(userinfo)
     }
 
     /// What a refresh token from elsewhere was granted, as the issuer says; of it, what is wanted.
-    fn adopt(&mut self, enrollment: &mut Enrollment) -> Result<(Secret, Rotation), Failure> {
+    fn adopt(&mut self, obtained: &mut Obtained) -> Result<(Secret, Rotation), Failure> {
         let request = Request::Adopt {
-            endpoint: enrollment.endpoints.token.clone(),
-            client: enrollment.client.duplicate(),
-            refresh_token: enrollment.refresh_token.duplicate(),
-            transport: enrollment.transport.clone(),
+            endpoint: obtained.record.endpoints.token.clone(),
+            client: obtained.record.client.duplicate(),
+            refresh_token: obtained.record.refresh_token.duplicate(),
+            transport: obtained.record.transport.clone(),
         };
-        let (answer, rotation) = self.redeem(&request, enrollment)?;
-        enrollment.states_scope = answer.scope.is_some();
+        let (answer, rotation) = self.redeem(&request, obtained)?;
+        obtained.record.states_scope = answer.scope.is_some();
         let granted = match answer.scope {
-            Some(granted) if enrollment.scope.is_empty() => granted,
-            Some(granted) => granted.intersect(&enrollment.scope),
-            None => enrollment.scope.clone(),
+            Some(granted) if obtained.record.scope.is_empty() => granted,
+            Some(granted) => granted.intersect(&obtained.record.scope),
+            None => obtained.record.scope.clone(),
         };
         if granted.is_empty() {
-            return Err(rotation.explain(nothing_granted(enrollment)));
+            return Err(rotation.explain(nothing_granted(obtained)));
         }
-        enrollment.scope = granted;
-        enrollment.subject = answer.subject;
+        obtained.record.scope = granted;
+        obtained.record.subject = answer.subject;
         Ok((answer.access_token, rotation))
     }
 
     fn refresh_for(
         &mut self,
         expected: &ExpectedSubject,
-        enrollment: &mut Enrollment,
+        obtained: &mut Obtained,
     ) -> Result<(Secret, Rotation), Failure> {
         let request = Request::Refresh {
-            endpoint: enrollment.endpoints.token.clone(),
-            client: enrollment.client.duplicate(),
-            refresh_token: enrollment.refresh_token.duplicate(),
-            scope: scope_for(expected, enrollment)?,
+            endpoint: obtained.record.endpoints.token.clone(),
+            client: obtained.record.client.duplicate(),
+            refresh_token: obtained.record.refresh_token.duplicate(),
+            scope: scope_for(expected, obtained)?,
             audience: String::new(),
-            audience_mode: enrollment.audience_mode,
-            transport: enrollment.transport.clone(),
+            audience_mode: obtained.record.audience_mode,
+            transport: obtained.record.transport.clone(),
         };
-        let (answer, rotation) = self.redeem(&request, enrollment)?;
+        let (answer, rotation) = self.redeem(&request, obtained)?;
         Ok((answer.access_token, rotation))
     }
 
@@ -143,42 +159,42 @@ impl Mint {
     fn redeem(
         &mut self,
         request: &Request,
-        enrollment: &mut Enrollment,
+        obtained: &mut Obtained,
     ) -> Result<(TokenAnswer, Rotation), Failure> {
         self.may_ask()?;
         let mut answer = match self.ask(request) {
             Ok(Answer::Token(answer)) => answer,
             Ok(Answer::Unusable { error, refresh_token, .. }) => {
-                enrollment.refresh_token = refresh_token;
+                obtained.record.refresh_token = refresh_token;
                 let failure = HelperError::Issuer(error).into();
-                return Err(if enrollment.imported { Rotation::Replaced.explain(failure) } else { failure });
+                return Err(if obtained.imported { Rotation::Replaced.explain(failure) } else { failure });
             }
             Ok(_) => return Err(HelperError::Garbage.into()),
             Err(error) => return Err(refused(error)),
         };
         let Some(token) = answer.refresh_token.take() else { return Ok((answer, Rotation::Kept)) };
-        let same = token.expose() == enrollment.refresh_token.expose();
-        enrollment.refresh_token = token;
-        enrollment.refresh_token_expires_at = answer.refresh_token_expires_at;
+        let same = token.expose() == obtained.record.refresh_token.expose();
+        obtained.record.refresh_token = token;
+        obtained.record.refresh_token_expires_at = answer.refresh_token_expires_at;
         Ok((answer, if same { Rotation::Kept } else { Rotation::Replaced }))
     }
 
     fn claim(
         &mut self,
         expected: &ExpectedSubject,
-        enrollment: &Enrollment,
+        obtained: &Obtained,
         userinfo: Option<String>,
         access_token: Secret,
     ) -> Result<Vec<String>, Failure> {
         let endpoint = userinfo.ok_or_else(|| {
             Failure::failed(format!(
                 "{} has no userinfo endpoint, and this site asks it who enrols",
-                enrollment.issuer
+                obtained.record.issuer
             ))
             .advise("tell the site's administrators")
         })?;
         let claim = expected.claim().to_owned();
-        let transport = enrollment.transport.clone();
+        let transport = obtained.record.transport.clone();
         match self.ask(&Request::Userinfo { endpoint, access_token, claim, transport })? {
             Answer::Claim { values } => Ok(values),
             _ => Err(HelperError::Garbage.into()),
@@ -188,14 +204,14 @@ impl Mint {
     fn compare(
         &self,
         expected: &ExpectedSubject,
-        enrollment: &Enrollment,
+        obtained: &Obtained,
         said: &[String],
     ) -> Result<(), Failure> {
         let (claim, wanted) = (expected.claim(), expected.value(&self.message.user));
         if said.contains(&wanted) {
             return Ok(());
         }
-        let issuer = &enrollment.issuer;
+        let issuer = &obtained.record.issuer;
         let (error, info) = match said.first() {
             Some(other) => (
                 format!("{issuer} says that who approved has {claim} '{}', not '{wanted}'", shortened(other)),
@@ -210,15 +226,15 @@ impl Mint {
     }
 
     /// What is not kept here must not live on at the issuer either; but a refresh token that came from elsewhere and
-    /// is still good there is not ours to end. The client is deregistered by who registered it.
-    fn end_refused(&mut self, enrollment: &Enrollment, rotation: Rotation, failure: &Failure) {
+    /// is still good there is not ours to end.
+    fn end_refused(&mut self, obtained: &Obtained, rotation: Rotation, failure: &Failure) {
         let error = failure.to_string();
         let fields =
-            [("account", enrollment.account.as_str()), ("issuer", &enrollment.issuer), ("error", &error)];
+            [("account", obtained.account.as_str()), ("issuer", &obtained.record.issuer), ("error", &error)];
         self.log.event(Level::Warning, "refused", &fields);
         // One that was replaced meanwhile is ended by the enrolment, as in every other failure.
-        let is_ours = !enrollment.imported && rotation == Rotation::Kept;
-        if let Some(request) = unwanted(enrollment).filter(|_| is_ours) {
+        let is_ours = !obtained.imported && rotation == Rotation::Kept;
+        if let Some(request) = obtained.unwanted().filter(|_| is_ours) {
             let _ = self.ask(&request);
         }
     }
@@ -229,21 +245,21 @@ fn shortened(text: &str) -> String {
     printable(&text.chars().take(MAX_SHOWN).collect::<String>())
 }
 
-fn scope_for(expected: &ExpectedSubject, enrollment: &Enrollment) -> Result<ScopeSet, Failure> {
-    let scope = expected.scope_of(&enrollment.scope);
+fn scope_for(expected: &ExpectedSubject, obtained: &Obtained) -> Result<ScopeSet, Failure> {
+    let scope = expected.scope_of(&obtained.record.scope);
     if scope.allows("openid") {
         return Ok(scope);
     }
     Err(Failure::refused(format!(
         "{} did not grant 'openid', and this site asks it who enrols",
-        enrollment.issuer
+        obtained.record.issuer
     ))
     .advise("leave nothing out on the consent page; else ask the site's administrators"))
 }
 
-fn nothing_granted(enrollment: &Enrollment) -> Failure {
-    let issuer = &enrollment.issuer;
-    let (error, info) = match enrollment.states_scope {
+fn nothing_granted(obtained: &Obtained) -> Failure {
+    let issuer = &obtained.record.issuer;
+    let (error, info) = match obtained.record.states_scope {
         true => {
             (format!("{issuer} granted the refresh token none of these scopes"), "leave -s out: all are kept")
         }

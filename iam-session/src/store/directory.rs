@@ -58,6 +58,10 @@ impl Store {
         Ok(Self(Directory::create(path, uid)?))
     }
 
+    pub(super) fn directory(&self) -> &Directory {
+        &self.0
+    }
+
     /// Names of all accounts, sorted.
     pub(crate) fn accounts(&self) -> Result<Vec<String>, StoreError> {
         let names = self.0.names()?;
@@ -67,7 +71,12 @@ impl Store {
 
     /// The path of an account's record, for messages.
     pub(crate) fn record_path(&self, account: &str) -> PathBuf {
-        self.0.path().join(format!("{account}{RECORD}"))
+        self.path_of(&record_name(account))
+    }
+
+    /// The path of one of its files, for messages.
+    pub(crate) fn path_of(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
     }
 
     /// The bytes of an account's record.

@@ -13,7 +13,6 @@ use super::keys::KeyId;
 use super::passphrase::Derivation;
 use super::slot::{KeySlot, Origin, Owner, Slot, SlotView};
 use crate::issuer::wire::{AudienceMode, Client, Endpoints, Transport};
-use crate::protocol::Enrollment;
 use crate::scope::ScopeSet;
 use crate::secret::{Secret, expose_to};
 
@@ -63,22 +62,22 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// What an enrolment at `enrolled_at` (seconds since the epoch) obtained.
-    pub(crate) fn new(enrollment: Enrollment, enrolled_at: u64) -> Self {
+    /// An issuer, of which there is neither a client nor a grant yet.
+    pub(crate) fn without_client(issuer: String, endpoints: Endpoints, transport: Transport) -> Self {
         Self {
-            issuer: enrollment.issuer,
-            endpoints: enrollment.endpoints,
-            client: enrollment.client,
-            refresh_token: enrollment.refresh_token,
-            refresh_token_expires_at: enrollment.refresh_token_expires_at,
-            scope: enrollment.scope,
-            states_scope: enrollment.states_scope,
-            subject: enrollment.subject,
-            audience_mode: enrollment.audience_mode,
-            transport: enrollment.transport,
-            registered_scope: enrollment.registered_scope,
-            client_name: enrollment.client_name,
-            enrolled_at,
+            issuer,
+            endpoints,
+            client: Client::default(),
+            refresh_token: Secret::default(),
+            refresh_token_expires_at: None,
+            scope: ScopeSet::default(),
+            states_scope: false,
+            subject: None,
+            audience_mode: AudienceMode::default(),
+            transport,
+            registered_scope: None,
+            client_name: None,
+            enrolled_at: 0,
             rotates: false,
         }
     }

@@ -3,53 +3,46 @@
 
 use serde_json::json;
 
-use crate::enroll::{DENIED, GRANTED, NOT_SEALED, SEALED, STATUS, Stage, assert_no_canary};
+use crate::agent::{Agent, FIRST};
+use crate::enroll::{CANCELLED, CODE, ENROLLED, OFFERED, STATUS, Stage, assert_no_canary, kinds};
 use crate::program::run;
 
-const CLOSED: &str = r#"{"error":{"class":"registration_closed","message":"i.example does not register clients for everybody (403)","status":403}}"#;
-/// What the usual issuer answers to a registration.
-const REGISTERED: &str = r#"{"ok":{"answer":"registered","client":{"client_id":"c","client_secret":"canary-secret","registration_client_uri":"https://i.example/register/c","registration_access_token":"canary-registration"},"scope":"openid offline_access wlcg storage.read:/"}}"#;
+const CLOSED: &str = "{\"status\":\"success\",\"outcome\":\"registration_closed\",\"error\":{\"class\":\"registration_closed\",\
+    \"message\":\"i.example does not register clients for everybody (403)\",\"status\":403}}\n";
+
+/// A code that is asked for by a client that was there before.
+fn code_of(client: &str) -> String {
+    let code =
+        CODE.replace("\"client_name\":\"iam-session:example:alice\",\"is_new\":true", "\"is_new\":false");
+    code.replace("\"client_id\":\"c\"", &format!("\"client_id\":\"{client}\""))
+}
 
 #[test]
-fn the_sites_public_client_is_used_and_left_alone() {
-    let stage = Stage::new(GRANTED);
+fn the_sites_public_client_is_used() {
+    let stage = Stage::new();
     stage.add_to_provider("client_id = \"site\"");
-    let agent = stage.agent(&[STATUS, SEALED]);
+    let agent = stage.agent(&[STATUS, OFFERED, &code_of("site"), ENROLLED]);
     let ended = run(stage.enroll(&["wlcg"]));
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.stderr.contains("The page shows the name of the client 'site', which was there before.\n"));
-    assert_eq!(stage.asked(), ["discover", "authorize_device", "poll_device"]);
-    assert_eq!(agent.requests()[1]["client"], json!({"client_id": "site", "auth": "none"}));
-
-    let stage = Stage::new(DENIED);
-    stage.add_to_provider("client_id = \"site\"");
-    let agent = stage.agent(&[STATUS]);
-    assert_eq!(run(stage.enroll(&["wlcg"])).code, Some(5));
-    agent.requests();
-    assert_eq!(stage.asked().last().map(String::as_str), Some("poll_device"), "it is not deregistered");
+    assert_eq!(agent.requests()[2]["client"], json!({"client_id": "site", "auth": "none"}));
 }
 
 #[test]
 fn a_client_of_ones_own_keeps_its_secret_off_the_command_line() {
-    let stage = Stage::new(GRANTED);
+    let stage = Stage::new();
     let secret = stage.write("secret", "canary-own\n");
-    let agent = stage.agent(&[STATUS, NOT_SEALED]);
+    let agent = stage.agent(&[STATUS, OFFERED, &code_of("mine"), ENROLLED]);
     let ended = run(stage.enroll(&["wlcg", "--client-id", "mine", "--client-secret-file", &secret]));
     assert_no_canary(&ended);
-    assert_eq!(ended.code, Some(1), "{ended:?}");
-    let client = json!({"client_id": "mine", "client_secret": "canary-own", "auth": "client_secret_basic"});
-    assert_eq!(agent.requests()[1]["client"], client);
-    let requests = stage.requests();
-    let last = requests.last().unwrap();
-    // Our own client would have been deregistered, and with it what it was granted.
-    assert_eq!((&last["request"], &last["client"]), (&json!("revoke"), &client));
-    assert_eq!(last["refresh_token"], "canary-refresh");
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(agent.requests()[2]["client"], json!({"client_id": "mine", "client_secret": "canary-own"}));
 }
 
 #[test]
 fn an_issuer_that_registers_not_everybody_is_shown_a_token() {
-    let stage = Stage::where_it_answers(GRANTED, &[(REGISTERED, CLOSED)]);
-    let agent = stage.agent(&[STATUS]);
+    let stage = Stage::new();
+    let agent = stage.agent(&[STATUS, OFFERED, CLOSED, CANCELLED]);
     let ended = run(stage.enroll(&["wlcg"]));
     agent.requests();
     assert_eq!(
@@ -61,44 +54,13 @@ fn an_issuer_that_registers_not_everybody_is_shown_a_token() {
         )
     );
 
-    let stage = Stage::new(GRANTED);
+    let stage = Stage::new();
     let token = stage.write("token", "canary-initial\n");
-    let agent = stage.agent(&[STATUS, SEALED]);
+    let agent = stage.agent(&[STATUS, OFFERED, CODE, ENROLLED]);
     let ended = run(stage.enroll(&["wlcg", "--initial-access-token-file", &token]));
     assert_no_canary(&ended);
-    assert_eq!((ended.code, agent.requests().len()), (Some(0), 2), "{ended:?}");
-    let registration = &stage.requests()[1];
-    assert_eq!(registration["initial_access_token"], "canary-initial");
-}
-
-#[test]
-fn an_issuer_that_registers_nobody_says_what_to_do() {
-    let stage = Stage::where_it_answers(GRANTED, &[(r#","registration":"https://i.example/register""#, "")]);
-    let agent = stage.agent(&[STATUS]);
-    let ended = run(stage.enroll(&["wlcg"]));
-    agent.requests();
-    assert_eq!(
-        (ended.code, ended.stderr.as_str()),
-        (
-            Some(1),
-            "iam-session: https://i.example/ registers no clients by itself; register one on its pages and name it \
-             with --client-id, or ask the site for a client of its own ('client_id' in the provider's file)\n"
-        )
-    );
-}
-
-#[test]
-fn the_method_is_what_the_issuer_takes() {
-    for (methods, auth) in [
-        (r#"["client_secret_post"]"#, "client_secret_post"),
-        (r#"["none"]"#, "none"),
-        (r#"["none","client_secret_post","client_secret_basic"]"#, "client_secret_basic"),
-    ] {
-        let stage = Stage::where_it_answers(GRANTED, &[(r#"["client_secret_basic"]"#, methods)]);
-        let agent = stage.agent(&[STATUS, SEALED]);
-        assert_eq!((run(stage.enroll(&["wlcg"])).code, agent.requests().len()), (Some(0), 2));
-        assert_eq!(stage.requests()[1]["auth"], auth, "{methods}");
-    }
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(agent.requests()[2]["initial_access_token"], "canary-initial");
 }
 
 /// Enrols with this refresh token on descriptor 3.
@@ -117,9 +79,9 @@ fn import(stage: &Stage, token: &str, arguments: &[&str]) -> crate::program::End
 
 #[test]
 fn a_refresh_token_from_elsewhere_is_presented_by_nobody_but_the_agent() {
-    let stage = Stage::new(GRANTED);
-    let sealed = SEALED.replace("\"session_scope\"", "\"scope\":\"openid wlcg\",\"session_scope\"");
-    let agent = stage.agent(&[STATUS, &sealed]);
+    let stage = Stage::new();
+    let sealed = ENROLLED.replace("openid offline_access storage.read:/ wlcg", "openid wlcg");
+    let agent = Agent::answering(&stage.directory.join(FIRST), &[STATUS, &sealed]);
     let ended = import(&stage, "canary-elsewhere\n", &["--client-id", "mine", "-s", "openid iam"]);
     assert_no_canary(&ended);
     assert_eq!(ended.code, Some(5), "{ended:?}");
@@ -128,33 +90,35 @@ fn a_refresh_token_from_elsewhere_is_presented_by_nobody_but_the_agent() {
         ended.stderr,
         "iam-session: warning: scope 'iam' was not granted: the refresh token was not granted it\n"
     );
-    assert_eq!(stage.asked(), ["discover"]);
-    let enroll = &agent.requests()[1];
-    assert_eq!((&enroll["imported"], &enroll["scope"]), (&json!(true), &json!("iam openid")));
-    assert_eq!(enroll["refresh_token"], "canary-elsewhere");
-    assert_eq!(enroll["client"], json!({"client_id": "mine", "auth": "none"}));
+    stage.assert_no_helper();
+    let requests = agent.requests();
+    assert_eq!(kinds(&requests), ["status", "import"]);
+    assert_eq!(
+        requests[1],
+        json!({"request": "import", "account": "wlcg", "issuer": "https://i.example/",
+               "client": {"client_id": "mine"}, "refresh_token": "canary-elsewhere", "scope": "iam openid"})
+    );
 }
 
 #[test]
 fn a_refresh_token_without_its_client_is_of_no_use() {
-    let stage = Stage::new(GRANTED);
+    let stage = Stage::new();
     let agent = stage.agent(&[STATUS]);
     let ended = import(&stage, "canary-elsewhere\n", &[]);
     agent.requests();
     assert_eq!(
-        (ended.code, ended.stderr.as_str(), stage.asked().len()),
+        (ended.code, ended.stderr.as_str()),
         (
             Some(2),
             "iam-session: a refresh token is good only with the client that it was issued to; name that with \
-             --client-id\n",
-            0
+             --client-id\n"
         )
     );
 }
 
 #[test]
 fn what_cannot_be_read_is_told_before_the_issuer_is_asked() {
-    let stage = Stage::new(GRANTED);
+    let stage = Stage::new();
     for (arguments, line) in [
         (
             &["wlcg", "--initial-access-token-file", "/nonexistent"][..],
@@ -178,7 +142,7 @@ fn what_cannot_be_read_is_told_before_the_issuer_is_asked() {
         let ended = run(stage.enroll(arguments));
         agent.requests();
         assert_eq!((ended.code, ended.stderr), (Some(2), format!("iam-session: {line}\n")));
-        assert_eq!(stage.asked().len(), 0);
+        stage.assert_no_helper();
         std::fs::remove_file(stage.directory.join(crate::agent::FIRST)).unwrap();
     }
     let ended = run(stage.enroll(&["wlcg", "--client-secret-file", "x"]));

@@ -18,52 +18,39 @@ mount -t tmpfs tmpfs /usr/libexec; mkdir /usr/libexec/iam-session; cp "$1/helper
 mount -t tmpfs tmpfs /etc; cp -r "$1/etc" /etc/iam-session; [ ! -e "$1/group" ] || cp "$1/group" /etc/group
 shift; exec "$@""#;
 
-/// Answers as an issuer would, and writes down what it was asked. `@poll@` stands for the answers to polls.
-const HELPER: &str = r#"#!/bin/sh
-while read -r line; do
-    printf '%s\n' "$line" >>'@log@'
-    case $line in
-    *'"request":"discover"'*) echo '{"ok":{"answer":"discovered","issuer":"https://i.example/","endpoints":{"token":"https://i.example/token","device_authorization":"https://i.example/devicecode","registration":"https://i.example/register","revocation":"https://i.example/revoke"},"scopes_supported":"openid offline_access wlcg storage.read:/","auth_methods":["client_secret_basic"]}}' ;;
-    *'"request":"register"'*) echo '{"ok":{"answer":"registered","client":{"client_id":"c","client_secret":"canary-secret","registration_client_uri":"https://i.example/register/c","registration_access_token":"canary-registration"},"scope":"openid offline_access wlcg storage.read:/"}}' ;;
-    *'"request":"authorize_device"'*) echo '{"ok":{"answer":"device_authorization","device_code":"canary-device","user_code":"ABCD","verification_uri":"https://i.example/device","verification_uri_complete":"https://i.example/device?user_code=ABCD","expires_in":600,"interval":1}}' ;;
-    *'"request":"poll_device"'*) echo '@poll@' ;;
-    *'"request":"deregister"'* | *'"request":"revoke"'*) echo '{"ok":{"answer":"done"}}' ;;
-    esac
-done
-"#;
+/// Leaves a trace of having been started: an enrolment needs none, for the agent's mint speaks to the issuer.
+const HELPER: &str = "#!/bin/sh\n: >'@log@'\n";
 
-pub(crate) const GRANTED: &str = r#"{"ok":{"answer":"token","access_token":"canary-access","expires_in":3600,"scope":"openid offline_access storage.read:/ wlcg","refresh_token":"canary-refresh","subject":"5a1c"}}"#;
-const PENDING: &str = r#"{"error":{"class":"authorization_pending","message":"pending","status":400}}"#;
-pub(crate) const DENIED: &str = r#"{"error":{"class":"access_denied","message":"denied","status":400}}"#;
 const PROVIDER: &str = "issuer = \"https://i.example/\"\nname = \"Test\"\nsession_scope = \"openid\"\n";
 
 pub(crate) const STATUS: &str = "{\"status\":\"success\",\"session\":\"s\",\"version\":\"0.1.0\",\"pid\":1,\"user\":\"alice\",\"token_file\":\"/run/t\",\"accounts\":[]}\n";
-pub(crate) const SEALED: &str =
-    "{\"status\":\"success\",\"account\":\"wlcg\",\"session_scope\":\"openid\",\"token_file\":\"/run/t\"}\n";
+pub(crate) const OFFERED: &str = "{\"status\":\"success\",\"outcome\":\"offered\",\"issuer\":\"https://i.example/\",\
+    \"scope\":\"openid offline_access wlcg storage.read:/\"}\n";
+/// Of a client that was registered for it.
+pub(crate) const CODE: &str = "{\"status\":\"success\",\"outcome\":\"code\",\"ticket\":\"sealed\",\"user_code\":\"ABCD\",\
+    \"verification_uri\":\"https://i.example/device\",\"verification_uri_complete\":\"https://i.example/device?user_code=ABCD\",\
+    \"expires_in\":600,\"interval\":1,\"scope\":\"openid offline_access wlcg storage.read:/\",\"client_id\":\"c\",\
+    \"client_name\":\"iam-session:example:alice\",\"is_new\":true}\n";
+pub(crate) const ENROLLED: &str = "{\"status\":\"success\",\"outcome\":\"enrolled\",\"account\":\"wlcg\",\
+    \"issuer\":\"https://i.example/\",\"scope\":\"openid offline_access storage.read:/ wlcg\",\"session_scope\":\"openid\",\
+    \"token_file\":\"/run/t\"}\n";
 pub(crate) const NOT_SEALED: &str = "{\"status\":\"failure\",\"error\":\"the store cannot be written\",\"info\":\"make room\",\"kind\":\"failed\"}\n";
+pub(crate) const CANCELLED: &str = "{\"status\":\"success\"}\n";
 
-/// A host with a provider `wlcg`, a helper that answers polls with `poll`, and an agent.
+/// What the issuer says in place of a token.
+pub(crate) fn no_token(class: &str) -> String {
+    json!({"status": "success", "outcome": "no_token", "error": {"class": class, "message": "m", "status": 400}}).to_string() + "\n"
+}
+
+/// A host with a provider `wlcg`.
 pub(crate) struct Stage {
     pub(crate) directory: Directory,
 }
 
 impl Stage {
-    pub(crate) fn new(poll: &str) -> Self {
-        Self::with_helper(&HELPER.replace("@poll@", poll))
-    }
-
-    /// One whose issuer answers otherwise: each text of the helper's that is replaced by another.
-    pub(crate) fn where_it_answers(poll: &str, instead: &[(&str, &str)]) -> Self {
-        let helper = instead.iter().fold(HELPER.replace("@poll@", poll), |helper, (usual, other)| {
-            assert!(helper.contains(usual), "{usual}");
-            helper.replace(usual, other)
-        });
-        Self::with_helper(&helper)
-    }
-
-    fn with_helper(helper: &str) -> Self {
+    pub(crate) fn new() -> Self {
         let directory = Directory::new();
-        let helper = helper.replace("@log@", shown(&directory.join("log")));
+        let helper = HELPER.replace("@log@", shown(&directory.join("log")));
         fs::create_dir_all(directory.join("etc/issuers.d")).unwrap();
         fs::write(directory.join("etc/issuers.d/wlcg.toml"), PROVIDER).unwrap();
         fs::write(directory.join("etc/config.toml"), "site = \"example\"\n").unwrap();
@@ -74,8 +61,10 @@ impl Stage {
         Self { directory }
     }
 
+    /// An agent that is asked so often, each time on a connection of its own.
     pub(crate) fn agent(&self, answers: &[&str]) -> Agent {
-        Agent::answering(&self.directory.join(FIRST), answers)
+        let each: Vec<&[&str]> = answers.chunks(1).collect();
+        Agent::meeting(&self.directory.join(FIRST), &each)
     }
 
     pub(crate) fn enroll(&self, arguments: &[&str]) -> Command {
@@ -107,15 +96,8 @@ impl Stage {
         shown(&path).to_owned()
     }
 
-    /// The requests to the helper, in order.
-    pub(crate) fn requests(&self) -> Vec<Value> {
-        let log = fs::read_to_string(self.directory.join("log")).unwrap_or_default();
-        log.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-
-    /// What the issuer was asked, in order.
-    pub(crate) fn asked(&self) -> Vec<String> {
-        self.requests().iter().filter_map(|request| request["request"].as_str().map(str::to_owned)).collect()
+    pub(crate) fn assert_no_helper(&self) {
+        assert!(!self.directory.join("log").exists());
     }
 }
 
@@ -123,10 +105,15 @@ pub(crate) fn assert_no_canary(ended: &Ended) {
     assert!(!ended.stdout.contains("canary") && !ended.stderr.contains("canary"), "{ended:?}");
 }
 
+/// The kinds of requests, in order.
+pub(crate) fn kinds(requests: &[Value]) -> Vec<&str> {
+    requests.iter().map(|request| request["request"].as_str().unwrap()).collect()
+}
+
 #[test]
-fn a_good_enrolment_is_two_events_and_goes_to_the_agent() {
-    let stage = Stage::new(GRANTED);
-    let agent = stage.agent(&[STATUS, SEALED]);
+fn a_good_enrolment_is_two_events_and_the_agent_is_told_what_was_chosen() {
+    let stage = Stage::new();
+    let agent = stage.agent(&[STATUS, OFFERED, CODE, &no_token("authorization_pending"), ENROLLED]);
     let mut command = stage.enroll(&["wlcg", "--json"]);
     command.env("X509_CERT_DIR", "/etc/grid-security/certificates");
     let ended = run(command);
@@ -138,31 +125,24 @@ fn a_good_enrolment_is_two_events_and_goes_to_the_agent() {
          {\"event\":\"enrolled\",\"account\":\"wlcg\",\"issuer\":\"https://i.example/\",\
          \"scope\":\"offline_access openid storage.read:/ wlcg\"}\n"
     );
-    assert_eq!(stage.asked(), ["discover", "register", "authorize_device", "poll_device"]);
-    assert_eq!(
-        agent.requests()[1],
-        json!({
-            "request": "enroll", "account": "wlcg", "issuer": "https://i.example/",
-            "endpoints": {"token": "https://i.example/token", "device_authorization": "https://i.example/devicecode",
-                          "registration": "https://i.example/register", "revocation": "https://i.example/revoke"},
-            "client": {"client_id": "c", "client_secret": "canary-secret", "auth": "client_secret_basic",
-                       "registration_client_uri": "https://i.example/register/c",
-                       "registration_access_token": "canary-registration"},
-            "refresh_token": "canary-refresh", "scope": "offline_access openid storage.read:/ wlcg", "states_scope": true,
-            "subject": "5a1c", "audience_mode": "audience",
-            "transport": {"ca_dir": "/etc/grid-security/certificates"},
-            "registered_scope": "offline_access openid storage.read:/ wlcg", "client_name": "iam-session:example:alice",
-        })
-    );
+    stage.assert_no_helper();
+    let mut requests = agent.requests();
+    let flow = requests[1]["flow"].take();
+    assert_eq!((flow.as_str().map(str::len), requests[2]["flow"].take()), (Some(32), flow));
+    let target = json!({"request": "enroll", "flow": null, "account": "wlcg", "issuer": "https://i.example/",
+                        "ca_dir": "/etc/grid-security/certificates"});
+    let mut begin = target.clone();
+    begin["scope"] = "offline_access openid storage.read:/ wlcg".into();
+    let poll = json!({"request": "poll", "ticket": "sealed"});
+    assert_eq!(requests, [json!({"request": "status"}), target, begin, poll.clone(), poll]);
 }
 
 #[test]
 fn a_person_is_told_what_to_do_and_what_to_look_for() {
-    let stage = Stage::new(GRANTED);
-    let agent = stage.agent(&[STATUS, SEALED]);
+    let stage = Stage::new();
+    let agent = stage.agent(&[STATUS, OFFERED, CODE, ENROLLED]);
     let ended = run(stage.enroll(&[]));
     agent.requests();
-    assert_no_canary(&ended);
     for expected in [
         "Enrolling alice on ",
         " with https://i.example/ (Test) as account 'wlcg'.\n",
@@ -183,10 +163,10 @@ fn a_person_is_told_what_to_do_and_what_to_look_for() {
 
 #[test]
 fn a_scope_that_was_named_and_not_granted_is_told_and_exit_5() {
-    let stage = Stage::new(GRANTED);
-    let agent = stage.agent(&[STATUS, SEALED]);
+    let stage = Stage::new();
+    let agent = stage.agent(&[STATUS, CODE, ENROLLED]);
     let ended = run(stage.enroll(&["wlcg", "-s", "compute.create"]));
-    assert_eq!(agent.requests().len(), 2);
+    assert_eq!(kinds(&agent.requests()), ["status", "enroll", "poll"], "what is named is asked for as it is");
     assert_eq!(ended.code, Some(5));
     assert!(ended.stderr.ends_with(
         "iam-session: warning: scope 'compute.create' was not granted: the issuer does not give it to a new \
@@ -196,10 +176,10 @@ fn a_scope_that_was_named_and_not_granted_is_told_and_exit_5() {
 
 #[test]
 fn a_program_is_told_what_is_missing_in_the_same_object() {
-    let stage = Stage::new(GRANTED);
-    let agent = stage.agent(&[STATUS, SEALED]);
+    let stage = Stage::new();
+    let agent = stage.agent(&[STATUS, CODE, ENROLLED]);
     let ended = run(stage.enroll(&["wlcg", "--json", "-s", "compute.create"]));
-    assert_eq!((ended.code, agent.requests().len()), (Some(5), 2));
+    assert_eq!((ended.code, agent.requests().len()), (Some(5), 3));
     let enrolled: Value = serde_json::from_str(ended.stdout.lines().last().unwrap()).unwrap();
     assert_eq!(enrolled["not_granted"][0]["scope"], "compute.create");
     assert!(
@@ -208,35 +188,46 @@ fn a_program_is_told_what_is_missing_in_the_same_object() {
     );
 }
 
-#[test]
-fn a_refusal_leaves_no_client_behind() {
-    let stage = Stage::new(DENIED);
-    let agent = stage.agent(&[STATUS]);
-    let ended = run(stage.enroll(&["wlcg", "--json"]));
-    agent.requests();
-    assert_eq!(ended.code, Some(5));
-    assert!(
-        ended
-            .stdout
-            .ends_with("{\"event\":\"error\",\"error\":\"you refused on the consent page\",\"hint\":null}\n")
-    );
-    assert_eq!(ended.stderr, "iam-session: you refused on the consent page\n");
-    assert_eq!(stage.asked().last().map(String::as_str), Some("deregister"));
+/// The name of the flow that was begun, and the one that was cancelled at the end.
+fn begun_and_cancelled(requests: &[Value]) -> (&Value, &Value) {
+    let last = requests.last().unwrap();
+    assert_eq!(last["request"], "cancel", "{requests:?}");
+    (&requests[1]["flow"], &last["flow"])
 }
 
 #[test]
-fn an_agent_that_cannot_seal_leaves_no_client_behind() {
-    let stage = Stage::new(GRANTED);
-    let agent = stage.agent(&[STATUS, NOT_SEALED]);
-    let ended = run(stage.enroll(&["https://i.example"]));
+fn whatever_ends_a_flow_it_is_cancelled_and_told() {
+    for (answer, line, code) in [
+        (no_token("access_denied"), "you refused on the consent page", 5),
+        (
+            no_token("expired_token"),
+            "the code ended before it was approved; run the command again for a new one",
+            1,
+        ),
+        (NOT_SEALED.to_owned(), "the store cannot be written; make room", 1),
+    ] {
+        let stage = Stage::new();
+        let agent = stage.agent(&[STATUS, OFFERED, CODE, &answer, CANCELLED]);
+        let ended = run(stage.enroll(&["wlcg"]));
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        assert!(ended.stderr.ends_with(&format!("iam-session: {line}\n")), "{ended:?}");
+        let requests = agent.requests();
+        let (begun, cancelled) = begun_and_cancelled(&requests);
+        assert_eq!(begun, cancelled);
+    }
+}
+
+#[test]
+fn what_stays_at_the_issuer_is_told() {
+    let stage = Stage::new();
+    let left = "{\"status\":\"success\",\"error\":\"client 'x' stays registered at i\"}\n";
+    let agent = stage.agent(&[STATUS, OFFERED, CODE, &no_token("access_denied"), left]);
+    let ended = run(stage.enroll(&["wlcg", "--json"]));
     agent.requests();
-    assert_no_canary(&ended);
-    assert!(
-        ended.stderr.ends_with("iam-session: the store cannot be written; make room\n"),
-        "{}",
-        ended.stderr
+    assert_eq!(
+        ended.stderr,
+        "iam-session: warning: client 'x' stays registered at i\niam-session: you refused on the consent page\n"
     );
-    assert_eq!((ended.code, stage.asked().last().map(String::as_str)), (Some(1), Some("deregister")));
 }
 
 /// As Ctrl-C does. SIGINT itself would be ignored where the tests run as a background job.
@@ -244,45 +235,104 @@ fn end(child: &Child) {
     kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
 }
 
-#[test]
-fn ctrl_c_while_waiting_leaves_no_client_behind() {
-    let stage = Stage::new(PENDING);
-    let agent = stage.agent(&[STATUS]);
-    let mut child =
-        stage.enroll(&["wlcg", "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+/// A command that was ended when it had shown a code, and what it wrote since.
+fn ended_after_the_code(mut command: Command, before: impl FnOnce()) -> (String, Ended) {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut event = String::new();
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     stdout.read_line(&mut event).unwrap();
     assert!(event.contains("device_code"), "{event}");
+    before();
     end(&child);
     let mut rest = String::new();
     stdout.read_line(&mut rest).unwrap();
-    let ended = Ended::from(child.wait_with_output().unwrap());
-    agent.requests();
+    (rest, Ended::from(child.wait_with_output().unwrap()))
+}
+
+#[test]
+fn ctrl_c_while_waiting_has_the_flow_cancelled() {
+    let stage = Stage::new();
+    let slow = CODE.replace("\"interval\":1,", "\"interval\":60,");
+    let agent = stage.agent(&[STATUS, OFFERED, &slow, CANCELLED]);
+    let (rest, ended) = ended_after_the_code(stage.enroll(&["wlcg", "--json"]), || {});
     assert_eq!(rest, "{\"event\":\"error\",\"error\":\"cancelled; nothing was stored\",\"hint\":null}\n");
     assert_eq!(
         (ended.code, ended.stderr.as_str()),
         (Some(1), "iam-session: cancelled; nothing was stored\n")
     );
-    assert_eq!(stage.asked().last().map(String::as_str), Some("deregister"));
+    let requests = agent.requests();
+    let (begun, cancelled) = begun_and_cancelled(&requests);
+    assert_eq!(begun, cancelled);
 }
 
 #[test]
-fn without_an_agent_the_issuer_is_not_even_asked() {
-    let stage = Stage::new(GRANTED);
+fn ctrl_c_while_a_client_is_registered_waits_and_once_more_does_not() {
+    let stage = Stage::new();
+    // Neither the registration nor the end of the flow is ever answered.
+    let conversations: [&[&str]; 3] = [&[STATUS], &[OFFERED], &[]];
+    let agent = Agent::meeting(&stage.directory.join(FIRST), &conversations);
+    let mut child = stage.enroll(&["wlcg"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Its third connection is there: it has the client registered.
+    agent.requests();
+    end(&child);
+    let mut told = String::new();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    stderr.read_line(&mut told).unwrap();
+    assert_eq!(
+        told,
+        "Waiting for the issuer's answer, to leave nothing behind; Ctrl-C again does not wait.\n"
+    );
+    end(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+}
+
+#[test]
+fn ctrl_c_while_the_agent_polls_says_that_it_may_have_been_kept() {
+    let stage = Stage::new();
+    // The poll is never answered.
+    let conversations: [&[&str]; 4] = [&[STATUS], &[OFFERED], &[CODE], &[]];
+    let agent = Agent::meeting(&stage.directory.join(FIRST), &conversations);
+    let polls = || drop(agent.requests());
+    let (_, ended) = ended_after_the_code(stage.enroll(&["wlcg", "--json"]), polls);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_eq!(
+        ended.stderr,
+        "iam-session: interrupted while the agent was at work; what was asked goes on; 'iam-session status' tells \
+         what came of it\n"
+    );
+}
+
+#[test]
+fn without_an_agent_nothing_is_begun() {
+    let stage = Stage::new();
     let ended = run(stage.enroll(&["wlcg"]));
-    assert_eq!((ended.code, stage.asked().len()), (Some(4), 0));
+    assert_eq!(ended.code, Some(4));
+    stage.assert_no_helper();
 }
 
 #[test]
-fn a_name_of_another_issuer_is_refused_before_the_issuer_is_asked() {
-    let stage = Stage::new(GRANTED);
+fn an_agent_that_an_upgrade_left_running_is_told_in_a_line() {
+    let stage = Stage::new();
+    let older = "{\"status\":\"failure\",\"error\":\"this version of the agent has no such request (column 200)\",\
+                 \"kind\":\"usage\"}\n";
+    let agent = stage.agent(&[STATUS, older]);
+    let ended = run(stage.enroll(&["wlcg"]));
+    agent.requests();
+    assert_eq!(
+        (ended.code, ended.stderr.as_str()),
+        (Some(1), "iam-session: this session's agent is of an older version; log in again\n")
+    );
+}
+
+#[test]
+fn a_name_of_another_issuer_is_refused_before_anything_is_begun() {
+    let stage = Stage::new();
     let account =
         r#""accounts":[{"name":"wlcg","issuer":"https://other.example/","scope":"","session_scope":""}]"#;
     let agent = stage.agent(&[&STATUS.replace("\"accounts\":[]", account)]);
     let ended = run(stage.enroll(&["wlcg"]));
     agent.requests();
-    assert_eq!((ended.code, stage.asked().len()), (Some(2), 0));
+    assert_eq!(ended.code, Some(2));
     assert_eq!(
         ended.stderr,
         "iam-session: account 'wlcg' is already one of https://other.example/; choose another name with --account NAME\n"
@@ -291,7 +341,7 @@ fn a_name_of_another_issuer_is_refused_before_the_issuer_is_asked() {
 
 #[test]
 fn off_a_terminal_a_choice_is_an_error_with_the_list() {
-    let stage = Stage::new(GRANTED);
+    let stage = Stage::new();
     fs::write(stage.directory.join("etc/issuers.d/egi.toml"), "issuer = \"https://egi.example/\"\n").unwrap();
     let agent = stage.agent(&[STATUS]);
     let ended = run(stage.enroll(&[]));
@@ -305,7 +355,7 @@ fn off_a_terminal_a_choice_is_an_error_with_the_list() {
 
 #[test]
 fn a_mistake_in_the_sites_files_is_one_line() {
-    let stage = Stage::new(GRANTED);
+    let stage = Stage::new();
     fs::write(stage.directory.join("etc/issuers.d/wlcg.toml"), "issuer = \"i.example\"\n").unwrap();
     let ended = run(stage.enroll(&["wlcg"]));
     assert_eq!(ended.code, Some(1));
@@ -317,99 +367,37 @@ fn a_mistake_in_the_sites_files_is_one_line() {
 }
 
 const KNOWN: &str = r#""accounts":[{"name":"wlcg","issuer":"https://i.example/","scope":"openid offline_access","session_scope":"openid"}]"#;
-const CODE: &str = "{\"status\":\"success\",\"outcome\":\"code\",\"device_code\":\"canary-device\",\"user_code\":\"ABCD\",\
-    \"code_verifier\":\"canary-proof\",\"verification_uri\":\"https://i.example/device\",\"expires_in\":600,\"interval\":1,\
-    \"scope\":\"openid offline_access\",\"client_name\":\"iam-session:elsewhere:alice\"}\n";
-const ENROLLED: &str = "{\"status\":\"success\",\"outcome\":\"enrolled\",\"account\":\"wlcg\",\"session_scope\":\"openid\",\
-    \"token_file\":\"/run/t\",\"issuer\":\"https://i.example/\",\"scope\":\"openid offline_access\"}\n";
-
-fn outcome(name: &str) -> String {
-    format!("{{\"status\":\"success\",\"outcome\":\"{name}\"}}\n")
-}
-
-fn reenroll(stage: &Stage, arguments: &[&str]) -> Command {
-    let mut command = stage.command(&["reenroll"]);
-    command.args(arguments);
-    command
-}
 
 #[test]
-fn again_the_agent_asks_the_issuer_and_the_code_is_shown_with_the_clients_own_name() {
-    let stage = Stage::new(GRANTED);
+fn again_the_accounts_own_client_and_scopes_are_asked_for() {
+    let stage = Stage::new();
     let status = STATUS.replace("\"accounts\":[]", KNOWN);
-    let conversations: [&[&str]; 3] = [&[&status, CODE], &[&outcome("pending")], &[ENROLLED]];
+    let code = CODE
+        .replace("iam-session:example", "iam-session:elsewhere")
+        .replace("\"is_new\":true", "\"is_new\":false");
+    let conversations: [&[&str]; 3] = [&[&status], &[&code], &[ENROLLED]];
     let agent = Agent::meeting(&stage.directory.join(FIRST), &conversations);
-    let ended = run(reenroll(&stage, &["wlcg"]));
+    let ended = run(stage.command(&["reenroll", "wlcg"]));
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(
         ended.stderr.contains("The page must show the client 'iam-session:elsewhere:alice'."),
         "{ended:?}"
     );
-    assert_no_canary(&ended);
-    assert!(stage.asked().is_empty(), "no helper is needed");
-    let asked = json!({"account": "wlcg", "client_of": "wlcg", "scope": "offline_access openid"});
-    let with = |request: &str, more: Value| {
-        let mut all = asked.clone();
-        all["request"] = request.into();
-        all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        all
-    };
-    let poll = with("poll", json!({"device_code": "canary-device", "code_verifier": "canary-proof"}));
-    let expected = [json!({"request": "status"}), with("authorize", json!({})), poll.clone(), poll];
-    assert_eq!(agent.requests(), expected);
-}
-
-#[test]
-fn a_refusal_and_the_end_of_a_code_are_told_as_at_the_first_time() {
-    for (name, line, code) in [
-        ("denied", "you refused on the consent page", 5),
-        ("expired", "the code ended before it was approved; run the command again for a new one", 1),
-    ] {
-        let stage = Stage::new(GRANTED);
-        let status = STATUS.replace("\"accounts\":[]", KNOWN);
-        let conversations: [&[&str]; 2] = [&[&status, CODE], &[&outcome(name)]];
-        let agent = Agent::meeting(&stage.directory.join(FIRST), &conversations);
-        let ended = run(reenroll(&stage, &["wlcg"]));
-        agent.requests();
-        assert_eq!(ended.code, Some(code), "{ended:?}");
-        assert!(ended.stderr.ends_with(&format!("iam-session: {line}\n")), "{ended:?}");
-    }
+    let requests = agent.requests();
+    assert_eq!(kinds(&requests), ["status", "enroll", "poll"]);
+    let asked = |field: &str| requests[1][field].as_str().unwrap();
+    assert_eq!((asked("client_of"), asked("scope")), ("wlcg", "offline_access openid"));
 }
 
 #[test]
 fn a_client_that_cannot_be_used_is_told_and_another_is_registered() {
-    let stage = Stage::new(GRANTED);
+    let stage = Stage::new();
     let status = STATUS.replace("\"accounts\":[]", KNOWN);
-    let gone = "{\"status\":\"success\",\"outcome\":\"no_client\",\"error\":\"i.example does not know this client\"}\n";
-    let agent = stage.agent(&[&status, gone, SEALED]);
+    let gone = CODE.replace("\"is_new\"", "\"unusable\":\"i.example does not know this client\",\"is_new\"");
+    let agent = stage.agent(&[&status, OFFERED, &gone, ENROLLED]);
     let ended = run(stage.enroll(&["wlcg"]));
+    agent.requests();
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let told = "The client of account 'wlcg' cannot be used: i.example does not know this client. A new one is registered.\n";
     assert!(ended.stderr.starts_with(told), "{ended:?}");
-    assert_eq!(agent.requests()[2]["client"]["client_id"], "c");
-    assert!(stage.asked().contains(&"register".to_owned()));
-}
-
-#[test]
-fn ctrl_c_while_the_agent_polls_says_that_it_may_have_been_kept() {
-    let stage = Stage::new(GRANTED);
-    let status = STATUS.replace("\"accounts\":[]", KNOWN);
-    // The second connection is never answered.
-    let conversations: [&[&str]; 2] = [&[&status, CODE], &[]];
-    let agent = Agent::meeting(&stage.directory.join(FIRST), &conversations);
-    let mut child =
-        reenroll(&stage, &["wlcg", "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut event = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut event).unwrap();
-    assert!(event.contains("device_code"), "{event}");
-    // Its second connection is there: it polls.
-    agent.requests();
-    end(&child);
-    let ended = Ended::from(child.wait_with_output().unwrap());
-    assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert_eq!(
-        ended.stderr,
-        "iam-session: interrupted while the agent was at work; what was asked goes on; 'iam-session status' tells \
-         what came of it\n"
-    );
 }

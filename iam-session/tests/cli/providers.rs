@@ -3,7 +3,7 @@
 use nix::unistd::getegid;
 use serde_json::json;
 
-use crate::enroll::{GRANTED, SEALED, STATUS, Stage};
+use crate::enroll::{CODE, ENROLLED, OFFERED, STATUS, Stage};
 use crate::program::{Ended, run};
 
 /// `iam-session providers` of a user whose home is beside the stage.
@@ -19,7 +19,7 @@ fn own(stage: &Stage, name: &str, text: &str) {
 
 #[test]
 fn the_list_says_whose_each_is_and_which_is_meant() {
-    let stage = Stage::new(GRANTED);
+    let stage = Stage::new();
     let list = providers(&stage, &[]);
     assert_eq!(
         list.stdout,
@@ -51,7 +51,7 @@ fn the_list_says_whose_each_is_and_which_is_meant() {
 fn a_unix_group_chooses_by_its_name_or_its_number() {
     let gid = getegid().as_raw();
     for group in ["physics", &gid.to_string()] {
-        let stage = Stage::new(GRANTED);
+        let stage = Stage::new();
         // Where the test maps its uid to root, it is the gid that is not mapped.
         let gid = if nix::unistd::geteuid().is_root() { gid } else { 65534 };
         stage.write("group", &format!("others:x:4000000001:\nphysics:x:{gid}:alice\n"));
@@ -60,15 +60,15 @@ fn a_unix_group_chooses_by_its_name_or_its_number() {
         let list = providers(&stage, &[]);
         let last = "* 'iam-session enroll' means wlcg, for you are in a group of it\n";
         assert!(list.stdout.ends_with(last), "{group}: {list:?}");
-        let agent = stage.agent(&[STATUS, SEALED]);
+        let agent = stage.agent(&[STATUS, OFFERED, CODE, ENROLLED]);
         let ended = run(stage.enroll(&[]));
-        assert_eq!((ended.code, agent.requests().len()), (Some(0), 2), "{group}: {ended:?}");
+        assert_eq!((ended.code, agent.requests().len()), (Some(0), 4), "{group}: {ended:?}");
     }
 }
 
 #[test]
 fn a_users_own_file_takes_no_place_of_the_sites() {
-    let stage = Stage::new(GRANTED);
+    let stage = Stage::new();
     let path = stage.directory.join("home/.config/iam-session/issuers.d/mine.toml");
     for (text, line) in [
         (
@@ -97,37 +97,34 @@ fn a_users_own_file_takes_no_place_of_the_sites() {
 
 #[test]
 fn a_users_own_provider_is_enrolled_with_by_its_name() {
-    let stage = Stage::new(GRANTED);
+    let stage = Stage::new();
     stage.write("etc/issuers.d/wlcg.toml", "issuer = \"https://wlcg.example/\"\n");
     own(&stage, "mine", "issuer = \"https://i.example\"\nscope = \"wlcg\"\naudience = \"resource\"\n");
-    let agent = stage.agent(&[STATUS, SEALED]);
+    let agent = stage.agent(&[STATUS, OFFERED, CODE, ENROLLED]);
     let mut enroll = stage.enroll(&["mine"]);
     enroll.env("HOME", stage.directory.join("home"));
     let ended = run(enroll);
     let requests = agent.requests();
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert_eq!(
-        (&requests[1]["account"], &requests[1]["audience_mode"]),
-        (&json!("mine"), &json!("resource"))
-    );
-    assert_eq!(requests[1]["issuer"], "https://i.example/", "as the issuer spells itself");
-    assert_eq!(stage.requests()[1]["scope"], "offline_access openid wlcg");
+    let begun = &requests[2];
+    assert_eq!((&begun["account"], &begun["issuer"]), (&json!("mine"), &json!("https://i.example")));
+    assert_eq!(begun["scope"], "offline_access openid wlcg");
 }
 
 #[test]
 fn the_sites_notice_comes_before_the_code() {
-    let stage = Stage::new(GRANTED);
+    let stage = Stage::new();
     stage.add_to_provider("notice = \"\"\"Use it well.\nOr not at all.\"\"\"");
-    let agent = stage.agent(&[STATUS, SEALED]);
+    let agent = stage.agent(&[STATUS, OFFERED, CODE, ENROLLED]);
     let ended = run(stage.enroll(&["wlcg"]));
     agent.requests();
     assert!(ended.stderr.starts_with("Use it well.\nOr not at all.\n\nEnrolling alice on "), "{ended:?}");
 
-    let stage = Stage::new(GRANTED);
+    let stage = Stage::new();
     let text = stage.write("etc/aup.txt", "By approving you accept.\n");
     assert!(text.ends_with("etc/aup.txt"));
     stage.add_to_provider("notice_file = \"/etc/iam-session/aup.txt\"");
-    let agent = stage.agent(&[STATUS, SEALED]);
+    let agent = stage.agent(&[STATUS, OFFERED, CODE, ENROLLED]);
     let ended = run(stage.enroll(&["wlcg", "--json"]));
     agent.requests();
     let first = "{\"event\":\"notice\",\"text\":\"By approving you accept.\"}\n{\"event\":\"device_code\",";
@@ -136,13 +133,13 @@ fn the_sites_notice_comes_before_the_code() {
 
 #[test]
 fn a_notice_that_cannot_be_read_is_not_left_out() {
-    let stage = Stage::new(GRANTED);
+    let stage = Stage::new();
     stage.add_to_provider("notice_file = \"/etc/iam-session/aup.txt\"");
     let agent = stage.agent(&[STATUS]);
     let ended = run(stage.enroll(&["wlcg"]));
     agent.requests();
     assert_eq!(
-        (ended.code, ended.stderr.as_str(), stage.asked().len()),
-        (Some(1), "iam-session: cannot read /etc/iam-session/aup.txt: there is no such file\n", 0)
+        (ended.code, ended.stderr.as_str()),
+        (Some(1), "iam-session: cannot read /etc/iam-session/aup.txt: there is no such file\n")
     );
 }

@@ -8,6 +8,7 @@ mod again;
 mod boundaries;
 mod broken;
 mod clients;
+mod consent;
 mod coordination;
 mod cycles;
 mod doctor;

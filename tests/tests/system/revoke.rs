@@ -5,7 +5,9 @@ use support::{Host, Output};
 
 use crate::lock;
 use crate::scene::{Scene, is_deserted, left_behind, token_file};
-use crate::subject::say;
+use crate::sealed;
+use crate::secrets::node_key;
+use crate::thief::{self, STORE, UID};
 
 const RECORD: &str = "/home/alice/.local/state/iam-session/wlcg.cred";
 const REVOKED: &str = "/etc/iam-session/revoked";
@@ -160,17 +162,20 @@ fn an_issuer_that_only_the_user_names_is_not_asked() {
     assert!(told.stderr.contains("no file of the site's names this issuer"), "{told:?}");
 }
 
-/// Any program of the user's can have a record sealed, with servers of its own in it.
+/// Who knows the user's key can make a record with servers of its own in it.
 #[test]
 fn servers_that_a_record_names_are_not_asked() {
     let scene = Scene::enrolled();
     let login = scene.host.login("alice");
     let evil = "https://127.0.0.1:9/";
-    let enroll = json!({"request": "enroll", "account": "planted", "issuer": "https://iam.example/",
+    let like = thief::read(&scene, &format!("{STORE}/wlcg.cred"));
+    let planted = json!({"issuer": "https://iam.example/",
         "endpoints": {"token": evil, "revocation": evil, "registration": evil}, "refresh_token": "planted",
         "scope": "openid", "client": {"client_id": "planted", "client_secret": "x", "registration_client_uri": evil,
-        "registration_access_token": "x"}, "transport": {"proxy": "http://127.0.0.1:9"}});
-    assert_eq!(say(&scene, &login, &enroll)["status"], "success");
+        "registration_access_token": "x"}, "transport": {"proxy": "http://127.0.0.1:9"}, "enrolled_at": 1});
+    let slot = sealed::user_key(&node_key(&scene), UID);
+    let planted = sealed::around_a_slot(&like, &slot, &[7; 32], planted.to_string().as_bytes());
+    thief::plant(&login, &format!("{STORE}/planted.cred"), &planted);
     let told = admin(&scene.host, "revoke alice --at-issuer");
     assert_eq!(told.status, 1, "{told:?}");
     // The issuer itself was asked, and knows no such client.

@@ -150,13 +150,26 @@ pub(crate) fn around_a_slot(
     data_key: &Bytes,
     text: &[u8],
 ) -> Vec<u8> {
+    made(like, (NODE, id, key), data_key, text)
+}
+
+/// A record of the same issuer and client, as it is sealed by an agent without a node key.
+pub(crate) fn under_a_passphrase(like: &[u8], passphrase: &str, text: &[u8]) -> Vec<u8> {
+    let parameters = parameters(6, CHEAP);
+    let id =
+        Sha256::new().chain_update(b"iam-session/v1/passphrase-id\0").chain_update(&parameters).finalize();
+    let origin = [&id[..8], &parameters].concat();
+    made(like, (PASSPHRASE, &origin, &argon2(passphrase, &parameters)), &[0x5e; 32], text)
+}
+
+fn made(like: &[u8], (kind, origin, key): (u8, &[u8], &Bytes), data_key: &Bytes, text: &[u8]) -> Vec<u8> {
     let record = Record::parse(like).unwrap();
     let (record_id, salt, nonce) = ([0xee; 16], [3; 32], [5; 24]);
     let kek = hkdf(key, Some(&salt), &[LABEL_SLOT, &record_id]);
-    let bound = [LABEL_SLOT, &record_id, record.uid, &[NODE], id, &salt].concat();
-    let body = [&id[..], &salt, &nonce, &seal(&kek, &nonce, data_key, &bound)].concat();
+    let bound = [LABEL_SLOT, &record_id, record.uid, &[kind], origin, &salt].concat();
+    let body = [origin, &salt, &nonce, &seal(&kek, &nonce, data_key, &bound)].concat();
     let length = u16::try_from(body.len()).unwrap().to_be_bytes();
-    let slots = [&[1, NODE][..], &length, &body].concat();
+    let slots = [&[1, kind][..], &length, &body].concat();
     let mut header = [&record.header[..16], &record_id, &record.header[32..record.slots_at], &slots].concat();
     let length = u32::try_from(header.len()).unwrap();
     header[12..16].copy_from_slice(&length.to_be_bytes());

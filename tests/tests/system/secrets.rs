@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use support::{ISSUER, Process};
 
 use crate::scene::{Scene, token_file};
+use crate::sealed::{self, Thief};
 use crate::subject::say;
-use crate::thief::{plant_lock, send};
+use crate::thief::{self, STORE, UID, plant_lock, send};
 
 /// The agent's own list of requests.
 const PROTOCOL: &str = include_str!("../../../iam-session/src/protocol.rs");
@@ -20,7 +21,7 @@ const END: &str = r#"{"request":"stop","mode":"any"}"#;
 
 /// Each request of the protocol, in as many forms as there are to try. A new one is to be added here. Locked, and then
 /// opened for a time, before the rest is tried.
-const REQUESTS: [(&str, &[&str]); 14] = [
+const REQUESTS: [(&str, &[&str]); 15] = [
     (
         "lock",
         &[
@@ -57,20 +58,25 @@ const REQUESTS: [(&str, &[&str]); 14] = [
     (
         "enroll",
         &[
-            r#"{"request":"enroll","account":"other","issuer":"https://iam.example/","endpoints":{"token":"https://iam.example/token"},"client":{"client_id":"c","client_secret":"canary-5f0c2e-client","auth":"client_secret_basic","registration_client_uri":"https://iam.example/r","registration_access_token":"canary-5f0c2e-registration"},"refresh_token":"canary-5f0c2e-refresh","scope":"openid"}"#,
+            r#"{"request":"enroll","flow":"0123456789abcdef0123456789abcdef","account":"wlcg","client_of":"wlcg","issuer":"https://iam.example/","scope":"openid offline_access","client_secret":true}"#,
+            r#"{"request":"enroll","flow":"00000000000000000000000000000001","account":"new","issuer":"https://iam.example/","scope":"openid offline_access"}"#,
+            r#"{"request":"enroll","flow":"../wlcg","account":"new","issuer":"https://iam.example/","scope":"openid offline_access"}"#,
+            r#"{"request":"enroll","flow":"00000000000000000000000000000002","account":"../wlcg","issuer":"https://iam.example/","scope":"openid"}"#,
+            r#"{"request":"enroll","flow":"00000000000000000000000000000003","account":"new","issuer":"https://iam.example/"}"#,
+        ],
+    ),
+    ("poll", &[r#"{"request":"poll","ticket":"canary-5f0c2e-ticket"}"#]),
+    (
+        "cancel",
+        &[
+            r#"{"request":"cancel","flow":"../wlcg"}"#,
+            r#"{"request":"cancel","flow":"00000000000000000000000000000001","registration_access_token":true}"#,
         ],
     ),
     (
-        "authorize",
+        "import",
         &[
-            r#"{"request":"authorize","account":"wlcg","client_of":"wlcg","scope":"openid offline_access","client_secret":true}"#,
-            r#"{"request":"authorize","account":"../wlcg","client_of":"wlcg","scope":"openid"}"#,
-        ],
-    ),
-    (
-        "poll",
-        &[
-            r#"{"request":"poll","account":"wlcg","client_of":"wlcg","scope":"openid","device_code":"canary-5f0c2e-device"}"#,
+            r#"{"request":"import","account":"other","issuer":"https://iam.example/","client":{"client_id":"c","client_secret":"canary-5f0c2e-client","auth":"client_secret_basic"},"refresh_token":"canary-5f0c2e-refresh","scope":"openid"}"#,
         ],
     ),
     ("use", &[r#"{"request":"use","account":"wlcg"}"#, r#"{"request":"use","account":"../wlcg"}"#]),
@@ -101,7 +107,7 @@ const GUESSES: [&str; 7] = [
 
 /// The variants of `enum Request`, as they are written on the socket.
 fn requests_of_the_protocol() -> BTreeSet<String> {
-    let (_, body) = PROTOCOL.split_once("pub enum Request {\n").unwrap();
+    let (_, body) = PROTOCOL.split_once("enum Request {\n").unwrap();
     let (body, _) = body.split_once("\n}\n").unwrap();
     let variants = body.lines().filter_map(|line| line.strip_prefix("    "));
     let names = variants.filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()));
@@ -148,24 +154,6 @@ fn the_requests_that_are_tried_are_all_there_are() {
     }
 }
 
-/// The answers but for what one is there to give: to who asked for a device flow, the code to poll with, which is no good
-/// before the user approves. It is in no log, file or process for all that.
-fn without_device_codes(answers: &str) -> String {
-    let mut given = 0;
-    let rest = answers.trim().lines().map(|line| {
-        let mut answer: Value = serde_json::from_str(line).unwrap();
-        let is_code = answer["outcome"] == "code";
-        if is_code {
-            assert!(answer.as_object_mut().unwrap().remove("device_code").is_some(), "{line}");
-            given += 1;
-        }
-        answer.to_string() + "\n"
-    });
-    let rest = rest.collect();
-    assert_eq!(given, 1, "one device flow was asked for: {answers}");
-    rest
-}
-
 #[test]
 fn no_request_file_or_process_gives_a_secret_away() {
     let scene = Scene::new();
@@ -188,7 +176,8 @@ fn no_request_file_or_process_gives_a_secret_away() {
     let mut secrets: Vec<Vec<u8>> = given.into_iter().map(String::into_bytes).collect();
     secrets.push(CANARY.into());
     secrets.push(node_key(&scene));
-    assert_absent(&secrets, "an answer", without_device_codes(&answers).as_bytes());
+    assert_absent(&secrets, "an answer", answers.as_bytes());
+    assert!(answers.contains("\"ticket\":"), "a flow was begun: {answers}");
     assert_absent(&secrets, "the log", scene.host.log_lines().join("\n").as_bytes());
 
     // Every file of hers, and what /proc shows of each process that is hers.
@@ -231,19 +220,19 @@ pub(crate) fn node_key(scene: &Scene) -> Vec<u8> {
 fn a_record_of_the_same_client_with_another_server_learns_nothing_of_it_and_spoils_nothing() {
     let scene = Scene::enrolled();
     let login = scene.host.login("alice");
-    // In clear in the record's header.
-    let text = r"grep -ao '[0-9A-Za-z_-]\{16,\}' .local/state/iam-session/wlcg.cred | head -n 1";
-    let client_id = login.run(text).successful().stdout;
-    let enroll = json!({"request": "enroll", "account": "planted", "issuer": ISSUER,
-        "endpoints": {"token": "https://127.0.0.1:9/token"}, "refresh_token": "planted", "scope": "openid",
-        "client": {"client_id": client_id.trim(), "client_secret": "planted", "auth": "client_secret_basic",
-                   "registration_client_uri": "https://127.0.0.1:9/client", "registration_access_token": "planted"}});
-    assert_eq!(say(&scene, &login, &enroll)["status"], "success");
-    for client_of in ["wlcg", "planted"] {
-        let authorize = json!({"request": "authorize", "account": "new", "client_of": client_of,
-                               "scope": "openid offline_access storage.stage:/never"});
-        let reply = say(&scene, &login, &authorize);
-        assert!(reply.to_string().contains("not the same server"), "{client_of}: {reply}");
+    let file = thief::read(&scene, &format!("{STORE}/wlcg.cred"));
+    let slot = sealed::user_key(&node_key(&scene), UID);
+    let text = Thief::knowing(&[], &[slot.1]).opens(std::slice::from_ref(&file)).remove(0);
+    let mut text: Value = serde_json::from_slice(&text).unwrap();
+    text["endpoints"] = json!({"token": "https://127.0.0.1:9/token"});
+    text["client"]["registration_client_uri"] = "https://127.0.0.1:9/client".into();
+    let planted = sealed::around_a_slot(&file, &slot, &[7; 32], text.to_string().as_bytes());
+    thief::plant(&login, &format!("{STORE}/planted.cred"), &planted);
+    for (client_of, digit) in [("wlcg", "1"), ("planted", "2")] {
+        let begin = json!({"request": "enroll", "flow": digit.repeat(32), "account": "new", "issuer": ISSUER,
+                           "client_of": client_of, "scope": "openid offline_access storage.stage:/never"});
+        let reply = say(&scene, &login, &begin);
+        assert!(reply["unusable"].to_string().contains("not the same server"), "{client_of}: {reply}");
     }
     assert_eq!(scene.provider.count("client"), 0);
     login.run("iam-session token --account wlcg -s storage.read:/still").successful();

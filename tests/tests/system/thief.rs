@@ -1,9 +1,11 @@
 //! Code that runs as the user and knows each passphrase that it sends and each key that it plants: it opens no file of the
 //! user's with them (promise 18).
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use data_encoding::BASE64;
 use serde_json::{Value, json};
-use support::Login;
+use support::{ISSUER, Login};
 
 use crate::lock::{LOCK, MARKER, lock, unlock};
 use crate::scene::Scene;
@@ -182,24 +184,23 @@ fn a_planted_lock_gives_an_agent_no_key() {
 }
 
 /// What is known of wlcg's client without its secrets, in a record of the thief's own: as it is sealed by an agent without a
-/// node key that has a home of its own, and then lies beside wlcg's.
+/// node key, and then lies beside wlcg's.
 fn plant_decoy(scene: &Scene, login: &Login, wlcg: &[u8]) {
-    let mut enroll: Value = serde_json::from_slice(wlcg).unwrap();
-    for (field, value) in [("request", "enroll"), ("account", "decoy"), ("refresh_token", "planted")] {
-        enroll[field] = value.into();
-    }
+    let mut text: Value = serde_json::from_slice(wlcg).unwrap();
+    text["refresh_token"] = "planted".into();
     for secret in ["client_secret", "registration_access_token"] {
-        enroll["client"][secret] = "planted".into();
+        text["client"][secret] = "planted".into();
     }
-    let thief = scene.host.login("alice");
-    thief.run("unset IAM_SESSION_SOCK IAM_SESSION_ID BEARER_TOKEN_FILE; mkdir -m 700 ~/thief").successful();
-    thief.run(&format!("export HOME=~/thief; eval \"$(iam-session start {})\"", given(KNOWN))).successful();
-    assert_eq!(say(scene, &thief, &enroll)["status"], "success");
-    login.run(&format!("cp -p ~/thief/.local/state/iam-session/decoy.cred {STORE}/")).successful();
+    let like = read(scene, &format!("{STORE}/wlcg.cred"));
+    let decoy = sealed::under_a_passphrase(&like, KNOWN, &serde_json::to_vec(&text).unwrap());
+    plant(login, &format!("{STORE}/decoy.cred"), &decoy);
 }
 
-fn authorize(account: &str, client_of: &str) -> String {
-    json!({"request": "authorize", "account": account, "client_of": client_of,
+/// Begins an enrolment of `account` with the client of another one.
+fn begin(account: &str, client_of: &str) -> String {
+    static FLOWS: AtomicU32 = AtomicU32::new(1);
+    let flow = FLOWS.fetch_add(1, Ordering::Relaxed);
+    json!({"request": "enroll", "flow": format!("{flow:032x}"), "account": account, "client_of": client_of, "issuer": ISSUER,
            "scope": "openid offline_access storage.stage:/more"})
     .to_string()
 }
@@ -211,18 +212,13 @@ fn a_record_that_a_passphrase_opens_learns_nothing_of_anothers_client() {
     let file = read(&scene, &format!("{STORE}/wlcg.cred"));
     plant_decoy(&scene, &login, &Thief::knowing(&[], &[own_key(&scene)]).opens(&[file])[0]);
     let unlock = json!({"request": "unlock", "passphrase": KNOWN}).to_string();
-    let lines = [
-        unlock,
-        authorize("new", "wlcg"),
-        authorize("decoy", "wlcg"),
-        authorize("new", "decoy"),
-        authorize("wlcg", "decoy"),
-    ];
+    let lines =
+        [unlock, begin("new", "wlcg"), begin("decoy", "wlcg"), begin("new", "decoy"), begin("wlcg", "decoy")];
     let loot = send(&scene, &login, &lines.each_ref().map(String::as_str));
     assert_eq!(loot.answers[0]["accounts"], json!(["decoy", "wlcg"]), "{:?}", loot.answers);
     assert_eq!(loot.secrets(&scene, &[KNOWN]), Vec::<String>::new());
     for answer in &loot.answers[1..] {
-        assert_eq!(answer["outcome"], "no_client", "another client is registered instead: {answer}");
+        assert!(answer["unusable"].is_string(), "another client is registered instead: {answer}");
     }
 }
 
@@ -241,8 +237,8 @@ fn a_record_whose_data_key_is_known_learns_nothing_of_anothers_client() {
     let slot = sealed::user_key(&node_key(&scene), UID);
     let text = serde_json::to_vec(&text).unwrap();
     plant(&login, &format!("{STORE}/decoy.cred"), &sealed::around_a_slot(&file, &slot, &KNOWN_KEY, &text));
-    let loot = send(&scene, &login, &[&authorize("new", "wlcg")]);
-    assert_eq!(loot.answers[0]["outcome"], "code", "the client was changed: {:?}", loot.answers);
+    let loot = send(&scene, &login, &[&begin("new", "wlcg")]);
+    assert_eq!(loot.answers[0]["is_new"], false, "the client was changed: {:?}", loot.answers);
     let mut read = String::new();
     for file in &loot.files {
         read.push_str(&String::from_utf8_lossy(&sealed::text_under(&KNOWN_KEY, file).unwrap_or_default()));
@@ -263,21 +259,25 @@ fn nor_does_it_where_the_other_one_is_under_a_passphrase_too() {
     let unlock = |passphrase| json!({"request": "unlock", "passphrase": passphrase}).to_string();
     let lines = [
         unlock(KNOWN),
-        authorize("new", "wlcg"),
+        begin("new", "wlcg"),
         unlock(PASSPHRASE),
-        authorize("new", "wlcg"),
-        authorize("decoy", "wlcg"),
+        begin("new", "wlcg"),
+        begin("decoy", "wlcg"),
     ];
+    let before = scene.provider.secrets();
     let loot = send(&scene, &login, &lines.each_ref().map(String::as_str));
     assert_eq!(loot.answers[2]["accounts"], json!(["decoy", "wlcg"]), "{:?}", loot.answers);
-    assert_eq!(loot.secrets(&scene, &[KNOWN]), Vec::<String>::new());
+    // Under the passphrase that was given last lies what is enrolled from then on, and nothing from before.
+    let mut read = loot.secrets(&scene, &[KNOWN]);
+    read.retain(|secret| before.contains(secret));
+    assert_eq!(read, Vec::<String>::new());
     for at in [1, 3, 4] {
-        assert_eq!(loot.answers[at]["outcome"], "no_client", "{:?}", loot.answers);
+        assert!(loot.answers[at]["unusable"].is_string(), "{:?}", loot.answers);
     }
     // Of one and the same passphrase they share it, as before.
     login.run("rm ~/.local/state/iam-session/decoy.cred").successful();
-    let shared = say(&scene, &login, &serde_json::from_str(&authorize("new", "wlcg")).unwrap());
-    assert_eq!(shared["outcome"], "code", "{shared}");
+    let shared = say(&scene, &login, &serde_json::from_str(&begin("new", "wlcg")).unwrap());
+    assert_eq!(shared["is_new"], false, "{shared}");
 }
 
 /// One that an earlier version let a passphrase open besides.

@@ -1,281 +1,231 @@
-//! The conversation with the issuer, and its tidy end whatever happens. Touches one helper, the signals and, where
-//! something is missing, the terminal.
+//! The conversation with the agent, whose mint speaks to the issuer: shows the code, keeps the pace, and has the flow
+//! ended that does not come to a good end. Touches the agent's socket, the terminal and this process's signals.
 
-mod client;
-mod code;
-pub(in crate::commands) mod device;
+use data_encoding::HEXLOWER;
 
-use nix::errno::Errno;
-
-use self::client::Held;
-pub(in crate::commands) use self::code::Code;
-use self::device::Pace;
-use super::client::Given;
-use super::person::Person;
 use super::plan::Plan;
-use super::report::Report;
-use super::scopes::{self, Grantor, Shortfall, Wish};
-use super::signals::Signals;
+use super::report::{self, Obtained};
+use super::scopes::{Grantor, Shortfall};
+use crate::client::{Agent, ClientError};
 use crate::clock::boot_time;
-use crate::config::OfflineAccess;
-use crate::helper::{Helper, HelperError, no_device_flow};
-use crate::issuer::wire::{Answer, Client, ClientAuth, Endpoints, Request, TokenAnswer};
-use crate::outcome::{Stop, warn};
-use crate::protocol::{Enrolled, Enrollment, Failure, FailureKind, NO_OFFLINE_ACCESS};
+use crate::commands::device_flow::{Pace, Report, Signals};
+use crate::commands::prompt::{Person, cancelled};
+use crate::helper::HelperError;
+use crate::issuer::wire::IssuerError;
+use crate::outcome::{Stop, print_error, warn};
+use crate::protocol::{
+    Beginning, Begun, Cancelled, Code, Enrolled, Failure, Import, NamedClient, Polled, Request,
+};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
+use crate::text::printable;
 
-/// The agent has not said what became of what it was given.
-const UNCERTAIN: &str =
-    "it is not known whether the enrolment was kept: 'iam-session status' tells; if it was not, enrol again";
-
-/// What came of it.
-pub(super) struct Obtained {
-    pub(super) issuer: String,
-    pub(super) granted: ScopeSet,
-    pub(super) shortfall: Shortfall,
-    /// What somebody has named, and misses if it was not granted.
-    pub(super) explicit: ScopeSet,
-    pub(super) enrolled: Enrolled,
-}
-
-/// The issuer as discovered.
-struct Issuer {
-    issuer: String,
-    endpoints: Endpoints,
-    offered: ScopeSet,
-    methods: Vec<ClientAuth>,
-}
+/// As many as ssh and sudo give.
+const TRIES: u32 = 3;
 
 /// One enrolment under way.
 pub(super) struct Flow<'a> {
-    helper: Helper,
+    agent: &'a Agent,
     signals: Signals,
-    plan: &'a Plan,
+    plan: Plan,
     report: Report,
     person: Option<Person>,
-    /// The agent has been given the enrolment.
-    handed_over: bool,
+    /// Names it for the mint, also where no answer has come yet.
+    name: String,
 }
 
 impl<'a> Flow<'a> {
     /// Takes the ending signals over: from here on they are answered, not obeyed.
     pub(super) fn new(
-        helper: Helper,
-        plan: &'a Plan,
+        agent: &'a Agent,
+        plan: Plan,
         report: Report,
         person: Option<Person>,
-    ) -> Result<Self, Stop> {
+    ) -> Result<Self, Failure> {
         let signals = Signals::take_over()
-            .map_err(|errno: Errno| failure(format!("cannot wait for signals: {}", errno.desc()), None))?;
-        Ok(Self { helper, signals, plan, report, person, handed_over: false })
+            .map_err(|errno| Failure::failed(format!("cannot wait for signals: {}", errno.desc())))?;
+        let mut name = [0; 16];
+        getrandom::fill(&mut name)
+            .map_err(|error| Failure::failed(format!("there is no randomness: {error}")))?;
+        Ok(Self { agent, signals, plan, report, person, name: HEXLOWER.encode(&name) })
     }
 
-    /// Obtains an enrolment by the device flow and hands it to `keep`. What was registered or granted for it and
-    /// comes to nothing is ended at the issuer.
-    pub(super) fn run(
-        &mut self,
-        keep: impl FnOnce(Enrollment) -> Result<Enrolled, Stop>,
-    ) -> Result<Obtained, Stop> {
-        let issuer = self.discover()?;
-        // Before anything is registered: without it the client would be of no use.
-        if issuer.endpoints.device_authorization.is_none() {
-            return Err(no_device_flow(&issuer.issuer).into());
-        }
-        let wish = self.wish(&issuer)?;
-        let mut held = self.client(&issuer, &wish.wanted(&issuer.offered))?;
-        let obtained = self.obtain(issuer, &mut held, &wish, keep);
-        match &obtained {
-            Ok(_) => {}
-            Err(stop) if self.handed_over && is_uncertain(stop) => warn_of_uncertainty(),
-            Err(_) => self.undo(held),
-        }
-        obtained
-    }
-
-    /// Hands over a refresh token that was obtained elsewhere. It is not presented here: whose it is and what it was
-    /// granted is asked where it is sealed, in one refresh.
-    pub(super) fn import(
-        &mut self,
-        given: &Given,
-        refresh_token: Secret,
-        keep: impl FnOnce(Enrollment) -> Result<Enrolled, Stop>,
-    ) -> Result<Obtained, Stop> {
-        let issuer = self.discover()?;
-        let client = given.client(&issuer.methods);
-        let (name, wanted) = (issuer.issuer.clone(), self.plan.wish.explicit().clone());
-        let enrollment =
-            Enrollment { imported: true, ..self.enrollment(issuer, client, refresh_token, &wanted) };
-        let enrolled = keep(enrollment).inspect_err(|stop| {
-            if is_uncertain(stop) {
-                warn_of_uncertainty();
-            }
-        })?;
-        let shortfall = Shortfall::new(&wanted, &wanted, &enrolled.scope, Grantor::Elsewhere);
-        let granted = enrolled.scope.clone();
-        Ok(Obtained { issuer: name, granted, shortfall, explicit: wanted, enrolled })
-    }
-
-    fn obtain(
-        &mut self,
-        issuer: Issuer,
-        held: &mut Held,
-        wish: &Wish,
-        keep: impl FnOnce(Enrollment) -> Result<Enrolled, Stop>,
-    ) -> Result<Obtained, Stop> {
-        let wanted = wish.wanted(&issuer.offered);
-        let asked = scopes::ask(&wanted, &held.scope);
-        if !asked.allows("offline_access") && self.plan.provider.offline_access == OfflineAccess::Asked {
-            return Err(no_refresh_token(&issuer.issuer));
-        }
-        let code = self.authorize(&issuer, held, &asked)?;
-        self.report.code(self.plan, &code)?;
-        let token = self
-            .poll(&issuer.endpoints.token, &held.client, &code)
-            .map_err(|stop| held.not_enrolled(stop))?;
-        let refresh_token = token.refresh_token.ok_or_else(|| no_refresh_token(&issuer.issuer))?;
-        held.granted(&issuer.endpoints, &refresh_token);
-        // An absent scope means "as asked" (RFC 6749 §5.1). IAM also leaves it out when its policy took
-        // everything away; but then there is no refresh token either.
-        let states_scope = token.scope.is_some();
-        let granted = token.scope.unwrap_or_else(|| asked.clone());
-        let granted = self.plan.provider.scope_sets.with_words(&asked, &granted);
-        let name = issuer.issuer.clone();
-        let enrollment = Enrollment {
-            refresh_token_expires_at: token.refresh_token_expires_at,
-            states_scope,
-            subject: token.subject,
-            registered_scope: held.registered_scope(),
-            client_name: held.is_ours().then(|| self.plan.client_name.clone()),
-            ..self.enrollment(issuer, held.client.duplicate(), refresh_token, &granted)
-        };
-        self.handed_over = true;
-        let enrolled = keep(enrollment)?;
-        let shortfall = Shortfall::new(&wanted, &held.scope, &granted, held.grantor());
-        Ok(Obtained { issuer: name, granted, shortfall, explicit: wish.explicit().clone(), enrolled })
-    }
-
-    fn enrollment(
-        &self,
-        issuer: Issuer,
-        client: Client,
-        refresh_token: Secret,
-        scope: &ScopeSet,
-    ) -> Enrollment {
-        Enrollment {
-            account: self.plan.account.clone(),
-            issuer: issuer.issuer,
-            endpoints: issuer.endpoints,
-            client,
-            refresh_token,
-            refresh_token_expires_at: None,
-            scope: scope.clone(),
-            states_scope: false,
-            imported: false,
-            subject: None,
-            audience_mode: self.plan.provider.audience_mode,
-            transport: self.plan.provider.transport.clone(),
-            registered_scope: None,
-            client_name: None,
-        }
-    }
-
-    fn discover(&mut self) -> Result<Issuer, Stop> {
-        let request = Request::Discover {
-            issuer: self.plan.provider.issuer.clone(),
-            transport: self.plan.provider.transport.clone(),
-        };
-        match self.ask(&request)? {
-            Answer::Discovered { issuer, endpoints, scopes_supported, auth_methods, .. } => {
-                let endpoints = self.plan.provider.completed(endpoints);
-                Ok(Issuer { issuer, endpoints, offered: scopes_supported, methods: auth_methods })
-            }
-            _ => Err(HelperError::Garbage.into()),
-        }
+    /// Obtains an enrolment. What was registered for it and comes to nothing is ended at the issuer.
+    pub(super) fn run(mut self) -> Result<Obtained, Stop> {
+        let wanted = self.wanted()?;
+        self.converse(wanted).inspect_err(|_| self.cancel())
     }
 
     /// What is wanted. Where neither the command line nor the provider's file says, whoever is there is asked.
-    fn wish(&mut self, issuer: &Issuer) -> Result<Wish, Stop> {
-        let wish = &self.plan.wish;
-        match &mut self.person {
-            Some(person) if wish.is_open() => {
-                let question = wish.question(&issuer.issuer, &issuer.offered);
-                let answer = person.ask(&question, Some(self.signals.descriptor()))?;
-                Ok(wish.answered(&answer)?)
-            }
-            _ => Ok(wish.clone()),
+    fn wanted(&mut self) -> Result<ScopeSet, Stop> {
+        if !self.plan.wish.depends_on_offer() {
+            return Ok(self.plan.wish.wanted(&ScopeSet::default()));
         }
-    }
-
-    fn authorize(&mut self, issuer: &Issuer, held: &Held, scope: &ScopeSet) -> Result<Code, Stop> {
-        let request = Request::AuthorizeDevice {
-            endpoint: issuer.endpoints.device_authorization.clone().unwrap_or_default(),
-            client: held.client.duplicate(),
-            scope: scope.clone(),
-            takes_verifier: true,
-            transport: self.plan.provider.transport.clone(),
+        let request = Request::Enroll(Box::new(Beginning {
+            flow: self.name.clone(),
+            target: self.plan.target(),
+            ..Beginning::default()
+        }));
+        let (issuer, offered) = match self.ask(&request) {
+            Ok(Begun::Offered { issuer, scope }) => (issuer, scope),
+            Ok(_) => return Err(garbage()),
+            Err(ClientError::Interrupted) => return Err(cancelled().into()),
+            Err(error) => return Err(error.into()),
         };
-        let answer = self.ask(&request).map_err(|stop| held.not_enrolled(held.explain(stop)))?;
-        Ok(Code::of(answer)?)
+        if let Some(person) = self.person.as_mut().filter(|_| self.plan.wish.is_open()) {
+            let question = self.plan.wish.question(&issuer, &offered);
+            let answer = person.ask(&question, Some(self.signals.descriptor()))?;
+            self.plan.wish = self.plan.wish.answered(&answer)?;
+        }
+        Ok(self.plan.wish.wanted(&offered))
     }
 
-    fn poll(&mut self, endpoint: &str, client: &Client, code: &Code) -> Result<TokenAnswer, Stop> {
-        let mut pace = Pace::new(code.interval, code.expires_in, boot_time());
-        loop {
-            let pause = pace.next(boot_time()).map_err(Stop::from)?;
-            self.signals.wait(pause).map_err(|_| Stop::from(cancelled()))?;
-            let request = Request::PollDevice {
-                endpoint: endpoint.to_owned(),
-                client: client.duplicate(),
-                device_code: code.device_code.duplicate(),
-                code_verifier: code.code_verifier.as_ref().map(Secret::duplicate),
-                audience: String::new(),
-                audience_mode: self.plan.provider.audience_mode,
-                transport: self.plan.provider.transport.clone(),
-            };
-            match self.helper.ask(&request, Some(self.signals.descriptor())) {
-                Ok(Answer::Token(token)) => return Ok(token),
-                Ok(_) => return Err(HelperError::Garbage.into()),
-                Err(HelperError::Interrupted) => return Err(cancelled().into()),
-                Err(HelperError::Issuer(error)) => pace.answered(error)?,
+    fn converse(&mut self, wanted: ScopeSet) -> Result<Obtained, Stop> {
+        let code = self.begin(wanted.clone())?;
+        if let Some(error) = &code.unusable {
+            self.say_that_the_client_is_unusable(error);
+        }
+        report::code(self.report, &self.plan, &code)?;
+        let enrolled = self.poll(&code)?;
+        let grantor = if code.is_new { Grantor::Policy } else { Grantor::PolicyOrClient };
+        let shortfall = Shortfall::new(&wanted, &code.scope, &enrolled.scope, grantor);
+        Ok(Obtained { shortfall, explicit: self.plan.wish.explicit().clone(), enrolled })
+    }
+
+    /// Has a code given. Whoever is there is asked for a token where the issuer wants to see one before it registers a
+    /// client.
+    fn begin(&mut self, wanted: ScopeSet) -> Result<Code, Stop> {
+        let mut request = Request::Enroll(Box::new(Beginning {
+            flow: self.name.clone(),
+            target: self.plan.target(),
+            scope: Some(wanted),
+            client_of: self.plan.client_of.clone(),
+            client: self.plan.client.take(),
+            initial_access_token: self.plan.initial_access_token.take(),
+        }));
+        for attempt in 1.. {
+            let error = match self.ask(&request) {
+                Ok(Begun::Code(code)) => return Ok(code),
+                Ok(Begun::RegistrationClosed { error }) => error,
+                Ok(Begun::Offered { .. }) => break,
+                Err(ClientError::Interrupted) => {
+                    let _ = self.signals.came();
+                    print_error(
+                        "Waiting for the issuer's answer, to leave nothing behind; Ctrl-C again does not wait.",
+                    );
+                    return Err(cancelled().into());
+                }
                 Err(error) => return Err(error.into()),
+            };
+            let Request::Enroll(beginning) = &mut request else { break };
+            let was_given = beginning.initial_access_token.is_some();
+            if attempt == TRIES {
+                return Err(closed(error, true).into());
+            }
+            beginning.initial_access_token = Some(self.ask_for_token(error, was_given)?);
+        }
+        Err(garbage())
+    }
+
+    fn ask_for_token(&self, error: IssuerError, was_given: bool) -> Result<Secret, Failure> {
+        // 400, 404 and 405: there is nothing that a token could open.
+        let opens = matches!(error.status, Some(401 | 403));
+        let Some(person) = self.person.as_ref().filter(|_| opens) else {
+            return Err(closed(error, was_given));
+        };
+        print_error(&format!(
+            "{error}.\nWith a client of your own you need no registration: Ctrl-C, and name it with --client-id.\n\
+             Or its administrators, or its pages, give initial access tokens."
+        ));
+        let token = person.ask_in_secret("Initial access token (not shown; Enter for none): ")?;
+        if token.is_empty() { Err(closed(error, was_given)) } else { Ok(token) }
+    }
+
+    fn say_that_the_client_is_unusable(&self, error: &str) {
+        print_error(&format!(
+            "The client of account '{}' cannot be used: {}. {}",
+            printable(self.plan.client_of.as_deref().unwrap_or_default()),
+            printable(error),
+            if self.plan.names_client { "The site's own is used." } else { "A new one is registered." }
+        ));
+    }
+
+    fn poll(&self, code: &Code) -> Result<Enrolled, Stop> {
+        let mut pace = Pace::new(&code.shown, boot_time());
+        loop {
+            let pause = pace.next(boot_time())?;
+            if self.signals.wait(pause).is_err() {
+                let _ = self.signals.came();
+                return Err(cancelled().into());
+            }
+            match self.ask(&Request::Poll { ticket: code.ticket.clone() })? {
+                Polled::NoToken { error } => pace.answered(error)?,
+                Polled::Enrolled(enrolled) => return Ok(enrolled),
             }
         }
     }
 
-    /// A request that Ctrl-C may cut short.
-    fn ask(&mut self, request: &Request) -> Result<Answer, Stop> {
-        match self.helper.ask(request, Some(self.signals.descriptor())) {
-            Err(HelperError::Interrupted) => Err(cancelled().into()),
-            answer => Ok(answer?),
+    /// Ends what was begun. Whoever is impatient may press Ctrl-C once more: the mint has been told.
+    fn cancel(&self) {
+        if let Ok(Cancelled { error: Some(error) }) = self.ask(&Request::Cancel { flow: self.name.clone() }) {
+            warn(&error);
         }
+    }
+
+    /// A connection of its own each time: an agent that is short of room lets go of those that ask nothing.
+    fn ask<T: serde::de::DeserializeOwned>(&self, request: &Request) -> Result<T, ClientError> {
+        self.agent.another()?.ask_unless(request, Some(self.signals.descriptor()))
     }
 }
 
-pub(super) fn failure(error: String, hint: Option<&str>) -> Stop {
-    Stop::Failure(Failure { error, info: hint.map(str::to_owned), kind: FailureKind::Failed })
+/// Hands over a refresh token that was obtained elsewhere. It is not presented here: whose it is and what it was granted
+/// is asked where it is sealed, in one refresh.
+pub(super) fn import(
+    agent: &mut Agent,
+    plan: &Plan,
+    client: NamedClient,
+    refresh_token: Secret,
+) -> Result<Obtained, Stop> {
+    let wanted = plan.wish.explicit().clone();
+    let import = Import { target: plan.target(), client, refresh_token, scope: wanted.clone() };
+    let enrolled: Enrolled = agent.ask(&Request::Import(Box::new(import)))?;
+    let shortfall = Shortfall::new(&wanted, &wanted, &enrolled.scope, Grantor::Elsewhere);
+    Ok(Obtained { shortfall, explicit: wanted, enrolled })
 }
 
-/// What Ctrl-C makes of an enrolment.
-pub(super) fn cancelled() -> Failure {
-    let error = "cancelled; nothing was stored".to_owned();
-    Failure::failed(error)
+/// The issuer registers no client: not at all, or not for the token that was given.
+fn closed(error: IssuerError, token_was_given: bool) -> Failure {
+    let failure = Failure::from(HelperError::Issuer(error));
+    match token_was_given {
+        true => failure.advise(
+            "the initial access token did not help: name a client with --client-id, or ask the issuer's administrators",
+        ),
+        false => failure,
+    }
 }
 
-/// Whether the agent may have kept the enrolment all the same: then its client must live. A failure that the agent
-/// told has left nothing, but for the one that says that its time was up.
-pub(super) fn is_uncertain(stop: &Stop) -> bool {
-    let kind = if let Stop::Failure(failure) = stop { Some(failure.kind) } else { None };
-    matches!(kind, Some(FailureKind::NoAgent | FailureKind::Unreachable))
+fn garbage() -> Stop {
+    Failure::failed("the agent answered something else than was asked").advise("log in again").into()
 }
 
-pub(super) fn warn_of_uncertainty() {
-    warn(UNCERTAIN);
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::issuer::wire::ErrorClass;
 
-fn no_refresh_token(issuer: &str) -> Stop {
-    Stop::Failure(
-        Failure::refused(format!("{issuer} gives no refresh token: scope 'offline_access' was not granted"))
-            .advise(NO_OFFLINE_ACCESS),
-    )
+    #[test]
+    fn a_token_that_did_not_help_is_not_asked_for_again() {
+        let info = |was_given| {
+            let error = IssuerError {
+                class: ErrorClass::RegistrationClosed,
+                message: "m".into(),
+                status: Some(403),
+                retry_after: None,
+            };
+            closed(error, was_given).info.unwrap()
+        };
+        let (before, after) = (info(false), info(true));
+        assert!(before.find("--client-id") < before.find("--initial-access-token-file"), "{before}");
+        assert!(after.contains("--client-id") && !after.contains("--initial-access-token-file"), "{after}");
+    }
 }

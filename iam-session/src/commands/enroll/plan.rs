@@ -1,59 +1,108 @@
 //! Everything about an enrolment that is settled before the issuer is asked. Asks for the host's name.
 
 use std::ffi::OsString;
-use std::path::Path;
 
 use nix::unistd::gethostname;
 
-use super::EnrollArgs;
-use super::client::Origin;
 use super::scopes::Wish;
+use super::{EnrollArgs, Occasion};
 use crate::account;
-use crate::config::{ExpectedSubject, OfflineAccess, Provider, Site, same_issuer};
-use crate::outcome::warn;
-use crate::protocol::{Failure, Status};
-
-/// INDIGO IAM takes 4 to 256 characters.
-const MAX_CLIENT_NAME: usize = 256;
+use crate::commands::client_options;
+use crate::commands::prompt::Person;
+use crate::commands::providers_for_user::usable_directory;
+use crate::commands::secret_input::word;
+use crate::config::{ExpectedSubject, OfflineAccess, Provider, same_issuer};
+use crate::protocol::{Failure, NamedClient, Status, Target};
+use crate::secret::Secret;
 
 /// One enrolment.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) provider: Provider,
     pub(super) account: String,
-    pub(super) origin: Origin,
+    /// The account whose client is to be used, if it can be.
+    pub(super) client_of: Option<String>,
+    /// Whether there is a client to use besides.
+    pub(super) names_client: bool,
+    /// That client: the user's own, or the site's. Without one, a client is registered.
+    pub(super) client: Option<NamedClient>,
+    /// Some issuers want one before they register a client.
+    pub(super) initial_access_token: Option<Secret>,
     pub(super) wish: Wish,
     pub(super) user: String,
     pub(super) host: String,
-    pub(super) client_name: String,
 }
 
 impl Plan {
     pub(super) fn new(
         args: &EnrollArgs,
         mut provider: Provider,
-        origin: Origin,
-        site: &Site,
+        person: Option<&Person>,
         status: &Status,
+        occasion: Occasion,
         cert_dir: Option<OsString>,
     ) -> Result<Self, Failure> {
+        let token = args.initial_access_token_file.as_deref();
+        let initial_access_token =
+            token.map(|path| word::from_file(path, "the initial access token")).transpose()?;
+        let client = match initial_access_token {
+            Some(_) => None,
+            None => client_options::named(&args.client, &provider, person)?,
+        };
         let account = args.account.clone().unwrap_or_else(|| provider.alias.clone());
         check_account(&account, &provider.issuer, status)?;
         if provider.transport.ca_dir.is_none() {
-            provider.transport.ca_dir = cert_dir.and_then(usable);
+            provider.transport.ca_dir = cert_dir.and_then(usable_directory);
         }
         let host = gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let needed = provider.expect_subject.as_ref().and_then(ExpectedSubject::scope).unwrap_or_default();
         let needed = needed.union(&provider.audience_scopes.all());
         let wish = Wish::new(&args.scopes, provider.scope.clone(), needed);
-        let wish = if provider.offline_access == OfflineAccess::Unknown {
-            wish.without_offline_access()
-        } else {
-            wish
+        let wish = match provider.offline_access {
+            OfflineAccess::Unknown => wish.without_offline_access(),
+            OfflineAccess::Asked => wish,
         };
-        let client_name = client_name(site.site.as_deref().unwrap_or(&host), &status.user);
-        Ok(Self { provider, account, origin, wish, user: status.user.clone(), host, client_name })
+        let is_named = client.is_some() || initial_access_token.is_some();
+        Ok(Self {
+            client_of: client_of(status, &account, &provider.issuer, is_named, occasion).map(str::to_owned),
+            names_client: client.is_some(),
+            client,
+            initial_access_token,
+            wish,
+            user: status.user.clone(),
+            host,
+            account,
+            provider,
+        })
     }
+
+    /// What the mint is told of it.
+    pub(super) fn target(&self) -> Target {
+        Target {
+            account: self.account.clone(),
+            issuer: self.provider.issuer.clone(),
+            ca_dir: self.provider.transport.ca_dir.clone(),
+        }
+    }
+}
+
+/// The account whose client an enrolment can use: the one it replaces, or another one of the same issuer. A client that
+/// somebody names, the user or the site, counts more; but not where it is the account's own that is asked for.
+fn client_of<'a>(
+    status: &'a Status,
+    account: &str,
+    issuer: &str,
+    is_named: bool,
+    occasion: Occasion,
+) -> Option<&'a str> {
+    if is_named && occasion == Occasion::First {
+        return None;
+    }
+    let names = status.accounts.iter().filter(|account| same_issuer(&account.issuer, issuer));
+    let is_locked = |name: &&str| status.locked.iter().any(|locked| locked == name);
+    let mut names = names.map(|account| account.name.as_str()).filter(|name| !is_locked(name));
+    let own = names.clone().find(|name| *name == account);
+    own.or_else(|| names.next().filter(|_| !is_named))
 }
 
 /// A record is never replaced by one of another issuer: the name would change its meaning under scripts.
@@ -70,67 +119,51 @@ fn check_account(name: &str, issuer: &str, status: &Status) -> Result<(), Failur
     }
 }
 
-/// The grid's usual directory of CA certificates, as the user's environment has it. The helper is started
-/// without that environment, and the agent renews long after it is gone: it goes into the record.
-pub(in crate::commands) fn usable(directory: OsString) -> Option<String> {
-    let text = directory.into_string().ok().filter(|text| !text.is_empty())?;
-    if Path::new(&text).is_absolute() {
-        return Some(text);
-    }
-    warn(&format!("X509_CERT_DIR is '{text}', not an absolute path, and is ignored"));
-    None
-}
-
-/// What the consent page shows. A site's name is short; a user's may be as long as a directory likes.
-fn client_name(site: &str, user: &str) -> String {
-    format!("iam-session:{site}:{user}").chars().take(MAX_CLIENT_NAME).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::commands::status::tests::{account, status};
 
-    fn plan(name: Option<&str>, cert_dir: Option<&str>) -> Result<Plan, String> {
+    fn plan(name: Option<&str>) -> Result<Plan, String> {
         let args = EnrollArgs { account: name.map(str::to_owned), ..EnrollArgs::default() };
         let provider = Provider::unlisted("https://new.example/", "new");
-        let site = Site { site: Some("cern.ch".into()), ..Site::default() };
-        let origin = Origin::Registered { initial_access_token: None };
-        let plan = Plan::new(
-            &args,
-            provider,
-            origin,
-            &site,
-            &status(vec![account("wlcg")]),
-            cert_dir.map(OsString::from),
-        );
+        let plan = Plan::new(&args, provider, None, &status(vec![account("wlcg")]), Occasion::First, None);
         plan.map_err(|failure| format!("{}; {}", failure.error, failure.info.unwrap_or_default()))
     }
 
     #[test]
-    fn the_client_is_named_for_site_and_user() {
-        let plan = plan(None, None).unwrap();
-        assert_eq!(plan.client_name, "iam-session:cern.ch:alice");
-        assert_eq!(plan.account, "new");
-        assert_eq!(client_name("s", &"u".repeat(300)).len(), MAX_CLIENT_NAME);
-    }
-
-    #[test]
     fn a_name_of_another_issuer_is_refused_beforehand() {
+        assert_eq!(plan(None).unwrap().account, "new");
         assert_eq!(
-            plan(Some("wlcg"), None).unwrap_err(),
+            plan(Some("wlcg")).unwrap_err(),
             "account 'wlcg' is already one of https://wlcg.example/; choose another name with --account NAME"
         );
-        assert!(plan(Some("../x"), None).unwrap_err().ends_with("; choose another with --account NAME"));
+        assert!(plan(Some("../x")).unwrap_err().ends_with("; choose another with --account NAME"));
+    }
+
+    fn chosen(sites: Option<&str>, locked: &[&str], name: &str, occasion: Occasion) -> Option<String> {
+        let mut status = status(vec![account("other"), account("a"), account("b")]);
+        status.accounts[0].issuer = "https://other.example/".into();
+        status.locked = locked.iter().map(|&name| name.to_owned()).collect();
+        let client_id = sites.map(str::to_owned);
+        let provider = Provider { client_id, ..Provider::unlisted("https://wlcg.example", "wlcg") };
+        let args = EnrollArgs { account: Some(name.into()), ..EnrollArgs::default() };
+        Plan::new(&args, provider, None, &status, occasion, None).unwrap().client_of
     }
 
     #[test]
-    fn the_grids_certificates_go_into_the_record() {
-        let ca_dir = |value| plan(None, value).unwrap().provider.transport.ca_dir;
-        assert_eq!(
-            ca_dir(Some("/etc/grid-security/certificates")).as_deref(),
-            Some("/etc/grid-security/certificates")
-        );
-        assert_eq!((ca_dir(Some("certs")), ca_dir(Some("")), ca_dir(None)), (None, None, None));
+    fn the_sites_client_counts_more_unless_it_is_the_accounts_own_that_is_asked_for() {
+        assert_eq!(chosen(Some("sites"), &[], "b", Occasion::First), None);
+        assert_eq!(chosen(Some("sites"), &[], "b", Occasion::Again).as_deref(), Some("b"));
+        assert_eq!(chosen(Some("sites"), &["b"], "b", Occasion::Again), None);
+    }
+
+    #[test]
+    fn the_client_is_that_of_the_account_itself_or_of_another_one_of_its_issuer() {
+        let chosen = |locked: &[&str], name| chosen(None, locked, name, Occasion::First);
+        assert_eq!(chosen(&[], "b").as_deref(), Some("b"));
+        assert_eq!(chosen(&[], "new").as_deref(), Some("a"));
+        assert_eq!(chosen(&["a"], "new").as_deref(), Some("b"));
+        assert_eq!(chosen(&["a", "b"], "new"), None);
     }
 }

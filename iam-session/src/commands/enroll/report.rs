@@ -2,38 +2,27 @@
 
 use serde::Serialize;
 
-use super::EnrollArgs;
-use super::client::Origin;
-use super::flow::{Code, Obtained};
 use super::plan::Plan;
-use super::qr;
+use super::scopes::Shortfall;
+use crate::commands::device_flow::{self, Report};
 use crate::commands::print_json;
 use crate::outcome::{Stop, print, print_error};
-use crate::protocol::Failure;
-use crate::text::{duration, printable};
+use crate::protocol::{Code, Enrolled, Failure};
+use crate::scope::ScopeSet;
+use crate::text::printable;
 
-/// For whom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::commands) enum Report {
-    /// A person at a terminal.
-    Text,
-    /// A program that reads standard output.
-    Json,
+/// What came of an enrolment.
+pub(super) struct Obtained {
+    pub(super) enrolled: Enrolled,
+    pub(super) shortfall: Shortfall,
+    /// What somebody has named, and misses if it was not granted.
+    pub(super) explicit: ScopeSet,
 }
 
-/// One line of `--json`.
+/// One line of `--json`; more are in device_flow/code.rs.
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 enum Event<'a> {
-    Notice {
-        text: &'a str,
-    },
-    DeviceCode {
-        verification_uri: &'a str,
-        verification_uri_complete: Option<&'a str>,
-        user_code: &'a str,
-        expires_in: u64,
-    },
     Enrolled {
         account: &'a str,
         issuer: &'a str,
@@ -54,97 +43,52 @@ struct NotGranted<'a> {
     reason: &'static str,
 }
 
-impl Report {
-    pub(super) fn of(args: &EnrollArgs) -> Self {
-        if args.json { Self::Json } else { Self::Text }
-    }
-
-    /// What the site has its users read before all else.
-    pub(super) fn notice(self, text: &str) -> Result<(), Stop> {
-        match self {
-            Self::Text => {
-                print_error(&format!("{text}\n"));
-                Ok(())
-            }
-            Self::Json => print_json(&notice(text)),
+/// What the site has its users read before all else.
+pub(super) fn notice(report: Report, text: &str) -> Result<(), Stop> {
+    match report {
+        Report::Text => {
+            print_error(&format!("{text}\n"));
+            Ok(())
         }
-    }
-
-    /// What the user must do.
-    pub(super) fn code(self, plan: &Plan, code: &Code) -> Result<(), Stop> {
-        match self {
-            Self::Text => {
-                show(&instructions(plan, code), code);
-                Ok(())
-            }
-            Self::Json => print_json(&event(code)),
-        }
-    }
-
-    /// The end, if it is a good one.
-    pub(super) fn enrolled(self, plan: &Plan, obtained: &Obtained) -> Result<(), Stop> {
-        let account = &obtained.enrolled.account;
-        match self {
-            Self::Text => print(result(plan, obtained).as_bytes()),
-            Self::Json => print_json(&Event::Enrolled {
-                account,
-                issuer: &obtained.issuer,
-                scope: obtained.granted.to_string(),
-                not_granted: obtained
-                    .shortfall
-                    .iter()
-                    .map(|(scope, reason)| NotGranted { scope, reason })
-                    .collect(),
-            }),
-        }
-    }
-
-    /// The end, if it is another; for a person, the program's last line says it.
-    pub(super) fn error(self, failure: &Failure) -> Result<(), Stop> {
-        match self {
-            Self::Text => Ok(()),
-            Self::Json => print_json(&Event::Error { error: &failure.error, hint: failure.info.as_deref() }),
-        }
+        Report::Json => print_json(&device_flow::notice(text)),
     }
 }
 
-/// A notice of the site's as a line of `--json`.
-pub(in crate::commands) fn notice(text: &str) -> impl Serialize {
-    Event::Notice { text }
-}
-
-/// A device code as a line of `--json`.
-pub(in crate::commands) fn event(code: &Code) -> impl Serialize {
-    Event::DeviceCode {
-        verification_uri: &code.verification_uri,
-        verification_uri_complete: code.verification_uri_complete.as_deref(),
-        user_code: &code.user_code,
-        expires_in: code.expires_in,
+/// What the user must do.
+pub(super) fn code(report: Report, plan: &Plan, code: &Code) -> Result<(), Stop> {
+    match report {
+        Report::Text => {
+            device_flow::show(&instructions(plan, code), &code.shown);
+            Ok(())
+        }
+        Report::Json => print_json(&device_flow::event(&code.shown)),
     }
 }
 
-/// Shows a person what to do, and that it is waited for.
-pub(in crate::commands) fn show(instructions: &str, code: &Code) {
-    print_error(instructions);
-    if let Some(blocks) = qr::for_terminal(code.link()) {
-        print_error(&format!("{blocks}\n"));
+/// The end, if it is a good one.
+pub(super) fn enrolled(report: Report, user: &str, obtained: &Obtained) -> Result<(), Stop> {
+    let enrolled = &obtained.enrolled;
+    match report {
+        Report::Text => print(result(user, enrolled).as_bytes()),
+        Report::Json => print_json(&Event::Enrolled {
+            account: &enrolled.account,
+            issuer: &enrolled.issuer,
+            scope: enrolled.scope.to_string(),
+            not_granted: obtained
+                .shortfall
+                .iter()
+                .map(|(scope, reason)| NotGranted { scope, reason })
+                .collect(),
+        }),
     }
-    let left = duration(code.expires_in);
-    print_error(&format!("Waiting for your approval, at most {left}; Ctrl-C ends it."));
 }
 
-/// Where to go, with which code.
-pub(in crate::commands) fn steps(code: &Code) -> String {
-    // Without a camera it is the short address that is typed on the other device.
-    let short = code.verification_uri_complete.as_ref();
-    let short = short.map(|_| format!("or                   {}\n", printable(&code.verification_uri)));
-    format!(
-        "On any device, open  {link}\n{short}\
-         The code is          {code}\n",
-        link = printable(code.link()),
-        short = short.unwrap_or_default(),
-        code = printable(&code.user_code),
-    )
+/// The end, if it is another; for a person, the program's last line says it.
+pub(super) fn error(report: Report, failure: &Failure) -> Result<(), Stop> {
+    match report {
+        Report::Text => Ok(()),
+        Report::Json => print_json(&Event::Error { error: &failure.error, hint: failure.info.as_deref() }),
+    }
 }
 
 fn instructions(plan: &Plan, code: &Code) -> String {
@@ -160,33 +104,32 @@ fn instructions(plan: &Plan, code: &Code) -> String {
         host = printable(&plan.host),
         issuer = printable(&format!("{}{name}", plan.provider.issuer)),
         account = plan.account,
-        steps = steps(code),
-        client = what_the_page_shows(plan),
+        steps = device_flow::steps(&code.shown),
+        client = what_the_page_shows(code),
     )
 }
 
-/// A client that we did not register has a name that only the issuer knows.
-fn what_the_page_shows(plan: &Plan) -> String {
-    match &plan.origin {
-        Origin::Registered { .. } => format!(
+/// A client that was not registered here has a name that only the issuer knows.
+fn what_the_page_shows(code: &Code) -> String {
+    match &code.client_name {
+        Some(name) => format!(
             "The page must show the client '{}'. If it shows another one, do not approve.",
-            printable(&plan.client_name)
+            printable(name)
         ),
-        Origin::Given(given) => format!(
+        None => format!(
             "The page shows the name of the client '{}', which was there before.",
-            printable(&given.client_id)
+            printable(&code.client_id)
         ),
     }
 }
 
-fn result(plan: &Plan, obtained: &Obtained) -> String {
-    let enrolled = &obtained.enrolled;
+fn result(user: &str, enrolled: &Enrolled) -> String {
     format!(
         "Enrolled {} as account '{}' with {}.\ngranted      {}\nin the file  {}\ntoken file   {}\n",
-        printable(&plan.user),
+        printable(user),
         printable(&enrolled.account),
-        printable(&obtained.issuer),
-        printable(&obtained.granted.to_string()),
+        printable(&enrolled.issuer),
+        printable(&enrolled.scope.to_string()),
         printable(&enrolled.session_scope.to_string()),
         printable(&enrolled.token_file),
     )

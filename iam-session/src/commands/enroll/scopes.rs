@@ -167,7 +167,7 @@ impl Shortfall {
 }
 
 /// What the client may ask for: an issuer answers `invalid_scope` to anything that it did not register.
-pub(super) fn ask(wanted: &ScopeSet, registered: &ScopeSet) -> ScopeSet {
+fn ask(wanted: &ScopeSet, registered: &ScopeSet) -> ScopeSet {
     wanted.iter().filter(|scope| registered.allows(scope)).collect()
 }
 

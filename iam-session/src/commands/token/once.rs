@@ -16,11 +16,10 @@ use self::issuer::Issuer;
 use self::plan::{Login, Plan};
 use super::{TokenArgs, print_token};
 use crate::clock::unix_time;
-use crate::commands::enroll::client::ClientArgs;
-use crate::commands::enroll::person::Person;
-use crate::commands::enroll::provider;
-use crate::commands::enroll::report::{self, Report};
+use crate::commands::client_options::ClientArgs;
+use crate::commands::device_flow::{self, Report};
 use crate::commands::print_json;
+use crate::commands::prompt::{self, Person};
 use crate::commands::providers_for_user::{Membership, known_providers};
 use crate::config::Site;
 use crate::harden::harden;
@@ -114,7 +113,7 @@ pub(super) fn run(args: &TokenArgs) -> Outcome {
 fn announce(text: &str, report: Report) -> Result<(), Failure> {
     match report {
         Report::Text => print_error(&format!("{text}\n")),
-        Report::Json => tell(&report::notice(text))?,
+        Report::Json => tell(&device_flow::notice(text))?,
     }
     Ok(())
 }
@@ -132,7 +131,7 @@ fn plan(args: &TokenArgs, site: &Site, report: Report) -> Result<Plan, Failure> 
     let membership = Membership::default();
     let is_member = |groups: &[String]| membership.of(groups);
     let issuer = args.once.issuer.as_deref();
-    let provider = provider::choose(issuer, &known_providers()?, site, is_member, person.as_mut())?;
+    let provider = prompt::choose(issuer, &known_providers()?, site, is_member, person.as_mut())?;
     Plan::new(args, provider, site, env::var_os("X509_CERT_DIR"), person.as_ref())
 }
 

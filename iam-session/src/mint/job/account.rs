@@ -1,23 +1,27 @@
 //! Jobs about an account as a whole, and their answers. Touches nothing.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::{Authorization, Authorized, Ending, Forgotten, Poll, Polled, Renamed, Used};
+use crate::protocol::{
+    Beginning, Begun, Cancelled, Ending, Enrolled, Forgotten, Import, Polled, Renamed, Used,
+};
 
 /// What is to be done.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum AccountJob {
     /// Begin a device flow.
-    Authorize(Authorization),
+    Enroll(Box<Beginning>),
     /// Poll once.
     Poll {
-        poll: Poll,
-        /// On CLOCK_BOOTTIME: not to be sealed later.
-        by: Duration,
+        ticket: String,
     },
+    /// End a device flow.
+    Cancel {
+        flow: String,
+    },
+    /// Seal a refresh token from elsewhere.
+    Import(Box<Import>),
     /// Make it the one whose token is in the file.
     Use {
         account: String,
@@ -41,8 +45,10 @@ pub(crate) enum AccountJob {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum AccountDone {
-    Authorized(Authorized),
+    Begun(Begun),
     Polled(Polled),
+    Cancelled(Cancelled),
+    Imported(Enrolled),
     Used(Used),
     Renamed(Renamed),
     Ended(Forgotten),

@@ -6,14 +6,13 @@ use nix::unistd::gethostname;
 use super::plan::{Login, Plan};
 use super::tell;
 use crate::clock::boot_time;
-use crate::commands::enroll::flow::Code;
-use crate::commands::enroll::flow::device::Pace;
-use crate::commands::enroll::report::{self, Report};
-use crate::commands::enroll::signals::Signals;
+use crate::commands::device_flow::{self, Pace, Report, Signals};
 use crate::commands::passphrase::{Purpose, Terminal};
+use crate::commands::prompt;
 use crate::helper::{Helper, HelperError, no_device_flow};
 use crate::issuer::wire::{
-    Answer, AudienceMode, Client, Endpoints, ErrorClass, Request, TokenAnswer, Transport,
+    Answer, AudienceMode, Client, DeviceCode, Endpoints, ErrorClass, Request, TokenAnswer, Transport,
+    UserCode,
 };
 use crate::outcome::Stop;
 use crate::protocol::{Failure, FailureKind};
@@ -99,7 +98,7 @@ impl Issuer {
         match login {
             Login::Device => {
                 let code = self.authorize(scope)?;
-                self.show(&code, report)?;
+                self.show(&code.shown, report)?;
                 self.poll(&code)
             }
             Login::Password { username, password } => {
@@ -109,7 +108,7 @@ impl Issuer {
         }
     }
 
-    fn authorize(&mut self, scope: &ScopeSet) -> Result<Code, Stop> {
+    fn authorize(&mut self, scope: &ScopeSet) -> Result<DeviceCode, Stop> {
         let endpoint = self.endpoints.device_authorization.clone();
         let endpoint = endpoint.ok_or_else(|| no_device_flow(&self.name))?;
         let request = Request::AuthorizeDevice {
@@ -119,19 +118,22 @@ impl Issuer {
             takes_verifier: true,
             transport: self.transport.clone(),
         };
-        Ok(Code::of(self.ask(&request)?)?)
+        match self.ask(&request)? {
+            Answer::DeviceAuthorization(code) => Ok(code),
+            _ => Err(HelperError::Garbage.into()),
+        }
     }
 
     /// On standard error, as a line of `enroll --json` for a program: standard output is the token's alone.
-    fn show(&self, code: &Code, report: Report) -> Result<(), Stop> {
+    fn show(&self, code: &UserCode, report: Report) -> Result<(), Stop> {
         match report {
-            Report::Text => report::show(&self.instructions(code), code),
-            Report::Json => tell(&report::event(code))?,
+            Report::Text => device_flow::show(&self.instructions(code), code),
+            Report::Json => tell(&device_flow::event(code))?,
         }
         Ok(())
     }
 
-    fn instructions(&self, code: &Code) -> String {
+    fn instructions(&self, code: &UserCode) -> String {
         let host = gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         format!(
             "One token of {issuer} for this command on {host}; nothing is stored.\n\
@@ -142,13 +144,13 @@ impl Issuer {
              Nobody from the site ever sends you a code: approve only one that you see in your own terminal.\n",
             issuer = printable(&self.name),
             host = printable(&host),
-            steps = report::steps(code),
+            steps = device_flow::steps(code),
             client = printable(&self.client.client_id),
         )
     }
 
-    fn poll(&mut self, code: &Code) -> Result<TokenAnswer, Stop> {
-        let mut pace = Pace::new(code.interval, code.expires_in, boot_time());
+    fn poll(&mut self, code: &DeviceCode) -> Result<TokenAnswer, Stop> {
+        let mut pace = Pace::new(&code.shown, boot_time());
         loop {
             let pause = pace.next(boot_time()).map_err(Stop::from)?;
             self.signals.wait(pause).map_err(|_| cancelled())?;
@@ -224,7 +226,7 @@ fn refused(error: HelperError, client_hint: &str) -> Stop {
 }
 
 fn cancelled() -> Stop {
-    failure("cancelled; nothing was stored".to_owned(), None, FailureKind::Failed)
+    prompt::cancelled().into()
 }
 
 fn failure(error: String, hint: Option<&str>, kind: FailureKind) -> Stop {

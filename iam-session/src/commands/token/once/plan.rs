@@ -4,13 +4,13 @@ use std::env;
 use std::ffi::OsString;
 
 use super::{Flow, OnceArgs};
-use crate::commands::enroll::client::Given;
-use crate::commands::enroll::person::Person;
-use crate::commands::enroll::plan::usable;
+use crate::commands::client_options;
 use crate::commands::passphrase::read_line_of;
+use crate::commands::prompt::Person;
+use crate::commands::providers_for_user::usable_directory;
 use crate::commands::token::TokenArgs;
 use crate::config::{PasswordFlow, Provider, Site};
-use crate::protocol::Failure;
+use crate::protocol::{Failure, NamedClient};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
 
@@ -27,7 +27,7 @@ const SITES: &str = "it is the client_id of the provider's file; name another on
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) provider: Provider,
-    pub(super) client: Given,
+    pub(super) client: NamedClient,
     /// What to look at where the issuer does not take that client.
     pub(super) client_hint: &'static str,
     pub(super) audience: String,
@@ -54,7 +54,7 @@ impl Plan {
         person: Option<&Person>,
     ) -> Result<Self, Failure> {
         if provider.transport.ca_dir.is_none() {
-            provider.transport.ca_dir = cert_dir.and_then(usable);
+            provider.transport.ca_dir = cert_dir.and_then(usable_directory);
         }
         let request = args.request()?;
         if request.scope.iter().any(|scope| scope == OFFLINE) {
@@ -63,7 +63,7 @@ impl Plan {
                 "leave it out, or enrol: iam-session enroll",
             ));
         }
-        let client = Given::of(&args.once.client, &provider, person)?.ok_or_else(|| {
+        let client = client_options::named(&args.once.client, &provider, person)?.ok_or_else(|| {
             let info = format!("the site has none for {}: name one with --client-id", provider.issuer);
             usage("which client?", &info)
         })?;

@@ -6,7 +6,6 @@ use std::io::{self, IsTerminal as _};
 use std::os::fd::AsFd as _;
 use std::path::Path;
 
-use crate::commands::secret_input;
 use crate::protocol::Failure;
 use crate::secret::Secret;
 
@@ -16,7 +15,7 @@ const MAX: usize = 16 * 1024;
 const STDIN: &str = "-";
 
 /// From a file, or `-`.
-pub(super) fn from_file(path: &Path, what: &str) -> Result<Secret, Failure> {
+pub(in crate::commands) fn from_file(path: &Path, what: &str) -> Result<Secret, Failure> {
     if path.as_os_str() == STDIN {
         return from_stdin(what);
     }
@@ -36,12 +35,12 @@ fn from_stdin(what: &str) -> Result<Secret, Failure> {
 }
 
 /// From a descriptor.
-pub(super) fn from_descriptor(number: u32, what: &str, option: &str) -> Result<Secret, Failure> {
-    secret_input::from_descriptor(number, what, option, word)
+pub(in crate::commands) fn from_descriptor(number: u32, what: &str, option: &str) -> Result<Secret, Failure> {
+    super::from_descriptor(number, what, option, word)
 }
 
 fn word(file: File) -> Result<Secret, String> {
-    let line = secret_input::first_line(file, MAX)?;
+    let line = super::first_line(file, MAX)?;
     let line = line.trim_ascii();
     let text = std::str::from_utf8(line).ok().filter(|text| is_word(text));
     match text {
@@ -52,7 +51,7 @@ fn word(file: File) -> Result<Secret, String> {
 }
 
 /// Whether it can stand in a header and in a form.
-pub(super) fn is_word(text: &str) -> bool {
+pub(in crate::commands) fn is_word(text: &str) -> bool {
     (1..=MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 

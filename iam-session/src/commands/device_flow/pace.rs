@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::helper::HelperError;
-use crate::issuer::wire::{ErrorClass, IssuerError};
+use crate::issuer::wire::{ErrorClass, IssuerError, UserCode};
 use crate::protocol::Failure;
 
 /// What `slow_down` adds, for this and all later polls (RFC 8628 §3.5).
@@ -24,10 +24,10 @@ pub(in crate::commands) struct Pace {
 }
 
 impl Pace {
-    /// `interval` and `expires_in` in seconds, as the issuer gave them at `now`.
-    pub(in crate::commands) fn new(interval: u64, expires_in: u64, now: Duration) -> Self {
-        let interval = Duration::from_secs(interval).clamp(INTERVAL.0, INTERVAL.1);
-        let end = now + Duration::from_secs(expires_in).min(LIFETIME);
+    /// Of a code as the issuer gave it at `now`.
+    pub(in crate::commands) fn new(code: &UserCode, now: Duration) -> Self {
+        let interval = Duration::from_secs(code.interval).clamp(INTERVAL.0, INTERVAL.1);
+        let end = now + Duration::from_secs(code.expires_in).min(LIFETIME);
         Self { interval, back_off: Duration::ZERO, end, trouble: None }
     }
 
@@ -97,13 +97,24 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
+    fn paced(interval: u64, expires_in: u64, now: Duration) -> Pace {
+        let code = UserCode {
+            user_code: String::new(),
+            verification_uri: String::new(),
+            verification_uri_complete: None,
+            expires_in,
+            interval,
+        };
+        Pace::new(&code, now)
+    }
+
     fn error(class: ErrorClass) -> IssuerError {
         IssuerError { class, message: "m".into(), status: None, retry_after: None }
     }
 
     #[test]
     fn pending_goes_on_at_the_interval() {
-        let mut pace = Pace::new(5, 600, s(100));
+        let mut pace = paced(5, 600, s(100));
         assert_eq!(pace.next(s(100)), Ok(s(5)));
         assert_eq!(pace.answered(error(ErrorClass::AuthorizationPending)), Ok(()));
         assert_eq!(pace.next(s(105)), Ok(s(5)));
@@ -111,7 +122,7 @@ mod tests {
 
     #[test]
     fn slow_down_lasts() {
-        let mut pace = Pace::new(5, 600, s(0));
+        let mut pace = paced(5, 600, s(0));
         assert_eq!(pace.answered(error(ErrorClass::SlowDown)), Ok(()));
         assert_eq!(pace.answered(error(ErrorClass::AuthorizationPending)), Ok(()));
         assert_eq!(pace.next(s(0)), Ok(s(10)));
@@ -119,7 +130,7 @@ mod tests {
 
     #[test]
     fn an_issuer_out_of_reach_is_asked_less_often_until_it_is_back() {
-        let mut pace = Pace::new(5, 600, s(0));
+        let mut pace = paced(5, 600, s(0));
         for expected in [10, 20, 40, 60, 60] {
             assert_eq!(pace.answered(error(ErrorClass::Unreachable)), Ok(()));
             assert_eq!(pace.next(s(0)), Ok(s(expected)));
@@ -134,12 +145,12 @@ mod tests {
 
     #[test]
     fn a_stray_page_does_not_end_a_code_that_is_good() {
-        let mut pace = Pace::new(5, 600, s(0));
+        let mut pace = paced(5, 600, s(0));
         assert_eq!(pace.answered(error(ErrorClass::Malformed)), Ok(()));
         assert_eq!(pace.next(s(0)), Ok(s(10)));
         let used_up = pace.answered(error(ErrorClass::ExpiredToken));
         assert_eq!(used_up.map_err(|failure| failure.error), Err("m".into()));
-        let mut pace = Pace::new(5, 600, s(0));
+        let mut pace = paced(5, 600, s(0));
         assert_eq!(pace.answered(error(ErrorClass::Malformed)), Ok(()));
         assert_eq!(pace.answered(error(ErrorClass::AuthorizationPending)), Ok(()));
         assert_eq!(pace.answered(error(ErrorClass::ExpiredToken)), Err(ended()));
@@ -147,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_pause_that_is_asked_for_is_kept_once() {
-        let mut pace = Pace::new(5, 600, s(0));
+        let mut pace = paced(5, 600, s(0));
         let slow = IssuerError { retry_after: Some(30), ..error(ErrorClass::SlowDown) };
         assert_eq!(pace.answered(slow), Ok(()));
         assert_eq!(pace.next(s(0)), Ok(s(30)));
@@ -157,8 +168,8 @@ mod tests {
 
     #[test]
     fn a_refusal_that_is_never_reported_ends_by_our_own_clock() {
-        assert_eq!(Pace::new(5, 600, s(0)).next(s(596)), Err(ended()));
-        let forever = Pace::new(0, u64::MAX, s(0));
+        assert_eq!(paced(5, 600, s(0)).next(s(596)), Err(ended()));
+        let forever = paced(0, u64::MAX, s(0));
         assert_eq!(forever.next(s(0)), Ok(s(1)));
         assert_eq!(forever.next(LIFETIME), Err(ended()));
     }
@@ -167,7 +178,7 @@ mod tests {
     fn who_refused_is_said_as_far_as_it_is_known() {
         let refused = |message: &str| {
             let denied = IssuerError { message: message.into(), ..error(ErrorClass::AccessDenied) };
-            Pace::new(5, 600, s(0)).answered(denied).unwrap_err().error
+            paced(5, 600, s(0)).answered(denied).unwrap_err().error
         };
         assert_eq!(refused("at i the request was denied: access_denied"), "you refused on the consent page");
         let described = "at i the request was denied: access_denied: two capability sets";
@@ -182,7 +193,7 @@ mod tests {
             (ErrorClass::UserSuspended, FailureKind::Refused),
             (ErrorClass::Refused, FailureKind::Refused),
         ] {
-            let answered = Pace::new(5, 600, s(0)).answered(error(class));
+            let answered = paced(5, 600, s(0)).answered(error(class));
             assert_eq!(answered.map_err(|failure| failure.kind), Err(kind), "{class:?}");
         }
     }

@@ -5,8 +5,7 @@ use std::io::{self, IsTerminal as _};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use super::flow::cancelled;
-use super::report::Report;
+use crate::commands::device_flow::Report;
 use crate::commands::passphrase::{Purpose, Terminal};
 use crate::line::{LineError, Lines, Wait};
 use crate::outcome::print_error;
@@ -33,7 +32,7 @@ impl Person {
     }
 
     /// Asks for a line, which is shown while it is typed; `interrupt` ends that early.
-    pub(super) fn ask(
+    pub(in crate::commands) fn ask(
         &mut self,
         question: &str,
         interrupt: Option<BorrowedFd<'_>>,
@@ -49,7 +48,12 @@ impl Person {
     }
 
     /// Asks for a line that is not shown.
-    pub(super) fn ask_in_secret(&self, question: &str) -> Result<Secret, Failure> {
+    pub(in crate::commands) fn ask_in_secret(&self, question: &str) -> Result<Secret, Failure> {
         Terminal::open_for(Purpose::Credential)?.ask(question)
     }
+}
+
+/// What Ctrl-C makes of a command that stores nothing before its end.
+pub(in crate::commands) fn cancelled() -> Failure {
+    Failure::failed("cancelled; nothing was stored")
 }

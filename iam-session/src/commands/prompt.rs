@@ -1,0 +1,7 @@
+//! What is asked of the person at the terminal. Touches standard input and standard error.
+
+mod person;
+mod provider;
+
+pub(in crate::commands) use person::{Person, cancelled};
+pub(in crate::commands) use provider::choose;
