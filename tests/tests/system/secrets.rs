@@ -101,7 +101,7 @@ const GUESSES: [&str; 7] = [
 
 /// The variants of `enum Request`, as they are written on the socket.
 fn requests_of_the_protocol() -> BTreeSet<String> {
-    let (_, body) = PROTOCOL.split_once("pub enum Request {\n").unwrap();
+    let (_, body) = PROTOCOL.split_once("enum Request {\n").unwrap();
     let (body, _) = body.split_once("\n}\n").unwrap();
     let variants = body.lines().filter_map(|line| line.strip_prefix("    "));
     let names = variants.filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()));
