@@ -23,12 +23,7 @@ const WRITABLE_BY_OTHERS: u32 = 0o022;
 pub(crate) enum DirectoryError {
     /// The system refused.
     #[error("cannot {action} {}: {source}", path.display())]
-    Io {
-        /// What was tried: a verb.
-        action: &'static str,
-        path: PathBuf,
-        source: io::Error,
-    },
+    Io { action: &'static str, path: PathBuf, source: io::Error },
     /// Somebody else could read or change what is there.
     #[error("{} is not safe to use: {reason}", path.display())]
     Unsafe {
@@ -82,7 +77,7 @@ impl Directory {
     /// Opens the directory at `path`, made first where there is none; what is made gets mode 0700.
     pub(crate) fn create(path: &Path, uid: u32) -> Result<Self, DirectoryError> {
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("make", path))?;
-        Self::open(path, uid)?.ok_or_else(|| failed("open", path)(io::ErrorKind::NotFound.into()))
+        Self::open(path, uid)?.ok_or_else(|| failed("open", path)(io::ErrorKind::NotFound))
     }
 
     /// Opens a directory in this one, made first where there is none, with mode 0700.
@@ -90,18 +85,17 @@ impl Directory {
         let path = self.path.join(name);
         match mkdirat(&self.descriptor, name, Mode::S_IRWXU) {
             Ok(()) | Err(Errno::EEXIST) => {}
-            Err(errno) => return Err(failed("make", &path)(errno.into())),
+            Err(errno) => return Err(failed("make", &path)(errno)),
         }
         let opened = openat(&self.descriptor, name, directory_flags(), Mode::empty());
-        Self::opened(opened, &path, self.uid)?
-            .ok_or_else(|| failed("open", &path)(io::ErrorKind::NotFound.into()))
+        Self::opened(opened, &path, self.uid)?.ok_or_else(|| failed("open", &path)(io::ErrorKind::NotFound))
     }
 
     fn opened(opened: nix::Result<OwnedFd>, path: &Path, uid: u32) -> Result<Option<Self>, DirectoryError> {
         let descriptor = match opened {
             Ok(descriptor) => descriptor,
             Err(Errno::ENOENT) => return Ok(None),
-            Err(errno) => return Err(failed("open", path)(errno.into())),
+            Err(errno) => return Err(failed("open", path)(errno)),
         };
         let file = File::from(descriptor);
         check_owner(path, &file.metadata().map_err(failed("look at", path))?, uid)?;
@@ -134,7 +128,7 @@ impl Directory {
         let file = match self.open_file(name, OFlag::O_RDONLY) {
             Ok(file) => file,
             Err(Errno::ENOENT) => return Ok(None),
-            Err(errno) => return Err(failed("open", &path)(errno.into())),
+            Err(errno) => return Err(failed("open", &path)(errno)),
         };
         self.check_file(&file, &path)?;
         let mut bytes = Vec::new();
@@ -165,7 +159,7 @@ impl Directory {
         getrandom::fill(&mut random).map_err(|error| failed("write", &path)(io::Error::other(error)))?;
         let temporary = format!("{}{}", draft_prefix(name), HEXLOWER.encode(&random));
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
-        let file = self.open_file(&temporary, flags).map_err(|errno| failed("write", &path)(errno.into()))?;
+        let file = self.open_file(&temporary, flags).map_err(failed("write", &path))?;
         let (name, fate) = (name.to_owned(), Fate::Removed);
         Ok(Draft { directory: self, name, temporary, file, durability, fate })
     }
@@ -187,7 +181,7 @@ impl Directory {
     /// Gives a file another name, in which nothing must be.
     pub(crate) fn rename(&self, from: &str, to: &str) -> Result<(), DirectoryError> {
         renameat(&self.descriptor, from, &self.descriptor, to)
-            .map_err(|errno| failed("rename", &self.path.join(from))(errno.into()))
+            .map_err(failed("rename", &self.path.join(from)))
     }
 
     /// Removes a file; it need not be there.
@@ -203,7 +197,7 @@ impl Directory {
     fn unlink(&self, name: &str, flags: UnlinkatFlags) -> Result<(), DirectoryError> {
         match unlinkat(&self.descriptor, name, flags) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
-            Err(errno) => Err(failed("remove", &self.path.join(name))(errno.into())),
+            Err(errno) => Err(failed("remove", &self.path.join(name))(errno)),
         }
     }
 
@@ -211,16 +205,14 @@ impl Directory {
     pub(crate) fn sync(&self) -> Result<(), DirectoryError> {
         match nix::unistd::fsync(&self.descriptor) {
             Ok(()) | Err(Errno::EINVAL | Errno::EOPNOTSUPP) => Ok(()),
-            Err(errno) => Err(failed("sync", &self.path)(errno.into())),
+            Err(errno) => Err(failed("sync", &self.path)(errno)),
         }
     }
 
     /// A file to lock, made empty where there is none.
     pub(crate) fn lock_file(&self, name: &str) -> Result<File, DirectoryError> {
         let path = self.path.join(name);
-        let file = self
-            .open_file(name, OFlag::O_RDWR | OFlag::O_CREAT)
-            .map_err(|errno| failed("open", &path)(errno.into()))?;
+        let file = self.open_file(name, OFlag::O_RDWR | OFlag::O_CREAT).map_err(failed("open", &path))?;
         self.check_file(&file, &path)?;
         Ok(file)
     }
@@ -288,7 +280,7 @@ impl Draft<'_> {
         self.write(bytes)?;
         let (from, to) = (&self.directory.descriptor, &self.directory.descriptor);
         renameat(from, self.temporary.as_str(), to, self.name.as_str())
-            .map_err(|errno| self.failed(errno.into()))?;
+            .map_err(|errno| self.failed(errno))?;
         self.sync_directory()
     }
 
@@ -314,8 +306,8 @@ impl Draft<'_> {
         written.map_err(|error| self.failed(error))
     }
 
-    fn failed(&self, source: io::Error) -> DirectoryError {
-        DirectoryError::Io { action: "write", path: self.directory.path.join(&self.name), source }
+    fn failed(&self, error: impl Into<io::Error>) -> DirectoryError {
+        failed("write", &self.directory.path.join(&self.name))(error)
     }
 }
 
@@ -354,8 +346,12 @@ fn check_owner(path: &Path, metadata: &fs::Metadata, uid: u32) -> Result<(), Dir
     Ok(())
 }
 
-fn failed<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> DirectoryError + 'a {
-    move |source| DirectoryError::Io { action, path: path.to_owned(), source }
+/// What `action`, a verb, failed on.
+pub(crate) fn failed<'a, E: Into<io::Error> + 'a>(
+    action: &'static str,
+    path: &'a Path,
+) -> impl FnOnce(E) -> DirectoryError + 'a {
+    move |source| DirectoryError::Io { action, path: path.to_owned(), source: source.into() }
 }
 
 #[cfg(test)]

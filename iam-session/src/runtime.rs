@@ -18,6 +18,7 @@ pub(crate) mod token_wanted;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ use self::cache::Cache;
 use self::extra_token_files::Kept;
 use self::last_failure::Setbacks;
 use crate::clock;
-use crate::directory::{Directory, DirectoryError};
+use crate::directory::{Directory, DirectoryError, failed};
 use crate::paths;
 use crate::store::KeyId;
 
@@ -99,14 +100,11 @@ impl Runtime {
     /// [`DirectoryError`]: the module made or chose the runtime directory, so it should be there and right.
     pub(crate) fn open(places: paths::Runtime) -> Result<Self, DirectoryError> {
         let path = places.directory();
-        let missing = || io_error("open", path, Errno::ENOENT);
+        let missing = || failed("open", path)(Errno::ENOENT);
         let top = Directory::open(path, places.uid())?.ok_or_else(missing)?;
         let agents = top.subdirectory(AGENTS)?;
-        let boot_id = clock::boot_id().map_err(|source| DirectoryError::Io {
-            action: "read",
-            path: "/proc/sys/kernel/random/boot_id".into(),
-            source,
-        })?;
+        let boot_id =
+            clock::boot_id().map_err(failed("read", Path::new("/proc/sys/kernel/random/boot_id")))?;
         let cache = Cache::new(agents.subdirectory(CACHE)?, boot_id);
         Ok(Self { places, top, agents, cache })
     }
@@ -116,7 +114,7 @@ impl Runtime {
     /// # Errors
     /// As [`open`](Self::open), or a lock that cannot be had.
     pub(crate) fn enter(places: paths::Runtime, session: &str) -> Result<(Self, Presence), DirectoryError> {
-        let mut last = io_error("lock", &places.agents().join(USERS), Errno::EWOULDBLOCK);
+        let mut last = failed("lock", &places.agents().join(USERS))(Errno::EWOULDBLOCK);
         let deadline = clock::boot_time() + ENTER_PATIENCE;
         while clock::boot_time() < deadline {
             // From the start in each round: the last agent out may remove the directory between any two steps.
@@ -203,7 +201,7 @@ impl Runtime {
             }
             thread::sleep(FILE_PAUSE);
         }
-        Err(io_error("lock", &self.agents.path().join(FILE), Errno::EWOULDBLOCK))
+        Err(failed("lock", &self.agents.path().join(FILE))(Errno::EWOULDBLOCK))
     }
 
     /// What stands against a record.
@@ -335,13 +333,9 @@ fn try_lock(directory: &Directory, name: &str, how: FlockArg) -> Result<Option<F
             Ok(_) => {}
             Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
             Err((_, Errno::EINTR)) => {}
-            Err((_, errno)) => return Err(io_error("lock", &directory.path().join(name), errno)),
+            Err((_, errno)) => return Err(failed("lock", &directory.path().join(name))(errno)),
         }
     }
-}
-
-fn io_error(action: &'static str, path: &std::path::Path, errno: Errno) -> DirectoryError {
-    DirectoryError::Io { action, path: path.to_owned(), source: errno.into() }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::policy::Policy;
 use crate::clock;
 use crate::log::Level;
 use crate::protocol::Failure;
-use crate::runtime::host_lock::HostLock;
+use crate::runtime::host_lock::{HostLock, unlock_is_over};
 use crate::secret::Secret;
 use crate::store::{Marker, Store, StoreError, this_host};
 
@@ -33,12 +33,7 @@ impl Mint {
         if HostLock::is_in_force(&self.runtime, now) {
             return Err(StoreError::HostLocked.into());
         }
-        match self.opening.until.is_some_and(|until| until <= now) {
-            true => {
-                Err(Failure::locked("the time of the last unlock is over").advise("run 'iam-session unlock'"))
-            }
-            false => Ok(()),
-        }
+        if self.opening.until.is_some_and(|until| until <= now) { Err(unlock_is_over()) } else { Ok(()) }
     }
 
     /// Lets the user's agents know which lock there is; where that cannot be read now, what they know stays known. The
@@ -74,7 +69,10 @@ impl Mint {
     fn lock_under_lock(&self, store: &Store, passphrase: Option<&Secret>) -> Result<(), Failure> {
         let marker = match store.read_marker()? {
             Some(marker) => marker,
-            None => self.new_marker(passphrase.ok_or_else(no_passphrase)?)?,
+            None => self.new_marker(passphrase.ok_or_else(|| {
+                Failure::usage("a lock needs a passphrase")
+                    .advise("run 'iam-session lock' on a terminal, or with --passphrase-fd")
+            })?)?,
         };
         // One of an earlier version had keys in it, and has none when it is written again.
         store.write_marker(&marker)?;
@@ -135,11 +133,6 @@ fn wrong() -> Failure {
     Failure::locked("the passphrase is wrong: it does not open this host").advise(
         "run 'iam-session unlock' to try again; iam-session-lock(1) says what is left if it is forgotten",
     )
-}
-
-fn no_passphrase() -> Failure {
-    Failure::usage("a lock needs a passphrase")
-        .advise("run 'iam-session lock' on a terminal, or with --passphrase-fd")
 }
 
 fn nothing_to_lock() -> Failure {

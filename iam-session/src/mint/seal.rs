@@ -20,7 +20,10 @@ impl Mint {
             SealAction::List => {
                 names.iter().map(|name| self.report(&store, name, Ok(Change::Unneeded))).collect()
             }
-            SealAction::Renew if self.message.keys.node().next().is_none() => return Err(no_node_key()),
+            SealAction::Renew if self.message.keys.node().next().is_none() => {
+                return Err(Failure::failed("this session has no node key")
+                    .advise("log in by ssh on a host that has one, and run it there"));
+            }
             SealAction::Renew => self.under_locks(&store, |mint| {
                 let renewed = names.iter().map(|name| (name, mint.renew(&store, name))).collect::<Vec<_>>();
                 let accounts = renewed.into_iter().map(|(name, change)| mint.report(&store, name, change));
@@ -36,7 +39,8 @@ impl Mint {
         // What is written must be no older than a refresh token that a mint which died has left beside it.
         let mut opened = self.newest(store, name)?;
         if !opened.is_opened_by_node_key(&self.message.keys) {
-            return Err(passphrase_alone(name));
+            return Err(Failure::failed("a passphrase opens it, and no node key does")
+                .advise(format!("enrol again: 'iam-session reenroll {name}'")));
         }
         let change = opened.renew_node_slots(&self.message.keys);
         if change == Change::Made {
@@ -85,16 +89,6 @@ fn names(store: &Store, account: Option<&str>) -> Result<Vec<String>, Failure> {
         true => Ok(vec![name.to_owned()]),
         false => Err(StoreError::NoAccount { account: name.to_owned() }.into()),
     }
-}
-
-fn passphrase_alone(name: &str) -> Failure {
-    Failure::failed("a passphrase opens it, and no node key does")
-        .advise(format!("enrol again: 'iam-session reenroll {name}'"))
-}
-
-fn no_node_key() -> Failure {
-    Failure::failed("this session has no node key")
-        .advise("log in by ssh on a host that has one, and run it there")
 }
 
 fn not_enrolled(account: Option<&str>) -> Failure {

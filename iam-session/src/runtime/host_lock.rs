@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Runtime;
 use crate::directory::{Directory, DirectoryError, Durability};
+use crate::protocol::Failure;
 use crate::store::Marker;
 
 const NAME: &str = "locked";
@@ -82,6 +83,11 @@ impl HostLock {
         let text = serde_json::to_vec(self).unwrap_or_default();
         directory.replace(NAME, &text, Durability::Volatile)
     }
+}
+
+/// What was opened for a time is closed again.
+pub(crate) fn unlock_is_over() -> Failure {
+    Failure::locked("the time of the last unlock is over").advise("run 'iam-session unlock'")
 }
 
 #[cfg(test)]

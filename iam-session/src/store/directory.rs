@@ -11,7 +11,7 @@ use super::error::StoreError;
 use super::format::MAX_FILE;
 use super::marker::{Marker, this_host};
 use crate::account;
-use crate::directory::{Directory, DirectoryError, Draft, Durability};
+use crate::directory::{Directory, Draft, Durability, failed};
 
 const RECORD: &str = ".cred";
 const TOKEN: &str = ".token";
@@ -82,7 +82,7 @@ impl Store {
     /// The bytes of an account's record.
     pub(crate) fn read_record(&self, account: &str) -> Result<Vec<u8>, StoreError> {
         self.0
-            .read(&format!("{account}{RECORD}"), MAX_FILE)?
+            .read(&record_name(account), MAX_FILE)?
             .ok_or_else(|| StoreError::NoAccount { account: account.to_owned() })
     }
 
@@ -93,7 +93,7 @@ impl Store {
 
     /// Replaces an account's record; the old one stays whole if anything fails.
     pub(crate) fn write_record(&self, account: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        Ok(self.0.replace(&format!("{account}{RECORD}"), bytes, Durability::Synced)?)
+        Ok(self.0.replace(&record_name(account), bytes, Durability::Synced)?)
     }
 
     /// What a mint had begun to write as an account's next record, or made room for, and did not finish: by name, and
@@ -120,8 +120,8 @@ impl Store {
 
     /// Not those of an account whose name begins with this one's record's: 'a.cred.b' is a name, too.
     fn drafts(&self, account: &str) -> Result<Vec<String>, StoreError> {
-        let prefix = format!(".{account}{RECORD}.");
-        let mut names = self.0.drafts(&format!("{account}{RECORD}"))?;
+        let prefix = format!(".{}.", record_name(account));
+        let mut names = self.0.drafts(&record_name(account))?;
         names.retain(|name| name.strip_prefix(&prefix).is_some_and(|random| !random.contains('.')));
         Ok(names)
     }
@@ -130,9 +130,8 @@ impl Store {
     /// could not be kept. That it is there tells who comes later that the refresh token may have been used up. What
     /// was unfinished before is removed; the caller holds the lock.
     pub(crate) fn reserve_record(&self, account: &str, size: usize) -> Result<Draft<'_>, StoreError> {
-        let name = format!("{account}{RECORD}");
         self.remove_unfinished(account)?;
-        let mut draft = self.0.draft(&name, Durability::Synced)?;
+        let mut draft = self.0.draft(&record_name(account), Durability::Synced)?;
         draft.reserve(size)?;
         Ok(draft)
     }
@@ -147,8 +146,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Directory`]: it cannot be said.
     pub(crate) fn has(&self, account: &str) -> Result<bool, StoreError> {
-        let wanted = format!("{account}{RECORD}");
-        Ok(self.0.names()?.contains(&wanted))
+        Ok(self.0.names()?.contains(&record_name(account)))
     }
 
     /// Gives an account another name, which no account has. The caller holds the lock. The record goes first: a session
@@ -160,7 +158,7 @@ impl Store {
     pub(crate) fn rename(&self, account: &str, to: &str) -> Result<Option<StoreError>, StoreError> {
         self.0.remove(&format!("{to}{TOKEN}"))?;
         self.remove_unfinished(to)?;
-        self.0.rename(&format!("{account}{RECORD}"), &format!("{to}{RECORD}"))?;
+        self.0.rename(&record_name(account), &record_name(to))?;
         Ok(self.rename_rest(account, to).err())
     }
 
@@ -197,7 +195,7 @@ impl Store {
     pub(crate) fn remove(&self, account: &str) -> Result<(), StoreError> {
         self.0.remove(&format!("{account}{TOKEN}"))?;
         self.remove_unfinished(account)?;
-        self.0.remove(&format!("{account}{RECORD}"))?;
+        self.0.remove(&record_name(account))?;
         Ok(self.0.sync()?)
     }
 
@@ -253,7 +251,7 @@ impl Store {
         match fcntl(&file, FcntlArg::F_SETLK(&whole)) {
             Ok(_) => Ok(Lock { _closing_unlocks: file }),
             Err(Errno::EACCES | Errno::EAGAIN) => Err(StoreError::Busy { path }),
-            Err(errno) => Err(DirectoryError::Io { action: "lock", path, source: errno.into() }.into()),
+            Err(errno) => Err(failed("lock", &path)(errno).into()),
         }
     }
 }

@@ -7,10 +7,9 @@ use super::Agent;
 use crate::agent::mint_process::Outcome;
 use crate::clock::Now;
 use crate::mint::job::{Done, Job, Opening};
-use crate::protocol::Failure;
 use crate::runtime::accounts::Entry;
 use crate::runtime::answer::View;
-use crate::runtime::host_lock::HostLock;
+use crate::runtime::host_lock::{HostLock, unlock_is_over};
 use crate::runtime::key_ids::Held;
 use crate::runtime::token_file;
 use crate::store::Keyring;
@@ -70,7 +69,7 @@ impl Agent {
     /// Keeps these keys alone, and parts with the mint that has more.
     fn restrict(&mut self, keys: Keyring, now: Now) {
         self.own.held = Held::of(&keys, None);
-        self.link.restrict(keys, now.boot, &closed_again());
+        self.link.restrict(keys, now.boot, &unlock_is_over());
         self.tell_keys();
         let held = self.own.runtime.keys_held();
         // Another agent of the user on this host may have them still.
@@ -104,8 +103,4 @@ impl Agent {
             }
         }
     }
-}
-
-fn closed_again() -> Failure {
-    Failure::locked("the time of the last unlock is over").advise("run 'iam-session unlock'")
 }
