@@ -247,9 +247,8 @@ fn with_another(scene: &Scene) -> (Login, String) {
 fn a_lock_holds_for_agents_in_another_directory_and_an_unlock_too() {
     let scene = Scene::enrolled();
     let (login, other) = with_another(&scene);
-    let is_locked = |command: &str| {
-        json_of(&login, &format!("{command} status --json || true"))["host_locked"].clone()
-    };
+    let is_locked =
+        |command: &str| json_of(&login, &format!("{command} status --json || true"))["host_locked"].clone();
     login.run(&format!("iam-session lock {}", given(PASSPHRASE))).successful();
     assert_eq!((is_locked("iam-session"), is_locked(&other)), (json!(true), json!(true)));
     for span in ["", "--for 1h"] {
