@@ -42,10 +42,12 @@ use std::process::ExitCode;
 
 use clap::{Command, CommandFactory as _, Parser};
 use nix::unistd::geteuid;
+use serde::Serialize;
 
 use crate::harden::harden;
+use crate::line;
 use crate::log::{Level, Log};
-use crate::outcome::{Exit, Outcome, Program, Stop};
+use crate::outcome::{Exit, Outcome, Program, Stop, print};
 use crate::protocol::Failure;
 use crate::usage::help_or_mistake;
 
@@ -148,9 +150,15 @@ fn audit(text: &str) {
     Log::of("root", NO_SESSION).event(Level::Info, "admin", &[("action", text)]);
 }
 
+/// Prints a line for the program that has started this one.
+fn hand_over(what: &impl Serialize, limit: usize) -> Result<(), Stop> {
+    let line = line::encode(what, limit).map_err(|error| Failure::failed(error.to_string()))?;
+    print(&line)
+}
+
 /// Prints lines of ours; foreign text in them has been made printable.
 fn say(text: &str) -> Result<(), Stop> {
-    crate::outcome::print(format!("{text}\n").as_bytes())
+    print(format!("{text}\n").as_bytes())
 }
 
 #[cfg(test)]

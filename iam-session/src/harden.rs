@@ -1,9 +1,16 @@
 //! Closes a program that holds secrets to others, before it reads a byte. Touches the process only.
 
+use std::fs;
+use std::io;
+use std::os::fd::RawFd;
+
 use nix::sys::prctl::set_dumpable;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::{Mode, umask};
+use nix::unistd::close;
+
+const STANDARD_ERROR: RawFd = 2;
 
 /// core(5): no core file. 0 would be no limit to a program that takes core files from a pipe.
 const NO_CORE: u64 = 1;
@@ -18,6 +25,20 @@ pub(crate) fn harden() -> nix::Result<()> {
     let limit = NO_CORE.min(allowed);
     setrlimit(Resource::RLIMIT_CORE, limit, limit)?;
     umask(Mode::S_IRWXG | Mode::S_IRWXO);
+    Ok(())
+}
+
+/// Closes all descriptors but the standard ones: what of the caller's was open would live on.
+///
+/// # Errors
+/// Where they cannot be listed.
+pub(crate) fn close_inherited() -> io::Result<()> {
+    let names = fs::read_dir("/proc/self/fd")?.flatten();
+    let open: Vec<RawFd> = names.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for descriptor in open.into_iter().filter(|descriptor| *descriptor > STANDARD_ERROR) {
+        // The one that the list was read by is closed already.
+        let _ = close(descriptor);
+    }
     Ok(())
 }
 

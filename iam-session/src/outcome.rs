@@ -62,7 +62,7 @@ impl Stop {
             Self::Done => ExitCode::SUCCESS,
             Self::NobodyReads => FailureKind::Failed.exit_code().into(),
             Self::Failure(failure) => {
-                print_error(&line(program, &failure));
+                print_error(&format!("{}: {}", program.0, printable(&failure.line())));
                 failure.kind.exit_code().into()
             }
         }
@@ -90,15 +90,6 @@ impl From<ConfigError> for Stop {
 impl From<HelperError> for Stop {
     fn from(error: HelperError) -> Self {
         Self::Failure(error.into())
-    }
-}
-
-/// What failed, then what to do, in one line.
-fn line(program: Program, failure: &Failure) -> String {
-    let Program(name) = program;
-    match &failure.info {
-        Some(info) => format!("{name}: {}; {}", printable(&failure.error), printable(info)),
-        None => format!("{name}: {}", printable(&failure.error)),
     }
 }
 

@@ -151,6 +151,13 @@ pub(crate) struct Failure {
     pub(crate) kind: FailureKind,
 }
 
+impl Status {
+    /// The account whose token is in the file.
+    pub(crate) fn default_account(&self) -> Option<&Account> {
+        self.accounts.iter().find(|account| Some(&account.name) == self.default_account.as_ref())
+    }
+}
+
 impl Failure {
     /// What failed, on what; a kind has a constructor of its own.
     pub(crate) fn new(kind: FailureKind, error: impl Into<String>) -> Self {
@@ -161,6 +168,12 @@ impl Failure {
     #[must_use]
     pub(crate) fn advise(self, info: impl Into<String>) -> Self {
         Self { info: Some(info.into()), ..self }
+    }
+
+    /// What failed, then what to do.
+    pub(crate) fn line(&self) -> String {
+        let info = self.info.iter().map(|info| format!("; {info}"));
+        [self.error.clone()].into_iter().chain(info).collect()
     }
 
     pub(crate) fn failed(error: impl Into<String>) -> Self {

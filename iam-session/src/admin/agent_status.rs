@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::as_user::AsUser;
+use super::as_user;
 use super::parallel::parallel;
 use super::process::{Agent, Session};
 use crate::clock::boot_time;
@@ -36,10 +36,10 @@ pub(super) fn ask(agents: &[Agent]) -> Told {
     parallel(users.into_iter().collect(), AT_ONCE, ask).into_iter().flatten().collect()
 }
 
-fn ask_user((uid, gid): (u32, u32), sessions: &[&Session]) -> Told {
+fn ask_user(ids: (u32, u32), sessions: &[&Session]) -> Told {
     let sockets = sessions.iter().take(MAX_SOCKETS).map(|session| session.places.socket(&session.id));
     let sockets = sockets.map(|socket| socket.to_string_lossy().into_owned());
-    let Some(mut user) = AsUser::start(uid, gid, "ask", sockets) else { return Told::new() };
+    let Some(mut user) = as_user::start(ids, "ask", sockets) else { return Told::new() };
     let mut told = Told::new();
     let deadline = boot_time() + PATIENCE;
     let mut lines = Lines::new(MAX_LINE);

@@ -1,12 +1,10 @@
 //! Starts this program to become a user for good, with the first group and no other. Starts processes.
 
-use std::process::{Child, ChildStdout, Stdio};
-
 use nix::errno::Errno;
 use nix::sys::prctl::set_dumpable;
 use nix::unistd::{Gid, Uid, geteuid, seteuid, setresgid, setresuid};
 
-use super::subprocess;
+use super::subprocess::{self, Answering};
 use crate::protocol::Failure;
 
 /// Whom the program is to become.
@@ -18,34 +16,18 @@ pub(super) struct Ids {
     gid: u32,
 }
 
-/// A process of the user's. Dropped, it is killed.
-pub(super) struct AsUser {
-    child: Child,
-    pub(super) answers: ChildStdout,
-}
-
-impl AsUser {
-    pub(super) fn start(
-        uid: u32,
-        gid: u32,
-        command: &str,
-        arguments: impl Iterator<Item = String>,
-    ) -> Option<Self> {
-        if uid == 0 {
-            return None;
-        }
-        let mut program = subprocess::again(command);
-        program.arg(format!("--uid={uid}")).arg(format!("--gid={gid}")).arg("--").args(arguments);
-        let mut child = program.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().ok()?;
-        let answers = child.stdout.take()?;
-        Some(Self { child, answers })
+/// Starts a hidden command as the user.
+pub(super) fn start(
+    (uid, gid): (u32, u32),
+    command: &str,
+    arguments: impl IntoIterator<Item = String>,
+) -> Option<Answering> {
+    if uid == 0 {
+        return None;
     }
-}
-
-impl Drop for AsUser {
-    fn drop(&mut self) {
-        subprocess::end(&mut self.child);
-    }
+    let mut program = subprocess::again(command);
+    program.arg(format!("--uid={uid}")).arg(format!("--gid={gid}")).arg("--").args(arguments);
+    Answering::start(program)
 }
 
 impl Ids {

@@ -13,7 +13,7 @@ use crate::host::pam_judge::Fault;
 use crate::host::{node_keys, pam_stack};
 use crate::outcome::{Exit, Outcome};
 use crate::paths;
-use crate::protocol::{Failure, FailureKind};
+use crate::protocol::FailureKind;
 use crate::text::printable;
 
 /// Say what is wrong with the configuration.
@@ -35,10 +35,7 @@ pub(super) fn run(args: &CheckArgs) -> Outcome {
     wrong.extend(pam(&args.pam_file));
     wrong.extend(SHARED.into_iter().filter_map(shared));
     wrong.extend(files());
-    wrong.extend(system_user::find().err().map(|Failure { error, info, .. }| match info {
-        Some(info) => format!("{error}; {info}"),
-        None => error,
-    }));
+    wrong.extend(system_user::find().err().map(|failure| failure.line()));
     for line in &wrong {
         say(&printable(line))?;
     }

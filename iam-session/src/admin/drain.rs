@@ -23,15 +23,13 @@ pub(super) struct DrainArgs {
 
 pub(super) fn run(args: &DrainArgs) -> Outcome {
     if args.off {
-        undrain()?
-    } else {
-        drain()?
-    }
-    audit(if args.off { "drained no more" } else { "drained" });
-    if args.off {
+        undrain()?;
+        audit("drained no more");
         say("logins get agents again")?;
         return Ok(Exit::Done);
     }
+    drain()?;
+    audit("drained");
     let left =
         find::find(Whose::Everybody).map_or_else(|_| "agents".to_owned(), |found| count(found.agents.len()));
     say(&format!(

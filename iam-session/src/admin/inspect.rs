@@ -11,17 +11,17 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use clap::Parser;
 use serde::{Deserialize, Serialize};
 
+use super::hand_over;
 use super::parallel::parallel;
 use super::process::{Program, is_program};
-use super::subprocess;
-use crate::line::{self, Lines, Wait};
-use crate::outcome::{Exit, Outcome, print};
+use super::subprocess::{self, Answering};
+use crate::line::{Lines, Wait};
+use crate::outcome::{Exit, Outcome};
 use crate::paths;
 
 /// For a worker to be started on a machine that has much to do.
@@ -76,27 +76,6 @@ pub(super) struct Look {
     pub(super) role: Option<Role>,
 }
 
-/// The process that looks. Dropped, it is killed, and not waited for if it does not end.
-struct Worker {
-    child: Child,
-    answers: ChildStdout,
-}
-
-impl Worker {
-    fn start(mut program: Command) -> Option<Self> {
-        let mut child =
-            program.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
-        let answers = child.stdout.take()?;
-        Some(Self { child, answers })
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        subprocess::end(&mut self.child);
-    }
-}
-
 #[derive(Debug, Parser)]
 pub(super) struct InspectArgs {
     #[arg(long = "agent")]
@@ -108,23 +87,18 @@ pub(super) struct InspectArgs {
 pub(super) fn run(args: &InspectArgs) -> Outcome {
     subprocess::leave_root()
         .map_err(|errno| Failure::failed(format!("cannot leave root's terminal: {}", errno.desc())))?;
-    tell(&())?;
+    hand_over(&(), MAX_LINE)?;
     for pid in &args.agents {
-        tell(&executable(*pid))?;
+        hand_over(&executable(*pid), MAX_LINE)?;
     }
     for pid in &args.processes {
         let executable = executable(*pid);
-        tell(&executable)?;
+        hand_over(&executable, MAX_LINE)?;
         if matches!(executable, Executable::Agent(_)) {
-            tell(&role(*pid))?;
+            hand_over(&role(*pid), MAX_LINE)?;
         }
     }
     Ok(Exit::Done)
-}
-
-fn tell(what: &impl Serialize) -> Result<(), crate::outcome::Stop> {
-    let line = line::encode(what, MAX_LINE).map_err(|error| Failure::failed(error.to_string()))?;
-    print(&line)
 }
 
 fn executable(pid: i32) -> Executable {
@@ -160,16 +134,16 @@ pub(super) fn look_at(users: Vec<Vec<Candidate>>) -> HashMap<i32, Look> {
     parallel(users, AT_ONCE, |user| look_at_one(user, start)).into_iter().flatten().collect()
 }
 
-fn start(agents: &[i32], others: &[i32]) -> Option<Worker> {
+fn start(agents: &[i32], others: &[i32]) -> Option<Answering> {
     let mut program = subprocess::again("inspect");
     program.args(agents.iter().map(|pid| format!("--agent={pid}"))).args(others.iter().map(i32::to_string));
-    Worker::start(program)
+    Answering::start(program)
 }
 
 /// Agents come first, so that nothing else keeps them from being looked at.
 fn look_at_one(
     mut candidates: Vec<Candidate>,
-    start: impl Fn(&[i32], &[i32]) -> Option<Worker>,
+    start: impl Fn(&[i32], &[i32]) -> Option<Answering>,
 ) -> HashMap<i32, Look> {
     candidates.sort_by_key(|candidate| candidate.known != Known::Agent);
     let mut looks = HashMap::new();
@@ -191,7 +165,7 @@ fn look_at_one(
 }
 
 /// Takes down what the worker tells; of how many processes it has told all.
-fn follow(mut worker: Worker, batch: &[Candidate], looks: &mut HashMap<i32, Look>) -> usize {
+fn follow(mut worker: Answering, batch: &[Candidate], looks: &mut HashMap<i32, Look>) -> usize {
     let mut lines = Lines::new(MAX_LINE);
     if lines.next(&mut worker.answers, Wait::at_most(START)).is_err() {
         return 0;
@@ -210,13 +184,14 @@ fn follow(mut worker: Worker, batch: &[Candidate], looks: &mut HashMap<i32, Look
     batch.len()
 }
 
-fn next<T: for<'line> Deserialize<'line>>(lines: &mut Lines, worker: &mut Worker) -> Option<T> {
+fn next<T: for<'line> Deserialize<'line>>(lines: &mut Lines, worker: &mut Answering) -> Option<T> {
     let line = lines.next(&mut worker.answers, Wait::at_most(PATIENCE)).ok()?;
     serde_json::from_slice(&line).ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
     use std::sync::Mutex;
 
     use super::*;
@@ -226,13 +201,13 @@ mod tests {
     }
 
     /// Stands in for the worker: tells of each process up to the one at which it hangs.
-    fn hangs_at(agents: &[i32], others: &[i32], stuck: &[i32]) -> Option<Worker> {
+    fn hangs_at(agents: &[i32], others: &[i32], stuck: &[i32]) -> Option<Answering> {
         let pids: Vec<&i32> = agents.iter().chain(others).collect();
         let told = pids.iter().take_while(|pid| !stuck.contains(pid)).map(|_| "echo '\"Other\"'; ");
         let script = format!("echo null; {}exec sleep 600", told.collect::<String>());
         let mut program = Command::new("/bin/sh");
         program.args(["-c", &script]);
-        Worker::start(program)
+        Answering::start(program)
     }
 
     #[test]

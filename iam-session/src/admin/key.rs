@@ -12,7 +12,7 @@ use std::path::Path;
 use clap::{Parser, Subcommand};
 
 use super::confirm::{self, Consent};
-use super::sealed_with::{self, Covers};
+use super::sealed_with::{self, Covered, Covers};
 use super::user::{self, Account};
 use super::{audit, say, session_record};
 use crate::clock::unix_time;
@@ -190,16 +190,10 @@ fn tell_needed(id: &str, others: &[String]) -> Result<(), Failure> {
 
 /// The accounts that no other key of this host opens.
 fn needing<'c>(covers: &'c Covers, id: &str, others: &[String]) -> impl Iterator<Item = &'c str> {
-    let needs = move |keys: &std::collections::HashSet<String>| {
-        keys.contains(id) && !others.iter().any(|other| keys.contains(other))
+    let needs = move |record: &&Covered| {
+        record.keys.contains(id) && !others.iter().any(|other| record.keys.contains(other))
     };
-    let needing: Vec<&str> = covers
-        .records
-        .iter()
-        .filter(|record| needs(&record.keys))
-        .map(|record| record.account.as_str())
-        .collect();
-    needing.into_iter()
+    covers.records.iter().filter(needs).map(|record| record.account.as_str())
 }
 
 /// Those whom the name service lists, and those who have a session here.
@@ -245,7 +239,6 @@ fn rename(from: &Path, to: &Path) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::sealed_with::Covered;
     use super::*;
 
     #[test]

@@ -4,7 +4,6 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Parser;
-use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
 use super::find::{self, Whose};
@@ -51,13 +50,13 @@ pub(super) fn run(args: &KillArgs) -> Outcome {
 /// Asks all to end, kills what does not, and waits until all are gone; says in a few words what had to be killed.
 pub(super) fn end(agents: &[Agent]) -> Result<String, Failure> {
     for agent in agents {
-        signal(agent, Signal::SIGTERM)?;
+        agent.process.signal(agent.uid, Signal::SIGTERM)?;
         // One that was stopped hears the first only then.
-        signal(agent, Signal::SIGCONT)?;
+        agent.process.signal(agent.uid, Signal::SIGCONT)?;
     }
     let stubborn: Vec<&Agent> = wait(agents.iter().collect());
     for agent in &stubborn {
-        signal(agent, Signal::SIGKILL)?;
+        agent.process.signal(agent.uid, Signal::SIGKILL)?;
     }
     let killed = stubborn.len();
     let left = wait(stubborn);
@@ -83,12 +82,6 @@ fn wait(mut agents: Vec<&Agent>) -> Vec<&Agent> {
         }
         thread::sleep(PAUSE);
     }
-}
-
-fn signal(agent: &Agent, signal: Signal) -> Result<bool, Failure> {
-    agent.process.signal(agent.uid, signal).map_err(|errno: Errno| {
-        Failure::failed(format!("cannot send {signal} to process {}: {}", agent.process.pid, errno.desc()))
-    })
 }
 
 pub(super) fn count(agents: usize) -> String {

@@ -172,11 +172,7 @@ fn errors(seen: &[Seen]) -> Samples {
         .collect();
     let issuers: Vec<String> = failing.iter().map(|(issuer, _)| issuer.clone()).collect();
     let known = greatest(&issuers, MAX_ISSUERS);
-    count(
-        failing
-            .into_iter()
-            .map(|(issuer, kind)| vec![("issuer", known(issuer)), ("kind", word(kind).to_owned())]),
-    )
+    count(failing.into_iter().map(|(issuer, kind)| vec![("issuer", known(issuer)), ("kind", word(kind))]))
 }
 
 /// Each that is among the most frequent, cut where it is too long; the others are one.
@@ -195,16 +191,8 @@ fn ending(seen: &[Seen], now: u64) -> u64 {
 }
 
 /// As in the protocol.
-fn word(kind: FailureKind) -> &'static str {
-    match kind {
-        FailureKind::Failed => "failed",
-        FailureKind::Usage => "usage",
-        FailureKind::NotEnrolled => "not_enrolled",
-        FailureKind::NoAgent => "no_agent",
-        FailureKind::Refused => "refused",
-        FailureKind::Locked => "locked",
-        FailureKind::Unreachable => "unreachable",
-    }
+fn word(kind: FailureKind) -> String {
+    serde_json::to_value(kind).ok().and_then(|word| Some(word.as_str()?.to_owned())).unwrap_or_default()
 }
 
 /// Of the text format's three escapes none is left out; other controls are shown as such.

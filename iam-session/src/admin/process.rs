@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::session_record::{self, Record};
 use crate::host::process_stat::{DELETED, ProcessStat};
 use crate::paths::Runtime;
+use crate::protocol::Failure;
 
 const ROOT: u32 = 0;
 /// An agent opens its lock among its first files; a process of a user's may have half a million.
@@ -105,7 +106,7 @@ impl Identity {
 
     /// Sends it a signal if it still lives and is `uid`'s; whether it was there. A process keeps number and start over
     /// exec(2). One that is to become the agent of a session may be root's still.
-    pub(super) fn signal(self, uid: u32, signal: Signal) -> Result<bool, Errno> {
+    pub(super) fn signal(self, uid: u32, signal: Signal) -> Result<bool, Failure> {
         // Without a pidfd (Linux 5.3) nothing is closer together than this look and the call.
         let now = Facts::of(self.pid).filter(|now| now.process == self);
         if !now.is_some_and(|now| now.uid == uid || (now.uid == ROOT && is_to_become(self.pid, uid))) {
@@ -114,7 +115,10 @@ impl Identity {
         match kill(Pid::from_raw(self.pid), signal) {
             Ok(()) => Ok(true),
             Err(Errno::ESRCH) => Ok(false),
-            Err(errno) => Err(errno),
+            Err(errno) => {
+                let error = format!("cannot send {signal} to process {}: {}", self.pid, errno.desc());
+                Err(Failure::failed(error))
+            }
         }
     }
 

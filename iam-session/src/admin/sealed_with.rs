@@ -3,20 +3,20 @@
 //!
 //! It is the user's word, and about the user's own enrolments alone.
 
-use crate::protocol::Failure;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::Duration;
 
 use clap::Parser;
 use serde::{Deserialize, Serialize};
 
-use super::as_user::{AsUser, Ids};
+use super::as_user::{self, Ids};
+use super::hand_over;
+use super::parallel::parallel;
 use super::user::Account;
 use crate::config::Site;
-use crate::line::{self, Lines, Wait};
-use crate::outcome::{Exit, Outcome, print};
+use crate::line::{Lines, Wait};
+use crate::outcome::{Exit, Outcome};
 use crate::paths;
 use crate::store::{Cover, Store};
 
@@ -53,8 +53,7 @@ pub(super) struct Covered {
 pub(super) fn run(args: &CoversArgs) -> Outcome {
     let uid = args.whose.become_user()?;
     let covers = read(args, uid.as_raw());
-    let line = line::encode(&covers, MAX_LINE).map_err(|error| Failure::failed(error.to_string()))?;
-    print(&line)?;
+    hand_over(&covers, MAX_LINE)?;
     Ok(Exit::Done)
 }
 
@@ -87,20 +86,14 @@ fn read(args: &CoversArgs, uid: u32) -> Covers {
 
 /// As root: what there is of each, or `None` where nothing came back.
 pub(super) fn of(accounts: &[Account]) -> Vec<(&Account, Option<Covers>)> {
-    let mut all = Vec::with_capacity(accounts.len());
-    for some in accounts.chunks(AT_ONCE) {
-        thread::scope(|scope| {
-            let asked: Vec<_> =
-                some.iter().map(|account| (account, scope.spawn(move || of_user(account)))).collect();
-            all.extend(asked.into_iter().map(|(account, asked)| (account, asked.join().ok().flatten())));
-        });
-    }
+    let mut all = parallel(accounts.iter().collect(), AT_ONCE, |account| (account, of_user(account)));
+    all.sort_by_key(|(account, _)| account.uid);
     all
 }
 
 fn of_user(account: &Account) -> Option<Covers> {
-    let arguments = [account.name.clone(), account.home.clone()].into_iter();
-    let mut user = AsUser::start(account.uid, account.gid, "covers", arguments)?;
+    let arguments = [account.name.clone(), account.home.clone()];
+    let mut user = as_user::start((account.uid, account.gid), "covers", arguments)?;
     let line = Lines::new(MAX_LINE).next(&mut user.answers, Wait::at_most(PATIENCE));
     serde_json::from_slice(&line.ok()?).ok()
 }

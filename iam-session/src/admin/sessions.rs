@@ -138,10 +138,7 @@ impl Seen {
 
     /// When the token of the file ends, if its agent says that there is one.
     pub(super) fn token_ends(&self) -> Option<u64> {
-        let status = self.told.as_ref()?;
-        let default =
-            status.accounts.iter().find(|account| Some(&account.name) == status.default_account.as_ref());
-        default?.token_expires_at
+        self.told.as_ref()?.default_account()?.token_expires_at
     }
 
     pub(super) fn to_json(&self) -> Value {
@@ -204,12 +201,8 @@ impl Kind {
 }
 
 fn trouble(status: &Status) -> Option<&str> {
-    let of_account = || {
-        let default =
-            status.accounts.iter().find(|account| Some(&account.name) == status.default_account.as_ref());
-        Some(default?.last_error.as_ref()?.failure.error.as_str())
-    };
-    status.trouble.as_ref().map(|failure| failure.error.as_str()).or_else(of_account)
+    let of_account = || Some(&status.default_account()?.last_error.as_ref()?.failure);
+    status.trouble.as_ref().or_else(of_account).map(|failure| failure.error.as_str())
 }
 
 /// Columns as wide as what is in them, but for the last one.

@@ -5,22 +5,23 @@
 //! the descriptors that root's shell or cron job gave this program, and root's terminal, into which its processes may
 //! type (TIOCSTI).
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{Signal, killpg};
-use nix::unistd::{Pid, close, setgroups, setsid};
+use nix::unistd::{Pid, setgroups, setsid};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::clock::boot_time;
+use crate::harden::close_inherited;
 use crate::line::{self, LineError, Lines, Wait};
 use crate::store::MAX_RECORD;
 
@@ -32,8 +33,6 @@ const FRAME: usize = 8 * 1024;
 /// A process that was killed is gone at once, unless it waits for a file system: then it goes when that answers.
 const PATIENCE_END: Duration = Duration::from_millis(200);
 const PAUSE: Duration = Duration::from_millis(1);
-/// The first descriptor that is none of the standard ones.
-const FIRST_FREE: RawFd = 3;
 
 /// The command that starts this program again, for one of its hidden commands, with nothing of root's environment.
 pub(super) fn again(command: &str) -> Command {
@@ -42,8 +41,29 @@ pub(super) fn again(command: &str) -> Command {
     program
 }
 
+/// A program that says something and is told nothing. Dropped, it is killed, and not waited for if it does not end.
+pub(super) struct Answering {
+    child: Child,
+    pub(super) answers: ChildStdout,
+}
+
+impl Answering {
+    pub(super) fn start(mut program: Command) -> Option<Self> {
+        let mut child =
+            program.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
+        let answers = child.stdout.take()?;
+        Some(Self { child, answers })
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        end(&mut self.child);
+    }
+}
+
 /// Ends a child without waiting for what does not end.
-pub(super) fn end(child: &mut Child) {
+fn end(child: &mut Child) {
     let _ = child.kill();
     let deadline = boot_time() + PATIENCE_END;
     while matches!(child.try_wait(), Ok(None)) && boot_time() < deadline {
@@ -54,19 +74,8 @@ pub(super) fn end(child: &mut Child) {
 /// In the program that was started: goes away from root's terminal, descriptors and groups.
 pub(super) fn leave_root() -> nix::Result<()> {
     setsid()?;
-    close_others()?;
+    close_inherited().map_err(|_| Errno::EIO)?;
     setgroups(&[])
-}
-
-fn close_others() -> nix::Result<()> {
-    let names = fs::read_dir("/proc/self/fd").map_err(|_| Errno::EIO)?;
-    let open: Vec<RawFd> =
-        names.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-    for descriptor in open.into_iter().filter(|descriptor| *descriptor >= FIRST_FREE) {
-        // The one that the list was read by is closed already.
-        let _ = close(descriptor);
-    }
-    Ok(())
 }
 
 /// Such a program, with a pipe each way and a time by which all is said. Dropped, it is killed.

@@ -15,11 +15,11 @@ use nix::unistd::{Gid, Uid, geteuid, seteuid, setfsgid, setfsuid, setresgid, set
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 use serde::{Deserialize, Serialize};
 
+use super::hand_over;
 use super::subprocess;
 use super::user::{self, Account};
 use crate::issuer::wire::{ErrorClass, IssuerError, MAX_LINE, Reply};
-use crate::line;
-use crate::outcome::{Exit, Outcome, print};
+use crate::outcome::{Exit, Outcome};
 use crate::paths;
 use crate::protocol::{Failure, FailureKind};
 
@@ -156,9 +156,7 @@ pub(super) fn run_helper() -> Outcome {
     // Who has started it reads what a helper says.
     let message = info.map_or_else(|| error.clone(), |info| format!("{error}: {info}"));
     let error = IssuerError { class: ErrorClass::Refused, message, status: None, retry_after: None };
-    let line =
-        line::encode(&Reply::Error(error), MAX_LINE).map_err(|error| Failure::failed(error.to_string()))?;
-    print(&line)?;
+    hand_over(&Reply::Error(error), MAX_LINE)?;
     Ok(Exit::With(FailureKind::Failed))
 }
 

@@ -3,6 +3,8 @@
 //!
 //! Standard output is for the shell's eval and carries nothing else.
 
+use std::path::Path;
+
 use clap::Parser;
 
 use super::account_name;
@@ -28,14 +30,17 @@ pub(crate) fn run(args: &EnvArgs) -> Outcome {
     let shell = Shell::choose(args.shell);
     let mut agent = Agent::find(&Places::of_environment())?;
     match &args.account {
-        None => session(shell, &mut agent),
+        None => {
+            let status: Status = agent.ask(&Request::Status {})?;
+            session(shell, agent.path(), &status)
+        }
         Some(account) => of_account(shell, &mut agent, account),
     }
 }
 
-fn session(shell: Shell, agent: &mut Agent) -> Outcome {
-    let status: Status = agent.ask(&Request::Status {})?;
-    let socket = agent.path().to_str().ok_or_else(|| unprintable("the socket's path"))?;
+/// Prints what names a session.
+pub(super) fn session(shell: Shell, socket: &Path, status: &Status) -> Outcome {
+    let socket = socket.to_str().ok_or_else(|| unprintable("the socket's path"))?;
     let variables =
         [(ENV_TOKEN_FILE, &*status.token_file), (ENV_SOCKET, socket), (ENV_SESSION, &*status.session)];
     export(shell, &variables)?;

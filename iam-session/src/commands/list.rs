@@ -77,8 +77,7 @@ fn block(status: &Status, account: &Account, now: u64) -> String {
         add("own file", file);
     }
     if let Some(error) = &account.last_error {
-        let todo = error.failure.info.as_ref().map(|info| format!("; {info}")).unwrap_or_default();
-        add("trouble", &format!("{}{todo}", error.failure.error));
+        add("trouble", &error.failure.line());
     }
     text
 }

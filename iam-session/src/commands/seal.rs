@@ -66,8 +66,7 @@ fn conclude(report: &SealReport) -> Outcome {
         match &account.trouble {
             None => print(renewed(account).as_bytes())?,
             Some(trouble) => {
-                let info = trouble.info.as_ref().map(|info| format!("; {info}")).unwrap_or_default();
-                warn(&format!("account '{}': {}{info}", account.name, trouble.error));
+                warn(&format!("account '{}': {}", account.name, trouble.line()));
                 failed = failed.or(Some(trouble.kind));
             }
         }

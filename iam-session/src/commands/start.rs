@@ -8,20 +8,21 @@ mod launch;
 mod parent;
 mod place;
 
-use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Parser;
 
 use self::identity::Identity;
+use super::env;
 use super::passphrase::{self, Need, PassphraseArgs, Source};
 use super::shell::Shell;
 use super::unlock;
 use crate::client::{Agent, Places, sockets};
 use crate::clock::boot_time;
+use crate::harden::close_inherited;
 use crate::host::revoked::{List, REVOKED, Ruling};
-use crate::outcome::{Exit, Outcome, Stop, print, warn};
-use crate::paths::{ENV_SESSION, ENV_SOCKET, ENV_TOKEN_FILE, Runtime};
+use crate::outcome::{Exit, Outcome, Stop, warn};
+use crate::paths::{ENV_SOCKET, Runtime};
 use crate::protocol::{End, Failure, Heeded, Request, Status};
 use crate::secret::Secret;
 
@@ -43,19 +44,20 @@ pub(crate) fn run(args: &StartArgs) -> Outcome {
     let shell = Shell::choose(args.shell);
     passphrase::prepare()?;
     let passphrase = args.passphrase.read()?;
-    // First of all: the agent is to inherit nothing, and so far nothing here is open that is ours.
-    launch::close_inherited();
+    // First of all: the agent is to inherit nothing, and so far nothing here is open that is ours. Who waits for the end of
+    // one that the shell had open would wait for the agent's.
+    let _ = close_inherited();
     let identity = Identity::of_environment()?;
     if_revoked(&identity)?;
     let parent = parent::shell().ok_or_else(no_shell)?;
     if let Some((path, status)) = named(identity.uid, parent) {
-        return report(shell, &path, &status);
+        return env::session(shell, &path, &status);
     }
     let places = Runtime::new(place::choose(&identity)?, identity.uid);
     // Of two shells that begin at once one finds the other's.
     let alone = place::alone(places.directory());
     if let Some((path, status)) = standing(&places, parent) {
-        return report(shell, &path, &status);
+        return env::session(shell, &path, &status);
     }
     let session = launch::agent(&identity, &places, parent)?;
     drop(alone);
@@ -64,13 +66,13 @@ pub(crate) fn run(args: &StartArgs) -> Outcome {
     let status: Status = agent.ask(&Request::Status {})?;
     let unlocked = if args.no_unlock { Ok(()) } else { unlock(&mut agent, &status, passphrase.as_ref()) };
     // It is there, locked or not, and lives as long as the shell: the shell should know it.
-    report(shell, &path, &status)?;
+    env::session(shell, &path, &status)?;
     unlocked.map(|()| Exit::Done).map_err(Stop::from)
 }
 
 /// The agent that this shell has already, from a login or from here: it needs no other.
 fn named(uid: u32, parent: u32) -> Option<(PathBuf, Status)> {
-    let path = env::var_os(ENV_SOCKET).map(PathBuf::from)?;
+    let path = std::env::var_os(ENV_SOCKET).map(PathBuf::from)?;
     let mut agent = Agent::connect(&path, uid).ok()?;
     let status: Status = agent.ask(&Request::Status {}).ok()?;
     if status.ends == End::Shell {
@@ -107,18 +109,6 @@ fn unlock(agent: &mut Agent, status: &Status, given: Option<&Secret>) -> Result<
         warn(&format!("unlocked, but there is no token yet: {}", trouble.error));
     }
     Ok(())
-}
-
-fn report(shell: Shell, socket: &Path, status: &Status) -> Outcome {
-    let socket = socket.to_str().ok_or_else(|| place::unusable(socket, "its name is no UTF-8"))?;
-    let variables =
-        [(ENV_TOKEN_FILE, &*status.token_file), (ENV_SOCKET, socket), (ENV_SESSION, &*status.session)];
-    // A newline would end the line within a value, and in csh even within quotes.
-    if variables.iter().any(|(_, value)| value.contains(char::is_control)) {
-        return Err(place::unusable(Path::new(socket), "its name holds a control character").into());
-    }
-    print(shell.export(&variables).as_bytes())?;
-    Ok(Exit::Done)
 }
 
 /// The agent looks itself, and has no words for it: it would only be gone.

@@ -13,7 +13,7 @@ use clap::Parser;
 use nix::unistd::geteuid;
 use serde::Serialize;
 
-use self::advice::{Environment, default_account};
+use self::advice::Environment;
 use super::print_json;
 use crate::client::{Agent, Places};
 use crate::clock::unix_time;
@@ -80,7 +80,7 @@ fn exit(status: &Status, now: u64) -> Exit {
     if status.lock.host_locked {
         return Exit::With(FailureKind::Locked);
     }
-    match (default_account(status), &status.trouble) {
+    match (status.default_account(), &status.trouble) {
         (Some(account), _) if account.token_expires_at.is_some_and(|end| end > now) => Exit::Done,
         (_, Some(trouble)) => Exit::With(trouble.kind),
         (_, None) if status.accounts.is_empty() => Exit::With(FailureKind::NotEnrolled),

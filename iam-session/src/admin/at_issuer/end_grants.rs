@@ -12,6 +12,7 @@ use data_encoding::BASE64;
 
 use super::origin::is_of_same_server;
 use super::{Came, Known, Material, Ready, Said, What};
+use crate::admin::hand_over;
 use crate::admin::subprocess::{MAX_LINE, Orders};
 use crate::admin::system_user::SystemUser;
 use crate::admin::user_files::Sealed;
@@ -19,8 +20,8 @@ use crate::config::same_issuer;
 use crate::end_grant::{Ended, deregistration, revocation};
 use crate::helper::{self, Helper, HelperError};
 use crate::issuer::wire::{Answer, Endpoints, Request};
-use crate::line::{self, LineError};
-use crate::outcome::{Exit, Outcome, print};
+use crate::line::LineError;
+use crate::outcome::{Exit, Outcome};
 use crate::secret::Secret;
 use crate::store::{Cover, Opened, Record, StoreError};
 
@@ -41,7 +42,7 @@ pub(in crate::admin) fn run() -> Outcome {
     let mut orders = Orders::from_standard_input();
     let system: SystemUser = orders.next().map_err(broken)?;
     system.become_for_good()?;
-    print(&line::encode(&Ready {}, MAX_LINE).map_err(broken)?)?;
+    hand_over(&Ready {}, MAX_LINE)?;
     let material: Material = orders.next().map_err(broken)?;
     let mut records: Vec<Sealed> = Vec::new();
     loop {
@@ -55,10 +56,8 @@ pub(in crate::admin) fn run() -> Outcome {
     let say = |account: &str, what: What| {
         let said = Said { account: account.to_owned(), what };
         let _whole_lines = output.lock();
-        if let Ok(line) = line::encode(&said, MAX_LINE) {
-            // Root that has gone reads nothing; what is begun is ended all the same.
-            let _ = print(&line);
-        }
+        // Root that has gone reads nothing; what is begun is ended all the same.
+        let _ = hand_over(&said, MAX_LINE);
     };
     end_all(material, records, &say);
     say("", What::All);

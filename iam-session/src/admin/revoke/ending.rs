@@ -64,16 +64,7 @@ pub(super) fn end_all(mut ending: Ending, uid: u32) -> Ended {
 }
 
 fn end(job: Job) -> Result<(), Failure> {
-    let sent = job.process.signal(job.uid, Signal::SIGKILL);
-    let told = |errno: nix::errno::Errno| {
-        Failure::failed(format!(
-            "cannot send {} to process {}: {}",
-            Signal::SIGKILL,
-            job.process.pid,
-            errno.desc()
-        ))
-    };
-    sent.map(|_| ()).map_err(told)
+    job.process.signal(job.uid, Signal::SIGKILL).map(|_| ())
 }
 
 /// Each process once, however often it was listed.

@@ -32,9 +32,7 @@ impl Report {
         let is_whole = self.warnings.is_empty();
         let mut failures = self.failures.into_iter().rev();
         let last = failures.next();
-        for Failure { error, info, .. } in failures.rev() {
-            warn(&info.map_or_else(|| error.clone(), |info| format!("{error}; {info}")));
-        }
+        failures.rev().for_each(|failure| warn(&failure.line()));
         match last {
             Some(failure) => return Err(failure.into()),
             None => said?,

@@ -24,10 +24,10 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use zeroize::Zeroizing;
 
 use super::{FilesOf, Found, LiveToken, Order, Sealed, Skipped, Task};
+use crate::admin::hand_over;
 use crate::admin::subprocess::{MAX_LINE, Orders};
 use crate::clock::{boot_time, unix_time};
-use crate::line;
-use crate::outcome::{Exit, Outcome, Stop, print};
+use crate::outcome::{Exit, Outcome, Stop};
 use crate::paths::Runtime;
 use crate::runtime::cache::CachedToken;
 use crate::store::{MAX_RECORD, RECORD_MAGIC, account_of, record_name};
@@ -77,8 +77,7 @@ pub(in crate::admin) fn run() -> Outcome {
 }
 
 fn tell(found: &Found) -> Result<(), Stop> {
-    let line = line::encode(found, MAX_LINE).map_err(|error| Failure::failed(error.to_string()))?;
-    print(&line)
+    hand_over(found, MAX_LINE)
 }
 
 fn directory_flags() -> OFlag {
@@ -298,6 +297,7 @@ impl Told {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::line;
 
     #[test]
     fn the_largest_record_fits_into_a_line() {

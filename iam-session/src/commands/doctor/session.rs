@@ -24,7 +24,7 @@ pub(super) struct Session {
 impl Session {
     /// The account whose token is in the file.
     pub(super) fn account(&self) -> Option<&Account> {
-        self.status.as_ref().and_then(advice::default_account)
+        self.status.as_ref().and_then(Status::default_account)
     }
 }
 
@@ -116,7 +116,7 @@ fn enrolment(account: &Account, status: &Status, now: u64) -> Finding {
 }
 
 fn token(status: &Status, now: u64) -> Finding {
-    let Some(account) = advice::default_account(status) else {
+    let Some(account) = status.default_account() else {
         let what = "no account is the one whose token is in the file";
         return Finding::wrong("token", what, "set default_account in ~/.config/iam-session/config.toml");
     };

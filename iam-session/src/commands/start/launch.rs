@@ -1,13 +1,10 @@
-//! Starts the agent as PROTOCOL.md, section 1, wants it. Starts a process; closes descriptors.
+//! Starts the agent as PROTOCOL.md, section 1, wants it. Starts a process.
 
-use std::fs;
 use std::io::{self, Write};
-use std::os::fd::RawFd;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::unistd::close;
 
 use super::identity::Identity;
 use crate::lifeline_message::{HintPolicy, Message};
@@ -20,18 +17,6 @@ use crate::store::Keyring;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// PROTOCOL.md, section 2.
 const MAX_STATUS: usize = 64;
-
-/// Closes every descriptor but the standard ones, as far as it is not ours: those that the shell had open would live
-/// on in the agent, and what waits for their end would wait for the agent's.
-pub(super) fn close_inherited() {
-    let Ok(entries) = fs::read_dir("/proc/self/fd") else { return };
-    let numbers: Vec<RawFd> =
-        entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-    // The directory's own is closed by now, and among the numbers: that is no error that matters.
-    for number in numbers.into_iter().filter(|number| *number > 2) {
-        let _ = close(number);
-    }
-}
 
 /// Starts an agent that stays for the process `shell`; gives the id of its session once it listens.
 pub(super) fn agent(identity: &Identity, places: &Runtime, shell: u32) -> Result<String, Failure> {

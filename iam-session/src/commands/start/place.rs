@@ -75,7 +75,7 @@ fn short(path: PathBuf) -> Result<PathBuf, Failure> {
 
 const HINT: &str = "set XDG_RUNTIME_DIR to a local directory of yours with mode 0700";
 
-pub(super) fn unusable(path: &Path, reason: &str) -> Failure {
+fn unusable(path: &Path, reason: &str) -> Failure {
     Failure::failed(format!("{} cannot hold the agent's socket: {reason}", path.display())).advise(HINT)
 }
 

@@ -14,18 +14,12 @@ use crate::text::duration;
 /// As long as the hint at login is given before an enrolment ends.
 pub(in crate::commands) const ENDS_SOON: u64 = 7 * 24 * 60 * 60;
 
-/// The account whose token is in the file.
-pub(in crate::commands) fn default_account(status: &Status) -> Option<&Account> {
-    let name = status.default_account.as_deref()?;
-    status.accounts.iter().find(|account| account.name == name)
-}
-
 /// The one thing to do next.
 pub(in crate::commands) fn next(status: &Status, now: u64) -> String {
     if let Some(info) = status.trouble.as_ref().and_then(|trouble| trouble.info.as_ref()) {
         return info.clone();
     }
-    let Some(account) = default_account(status).or(status.accounts.first()) else {
+    let Some(account) = status.default_account().or(status.accounts.first()) else {
         return match status.sealing {
             Sealing::Nothing => {
                 "choose a passphrase with 'iam-session unlock', then run 'iam-session enroll'"
