@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::drafts::explain;
+use super::policy::Policy;
 use super::token::Errand;
 use super::{Mint, spelled};
 use crate::clock::Now;
@@ -195,8 +196,12 @@ impl Mint {
         let _ = getrandom::fill(&mut spread);
         let [spread] = spread;
         let boot_id = self.runtime.cache.boot_id();
+        // One that cannot be read is none: it ends the pause when it can.
+        let configuration =
+            Policy::load(&self.message).map(|policy| policy.fingerprint()).unwrap_or_default();
         let setback =
             Setback::after(previous.as_ref(), failure, outlook, pause, spread, boot_id, Now::read());
+        let setback = Setback { configuration, ..setback };
         self.note(setbacks.note(against, &setback));
     }
 

@@ -6,6 +6,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
+
 use crate::config::{
     ConfigError, Linger, Provider, Providers, Revocation, ScopeTable, Site, User, effective_session_scope,
 };
@@ -91,6 +94,12 @@ impl Policy {
     /// The largest token file that is written.
     pub(crate) fn max_token_file(&self) -> usize {
         self.site.max_token_file
+    }
+
+    /// Names all of it; a change of any of it changes the name.
+    pub(crate) fn fingerprint(&self) -> String {
+        let all = format!("{:?}{:?}{:?}", self.site, self.providers, self.user);
+        HEXLOWER.encode(&Sha256::digest(all))
     }
 
     /// Whether agents stay for what a login left running.

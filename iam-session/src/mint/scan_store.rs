@@ -89,6 +89,8 @@ impl Mint {
             match self.open(store, &name) {
                 Ok(opened) => {
                     let entry = entry(&name, &opened, policy);
+                    let setbacks = self.setbacks(&entry.record_id);
+                    self.note(setbacks.clear_of_others_than(&policy.fingerprint()));
                     // For root a locked host's records are opened, and nothing of them is made usable.
                     if serves.is_ok() {
                         self.unseal_token(store, &name, &opened, &entry);

@@ -59,7 +59,7 @@ impl Mint {
         let patience = self.patience();
         loop {
             let errand = Errand::new(job, &self.open(&store, &job.account)?, &policy);
-            if let Some(known) = self.known(&errand) {
+            if let Some(known) = self.known(&errand, &policy) {
                 return known;
             }
             if let Some(locks) = self.try_lock(&store, &job.account, &patience)? {
@@ -82,7 +82,7 @@ impl Mint {
         let opened = self.open(store, &job.account)?;
         let (mut opened, past) = self.recover(store, &job.account, opened);
         let errand = Errand { past, ..Errand::new(job, &opened, policy) };
-        let outcome = match self.known(&errand) {
+        let outcome = match self.known(&errand, policy) {
             Some(known) => known,
             None => self.refresh(store, policy, &errand, &mut opened),
         };
@@ -103,7 +103,7 @@ impl Mint {
     }
 
     /// What can be answered without the issuer: a token that will do, or that it must not be asked yet.
-    fn known(&self, errand: &Errand<'_>) -> Option<Result<CachedToken, Failure>> {
+    fn known(&self, errand: &Errand<'_>, policy: &Policy) -> Option<Result<CachedToken, Failure>> {
         let now = clock::boot_time();
         let cached = self.runtime.cache.last(&errand.wanted);
         if let Some(token) = cached {
@@ -125,7 +125,10 @@ impl Mint {
             TokenKind::Named { .. } => setbacks.find(Against::Record),
         };
         let asker = if errand.job.freshness == Freshness::Renewed { Asker::Agent } else { Asker::User };
-        setback.filter(|setback| setback.holds(asker, now)).map(|setback| Err(setback.failure_at(now)))
+        let setback = setback.filter(|setback| setback.holds(asker, now));
+        setback
+            .filter(|setback| setback.configuration == policy.fingerprint())
+            .map(|setback| Err(setback.failure_at(now)))
     }
 
     fn refresh(

@@ -67,6 +67,9 @@ pub(crate) struct Setback {
     pub(crate) not_before: Duration,
     /// On CLOCK_BOOTTIME: nor before this when a user asks.
     pub(crate) not_on_demand_before: Duration,
+    /// Names what was configured then: another configuration may be what mends it.
+    #[serde(default)]
+    pub(crate) configuration: String,
 }
 
 /// Who would have the issuer asked.
@@ -107,6 +110,7 @@ impl Setback {
             boot_id: boot_id.to_owned(),
             not_before: until(Asker::Agent),
             not_on_demand_before: until(Asker::User),
+            configuration: String::new(),
         }
     }
 
@@ -172,6 +176,19 @@ impl Setbacks<'_> {
             .into_iter()
             .filter_map(|against| self.find(against))
             .max_by_key(rank)
+    }
+
+    /// Forgets those of another configuration.
+    ///
+    /// # Errors
+    /// [`DirectoryError`].
+    pub(crate) fn clear_of_others_than(&self, configuration: &str) -> Result<(), DirectoryError> {
+        for against in [Against::Record, Against::Session] {
+            if self.find(against).is_some_and(|setback| setback.configuration != configuration) {
+                self.clear(against)?;
+            }
+        }
+        Ok(())
     }
 
     /// Notes one.
@@ -279,6 +296,20 @@ mod tests {
         assert_eq!(setbacks.find(Against::Record), None);
         assert!(still_holds(&directory, "01.session.failure", "boot", NOW.boot));
         assert!(!still_holds(&directory, "01.session.failure", "boot", NOW.boot + FIRST_PAUSE * 2));
+        std::fs::remove_dir_all(&path).unwrap();
+    }
+
+    #[test]
+    fn another_configuration_ends_a_pause_and_the_same_does_not() {
+        let path = std::env::temp_dir().join(format!("iam-session-configuration-{}", std::process::id()));
+        let directory = Directory::create(&path, nix::unistd::geteuid().as_raw()).unwrap();
+        let setbacks = Setbacks { directory: &directory, record_id: "01", boot_id: "boot" };
+        let noted = Setback { configuration: "a".into(), ..setback(None, Pause::Doubling, 0) };
+        setbacks.note(Against::Session, &noted).unwrap();
+        setbacks.clear_of_others_than("a").unwrap();
+        assert_eq!(setbacks.of_session(), Some(noted));
+        setbacks.clear_of_others_than("b").unwrap();
+        assert_eq!(setbacks.of_session(), None);
         std::fs::remove_dir_all(&path).unwrap();
     }
 
