@@ -99,7 +99,7 @@ fn an_enrolment_that_was_revoked_is_told_and_kept() {
     scene.provider.revoke_user("alice");
     let dead = login.run("iam-session token -s storage.read:/x");
     assert_eq!((dead.status, dead.stdout.as_str()), (3, ""));
-    assert!(dead.stderr.contains("run 'iam-session enroll'"), "{dead:?}");
+    assert!(dead.stderr.contains("run 'iam-session reenroll wlcg'"), "{dead:?}");
     assert!(scene.host.exists("/home/alice/.local/state/iam-session/wlcg.cred"));
     // The way out of it.
     scene.host.enroll(&scene.provider, "alice");

@@ -21,6 +21,7 @@ mod file;
 mod forget;
 mod hostile_users;
 mod issuer;
+mod issuer_kinds;
 mod kept;
 mod linger;
 mod lock;
