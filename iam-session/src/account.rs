@@ -1,7 +1,4 @@
-//! What an account may be called, and which one an issuer's URL means. Touches nothing.
-
-use crate::config::same_issuer;
-use crate::protocol::{Failure, FailureKind};
+//! What an account may be called. Touches nothing.
 
 /// Longest name: with `.cred` and a temporary file's suffix it stays far below NAME_MAX (255).
 const MAX_NAME: usize = 64;
@@ -12,14 +9,14 @@ const MAX_NAME: usize = 64;
     "'{}' is no account name: accepted are 1 to {MAX_NAME} of A-Z a-z 0-9 . _ -, beginning with a letter or a digit and not ending in a dot",
     crate::text::printable(.0)
 )]
-pub struct InvalidName(String);
+pub(crate) struct InvalidName(String);
 
 /// Checks a name. It becomes a file name in the store, so nothing that means something to a shell or to the
 /// file system gets through: no slash, no leading dot or hyphen.
 ///
 /// # Errors
 /// [`InvalidName`], which says what is accepted.
-pub fn validate(name: &str) -> Result<(), InvalidName> {
+pub(crate) fn validate(name: &str) -> Result<(), InvalidName> {
     let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
     if first && name.len() <= MAX_NAME && name.bytes().all(is_accepted) && !name.ends_with('.') {
         Ok(())
@@ -29,39 +26,13 @@ pub fn validate(name: &str) -> Result<(), InvalidName> {
 }
 
 /// The name for an account of an issuer that no provider file lists: its host.
-pub fn name_for_issuer(issuer: &str) -> Option<String> {
+pub(crate) fn name_for_issuer(issuer: &str) -> Option<String> {
     let rest = issuer.split_once("://").map_or(issuer, |(_, rest)| rest);
     let host = rest.split(['/', ':', '?', '#']).next().unwrap_or_default();
     let name: String =
         host.chars().filter(|c| u8::try_from(*c).is_ok_and(is_accepted)).take(MAX_NAME).collect();
     let name = name.trim_start_matches(|c: char| !c.is_ascii_alphanumeric()).trim_end_matches('.');
     validate(name).is_ok().then(|| name.to_owned())
-}
-
-/// The one account of an issuer, among accounts with their names and issuers.
-///
-/// # Errors
-/// [`Failure`]: there is none, or there are several.
-pub fn of_issuer<'a>(
-    accounts: impl Iterator<Item = (&'a str, &'a str)>,
-    issuer: &str,
-) -> Result<&'a str, Failure> {
-    let of_issuer = accounts.filter(|(_, other)| same_issuer(other, issuer));
-    let names: Vec<&str> = of_issuer.map(|(name, _)| name).collect();
-    let (error, info, kind) = match names[..] {
-        [name] => return Ok(name),
-        [] => (
-            format!("no account of yours is one of {issuer}"),
-            "'iam-session list' shows the accounts",
-            FailureKind::NotEnrolled,
-        ),
-        _ => (
-            format!("several of your accounts are of {issuer}: {}", names.join(", ")),
-            "name one of them",
-            FailureKind::Usage,
-        ),
-    };
-    Err(Failure::new(kind, error).advise(info))
 }
 
 fn is_accepted(byte: u8) -> bool {

@@ -1,10 +1,11 @@
-//! `iam-session-admin`: root's view of the sessions on this host, and what is done about them. Touches /proc, the
-//! session records, /etc/iam-session and the PAM file; no network.
+//! `iam-session-admin`: shows root the sessions on this host, and acts on them. Touches /proc, the session records,
+//! /etc/iam-session and the PAM file; no network.
 //!
-//! Below a directory that a user owns root opens nothing, and it starts nothing as a user. What is to be known there is
-//! looked at by this program, started again, when it has become somebody else: the user, for what an agent says of
-//! itself (`ask`) and which keys open records (`covers`); the package's system user, for what a revoked user has left
-//! (`user_files`) and for what is asked of issuers (`at_issuer`).
+//! Root opens nothing below a directory that a user owns, and starts no process as a user. To look there, this program
+//! is started again and becomes somebody else first:
+//!
+//! - the user, to ask agents how they stand (`query_agents`), and to see which keys open records (`sealed_with`);
+//! - the package's system user, to read what a revoked user has left (`user_files`), and to ask issuers (`at_issuer`).
 
 mod agent_status;
 mod as_user;
@@ -58,13 +59,13 @@ enum Cli {
     Kill(kill::KillArgs),
     /// Start no new agents
     Drain(drain::DrainArgs),
-    /// Give a user no agent any more
+    /// End a user's agents, and start no more for that user
     Revoke(revoke::RevokeArgs),
     /// Give a user agents again
     Unrevoke(revoke::UnrevokeArgs),
     /// Put the module into sshd's PAM file
     Enable(enable::EnableArgs),
-    /// Take it out again
+    /// Take the module out of the PAM file again
     Disable(enable::DisableArgs),
     /// Show how this host stands
     Status(status::StatusArgs),

@@ -1,7 +1,7 @@
-//! The agent: one process a login session, without threads and without the network.
+//! The agent: one process for each session, without threads and without the network.
 //!
-//! `serve` is the process that the module starts; `mint` the child that holds the store's keys to work with,
-//! owns each mint and may outlive it. ARCHITECTURE.md says what each may touch.
+//! `serve` is the process that the module starts. It starts `agent mint` (mint.rs), which does everything with the
+//! store and may outlive it. ARCHITECTURE.md says what each may touch.
 
 mod events;
 #[cfg(feature = "fuzzing")]
@@ -23,9 +23,10 @@ mod start;
 mod status_lines;
 
 use std::ffi::OsString;
-use std::process::ExitCode;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode, Stdio};
 
-use crate::mint;
+use crate::{mint, paths};
 
 /// The whole program: `agent`, started by the module; `agent standing PID`, started by `iam-session start`; or
 /// `agent mint` and `agent left-running SESSION`, started by an agent.
@@ -44,6 +45,19 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         // Nobody starts it by hand, and whoever does is told by the manual, not by a program that holds keys.
         _ => ExitCode::from(2),
     }
+}
+
+/// This program once more, with the session's record as standard error (PROTOCOL.md, section 7). Not by the path: after
+/// an upgrade another version may lie there, and an agent works with its own.
+fn own_program(arguments: &[&str]) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command
+        .arg0(paths::AGENT)
+        .args(arguments)
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .stderr(Stdio::inherit());
+    command
 }
 
 /// How long an agent stays.

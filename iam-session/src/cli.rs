@@ -1,7 +1,8 @@
-//! The command line: which command is meant, and how its end becomes an exit code. Touches the standard streams.
+//! The command line: finds the command that is meant, and turns its end into an exit code. Touches the standard
+//! streams.
 //!
-//! `token` runs in scripts, often: the first argument is matched by hand, so that only the parser of the one
-//! command is built. The parser of the whole line is for help, versions and mistakes.
+//! `token` runs in scripts, often. So the first argument is matched by hand, and only the parser of that one command
+//! is built. The parser of the whole line is for help, versions and mistakes.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -65,13 +66,13 @@ enum Cli {
     Reenroll(ReenrollArgs),
     /// End all accounts at their issuers and all agents on this host
     Revoke(RevokeArgs),
-    /// Start an agent where no login has: eval "$(iam-session start)"
+    /// Start an agent if no login has: eval "$(iam-session start)"
     Start(StartArgs),
     /// End the agent that 'start' started: eval "$(iam-session stop)"
     Stop(StopArgs),
     /// Lock this host until a passphrase is given
     Lock(LockArgs),
-    /// Give the passphrase of what is locked
+    /// Open this host, or accounts, with their passphrase
     Unlock(UnlockArgs),
     /// Show what opens your enrolments, or move them to a newer node key
     Seal(SealArgs),
@@ -81,7 +82,7 @@ enum Cli {
 
 const AFTER_HELP: &str = "\
 Exit status: 0 ok, 1 failed, 2 usage, 3 not enrolled, 4 no agent, 5 refused or fewer scopes than asked,
-6 locked, 7 issuer out of reach; of 'run' that of the command, or 125 to 127. Manual: iam-session(1).";
+6 locked, 7 issuer out of reach; 'run' ends as its command, or with 125 to 127. Manual: iam-session(1).";
 
 /// The whole command line, for what describes it: shells' completions.
 pub fn command() -> Command {

@@ -18,21 +18,17 @@ use nix::sys::time::TimeVal;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-pub use error::ClientError;
-pub use find::Places;
-pub(crate) use find::sockets;
+pub(crate) use error::ClientError;
+pub(crate) use find::Places;
+pub(crate) use find::{sockets, state_directory};
 
 use crate::line::{self, LineError, Lines, Wait};
 use crate::protocol::{MAX_LINE, Reply, Request};
 
-/// A mint takes up to 60 s (a busy issuer, and the lock of another mint); some more for what surrounds it.
-const PATIENCE_MINT: Duration = Duration::from_secs(75);
-/// Sealing, behind both locks, and the first token: what has not succeeded by then is undone.
-const PATIENCE_ENROLL: Duration = Duration::from_secs(155);
-/// Forgetting asks the issuer twice, each time for at most 45 s.
-const PATIENCE_FORGET: Duration = Duration::from_secs(105);
-/// What the agent answers from memory.
-const PATIENCE_STATUS: Duration = Duration::from_secs(10);
+/// So much longer than the agent may take a client waits for its reply: both are programs on one busy host.
+const MARGIN: Duration = Duration::from_secs(5);
+/// An agent that stops does nothing but clean up.
+const PATIENCE_STOP: Duration = Duration::from_secs(10);
 /// connect(2) blocks while the backlog of a stopped agent is full, bounded by SO_SNDTIMEO (unix(7)).
 const PATIENCE_CONNECT: i64 = 5;
 
@@ -41,7 +37,7 @@ const PATIENCE_CONNECT: i64 = 5;
 const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(160));
 
 /// A connection to an agent of this user.
-pub struct Agent {
+pub(crate) struct Agent {
     stream: UnixStream,
     path: PathBuf,
     uid: u32,
@@ -53,7 +49,7 @@ impl Agent {
     ///
     /// # Errors
     /// [`ClientError`], saying why there is none.
-    pub fn find(places: &Places) -> Result<Self, ClientError> {
+    pub(crate) fn find(places: &Places) -> Result<Self, ClientError> {
         let mut first = None;
         for path in places.candidates() {
             match Self::connect(&path, places.uid()) {
@@ -66,10 +62,7 @@ impl Agent {
     }
 
     /// Connects to the agent of `uid` that listens at `path`, and to no other.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub fn connect(path: &Path, uid: u32) -> Result<Self, ClientError> {
+    pub(crate) fn connect(path: &Path, uid: u32) -> Result<Self, ClientError> {
         let failed = |errno: Errno| match errno {
             Errno::ENOENT | Errno::ECONNREFUSED | Errno::ENOTDIR => {
                 ClientError::Dead { path: path.to_owned() }
@@ -94,15 +87,12 @@ impl Agent {
     }
 
     /// Another connection to the same agent.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub fn another(&self) -> Result<Self, ClientError> {
+    pub(crate) fn another(&self) -> Result<Self, ClientError> {
         Self::connect(&self.path, self.uid)
     }
 
     /// The socket that answered.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -110,29 +100,17 @@ impl Agent {
     ///
     /// # Errors
     /// [`ClientError::Agent`] with what the agent answered, or what became of the agent.
-    pub fn ask<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, ClientError> {
+    pub(crate) fn ask<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, ClientError> {
         self.ask_unless(request, None)
     }
 
     /// As [`ask`](Self::ask), until `interrupt` is readable; what was asked goes on then.
-    ///
-    /// # Errors
-    /// As there, and [`ClientError::Interrupted`].
-    pub fn ask_unless<T: DeserializeOwned>(
+    pub(crate) fn ask_unless<T: DeserializeOwned>(
         &mut self,
         request: &Request,
         interrupt: Option<BorrowedFd<'_>>,
     ) -> Result<T, ClientError> {
-        let wait = Wait::at_most(match request {
-            Request::Status {} => PATIENCE_STATUS,
-            Request::Stop {} | Request::Stay { .. } | Request::End {} => PATIENCE_STATUS,
-            Request::AccessToken(_) | Request::Unlock { .. } => PATIENCE_MINT,
-            Request::Use { .. } | Request::Keep { .. } | Request::Rename { .. } => PATIENCE_MINT,
-            Request::Lock { .. } | Request::Seal(_) => PATIENCE_MINT,
-            Request::Enroll(_) | Request::Authorize(_) | Request::Poll(_) => PATIENCE_ENROLL,
-            Request::Forget { .. } | Request::Remove { .. } | Request::Revoke { .. } => PATIENCE_FORGET,
-        })
-        .unless(interrupt);
+        let wait = Wait::at_most(request.reply_within() + MARGIN).unless(interrupt);
         let line = line::encode(request, MAX_LINE).map_err(|_| ClientError::RequestTooLong)?;
         let reply = match request {
             // These change nothing, and may be asked twice.
@@ -165,9 +143,9 @@ impl Agent {
         }
     }
 
-    /// Waits for an agent that was told to stop; not for long, for it does nothing then but clean up.
-    pub fn wait_for_its_end(mut self) {
-        let _ = self.lines.next(&mut self.stream, Wait::at_most(PATIENCE_STATUS));
+    /// Waits for an agent that was told to stop.
+    pub(crate) fn wait_for_its_end(mut self) {
+        let _ = self.lines.next(&mut self.stream, Wait::at_most(PATIENCE_STOP));
     }
 
     fn broken(&self, error: LineError) -> ClientError {

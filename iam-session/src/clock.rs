@@ -6,28 +6,28 @@ use nix::time::{ClockId, clock_gettime};
 
 /// One reading of the two clocks that tokens live by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Now {
+pub(crate) struct Now {
     /// CLOCK_REALTIME as seconds since the epoch: for `expires_at` and for people.
-    pub unix: u64,
+    pub(crate) unix: u64,
     /// CLOCK_BOOTTIME: does not jump when the wall clock is set, and goes on through a suspend.
-    pub boot: Duration,
+    pub(crate) boot: Duration,
 }
 
 impl Now {
     /// Reads both clocks.
-    pub fn read() -> Self {
+    pub(crate) fn read() -> Self {
         Self { unix: unix_time(), boot: boot_time() }
     }
 }
 
 /// Seconds since the epoch; 0 if the clock stands before it.
 #[allow(clippy::disallowed_methods)]
-pub fn unix_time() -> u64 {
+pub(crate) fn unix_time() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// Time since boot, suspends included (clock_gettime(2), CLOCK_BOOTTIME, Linux 2.6.39).
-pub fn boot_time() -> Duration {
+pub(crate) fn boot_time() -> Duration {
     clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from)
 }
 
@@ -35,6 +35,6 @@ pub fn boot_time() -> Duration {
 ///
 /// # Errors
 /// When /proc is not there.
-pub fn boot_id() -> std::io::Result<String> {
+pub(crate) fn boot_id() -> std::io::Result<String> {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim_end().to_owned())
 }

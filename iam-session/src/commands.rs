@@ -33,6 +33,7 @@ use crate::client::Agent;
 use crate::line::{LineError, encode};
 use crate::outcome::{Stop, print};
 use crate::protocol::{Failure, MAX_LINE, Request, Status};
+use crate::runtime::accounts;
 
 /// What `--json` may grow to on top of an agent's reply.
 const MAX_JSON: usize = 2 * MAX_LINE;
@@ -46,13 +47,13 @@ fn print_json<T: Serialize>(object: &T) -> Result<(), Stop> {
 
 /// The name of the account that is meant by a name or by its issuer's URL.
 fn account_name(agent: &mut Agent, text: &str) -> Result<String, Stop> {
-    let usage = |error, info: &str| Failure::usage(error).advise(info);
     if !text.contains("://") {
-        let listed = "'iam-session list' shows the accounts";
-        account::validate(text).map_err(|error| usage(error.to_string(), listed))?;
+        account::validate(text).map_err(|error| {
+            Failure::usage(error.to_string()).advise("'iam-session list' shows the accounts")
+        })?;
         return Ok(text.to_owned());
     }
     let status: Status = agent.ask(&Request::Status {})?;
     let accounts = status.accounts.iter().map(|account| (account.name.as_str(), account.issuer.as_str()));
-    Ok(account::of_issuer(accounts, text)?.to_owned())
+    Ok(accounts::of_issuer(accounts, text)?.to_owned())
 }

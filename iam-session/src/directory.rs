@@ -1,4 +1,4 @@
-//! A directory that must be the user's alone: files in it read, replaced, removed, locked. Touches only that
+//! A directory that must be the user's alone: reads, replaces, removes and locks files in it. Touches only that
 //! directory, by a descriptor that was opened once.
 //!
 //! Nothing here follows a symbolic link in the last component, waits for a FIFO or truncates in place.
@@ -20,48 +20,42 @@ const WRITABLE_BY_OTHERS: u32 = 0o022;
 
 /// Why something in the directory could not be used.
 #[derive(Debug, thiserror::Error)]
-pub enum DirectoryError {
+pub(crate) enum DirectoryError {
     /// The system refused.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
         /// What was tried: a verb.
         action: &'static str,
-        /// On what.
         path: PathBuf,
-        /// Why not.
         source: io::Error,
     },
     /// Somebody else could read or change what is there.
     #[error("{} is not safe to use: {reason}", path.display())]
     Unsafe {
-        /// What.
         path: PathBuf,
         /// What it is, or must be.
         reason: &'static str,
     },
     /// It is larger than anything we write.
     #[error("{} is too large", path.display())]
-    TooLarge {
-        /// What.
-        path: PathBuf,
-    },
+    TooLarge { path: PathBuf },
 }
 
 impl DirectoryError {
     /// Whether it is only that something is not there.
-    pub fn is_not_found(&self) -> bool {
+    pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }
 
     /// Whether it is only that a directory to be removed still holds something.
-    pub fn is_not_empty(&self) -> bool {
+    pub(crate) fn is_not_empty(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::DirectoryNotEmpty)
     }
 }
 
 /// Whether a file must survive the machine's sudden end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
+pub(crate) enum Durability {
     /// fsync(2) of the file before the rename and of the directory after it.
     Synced,
     /// In a runtime directory, which does not outlive the machine anyway.
@@ -70,7 +64,7 @@ pub enum Durability {
 
 /// An open directory of the user.
 #[derive(Debug)]
-pub struct Directory {
+pub(crate) struct Directory {
     path: PathBuf,
     descriptor: OwnedFd,
     uid: u32,
@@ -81,24 +75,18 @@ impl Directory {
     ///
     /// # Errors
     /// [`DirectoryError::Io`], or [`DirectoryError::Unsafe`] if it is not the user's alone to change.
-    pub fn open(path: &Path, uid: u32) -> Result<Option<Self>, DirectoryError> {
+    pub(crate) fn open(path: &Path, uid: u32) -> Result<Option<Self>, DirectoryError> {
         Self::opened(open(path, directory_flags(), Mode::empty()), path, uid)
     }
 
     /// Opens the directory at `path`, made first where there is none; what is made gets mode 0700.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open).
-    pub fn create(path: &Path, uid: u32) -> Result<Self, DirectoryError> {
+    pub(crate) fn create(path: &Path, uid: u32) -> Result<Self, DirectoryError> {
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("make", path))?;
         Self::open(path, uid)?.ok_or_else(|| failed("open", path)(io::ErrorKind::NotFound.into()))
     }
 
     /// Opens a directory in this one, made first where there is none, with mode 0700.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open).
-    pub fn subdirectory(&self, name: &str) -> Result<Self, DirectoryError> {
+    pub(crate) fn subdirectory(&self, name: &str) -> Result<Self, DirectoryError> {
         let path = self.path.join(name);
         match mkdirat(&self.descriptor, name, Mode::S_IRWXU) {
             Ok(()) | Err(Errno::EEXIST) => {}
@@ -121,20 +109,17 @@ impl Directory {
     }
 
     /// Where it is, or was when it was opened.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Whose it is.
-    pub fn uid(&self) -> u32 {
+    pub(crate) fn uid(&self) -> u32 {
         self.uid
     }
 
     /// The names in it, sorted.
-    ///
-    /// # Errors
-    /// [`DirectoryError::Io`].
-    pub fn names(&self) -> Result<Vec<String>, DirectoryError> {
+    pub(crate) fn names(&self) -> Result<Vec<String>, DirectoryError> {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.path).map_err(failed("read", &self.path))? {
             names.extend(entry.map_err(failed("read", &self.path))?.file_name().into_string());
@@ -144,10 +129,7 @@ impl Directory {
     }
 
     /// The contents of a regular file of the user's, of at most `limit` bytes; `None` where there is none.
-    ///
-    /// # Errors
-    /// Any [`DirectoryError`].
-    pub fn read(&self, name: &str, limit: usize) -> Result<Option<Vec<u8>>, DirectoryError> {
+    pub(crate) fn read(&self, name: &str, limit: usize) -> Result<Option<Vec<u8>>, DirectoryError> {
         let path = self.path.join(name);
         let file = match self.open_file(name, OFlag::O_RDONLY) {
             Ok(file) => file,
@@ -167,15 +149,17 @@ impl Directory {
     ///
     /// # Errors
     /// [`DirectoryError::Io`]; then the old file is as it was.
-    pub fn replace(&self, name: &str, bytes: &[u8], durability: Durability) -> Result<(), DirectoryError> {
+    pub(crate) fn replace(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        durability: Durability,
+    ) -> Result<(), DirectoryError> {
         self.draft(name, durability)?.commit(bytes)
     }
 
     /// Begins a new file that is to take the place of `name`. Dropped, it is gone, unless it is [left](Draft::leave).
-    ///
-    /// # Errors
-    /// [`DirectoryError::Io`].
-    pub fn draft(&self, name: &str, durability: Durability) -> Result<Draft<'_>, DirectoryError> {
+    pub(crate) fn draft(&self, name: &str, durability: Durability) -> Result<Draft<'_>, DirectoryError> {
         let path = self.path.join(name);
         let mut random = [0_u8; 8];
         getrandom::fill(&mut random).map_err(|error| failed("write", &path)(io::Error::other(error)))?;
@@ -188,10 +172,7 @@ impl Directory {
 
     /// The names of what a process that was killed had begun to put in the place of `name`, or left there. The caller
     /// holds the lock under which `name` is written.
-    ///
-    /// # Errors
-    /// [`DirectoryError::Io`].
-    pub fn drafts(&self, name: &str) -> Result<Vec<String>, DirectoryError> {
+    pub(crate) fn drafts(&self, name: &str) -> Result<Vec<String>, DirectoryError> {
         let prefix = draft_prefix(name);
         let mut names = self.names()?;
         names.retain(|name| name.starts_with(&prefix));
@@ -199,35 +180,23 @@ impl Directory {
     }
 
     /// Removes all of that.
-    ///
-    /// # Errors
-    /// [`DirectoryError::Io`].
-    pub fn remove_drafts(&self, name: &str) -> Result<(), DirectoryError> {
+    pub(crate) fn remove_drafts(&self, name: &str) -> Result<(), DirectoryError> {
         self.drafts(name)?.iter().try_for_each(|name| self.remove(name))
     }
 
     /// Gives a file another name, in which nothing must be.
-    ///
-    /// # Errors
-    /// [`DirectoryError::Io`].
-    pub fn rename(&self, from: &str, to: &str) -> Result<(), DirectoryError> {
+    pub(crate) fn rename(&self, from: &str, to: &str) -> Result<(), DirectoryError> {
         renameat(&self.descriptor, from, &self.descriptor, to)
             .map_err(|errno| failed("rename", &self.path.join(from))(errno.into()))
     }
 
     /// Removes a file; it need not be there.
-    ///
-    /// # Errors
-    /// [`DirectoryError::Io`].
-    pub fn remove(&self, name: &str) -> Result<(), DirectoryError> {
+    pub(crate) fn remove(&self, name: &str) -> Result<(), DirectoryError> {
         self.unlink(name, UnlinkatFlags::NoRemoveDir)
     }
 
     /// Removes a directory if it is empty; it need not be there.
-    ///
-    /// # Errors
-    /// [`DirectoryError::Io`].
-    pub fn remove_subdirectory(&self, name: &str) -> Result<(), DirectoryError> {
+    pub(crate) fn remove_subdirectory(&self, name: &str) -> Result<(), DirectoryError> {
         self.unlink(name, UnlinkatFlags::RemoveDir)
     }
 
@@ -239,10 +208,7 @@ impl Directory {
     }
 
     /// Makes renames and removals durable, as far as the file system knows how to: some take no fsync(2) of a directory.
-    ///
-    /// # Errors
-    /// [`DirectoryError::Io`].
-    pub fn sync(&self) -> Result<(), DirectoryError> {
+    pub(crate) fn sync(&self) -> Result<(), DirectoryError> {
         match nix::unistd::fsync(&self.descriptor) {
             Ok(()) | Err(Errno::EINVAL | Errno::EOPNOTSUPP) => Ok(()),
             Err(errno) => Err(failed("sync", &self.path)(errno.into())),
@@ -250,10 +216,7 @@ impl Directory {
     }
 
     /// A file to lock, made empty where there is none.
-    ///
-    /// # Errors
-    /// [`DirectoryError::Io`] or [`DirectoryError::Unsafe`].
-    pub fn lock_file(&self, name: &str) -> Result<File, DirectoryError> {
+    pub(crate) fn lock_file(&self, name: &str) -> Result<File, DirectoryError> {
         let path = self.path.join(name);
         let file = self
             .open_file(name, OFlag::O_RDWR | OFlag::O_CREAT)
@@ -263,7 +226,7 @@ impl Directory {
     }
 
     /// Whether `opened` is what `name` stands for now: what was opened may have been unlinked since.
-    pub fn is_current(&self, name: &str, opened: impl AsFd) -> bool {
+    pub(crate) fn is_current(&self, name: &str, opened: impl AsFd) -> bool {
         let there = fstatat(&self.descriptor, name, AtFlags::AT_SYMLINK_NOFOLLOW);
         let ours = fstat(opened);
         matches!((there, ours), (Ok(there), Ok(ours)) if (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino))
@@ -288,7 +251,7 @@ impl Directory {
 }
 
 /// A file that is not yet in its place.
-pub struct Draft<'d> {
+pub(crate) struct Draft<'d> {
     directory: &'d Directory,
     name: String,
     temporary: String,
@@ -307,16 +270,13 @@ enum Fate {
 impl Draft<'_> {
     /// Takes up as much room as so many bytes need, so that writing them later cannot fail for want of it. That it is
     /// there survives the machine's end, where the draft's durability says so.
-    ///
-    /// # Errors
-    /// [`DirectoryError::Io`].
-    pub fn reserve(&mut self, size: usize) -> Result<(), DirectoryError> {
+    pub(crate) fn reserve(&mut self, size: usize) -> Result<(), DirectoryError> {
         self.write(&vec![0; size])?;
         self.sync_directory()
     }
 
     /// Leaves it where it is, as a sign for who comes later: [`Directory::drafts`] finds it.
-    pub fn leave(mut self) {
+    pub(crate) fn leave(mut self) {
         self.fate = Fate::Left;
     }
 
@@ -324,7 +284,7 @@ impl Draft<'_> {
     ///
     /// # Errors
     /// [`DirectoryError::Io`]; then what was there before is as it was.
-    pub fn commit(mut self, bytes: &[u8]) -> Result<(), DirectoryError> {
+    pub(crate) fn commit(mut self, bytes: &[u8]) -> Result<(), DirectoryError> {
         self.write(bytes)?;
         let (from, to) = (&self.directory.descriptor, &self.directory.descriptor);
         renameat(from, self.temporary.as_str(), to, self.name.as_str())

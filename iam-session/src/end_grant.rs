@@ -1,6 +1,6 @@
-//! What ends an enrolment at its issuer: the two requests, and what an answer to one of them means. Touches nothing.
+//! Ends an enrolment at its issuer: the two requests, and what an answer to one of them means. Touches nothing.
 //!
-//! A mint uses it for a user who forgets or revokes, and root's tool for a user who is revoked.
+//! A mint uses it when a user forgets or revokes, and root's tool when a user is revoked.
 
 use crate::helper::HelperError;
 use crate::issuer::wire::{Answer, Client, ErrorClass, Request, Transport};
@@ -9,7 +9,6 @@ use crate::store::Record;
 /// What came of one of the requests.
 #[derive(Debug)]
 pub(crate) enum Ended {
-    /// It was ended now.
     Now,
     /// The issuer does not know it, or not any more.
     Before,

@@ -1,4 +1,4 @@
-//! What a program that holds secrets does to itself before it reads a byte. Touches the process only.
+//! Closes a program that holds secrets to others, before it reads a byte. Touches the process only.
 
 use nix::sys::prctl::set_dumpable;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -12,7 +12,7 @@ const NO_CORE: u64 = 1;
 ///
 /// # Errors
 /// Those of prctl(2) and setrlimit(2); a program that could not harden itself must not be given a secret.
-pub fn harden() -> nix::Result<()> {
+pub(crate) fn harden() -> nix::Result<()> {
     set_dumpable(false)?;
     let (_, allowed) = getrlimit(Resource::RLIMIT_CORE)?;
     let limit = NO_CORE.min(allowed);
@@ -23,10 +23,7 @@ pub fn harden() -> nix::Result<()> {
 
 /// Blocks the signals that end a session. What is on its way to the issuer may already have consumed the refresh
 /// token, so only its own deadline or a SIGKILL ends it.
-///
-/// # Errors
-/// Those of sigprocmask(2).
-pub fn outlive_the_session() -> nix::Result<()> {
+pub(crate) fn outlive_the_session() -> nix::Result<()> {
     let ending: SigSet = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM].into_iter().collect();
     ending.thread_block()
 }

@@ -9,8 +9,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
-
 use crate::issuer::wire::{Answer, DEADLINE, ErrorClass, IssuerError, MAX_LINE, Reply, Request, UNTRUSTED};
 use crate::line::{self, LineError, Lines, Wait};
 use crate::paths;
@@ -21,15 +19,10 @@ const MARGIN: Duration = Duration::from_secs(10);
 
 /// Why the helper gave no answer.
 #[derive(Debug, thiserror::Error)]
-pub enum HelperError {
+pub(crate) enum HelperError {
     /// It cannot be started.
     #[error("cannot start {}: {source}", path.display())]
-    Start {
-        /// The program.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Start { path: PathBuf, source: io::Error },
     /// It does not speak as agreed, or not at all.
     #[error("the issuer helper failed: {0}")]
     Broken(LineError),
@@ -46,7 +39,7 @@ pub enum HelperError {
 
 impl HelperError {
     /// Whether trying again later may help.
-    pub fn is_passing(&self) -> bool {
+    pub(crate) fn is_passing(&self) -> bool {
         matches!(self, Self::Issuer(error) if matches!(error.class, ErrorClass::Unreachable | ErrorClass::Busy))
     }
 }
@@ -106,7 +99,7 @@ fn classified(class: ErrorClass) -> (FailureKind, Option<&'static str>) {
 }
 
 /// A helper. It ends when this is dropped, whatever it is doing.
-pub struct Helper {
+pub(crate) struct Helper {
     child: Child,
     requests: ChildStdin,
     replies: ChildStdout,
@@ -118,27 +111,18 @@ impl Helper {
     ///
     /// It is in a process group of its own: a Ctrl-C at the terminal is for the command line to answer, and
     /// what it answers may need the helper.
-    ///
-    /// # Errors
-    /// [`HelperError::Start`].
-    pub fn start(program: &Path) -> Result<Self, HelperError> {
+    pub(crate) fn start(program: &Path) -> Result<Self, HelperError> {
         Self::spawn(program, Command::new(program).process_group(0).stderr(Stdio::null()))
     }
 
     /// The same for a mint, which has its session's record as descriptor 2 and passes it on: PROTOCOL.md, section 7.
-    ///
-    /// # Errors
-    /// [`HelperError::Start`].
-    pub fn start_in_session(program: &Path) -> Result<Self, HelperError> {
+    pub(crate) fn start_in_session(program: &Path) -> Result<Self, HelperError> {
         Self::spawn(program, Command::new(program).process_group(0).stderr(Stdio::inherit()))
     }
 
     /// The same for root, who has no business in reading what comes from the network: root's tool starts it, as the
     /// package's system user, in a session of its own and with nothing of root's.
-    ///
-    /// # Errors
-    /// [`HelperError::Start`].
-    pub fn start_for_root() -> Result<Self, HelperError> {
+    pub(crate) fn start_for_root() -> Result<Self, HelperError> {
         let program = Path::new(paths::ADMIN);
         Self::spawn(program, Command::new(program).arg("helper").stderr(Stdio::null()))
     }
@@ -157,9 +141,7 @@ impl Helper {
         let (requests, replies) = pipes.ok_or_else(|| failed(io::ErrorKind::BrokenPipe.into()))?;
         let helper = Self { child, requests, replies, lines: Lines::new(MAX_LINE) };
         // Ours alone: the helper's ends of the pipes are other open file descriptions.
-        fcntl(&helper.requests, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
-            .map_err(|errno| failed(errno.into()))?;
-        fcntl(&helper.replies, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(|errno| failed(errno.into()))?;
+        line::unblock(&helper.requests).and_then(|()| line::unblock(&helper.replies)).map_err(failed)?;
         Ok(helper)
     }
 
@@ -167,7 +149,7 @@ impl Helper {
     ///
     /// # Errors
     /// [`HelperError`]; after `Interrupted`, [`receive`](Self::receive) still gets the answer.
-    pub fn ask(
+    pub(crate) fn ask(
         &mut self,
         request: &Request,
         interrupt: Option<BorrowedFd<'_>>,
@@ -178,10 +160,7 @@ impl Helper {
     }
 
     /// Waits for the answer to the last request.
-    ///
-    /// # Errors
-    /// [`HelperError`].
-    pub fn receive(&mut self, interrupt: Option<BorrowedFd<'_>>) -> Result<Answer, HelperError> {
+    pub(crate) fn receive(&mut self, interrupt: Option<BorrowedFd<'_>>) -> Result<Answer, HelperError> {
         let wait = Wait::at_most(DEADLINE + MARGIN).unless(interrupt);
         let line = self.lines.next(&mut self.replies, wait).map_err(|error| match error {
             LineError::Interrupted => HelperError::Interrupted,
@@ -197,9 +176,6 @@ impl Helper {
 
 /// Asks, exactly once, the helper that is kept from request to request, so that its connection to the issuer stays
 /// open. One that broke is not asked again: the next request gets another.
-///
-/// # Errors
-/// [`HelperError`].
 pub(crate) fn ask(kept: &mut Option<Helper>, request: &Request) -> Result<Answer, HelperError> {
     let mut helper = match kept.take() {
         Some(helper) => helper,

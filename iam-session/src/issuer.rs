@@ -21,9 +21,6 @@ mod dispatch;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 #[cfg(feature = "answers")]
-#[cfg(feature = "helper")]
-mod lines;
-#[cfg(feature = "answers")]
 mod management;
 #[cfg(feature = "helper")]
 mod password;

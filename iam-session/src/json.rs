@@ -1,5 +1,6 @@
-//! JSON that others have written: read leniently, wiped after use. Pure; touches nothing.
+//! Reads JSON that others have written, leniently, and wipes it after use. Pure; touches nothing.
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 use zeroize::Zeroize;
 
@@ -14,6 +15,11 @@ pub(crate) fn object(json: &[u8]) -> Option<Map<String, Value>> {
         }
         Err(_) => None,
     }
+}
+
+/// A variant without fields, as serde spells it.
+pub(crate) fn spelled(variant: &impl Serialize) -> String {
+    serde_json::to_string(variant).map(|text| text.trim_matches('"').to_owned()).unwrap_or_default()
 }
 
 /// Overwrites every text.

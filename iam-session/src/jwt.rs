@@ -1,8 +1,8 @@
-//! What a JWT says of itself. Pure; touches nothing.
+//! Reads what a JWT says of itself. Pure; touches nothing.
 //!
-//! Nobody verifies the signature: we are not the token's audience. Claims serve `status`, warnings, the audit line, and
-//! the times at which a token ends. Nothing is granted or trusted because of one. `scope` and `aud` are what readers of
-//! the token go by, and are compared with what was asked.
+//! Nobody verifies the signature, because we are not the token's audience. Claims serve `status`, warnings, the audit
+//! line, and the times at which a token ends. Nothing is granted or trusted because of one. `scope` and `aud` are
+//! compared with what was asked, because readers of the token go by them.
 
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Map, Value};
@@ -60,7 +60,6 @@ impl Jwt {
         self.claims.get(claim).and_then(numeric_date)
     }
 
-    /// A claim that is a text.
     pub(crate) fn text(&self, claim: &str) -> Option<&str> {
         self.claims.get(claim)?.as_str()
     }

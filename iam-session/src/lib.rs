@@ -1,38 +1,38 @@
-//! What the agent, the helper and the command line of `iam-session` share.
+//! The code of all programs but the module: agent, mint, helper, command line and root's tool.
 //!
-//! The three programs are separate processes (ARCHITECTURE.md); this library holds the formats that cross
-//! between them and the code of each. It has no unsafe code, and without the `helper` feature no HTTP or TLS.
+//! They are separate processes (ARCHITECTURE.md). This library holds the formats that cross between them and the code
+//! of each. It has no unsafe code, and without the `helper` feature no HTTP or TLS.
 #![forbid(unsafe_code)]
 
-pub mod account;
+mod account;
 pub mod admin;
 pub mod agent;
 mod bytes;
 pub mod cli;
-pub mod client;
-pub mod clock;
+mod client;
+mod clock;
 mod commands;
 pub mod config;
-pub mod directory;
+mod directory;
 mod end_grant;
-pub mod harden;
-pub mod helper;
+mod harden;
+mod helper;
 mod host;
 pub mod issuer;
 mod json;
 mod jwt;
 mod lifeline_message;
 pub mod line;
-pub mod log;
+mod log;
 mod mint;
 mod outcome;
-pub mod paths;
-pub mod protocol;
+mod paths;
+mod protocol;
 mod runtime;
 pub mod scope;
-pub mod secret;
+mod secret;
 pub mod store;
-pub mod text;
+mod text;
 mod usage;
 #[cfg(test)]
 mod vectors;

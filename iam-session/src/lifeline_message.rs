@@ -1,4 +1,4 @@
-//! The lifeline message: PROTOCOL.md, section 1. Reads the one descriptor it is given.
+//! The lifeline message: PROTOCOL.md, section 1. Reads the one descriptor that it is given.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};

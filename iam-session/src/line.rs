@@ -1,16 +1,17 @@
-//! Lines over descriptors, bounded in length and in time. Touches only the descriptors it is given.
+//! Lines over descriptors, bounded in length and in time. Touches only the descriptors that it is given.
 //!
-//! The pipes of helper and mint and both sides of the agent's socket are read and written here. Buffers leave no
-//! copy of a secret behind when they grow, and are wiped when dropped.
+//! It reads and writes the pipes of helper and mint, and both sides of the agent's socket. Buffers leave no copy of a
+//! secret behind when they grow, and are wiped when dropped.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::clock::boot_time;
 
@@ -39,19 +40,19 @@ pub enum LineError {
 
 /// How long to wait, and what ends the wait early.
 #[derive(Clone, Copy)]
-pub struct Wait<'a> {
+pub(crate) struct Wait<'a> {
     deadline: Duration,
     interrupt: Option<BorrowedFd<'a>>,
 }
 
 impl<'a> Wait<'a> {
     /// Waits for `patience` from now on.
-    pub fn at_most(patience: Duration) -> Self {
+    pub(crate) fn at_most(patience: Duration) -> Self {
         Self { deadline: boot_time() + patience, interrupt: None }
     }
 
     /// Ends early when `descriptor` becomes readable.
-    pub fn unless(self, descriptor: Option<BorrowedFd<'a>>) -> Self {
+    pub(crate) fn unless(self, descriptor: Option<BorrowedFd<'a>>) -> Self {
         Self { interrupt: descriptor, ..self }
     }
 
@@ -59,7 +60,7 @@ impl<'a> Wait<'a> {
     ///
     /// # Errors
     /// [`LineError::Interrupted`] as soon as `interrupt` is readable.
-    pub fn sleep(&self, interrupt: BorrowedFd<'_>) -> Result<(), LineError> {
+    pub(crate) fn sleep(&self, interrupt: BorrowedFd<'_>) -> Result<(), LineError> {
         match self.until(interrupt, PollFlags::POLLIN) {
             Err(LineError::TimedOut) => Ok(()),
             Ok(()) => Err(LineError::Interrupted),
@@ -76,7 +77,7 @@ impl<'a> Wait<'a> {
             }
             let mut descriptors = vec![PollFd::new(descriptor, events)];
             descriptors.extend(self.interrupt.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
-            match poll(&mut descriptors, timeout(left)) {
+            match poll(&mut descriptors, poll_timeout(left)) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(errno) => return Err(io::Error::from(errno).into()),
             }
@@ -96,8 +97,8 @@ fn is_ready(descriptor: &PollFd<'_>) -> bool {
 }
 
 /// Rounded up, so that a rest below a millisecond does not spin.
-fn timeout(left: Duration) -> PollTimeout {
-    let millis = left.as_millis() + 1;
+pub(crate) fn poll_timeout(left: Duration) -> PollTimeout {
+    let millis = left.as_nanos().div_ceil(1_000_000);
     PollTimeout::try_from(millis.min(i32::MAX as u128)).unwrap_or(PollTimeout::MAX)
 }
 
@@ -105,7 +106,7 @@ fn timeout(left: Duration) -> PollTimeout {
 ///
 /// # Errors
 /// [`LineError::TooLong`] if it is longer than `limit`.
-pub fn encode<T: Serialize>(message: &T, limit: usize) -> Result<Zeroizing<Vec<u8>>, LineError> {
+pub(crate) fn encode<T: Serialize>(message: &T, limit: usize) -> Result<Zeroizing<Vec<u8>>, LineError> {
     // Written twice, the first time to nowhere: a buffer of the right size never grows, and is no larger than it
     // must be in an agent that lives for days.
     let mut length = Length(0);
@@ -118,6 +119,12 @@ pub fn encode<T: Serialize>(message: &T, limit: usize) -> Result<Zeroizing<Vec<u
     serde_json::to_writer(&mut *line, message).map_err(io::Error::from)?;
     line.push(b'\n');
     Ok(line)
+}
+
+/// Has reads and writes of `descriptor` return at once. It must be the only one of its open file description.
+pub(crate) fn unblock(descriptor: &impl AsFd) -> io::Result<()> {
+    fcntl(descriptor, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok(())
 }
 
 /// Counts what is written to it.
@@ -135,10 +142,7 @@ impl Write for Length {
 }
 
 /// Writes all of `bytes` to a descriptor that does not block.
-///
-/// # Errors
-/// Any [`LineError`] but `TooLong`.
-pub fn send<W: Write + AsFd>(to: &mut W, bytes: &[u8], wait: Wait<'_>) -> Result<(), LineError> {
+pub(crate) fn send<W: Write + AsFd>(to: &mut W, bytes: &[u8], wait: Wait<'_>) -> Result<(), LineError> {
     let mut rest = bytes;
     loop {
         rest = rest.get(send_some(to, rest)?..).unwrap_or_default();
@@ -150,10 +154,7 @@ pub fn send<W: Write + AsFd>(to: &mut W, bytes: &[u8], wait: Wait<'_>) -> Result
 }
 
 /// Writes what a descriptor takes without blocking, and says how much that was.
-///
-/// # Errors
-/// `Closed` or `Io`.
-pub fn send_some<W: Write>(to: &mut W, bytes: &[u8]) -> Result<usize, LineError> {
+pub(crate) fn send_some<W: Write>(to: &mut W, bytes: &[u8]) -> Result<usize, LineError> {
     let mut sent = 0;
     loop {
         match to.write(bytes.get(sent..).unwrap_or_default()) {
@@ -192,7 +193,7 @@ impl Lines {
     ///
     /// # Errors
     /// Any [`LineError`]; after `Interrupted` and `TimedOut` nothing is lost and the call may be repeated.
-    pub fn next<R: Read + AsFd>(
+    pub(crate) fn next<R: Read + AsFd>(
         &mut self,
         from: &mut R,
         wait: Wait<'_>,
@@ -202,6 +203,23 @@ impl Lines {
                 return Ok(line);
             }
             wait.until(from.as_fd(), PollFlags::POLLIN)?;
+            self.fill(from)?;
+        }
+    }
+
+    /// The next line of what does not return before there is something to be read.
+    ///
+    /// # Errors
+    /// `Closed`, also after half a line, `TooLong` or `Io`.
+    #[cfg(feature = "helper")]
+    pub(crate) fn next_of_blocking<R: Read>(
+        &mut self,
+        from: &mut R,
+    ) -> Result<Zeroizing<Vec<u8>>, LineError> {
+        loop {
+            if let Some(line) = self.take()? {
+                return Ok(line);
+            }
             self.fill(from)?;
         }
     }
@@ -221,18 +239,19 @@ impl Lines {
             return Err(LineError::TooLong(self.limit));
         }
         let line = Zeroizing::new(self.buffer.iter().take(length).copied().collect());
-        self.buffer.drain(..=length);
+        let left = move_up(&mut self.buffer, length + 1);
+        self.buffer.truncate(left);
         self.searched = 0;
         Ok(Some(line))
     }
 
     /// Whether nothing of a further line has been read.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.buffer.is_empty()
     }
 
     /// Whether a whole line is waiting to be taken, or one that is too long.
-    pub fn is_due(&self) -> bool {
+    pub(crate) fn is_due(&self) -> bool {
         self.buffer.len() >= self.limit || self.buffer.contains(&b'\n')
     }
 
@@ -266,6 +285,15 @@ impl Lines {
     }
 }
 
+/// Overwrites the first bytes with the others, and what these leave with zeros: a vector that is drained or truncated
+/// leaves the bytes behind its end as they were. How many are left.
+fn move_up(buffer: &mut [u8], first: usize) -> usize {
+    let left = buffer.len() - first;
+    buffer.copy_within(first.., 0);
+    buffer.iter_mut().skip(left).for_each(|byte| byte.zeroize());
+    left
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::net::UnixStream;
@@ -287,6 +315,28 @@ mod tests {
         let mut lines = Lines::new(16);
         assert_eq!(&*lines.next(&mut ours, Wait::at_most(SOON)).unwrap(), b"one");
         assert_eq!(&*lines.next(&mut ours, Wait::at_most(SOON)).unwrap(), b"two");
+    }
+
+    #[cfg(feature = "helper")]
+    #[test]
+    fn lines_of_what_blocks_come_one_by_one_and_half_a_line_is_none() {
+        let (mut from, mut lines) = (&b"one\n\ntwo\nhalf"[..], Lines::new(16));
+        for expected in ["one", "", "two"] {
+            assert_eq!(&*lines.next_of_blocking(&mut from).unwrap(), expected.as_bytes());
+        }
+        assert!(matches!(lines.next_of_blocking(&mut from), Err(LineError::Closed)));
+    }
+
+    #[test]
+    fn nothing_of_a_line_that_was_taken_is_left_in_the_buffer() {
+        for (mut buffer, first, expected) in [
+            (*b"a secrets\nhalf", 10, "half"),
+            (*b"no\nlonger half", 3, "longer half"),
+            (*b"all of it ...\n", 14, ""),
+        ] {
+            assert_eq!(move_up(&mut buffer, first), expected.len());
+            assert_eq!(buffer.strip_prefix(expected.as_bytes()).unwrap(), vec![0; first]);
+        }
     }
 
     #[test]

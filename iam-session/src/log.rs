@@ -1,8 +1,8 @@
 //! Lines for syslog, `event=… key=value …`, sent without ever waiting. Touches /dev/log.
 //!
-//! They are written under the user's uid, so a reader must know that the user can forge them (SECURITY.md);
-//! the module's and the issuer's cannot be. Not the journal's own socket: it would be a second way to the same place,
-//! with its own limits, and CentOS 7's rsyslog reads the datagrams of this one as well.
+//! They are written under the user's uid, so a user can forge them (SECURITY.md). The module's and the issuer's cannot
+//! be forged. This does not use the journal's own socket. That would be a second way to the same place, with its own
+//! limits, and CentOS 7's rsyslog reads the datagrams of this one as well.
 
 mod budget;
 mod fields;
@@ -21,7 +21,7 @@ const SOCKET: &str = "/dev/log";
 
 /// How grave it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
+pub(crate) enum Level {
     /// Somebody should look.
     Error,
     /// Something was refused or put off.
@@ -32,7 +32,7 @@ pub enum Level {
 
 /// The lines of one session.
 #[derive(Clone, Debug)]
-pub struct Log {
+pub(crate) struct Log {
     user: String,
     session: String,
     budget: Arc<Mutex<Budget>>,
@@ -40,19 +40,19 @@ pub struct Log {
 
 impl Log {
     /// Lines of `user` in `session`: the module's line of the session has the same id, and the remote host.
-    pub fn of(user: &str, session: &str) -> Self {
+    pub(crate) fn of(user: &str, session: &str) -> Self {
         let budget = Arc::new(Mutex::new(Budget::new(clock::boot_time())));
         Self { user: user.to_owned(), session: session.to_owned(), budget }
     }
 
     /// Something went wrong that is nobody's request.
-    pub fn error(&self, text: &str) {
+    pub(crate) fn error(&self, text: &str) {
         self.event(Level::Error, "error", &[("error", text)]);
     }
 
     /// Sends one line, or drops it: a syslog daemon that is gone or stalled must hold nobody up, and a client that asks
     /// without end must not fill the log. What was dropped is counted in the next line.
-    pub fn event(&self, level: Level, event: &str, fields: &[(&str, &str)]) {
+    pub(crate) fn event(&self, level: Level, event: &str, fields: &[(&str, &str)]) {
         let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(dropped) = budget.admit(clock::boot_time()) else { return };
         let count = dropped.to_string();

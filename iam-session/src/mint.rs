@@ -1,8 +1,8 @@
-//! `agent mint`: everything that needs a stored credential. Touches the store, the locks, the cache, the token
-//! file and one helper; never the socket.
+//! `agent mint`: everything that needs a stored credential. Touches the store, the locks, the cache, the token files
+//! and one helper; never the socket.
 //!
-//! It is a child of the agent and outlives it: a request that is on its way to the issuer may already have
-//! consumed the refresh token, so neither a logout nor the agent's death ends it (promise 6).
+//! The mint is a child of the agent and outlives it. A request to the issuer may already have used up the refresh
+//! token. So neither a logout nor the agent's death ends a mint (promise 6).
 
 mod accept_response;
 mod account;
@@ -34,8 +34,6 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use serde::Serialize;
-
 use self::enroll::Origin;
 use self::job::{Done, Job, MAX_LINE, Opening};
 use self::token::Refused;
@@ -45,6 +43,7 @@ use crate::directory::DirectoryError;
 use crate::harden::{harden, outlive_the_session};
 use crate::helper::Helper;
 use crate::issuer::wire::Request;
+use crate::json::spelled;
 use crate::lifeline_message::Message;
 use crate::line::{self, LineError, Lines, Wait};
 use crate::log::{Level, Log};
@@ -137,11 +136,6 @@ fn answer(answers: &mut File, done: &Done) -> Result<(), LineError> {
     line::send(answers, &line, Wait::at_most(ANSWER))
 }
 
-/// A variant as the protocols spell it.
-fn spelled(variant: &impl Serialize) -> String {
-    serde_json::to_string(variant).map(|text| text.trim_matches('"').to_owned()).unwrap_or_default()
-}
-
 impl Mint {
     /// Waits for a job, and meanwhile tries to write what is unsaved.
     fn next_job(&mut self, lines: &mut Lines, jobs: &mut File) -> io::Result<Option<Job>> {
@@ -172,13 +166,13 @@ impl Mint {
         if failure.kind == FailureKind::Locked || self.is_revoked() {
             return;
         }
-        let standing = self.setbacks(&entry.record_id).of_session();
+        let standing = self.setbacks(&entry.record_id).of_session(&entry.session_scope);
         if standing.is_some_and(|setback| setback.holds(Asker::Agent, clock::boot_time())) {
             return;
         }
         self.log_failure(&job.account, "-", failure);
-        let (id, failure) = (&entry.record_id, failure.clone());
-        self.note_setback_of(id, Against::Session, failure, Outlook::Passing, Pause::OfAgents);
+        let (wanted, failure) = (entry.session_token(), failure.clone());
+        self.note_setback_of(&wanted, Against::Session, failure, Outlook::Passing, Pause::OfAgents);
     }
 
     fn work(&mut self, job: Job) -> Option<Done> {

@@ -1,76 +1,74 @@
-//! Where things are: every path that two programs must agree on. Touches nothing.
+//! Every path that two programs must agree on. Touches nothing.
 
 use std::path::{Path, PathBuf};
 
 /// The agent's program; root-owned 0711, so that the kernel starts it undumpable.
-pub const AGENT: &str = "/usr/libexec/iam-session/agent";
+pub(crate) const AGENT: &str = "/usr/libexec/iam-session/agent";
 /// The only program with HTTP and TLS; root-owned 0711.
-pub const HELPER: &str = "/usr/libexec/iam-session/helper";
+pub(crate) const HELPER: &str = "/usr/libexec/iam-session/helper";
 /// Root's tool.
-pub const ADMIN: &str = "/usr/sbin/iam-session-admin";
+pub(crate) const ADMIN: &str = "/usr/sbin/iam-session-admin";
 /// The site's configuration.
-pub const SITE_CONFIG: &str = "/etc/iam-session";
+pub(crate) const SITE_CONFIG: &str = "/etc/iam-session";
 /// Where the module makes a runtime directory when `/run/user/<uid>` is not there.
-pub const RUN: &str = "/run/iam-session";
+pub(crate) const RUN: &str = "/run/iam-session";
 
 /// Environment variable naming the token file (WLCG bearer token discovery).
-pub const ENV_TOKEN_FILE: &str = "BEARER_TOKEN_FILE";
+pub(crate) const ENV_TOKEN_FILE: &str = "BEARER_TOKEN_FILE";
 /// Environment variable naming the agent's socket.
-pub const ENV_SOCKET: &str = "IAM_SESSION_SOCK";
+pub(crate) const ENV_SOCKET: &str = "IAM_SESSION_SOCK";
 /// Environment variable holding the session's id.
-pub const ENV_SESSION: &str = "IAM_SESSION_ID";
+pub(crate) const ENV_SESSION: &str = "IAM_SESSION_ID";
 
 /// The places below one user's runtime directory on one host. All agents of the user share them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Runtime {
+pub(crate) struct Runtime {
     directory: PathBuf,
     uid: u32,
 }
 
 impl Runtime {
     /// The places of `uid` below `directory`.
-    pub fn new(directory: impl Into<PathBuf>, uid: u32) -> Self {
+    pub(crate) fn new(directory: impl Into<PathBuf>, uid: u32) -> Self {
         Self { directory: directory.into(), uid }
     }
 
     /// The runtime directory itself (`/run/user/<uid>` or `/run/iam-session/<uid>`).
-    pub fn directory(&self) -> &Path {
+    pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }
 
     /// The user's id.
-    pub fn uid(&self) -> u32 {
+    pub(crate) fn uid(&self) -> u32 {
         self.uid
     }
 
     /// The name of the token file within the runtime directory: `bt_u$ID-purpose` of the WLCG bearer token
     /// discovery specification, one stable name a user and host.
-    pub fn token_file_name(&self) -> String {
+    pub(crate) fn token_file_name(&self) -> String {
         format!("bt_u{}-iam", self.uid)
     }
 
-    /// The token file.
-    pub fn token_file(&self) -> PathBuf {
+    pub(crate) fn token_file(&self) -> PathBuf {
         self.directory.join(self.token_file_name())
     }
 
     /// The name of the file that is kept for one account besides.
-    pub fn kept_file_name(&self, account: &str) -> String {
+    pub(crate) fn kept_file_name(&self, account: &str) -> String {
         format!("{}.{account}", self.token_file_name())
     }
 
-    /// That file.
-    pub fn kept_file(&self, account: &str) -> PathBuf {
+    pub(crate) fn kept_file(&self, account: &str) -> PathBuf {
         self.directory.join(self.kept_file_name(account))
     }
 
     /// The agents' own directory, 0700.
-    pub fn agents(&self) -> PathBuf {
+    pub(crate) fn agents(&self) -> PathBuf {
         self.directory.join("iam-session")
     }
 
     /// The socket of one session's agent.
-    pub fn socket(&self, session_id: &str) -> PathBuf {
+    pub(crate) fn socket(&self, session_id: &str) -> PathBuf {
         self.agents().join(format!("{session_id}.sock"))
     }
 }

@@ -1,8 +1,8 @@
-//! The runtime directory that all agents of one user on one host share: who is there, who mints, who is last.
-//! Touches that directory.
+//! The runtime directory that all agents of one user on one host share: who is there, who mints, who is last. Touches
+//! that directory.
 //!
-//! Locks are flock(2)s on files that may be unlinked by their holder, so whoever gets one checks that it is
-//! still the file of that name and starts again if not.
+//! Locks are flock(2) on files that their holder may unlink. So a process that gets a lock checks that the name still
+//! stands for that file, and starts again if not.
 
 pub(crate) mod accounts;
 pub(crate) mod answer;
@@ -81,7 +81,6 @@ pub(crate) enum Left {
     All,
     /// Those of a mint in flight, which removes them at its end.
     Minting,
-    /// Nothing.
     Nothing,
 }
 
@@ -156,9 +155,6 @@ impl Runtime {
     }
 
     /// Removes what agents that were killed have left behind.
-    ///
-    /// # Errors
-    /// [`DirectoryError`].
     pub(crate) fn sweep(&self) -> Result<(), DirectoryError> {
         for name in self.agents.names()? {
             let Some(session) = session_of(&name) else { continue };
@@ -175,17 +171,11 @@ impl Runtime {
     }
 
     /// The lock of whoever mints; `None` while somebody else does.
-    ///
-    /// # Errors
-    /// [`DirectoryError`].
     pub(crate) fn try_lock_mint(&self) -> Result<Option<FileLock>, DirectoryError> {
         try_lock(&self.agents, MINT, FlockArg::LockExclusiveNonblock)
     }
 
     /// The lock of whoever derives a key; `None` while somebody else does.
-    ///
-    /// # Errors
-    /// [`DirectoryError`].
     pub(crate) fn try_lock_derivation(&self) -> Result<Option<FileLock>, DirectoryError> {
         try_lock(&self.agents, DERIVATION, FlockArg::LockExclusiveNonblock)
     }
@@ -315,9 +305,6 @@ impl Runtime {
 
 impl Presence {
     /// Tells the user's other agents which keys this one has: by their ids alone, in the file it holds the lock of.
-    ///
-    /// # Errors
-    /// As of write(2).
     pub(crate) fn tell_keys<'k>(&self, keys: impl Iterator<Item = &'k KeyId>) -> io::Result<()> {
         let text: String = keys.map(|key| key.to_hexadecimal() + "\n").collect();
         // In this order nobody who reads it meanwhile misses a key that stays.

@@ -1,4 +1,4 @@
-//! Sets of scopes, and which scope contains which. Pure; touches nothing.
+//! Sets of scopes, and whether one scope contains another. Pure; touches nothing.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -19,22 +19,24 @@ impl ScopeSet {
     }
 
     /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Adds one scope.
-    pub fn insert(&mut self, scope: &str) {
+    #[cfg(feature = "answers")]
+    pub(crate) fn insert(&mut self, scope: &str) {
         self.0.insert(scope.to_owned());
     }
 
     /// All but `scope` itself.
-    pub fn without(&self, scope: &str) -> Self {
+    #[cfg(feature = "answers")]
+    pub(crate) fn without(&self, scope: &str) -> Self {
         self.iter().filter(|other| *other != scope).collect()
     }
 
     /// Those of both sets.
-    pub fn union(&self, other: &Self) -> Self {
+    pub(crate) fn union(&self, other: &Self) -> Self {
         Self(self.0.union(&other.0).cloned().collect())
     }
 
@@ -93,7 +95,7 @@ impl<'de> serde::Deserialize<'de> for ScopeSet {
 }
 
 /// Whether `scope` is one of OpenID Connect's own (Core §3.1.2.1, §5.4): it says who somebody is, and opens no storage.
-pub fn is_identity(scope: &str) -> bool {
+pub(crate) fn is_identity(scope: &str) -> bool {
     matches!(scope, "openid" | "profile" | "email" | "address" | "phone")
 }
 

@@ -14,22 +14,22 @@ pub struct Secret(String);
 
 impl Secret {
     /// Takes ownership of `text`; the caller must not keep a copy.
-    pub fn new(text: String) -> Self {
+    pub(crate) fn new(text: String) -> Self {
         Self(text)
     }
 
     /// The text itself, for the one place that sends or seals it.
-    pub fn expose(&self) -> &str {
+    pub(crate) fn expose(&self) -> &str {
         &self.0
     }
 
     /// A second copy, where two owners are really needed.
-    pub fn duplicate(&self) -> Self {
+    pub(crate) fn duplicate(&self) -> Self {
         Self(self.0.clone())
     }
 
     /// Whether the text is empty.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
@@ -47,18 +47,15 @@ impl<'de> Deserialize<'de> for Secret {
 }
 
 /// `#[serde(serialize_with = "expose_to")]`: writes the secret into a message for a process that needs it.
-///
-/// # Errors
-/// Those of the serializer.
-pub fn expose_to<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn expose_to<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(secret.expose())
 }
 
 /// As [`expose_to`], for a secret that may be absent.
-///
-/// # Errors
-/// Those of the serializer.
-pub fn expose_option_to<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn expose_option_to<S: Serializer>(
+    secret: &Option<Secret>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     match secret {
         Some(secret) => serializer.serialize_some(secret.expose()),
         None => serializer.serialize_none(),

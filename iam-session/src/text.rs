@@ -1,4 +1,4 @@
-//! Text for people: foreign strings made safe to print, durations and times. Touches nothing.
+//! Text for people: makes foreign strings safe to print, and writes durations and times. Touches nothing.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ const DAY: u64 = 24 * HOUR;
 /// What an issuer, an agent or the environment says must not move the cursor, set the terminal's title or
 /// reorder what is already there: besides C0 and C1 the bidirectional controls and line separators go
 /// (Unicode 16, UAX #9 §2).
-pub fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if !is_unsafe(c) {
@@ -46,7 +46,7 @@ fn is_unsafe(c: char) -> bool {
 }
 
 /// A length of time in the largest unit that says enough: `45 s`, `47 min`, `5 h 3 min`, `29 days`.
-pub fn duration(seconds: u64) -> String {
+pub(crate) fn duration(seconds: u64) -> String {
     let (hours, minutes) = (seconds / HOUR, seconds % HOUR / MINUTE);
     match seconds {
         0..MINUTE => format!("{seconds} s"),
@@ -59,7 +59,7 @@ pub fn duration(seconds: u64) -> String {
 }
 
 /// A moment as `2026-11-24T01:23:31Z`; UTC, for the static binary reads no time zone data.
-pub fn utc(unix: u64) -> String {
+pub(crate) fn utc(unix: u64) -> String {
     let (year, month, day) = civil(unix / DAY);
     let of_day = unix % DAY;
     let (hour, minute, second) = (of_day / HOUR, of_day % HOUR / MINUTE, of_day % MINUTE);
@@ -82,7 +82,7 @@ fn civil(days: u64) -> (u64, u64, u64) {
 }
 
 /// The day of a date, counted from 1970-01-01; `None` for what is no date since then. The other way round of `civil`.
-pub fn days(year: u64, month: u64, day: u64) -> Option<u64> {
+pub(crate) fn days(year: u64, month: u64, day: u64) -> Option<u64> {
     // Every year has at most 366 days, so the day is not far from this one.
     let year_before = year.checked_sub(1970)? * 365;
     let is_it = |days: &u64| civil(*days) == (year, month, day);

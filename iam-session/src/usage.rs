@@ -1,4 +1,4 @@
-//! What clap says of a wrong command line, as one line and what to do. Prints `--help` and `--version`.
+//! Turns clap's word on a wrong command line into one line and what to do. Prints `--help` and `--version`.
 
 use clap::error::{Error as ParseError, ErrorKind};
 

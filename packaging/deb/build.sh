@@ -4,21 +4,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-target=$(realpath "${CARGO_TARGET_DIR:-target}")
-packages=$(realpath -m "${PACKAGES:-$target/package}") tree=$target/deb
-version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)-${RELEASE:-1}
+. packaging/build.sh
+tree=$target/deb version=$version-$release
 architecture=$(dpkg --print-architecture)
 
-if [ ! -e "$target/programs/pam_iam.so" ]; then
-    echo "packaging/deb/build.sh: nothing is in $target/programs: 'make build' first" >&2
-    exit 1
-fi
-SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || stat -c %Y Cargo.toml)}
-export SOURCE_DATE_EPOCH
-
 rm -rf "$tree"
-packaging/install.sh "$tree" "/lib/$(uname -m)-linux-gnu/security"
-packaging/generated.sh "$tree"
+lay_out "$tree" "/lib/$(uname -m)-linux-gnu/security"
 
 # What differs: documents' names, and no SELinux policy that the module was written for.
 documents=$tree/usr/share/doc/iam-session
@@ -39,7 +30,7 @@ script postrm packaging/scripts/removed.sh
 (cd "$tree" && find . -path ./DEBIAN -prune -o -type f -printf '%P\0' | sort -z | xargs -0 md5sum) |
     sed '/^\\/ { s/^.//; s/\\\\/\\/g }' >"$tree/DEBIAN/md5sums"
 
-find "$tree" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+stamp "$tree"
 mkdir -p "$packages"
 dpkg-deb --root-owner-group -Zxz --build "$tree" "$packages" >/dev/null
 printf '%s\n' "$packages/iam-session_${version}_$architecture.deb"

@@ -7,19 +7,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-dist=${DIST:-el7} release=${RELEASE:-1}
-version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
-target=$(realpath "${CARGO_TARGET_DIR:-target}")
-packages=$(realpath -m "${PACKAGES:-$target/package}") top=$target/rpm-$dist-$release
+. packaging/build.sh
+dist=${DIST:-el7} top=$target/rpm-$dist-$release
 name=iam-session-$version
-
-if [ ! -e "$target/programs/pam_iam.so" ]; then
-    echo "packaging/rpm/build.sh: nothing is in $target/programs: 'make build' first" >&2
-    exit 1
-fi
-# The commit's time stands for every file's; outside a repository, as in a source RPM, the manifest's.
-SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || stat -c %Y Cargo.toml)}
-export SOURCE_DATE_EPOCH
 
 rm -rf "$top"
 mkdir -p "$packages" "$top/SOURCES"
@@ -29,16 +19,17 @@ pack() { tar -c --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURC
 # pinned here, which is not where they are rebuilt.
 git ls-files -z --cached --others --exclude-standard -- ':!rust-toolchain.toml' |
     pack --null --files-from=- --transform="s,^,$name/," >"$top/SOURCES/$name.tar.gz"
-packaging/install.sh "$top/tree" /usr/lib64/security
-packaging/generated.sh "$top/tree"
-find "$top/tree" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+lay_out "$top/tree" /usr/lib64/security
+stamp "$top/tree"
+# A source RPM is rebuilt by what its spec says, not by what was defined when it was made.
+sed -e "s/@VERSION@/$version/" -e "s/@RELEASE@/$release/" packaging/rpm/iam-session.spec >"$top/iam-session.spec"
+touch -d "@$SOURCE_DATE_EPOCH" "$top/iam-session.spec"
 
 # --nodeps: this system need not be one of rpm's own.
 build() {
     rpmbuild --quiet --nodeps --target "$(uname -m)-redhat-linux" \
         --define "_topdir $top" --define "dist .$dist" --define "_lib lib64" \
-        --define "of_version $version" --define "of_release $release" \
-        "$@" packaging/rpm/iam-session.spec
+        "$@" "$top/iam-session.spec"
 }
 rpms() { find "$top/RPMS" "$top/SRPMS" -name '*.rpm' 2>/dev/null; }
 

@@ -1,4 +1,4 @@
-//! A started agent and what it answers. Waits on its status pipe, never beyond a deadline.
+//! A started agent and its answer. Waits on its status pipe, never beyond a deadline.
 
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};

@@ -1,5 +1,7 @@
-//! What pam-bindings and nix do not have: libpam's environment and data, and the name service with bounded buffers.
-//! One unsafe operation a block.
+//! Calls that pam-bindings and nix do not have: libpam's environment and data (`kept_session`), and the name service with
+//! bounded buffers. One unsafe operation a block.
+
+pub(crate) mod kept_session;
 
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::mem::MaybeUninit;
@@ -9,12 +11,6 @@ use std::ptr;
 use nix::errno::Errno;
 use pam::constants::PamResultCode;
 use pam::module::PamHandle;
-
-use crate::lifeline::Session;
-
-/// Where libpam keeps the session for us. With the version: another one of this module that is loaded beside this
-/// one must not be taken for it, for it may lay a session out differently.
-const SESSION: &str = concat!("pam_iam ", env!("CARGO_PKG_VERSION"));
 
 /// A passwd entry is a line; what does not fit here is no person's. A fixed size, so that there is one look-up and
 /// never a second one with a larger buffer.
@@ -55,17 +51,6 @@ pub(crate) fn set_pam_variable(pamh: &mut PamHandle, setting: &CStr) -> Result<(
         Ok(code) => Err(code),
         Err(_) => Err(PamResultCode::PAM_SYSTEM_ERR),
     }
-}
-
-/// The session that an earlier open_session left with the handle.
-pub(crate) fn session(pamh: &PamHandle) -> Option<&Session> {
-    // SAFETY: only `keep_session` below stores something under this name, and always a `Session`.
-    unsafe { pamh.get_data(SESSION) }.ok()
-}
-
-/// Leaves a session with the handle, in the place of an earlier one, which libpam drops. pam_end(3) drops it too.
-pub(crate) fn keep_session(pamh: &mut PamHandle, session: Session) -> Result<(), PamResultCode> {
-    pamh.set_data(SESSION, Box::new(session))
 }
 
 /// The passwd entry of `name`: one look-up.

@@ -1,4 +1,4 @@
-//! What is printed at a login. Pure.
+//! The hints that are printed at a login. Pure; touches nothing.
 
 /// A hint that the agent found due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,13 +1,14 @@
 //! THE privilege boundary: from root in the host to the agent under the user's uid. Forks; touches no file but
-//! /proc/self/fd, /dev/null, the session's record and the agent, and the name service in the child.
+//! /proc/self/fd, /dev/null, the session record and the agent, and in the child the name service.
 //!
-//! What allocates is prepared before the fork, and nothing large is: an allocation that fails would end the host. The
-//! child takes its room for groups from the kernel. After the fork, in a host that may have threads, it runs only what
-//! signal-safety(7) allows, and mmap(2), but for the look-up of groups: the name service allocates and takes its own
-//! locks. glibc re-initialises those of malloc in fork(3); those of the name service could be held by another
-//! thread of the host for good, or its server may not answer. Either way the child hangs, not the login: the child
-//! holds nothing of the host's by then, the parent stops waiting at its deadline, and the child's end of the status
-//! pipe is all that it can still write to.
+//! Everything that allocates is prepared before the fork, and nothing large is: an allocation that fails would end the
+//! host. The child takes its room for groups from the kernel.
+//!
+//! The host may have threads. So after the fork the child runs only what signal-safety(7) allows, and mmap(2). The
+//! look-up of groups is the exception: the name service allocates and takes its own locks. glibc re-initialises the
+//! locks of malloc in fork(3). Another thread of the host could hold those of the name service for good, or its server
+//! may not answer. In both cases the child hangs, and not the login. By then the child holds nothing of the host's,
+//! and can write to its end of the status pipe alone. The parent stops waiting at its deadline.
 
 mod child;
 mod descriptors;

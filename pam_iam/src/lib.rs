@@ -1,6 +1,6 @@
-//! `pam_iam.so`: starts the user's token agent at login. Runs as root inside sshd, so it has no network, no thread,
-//! no configuration file and no look at the host's environment; PROTOCOL.md, sections 1, 2 and 5, is all it says to
-//! the agent.
+//! `pam_iam.so`: starts the user's token agent at login. Runs as root inside sshd. So it has no network, no thread and
+//! no configuration file, and does not look at the host's environment. PROTOCOL.md, sections 1, 2 and 5, is all that
+//! it says to the agent.
 //!
 //! The hooks only translate. pam-bindings catches a panic at each of them and answers PAM_ABORT.
 #![deny(unsafe_code)]

@@ -1,9 +1,9 @@
-//! What is left with the PAM handle while a login lives. Holds one descriptor, looks nothing up, and notes the login's
-//! end in its record.
+//! What stays with the PAM handle while a login lives. Holds one descriptor, looks nothing up, and notes the login's
+//! end in the session record.
 //!
-//! The kernel closes the lifeline with the last process that holds it; this closes it sooner, and only from the
-//! process that opened it. A forked child of the host has a copy of the handle, and may have closed our descriptor
-//! and opened something else under its number: then nothing here may touch it.
+//! The kernel closes the lifeline with the last process that holds it. This closes it sooner, and only from the
+//! process that opened it. A forked child of the host has a copy of the handle. It may have closed our descriptor and
+//! opened something else under its number; then nothing here may touch it.
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString};

@@ -1,6 +1,6 @@
 //! Lines for syslog, `event=… user=… key=value …`, sent without ever waiting. Touches /dev/log.
 //!
-//! Not syslog(3): that shares its socket and its identity with the host, and blocks when the daemon stalls.
+//! This is not syslog(3): that shares its socket and its identity with the host, and blocks when the daemon stalls.
 
 use std::fmt::{Display, Write};
 use std::os::unix::net::UnixDatagram;

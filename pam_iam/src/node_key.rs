@@ -1,6 +1,6 @@
 //! The keys that open a user's store on this host: PROTOCOL.md, section 5. Touches /etc/iam-session/keys.d.
 //!
-//! A node key never leaves root: what goes down the pipe is derived from it for one uid.
+//! A node key never leaves root. The key that goes down the pipe is derived from it for one uid.
 
 use std::fmt;
 

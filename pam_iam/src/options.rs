@@ -1,7 +1,7 @@
-//! The options on the PAM line. Pure.
+//! The options on the PAM line. Pure; touches nothing.
 //!
-//! A mistake never stops a login: the option keeps its default, and a line in the log says what is accepted. Where the
-//! option says who is served, its default could be wider than what was meant: then nobody is served.
+//! A mistake never stops a login: the option keeps its default, and a line in the log says what is accepted. For an
+//! option that says which users are served, the default could be wider than what was meant. Then nobody is served.
 
 use std::ffi::{CStr, CString};
 use std::fmt;

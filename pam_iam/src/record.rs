@@ -1,11 +1,11 @@
-//! The record of a session, for the administrator: PROTOCOL.md, section 7. Touches /run/pam_iam.
+//! The session record, for the administrator: PROTOCOL.md, section 7. Touches /run/pam_iam.
 //!
-//! The directory is root's alone, so nothing in a record is a user's word but the remote host, which is sshd's. It is
-//! not in /run/iam-session, which users can fill. Best effort: a login goes on without a record. No step waits: these
+//! The directory is root's alone. So a record holds no word of the user's; the remote host in it is sshd's word. The
+//! directory is not in /run/iam-session, which users can fill. A login goes on without a record. No step waits: these
 //! are a few calls to a tmpfs, and every lock is asked for without waiting.
 //!
 //! The agent keeps an open descriptor of the record, with a shared lock on it. So do the mint and the helper, which
-//! inherit it. A record that can be locked exclusively is nobody's any more, and is removed at the next login.
+//! inherit it. If a record can be locked exclusively, no process has it any more, and the next login removes it.
 
 use std::fmt::Write as _;
 use std::fs::File;

@@ -1,10 +1,10 @@
-//! Who is not served at all: /etc/iam-session/revoked, a user name or a uid a line.
+//! /etc/iam-session/revoked, the users who are not served: a user name or a uid a line. Reads that file.
 //!
-//! The programs read the same lines in the same way (iam-session/src/revoked.rs). The two share no code:
+//! The programs read the same lines in the same way (iam-session/src/host/revoked.rs). The two share no code:
 //! tests/lists/revoked.lines keeps them in step.
 //!
-//! No file: nobody is revoked. A file that cannot be trusted or read: everybody is, for the site revoked somebody
-//! and we cannot tell whom.
+//! If there is no file, nobody is revoked. If the file cannot be trusted or read, everybody is: the site revoked
+//! somebody, and we cannot tell whom.
 
 use crate::site::{Distrust, TrustedDir};
 

@@ -1,8 +1,7 @@
-//! Chooses the user's runtime directory, and makes it where that is ours to do. Touches /run/user and
-//! /run/iam-session; opens nothing below the user's directory.
+//! Chooses the user's runtime directory, and makes it if that is ours to do. Touches /run/user and /run/iam-session;
+//! opens nothing below the user's directory.
 //!
-//! Both must be mounts of their own: what users write there must not fill /run, and what is there must be gone
-//! after a boot.
+//! Both must be mounts of their own. Files that users write there must not fill /run, and must be gone after a boot.
 
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};

@@ -1,4 +1,4 @@
-//! Who gets an agent. Touches the name service, with one look-up, and /etc/iam-session/revoked.
+//! Decides which users get an agent. Touches the name service, with one look-up, and /etc/iam-session/revoked.
 //!
 //! Groups are not looked up here: that may take as long as it likes, so the child does it.
 

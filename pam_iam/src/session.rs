@@ -15,7 +15,7 @@ use pam::module::PamHandle;
 
 use crate::agent::{Agent, Answer};
 use crate::error::OpenError;
-use crate::ffi;
+use crate::ffi::{self, kept_session};
 use crate::hint::Hint;
 use crate::launch::{Pipe, Plan};
 use crate::lifeline::Session;
@@ -58,7 +58,7 @@ pub(crate) fn open(pamh: &mut PamHandle, options: &Options, log: &Log, talk: Tal
         return Ok(());
     }
     let user = served::user(pamh).ok_or(served::Unknown::User)?;
-    if ffi::session(pamh).is_some_and(|session| session.lives_for(&user)) {
+    if kept_session::find(pamh).is_some_and(|session| session.lives_for(&user)) {
         log.debug("this login has a session already");
         return Ok(());
     }
@@ -90,7 +90,7 @@ pub(crate) fn open(pamh: &mut PamHandle, options: &Options, log: &Log, talk: Tal
         return Ok(());
     }
     let session = Session::new(user, &names.id_text, log.clone(), lifeline)?;
-    ffi::keep_session(pamh, session).map_err(OpenError::Keep)?;
+    kept_session::keep(pamh, session).map_err(OpenError::Keep)?;
     if let Err(error) = names.export(pamh) {
         close(pamh);
         return Err(error);
@@ -101,7 +101,7 @@ pub(crate) fn open(pamh: &mut PamHandle, options: &Options, log: &Log, talk: Tal
 
 /// Ends this login's session, if it has one and this process opened it, and takes its variables back.
 pub(crate) fn close(pamh: &mut PamHandle) {
-    if ffi::session(pamh).is_some_and(Session::close) {
+    if kept_session::find(pamh).is_some_and(Session::close) {
         for name in VARIABLES {
             // A name alone deletes (pam_putenv(3)); what is not there need not be.
             let _ = ffi::set_pam_variable(pamh, name);

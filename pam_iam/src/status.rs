@@ -1,6 +1,7 @@
-//! What the agent says at its start: PROTOCOL.md, section 2. Reads the one pipe it is given.
+//! Reads what the agent says at its start: PROTOCOL.md, section 2. Reads the one pipe that it is given.
 //!
-//! The pipe is the user's: what is read here chooses among fixed words, and is never shown or logged itself.
+//! The user's process writes this pipe. What is read here chooses among fixed words, and is never shown or logged
+//! itself.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;

@@ -10,6 +10,14 @@ programs=$target/programs
 host=$(rustc -vV | sed -n 's/^host: //p')
 glibc=2.17
 
+# An older cargo says so in words that name a field of the manifest, or not at all.
+needed=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
+rust=$(rustc -V | cut -d ' ' -f 2)
+if [ "$(printf '%s\n' "$needed" "$rust" | sort -V | head -n 1)" != "$needed" ]; then
+    echo "build.sh: rustc is $rust, and $needed or later is needed: https://rustup.rs has it" >&2
+    exit 1
+fi
+
 # The same bytes wherever they are built: the paths of crates are in what a panic says.
 cargo fetch --quiet --locked
 flags=

@@ -16,7 +16,7 @@ guard() {
 
 guard "a test that is not run is no test" '#\[ignore' '*.rs'
 guard "the module turns a panic into PAM_ABORT, which needs unwinding" '^ *panic *=' '*.toml'
-guard "unsafe code has its two places, which pam_iam/src/lib.rs and launch.rs open: ffi.rs and launch/sys.rs" \
+guard "unsafe code has its two places, which pam_iam/src/lib.rs and launch.rs open: ffi and launch/sys.rs" \
     'allow\(.*unsafe_code' '*.rs' ':!pam_iam/src/lib.rs' ':!pam_iam/src/launch.rs'
 guard "std's handles of the standard streams allocate, and the forked child must not" \
     'io::std(in|out|err)\(' 'pam_iam/src/*.rs'
@@ -24,6 +24,8 @@ if git ls-files -- '*.whl' '*.so' '*.rpm' '*.deb' '*.tar*' '*.zip' '*.png' | gre
     echo "guards.sh: what is built or downloaded is not kept here" >&2
     broken=1
 fi
+
+tests/setup/circles.py || broken=1
 
 # Every option of the PAM line is in its manual page and in the administrator's table.
 page=packaging/man/pam_iam.8 table=docs/admin.md

@@ -1,7 +1,7 @@
 //! What users' agents say of themselves. Starts this program as each user; touches its pipe.
 //!
-//! It is the user's word: the socket lies in the user's directory, and whoever runs as the user can put another there.
-//! It is shown and counted, and nothing is done because of it.
+//! It is the user's word. The socket is in the user's directory, and any program of the user can put another there. So
+//! it is shown and counted, and nothing is done because of it.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! This program, started to become a user for good, with no other group than the first one. Starts processes.
+//! Starts this program to become a user for good, with the first group and no other. Starts processes.
 
 use std::process::{Child, ChildStdout, Stdio};
 

@@ -1,8 +1,8 @@
-//! A revoked user's enrolments, ended at their issuers. Reads /etc/iam-session; starts a reader of the user's store, and
+//! Ends a revoked user's enrolments at their issuers. Reads /etc/iam-session; starts a reader of the user's store, and
 //! a process without privileges that opens the records and speaks to issuers.
 //!
-//! What a record says is the user's word. Root's own files say which issuers are asked, and how they are reached; their
-//! endpoints come from the issuer itself, now. Nothing in the user's store is changed.
+//! A record is the user's word. Root's own files say which issuers are asked, and how they are reached. The endpoints
+//! come from the issuers themselves, now. Nothing in the user's store is changed.
 
 mod end_grants;
 mod origin;

@@ -1,15 +1,16 @@
-//! `iam-session-admin check`: what is wrong with the configuration of this host, a line each. Reads files.
+//! `iam-session-admin check`: lists what is wrong with the configuration of this host, a line each. Reads files.
 
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
 
-use super::enable::{self, SSHD};
+use super::enable::{SSHD, Service};
 use super::{revoked_file, say, system_user};
 use crate::config::{ConfigError, Providers, Site};
 use crate::host::installed::{self, Found};
-use crate::host::pam_file::PamFile;
-use crate::host::{node_keys, pam_line};
+use crate::host::pam_file::{MODULE, PamFile, Rule, Says};
+use crate::host::pam_judge::Fault;
+use crate::host::{node_keys, pam_stack};
 use crate::outcome::{Exit, Outcome};
 use crate::paths;
 use crate::protocol::{Failure, FailureKind};
@@ -32,7 +33,7 @@ pub(super) fn run(args: &CheckArgs) -> Outcome {
     let mut wrong: Vec<String> = installed::site(site).err().into_iter().collect();
     wrong.extend(configuration(site));
     wrong.extend(pam(&args.pam_file));
-    wrong.extend(SHARED.iter().filter_map(|name| shared(&Path::new("/etc/pam.d").join(name))));
+    wrong.extend(SHARED.into_iter().filter_map(shared));
     wrong.extend(files());
     wrong.extend(system_user::find().err().map(|Failure { error, info, .. }| match info {
         Some(info) => format!("{error}; {info}"),
@@ -66,35 +67,22 @@ fn configuration(directory: &Path) -> Vec<String> {
 }
 
 fn pam(path: &Path) -> Vec<String> {
-    let text = match enable::read(path) {
-        Ok((text, _)) => text,
-        Err(failure) => return vec![failure.error],
-    };
-    let file = match PamFile::parse(&text) {
-        Ok(file) => file,
-        Err(why) => return vec![format!("{}: {why}", path.display())],
-    };
-    match file.ours() {
-        Err(why) => vec![format!("{}: {why}", path.display())],
-        Ok(None) => {
-            vec![format!("{}: pam_iam.so is not enabled; 'iam-session-admin enable'", path.display())]
-        }
-        Ok(Some(ours)) => {
-            let options = pam_line::mistakes(&ours.options).into_iter().map(|mistake| mistake.text);
-            let mistakes = ours.mistake().into_iter().chain(options);
-            mistakes.map(|mistake| format!("{}:{}: {mistake}", path.display(), ours.line)).collect()
+    match Service::read(path).and_then(|service| service.judge()) {
+        Err(failure) => vec![failure.error],
+        Ok(found) => {
+            found.faults.into_iter().map(|Fault { what, mend, .. }| format!("{what}; {mend}")).collect()
         }
     }
 }
 
 /// `None` where there is no such file, and where it does not have the module.
-fn shared(path: &Path) -> Option<String> {
-    let text = std::fs::read_to_string(path).ok()?;
-    let ours = PamFile::parse(&text).ok()?.ours().ok()??;
+fn shared(name: &str) -> Option<String> {
+    let (path, text) = pam_stack::of_system(name).ok()?;
+    let is_ours = |rule: &&Rule| matches!(&rule.says, Says::Line(line) if line.is_module(MODULE));
+    let line = PamFile::parse(&text).rules.iter().find(is_ours)?.line;
     Some(format!(
-        "{}:{}: pam_iam.so is for sshd's own file; cron and others include this one",
-        path.display(),
-        ours.line
+        "{}:{line}: {MODULE} is for sshd's own file; cron and others include this one",
+        path.display()
     ))
 }
 

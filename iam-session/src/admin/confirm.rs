@@ -1,4 +1,4 @@
-//! Asks before something is changed. Touches the standard streams.
+//! Asks root before a change. Touches the standard streams.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 

@@ -1,4 +1,4 @@
-//! `iam-session-admin drain`: no new agents on this host. Touches /etc/iam-session/drain.
+//! `iam-session-admin drain`: has the module start no new agents on this host. Touches /etc/iam-session/drain.
 
 use std::fs::{self, OpenOptions};
 use std::io::ErrorKind;

@@ -1,5 +1,5 @@
-//! `iam-session-admin enable` and `disable`: the line of the module in a PAM service's file. Touches that file, a copy
-//! of it below /etc/iam-session, and reads /etc/login.defs.
+//! `iam-session-admin enable` and `disable`: put the module's line into a PAM service's file, and take it out. Touch
+//! that file and a copy of it below /etc/iam-session, and read /etc/login.defs.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -13,9 +13,11 @@ use super::file::{self, Look};
 use super::{audit, say};
 use crate::clock::unix_time;
 use crate::host::installed::{self, Found};
-use crate::host::pam_file::{PamFile, Refusal};
+use crate::host::pam_file::MODULE;
+use crate::host::pam_judge::{self, Fault, Judgement, Refusal};
 use crate::host::pam_line;
-use crate::outcome::{Exit, Outcome, Stop, warn};
+use crate::host::pam_stack::{self, DIRECTORIES};
+use crate::outcome::{Exit, Outcome, warn};
 use crate::protocol::Failure;
 use crate::text::{printable, utc};
 
@@ -51,63 +53,98 @@ struct EditArgs {
 }
 
 pub(super) fn enable(args: &EnableArgs) -> Outcome {
-    let path = &args.edit.pam_file;
-    let (text, look) = read(path)?;
-    let file = parse(path, &text)?;
-    if let Some(ours) = file.ours().map_err(|why| refused(path, &why))? {
-        if let Some(mistake) = ours.mistake() {
-            let error = format!("{}:{}: {mistake}", path.display(), ours.line);
-            return Err(Failure::failed(error)
-                .advise("write 'optional' there by hand, or 'disable' it and enable it anew")
-                .into());
+    let service = Service::read(&args.edit.pam_file)?;
+    let found = service.judge()?;
+    if let Some(ours) = &found.ours {
+        if let Some(fault) = found.faults.iter().find(|fault| fault.weighs) {
+            let info = format!("{}; or 'disable' it and enable it anew", fault.mend);
+            return Err(Failure::failed(fault.what.clone()).advise(info).into());
         }
-        say(&format!("{}:{}: enabled already", shown(path), ours.line))?;
+        say(&format!("{}: enabled already", printable(&ours.place)))?;
         return Ok(Exit::Done);
     }
     check_installed()?;
-    let service = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let changed = file.with(&pam_line::line(&service, uid_min())).map_err(|why| refused(path, &why))?;
+    let line = pam_line::line(&service.name, uid_min());
+    let placed =
+        pam_judge::place(&service.name, &line, &service.files()).map_err(|why| service.refused(why))?;
+    if let Some(why) = &placed.before {
+        say(&printable(&format!("the line comes earlier than the last of the sessions: {why}")))?;
+    }
     let told = "logins from now on get an agent; keep a root shell open while you try one";
-    apply(&args.edit, &text, &changed, look, told)
+    apply(&args.edit, &service, &placed.text, told)
 }
 
 pub(super) fn disable(args: &DisableArgs) -> Outcome {
-    let path = &args.edit.pam_file;
-    let (text, look) = read(path)?;
-    let changed = parse(path, &text)?.without().map_err(|why| refused(path, &why))?;
-    if changed == text {
-        say(&format!("{}: not enabled", shown(path)))?;
+    let service = Service::read(&args.edit.pam_file)?;
+    let changed = pam_judge::displace(&service.name, &service.files()).map_err(|why| service.refused(why))?;
+    if changed == service.text {
+        say(&format!("{}: not enabled", shown(&service.path)))?;
         return Ok(Exit::Done);
     }
     let told = "logins from now on get no agent; those that there are go on ('iam-session-admin kill --all' ends them)";
-    apply(&args.edit, &text, &changed, look, told)
+    apply(&args.edit, &service, &changed, told)
 }
 
-/// The text of a PAM file that is a file of this system's own.
-pub(super) fn read(path: &Path) -> Result<(String, Look), Failure> {
-    if let Ok(target) = fs::read_link(path) {
-        return Err(match target.starts_with(AUTHSELECT) {
-            true => Failure::failed(format!("{} belongs to authselect", path.display())).advise("put the line into a profile of your own: 'authselect create-profile', then its sshd file, then 'authselect select custom/…'"),
-            false => Failure::failed(format!("{} is a link to {}", path.display(), target.display())).advise("give the file itself with --pam-file, if it is meant to be changed"),
-        });
-    }
-    let Some((bytes, look)) = file::read(path, MAX_FILE)? else {
-        return Err(
+/// A PAM service, whose file is this system's own.
+pub(super) struct Service {
+    name: String,
+    /// Where it is to be, which is not where it was read, if the distribution's own holds.
+    path: PathBuf,
+    read_at: PathBuf,
+    text: String,
+    look: Look,
+}
+
+impl Service {
+    pub(super) fn read(path: &Path) -> Result<Self, Failure> {
+        if let Ok(target) = fs::read_link(path) {
+            return Err(match target.starts_with(AUTHSELECT) {
+                true => Failure::failed(format!("{} belongs to authselect", path.display())).advise("put the line into a profile of your own: 'authselect create-profile', then its sshd file, then 'authselect select custom/…'"),
+                false => Failure::failed(format!("{} is a link to {}", path.display(), target.display())).advise("give the file itself with --pam-file, if it is meant to be changed"),
+            });
+        }
+        let [own, distribution] = DIRECTORIES;
+        let name = path.file_name().unwrap_or_default();
+        let theirs = path.starts_with(own).then(|| Path::new(distribution).join(name));
+        let mut read_at = path.to_owned();
+        let mut read = file::read(path, MAX_FILE)?;
+        if let (None, Some(theirs)) = (&read, theirs) {
+            read = file::read(&theirs, MAX_FILE)?;
+            read_at = theirs;
+        }
+        let (bytes, look) = read.ok_or_else(|| {
             Failure::failed(format!("there is no {}", path.display())).advise("is sshd installed, with PAM?")
-        );
-    };
-    let text = String::from_utf8(bytes)
-        .map_err(|_| Failure::failed(format!("{} is no UTF-8 text", path.display())))?;
-    Ok((text, look))
-}
+        })?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| Failure::failed(format!("{} is no UTF-8 text", read_at.display())))?;
+        Ok(Self { name: name.to_string_lossy().into_owned(), path: path.to_owned(), read_at, text, look })
+    }
 
-fn parse<'t>(path: &Path, text: &'t str) -> Result<PamFile<'t>, Failure> {
-    PamFile::parse(text).map_err(|why| refused(path, &why))
-}
+    /// The service's own file as it was read, the others as they are.
+    fn files(&self) -> impl Fn(&str) -> io::Result<(PathBuf, String)> {
+        |name| match name == self.name {
+            true => Ok((self.read_at.clone(), self.text.clone())),
+            false => pam_stack::of_system(name),
+        }
+    }
 
-fn refused(path: &Path, why: &Refusal) -> Failure {
-    Failure::failed(format!("{} is not changed: {why}", path.display()))
-        .advise("do it by hand: pam_iam(8), THE PAM LINE")
+    pub(super) fn judge(&self) -> Result<Judgement, Failure> {
+        pam_judge::judge(&self.name, &self.files())
+            .map_err(|error| Failure::failed(format!("cannot read {}: {error}", self.path.display())))
+    }
+
+    fn refused(&self, why: Refusal) -> Failure {
+        let by_hand = "do it by hand: pam_iam(8), THE PAM LINE".to_owned();
+        let (why, info) = match why {
+            Refusal::Unreadable(why) => (why.to_string(), by_hand),
+            Refusal::NoSessions => ("it has no session line".to_owned(), by_hand),
+            Refusal::Ends(Fault { what, mend, .. }) => (what, format!("{mend}; or {by_hand}")),
+            Refusal::Counts(place) => {
+                (format!("{place} counts {MODULE} among the lines that it jumps over"), by_hand)
+            }
+        };
+        Failure::failed(format!("{} is not changed: {why}", self.path.display())).advise(info)
+    }
 }
 
 /// A line whose module is missing changes nothing, but who enables it thinks otherwise.
@@ -129,30 +166,26 @@ fn check_installed() -> Result<(), Failure> {
 }
 
 /// Shows the change, asks, keeps a copy, makes it.
-fn apply(args: &EditArgs, before: &str, after: &str, look: Look, told: &str) -> Outcome {
-    let path = &args.pam_file;
+fn apply(args: &EditArgs, service: &Service, after: &str, told: &str) -> Outcome {
+    let (path, before) = (&service.path, &service.text);
     say(&printed(path, before, after))?;
     confirm::ask(&format!("change {}?", shown(path)), args.consent)?;
     // Whoever was asked may have taken long to answer, and a package or another administrator not have waited.
-    if read(path)?.0 != before {
+    if Service::read(path)?.text != *before {
         let error = format!("{} has been changed meanwhile, and was left alone", path.display());
         return Err(Failure::failed(error).advise("run it again").into());
     }
     let backup = keep(path, before)?;
-    file::replace(path, after.as_bytes(), look)?;
+    file::replace(path, after.as_bytes(), service.look)?;
     audit(&format!("changed {}, the former one is {}", path.display(), backup.display()));
     say(&format!("{} is changed, {} is what it was; {told}", shown(path), shown(&backup)))?;
     Ok(Exit::Done)
 }
 
-fn keep(path: &Path, text: &str) -> Result<PathBuf, Stop> {
-    let refused = |error: io::Error| {
+fn keep(path: &Path, text: &str) -> Result<PathBuf, Failure> {
+    DirBuilder::new().mode(0o700).recursive(true).create(BACKUPS).map_err(|error| {
         Failure::failed(format!("cannot keep a copy in {BACKUPS}: {error}; nothing was changed"))
-    };
-    match DirBuilder::new().mode(0o700).recursive(true).create(BACKUPS) {
-        Ok(()) => {}
-        Err(error) => return Err(refused(error).into()),
-    }
+    })?;
     let service = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let backup = Path::new(BACKUPS).join(format!("{service}-{}", utc(unix_time())));
     file::replace(&backup, text.as_bytes(), Look::PUBLIC)?;

@@ -1,5 +1,5 @@
-//! A file of root's that is changed as a whole: read with care, replaced by a rename. Touches that file and its
-//! directory.
+//! Replaces a file of root's as a whole: reads it with care, and renames a new one into its place. Touches that file
+//! and its directory.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, Permissions};

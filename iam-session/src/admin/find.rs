@@ -1,10 +1,10 @@
-//! The processes of ours that live on this host, by the kernel's word. Reads /proc and the session records.
+//! Finds our processes on this host, by the kernel's word. Reads /proc and the session records.
 //!
-//! A process is ours if it is a user's and its descriptor 2 is the record of a session, which only root can have given
-//! it; or if its program is one of the installed ones. The first holds from before the process is the user's, and
-//! whichever program it is between. The second is for agents that a shell started, and for those of older versions.
-//! A user can imitate both, with processes of the own uid alone: nothing is done to a process of another uid than was
-//! meant.
+//! A process is ours if it is a user's and its descriptor 2 is a session record, because only root can have given it
+//! that descriptor. This holds from before the process is the user's, whichever program it runs. A process is also
+//! ours if its program is one of the installed ones. That finds agents that a shell started, and agents of older
+//! versions. A user can imitate both, but only with processes of the own uid. Nothing is done to a process of another
+//! uid than was meant.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;

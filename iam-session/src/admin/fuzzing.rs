@@ -1,4 +1,4 @@
-//! What the fuzzers hold root's tool to, where it shows what a user's agent says of itself. Touches nothing.
+//! What the fuzzers check of root's tool, where it shows what a user's agent says of itself. Touches nothing.
 
 use super::metrics::{self, Host};
 use super::process::{Agent, Identity, Program, Stay};

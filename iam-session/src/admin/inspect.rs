@@ -1,10 +1,10 @@
-//! Which programs processes run, looked at by a process that can be given up: this program, started again as root. The
-//! one starts processes; the other reads `exe` and `cmdline` of /proc/PID.
+//! Looks at which programs processes run, in a process that can be given up. That is this program, started again as
+//! root. The one side starts processes; the other reads `exe` and `cmdline` of /proc/PID.
 //!
-//! `cmdline` waits for a lock of the process's memory, and so does `exe` before Linux 4.1, there without an end. The user
-//! can hold that lock for ever: by a page of a file system whose server is stopped, say. So each user's processes are
-//! looked at by a worker of their own. It is given up when it does not come on, and another goes on behind the process
-//! that it stopped at.
+//! To read `cmdline` takes a lock of the process's memory, and so does `exe` before Linux 4.1, there without an end.
+//! The user can hold that lock for ever, for example by a page of a file system whose server is stopped. So a worker
+//! for each user looks at that user's processes. If the worker does not come on, it is given up. Another one goes on
+//! behind the process at which it stopped.
 
 use crate::protocol::Failure;
 use std::collections::HashMap;

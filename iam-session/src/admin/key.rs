@@ -1,7 +1,8 @@
-//! `iam-session-admin key`: which node keys there are, a new one, and one that goes. Touches /etc/iam-session/keys.d.
+//! `iam-session-admin key`: lists the node keys, makes one, promotes one, and removes one. Touches
+//! /etc/iam-session/keys.d.
 //!
-//! A key must be on every host that shares the homes before anything is sealed under it. So a new one is made to open
-//! only, below the one that seals, and is promoted when it has been copied.
+//! A key must be on every host that shares the homes before anything is sealed under it. So a new key is made below
+//! the one that seals, and only opens. It is promoted when it has been copied.
 
 use std::fs::{self, DirBuilder};
 use std::io;

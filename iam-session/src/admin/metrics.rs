@@ -1,7 +1,7 @@
 //! `iam-session-admin metrics`: numbers for node_exporter's textfile collector. Writes one file.
 //!
-//! What root knows by itself (agents, drained, revoked, keys) is apart from what users' agents say, which any of them
-//! can say wrongly of themselves: the names of those metrics begin with `iam_session_told_`.
+//! Root knows some numbers by itself (agents, drained, revoked, keys). Others are what users' agents say of
+//! themselves, which may be wrong: the names of those metrics begin with `iam_session_told_`.
 
 use crate::protocol::Failure;
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! Several things at once. Starts threads, and waits for them.
+//! Does several things at once. Starts threads, and waits for them.
 
 use std::sync::Mutex;
 use std::thread;

@@ -1,5 +1,5 @@
-//! One process, by the kernel's word. Reads of /proc/PID only what no user's process can hold up: `stat`, `status`,
-//! `cgroup`, `wchan` and the links of descriptors take no lock of its memory. Sends signals.
+//! One process, by the kernel's word. Sends signals. Of /proc/PID it reads only what no user's process can hold up:
+//! `stat`, `status`, `cgroup`, `wchan` and the links of descriptors take no lock of its memory.
 
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -11,11 +11,9 @@ use nix::unistd::{Pid, SysconfVar, sysconf};
 use serde::{Deserialize, Serialize};
 
 use super::session_record::{self, Record};
-use crate::host::process_stat::ProcessStat;
+use crate::host::process_stat::{DELETED, ProcessStat};
 use crate::paths::Runtime;
 
-/// proc(5): what a link says once the file is unlinked.
-pub(super) const DELETED: &str = " (deleted)";
 const ROOT: u32 = 0;
 /// An agent opens its lock among its first files; a process of a user's may have half a million.
 const MAX_LINKS: usize = 256;

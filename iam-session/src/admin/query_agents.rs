@@ -1,7 +1,8 @@
-//! `iam-session-admin ask`: asks agents of the user that it runs as how they stand, a line for each that answers.
-//! Touches their sockets.
+//! `iam-session-admin ask`: asks the agents of the user that it runs as how they stand, and prints a line for each
+//! that answers. Touches their sockets.
 //!
-//! Root starts it to become the user (`told`): an agent answers nobody else, and below the user's directory root opens nothing.
+//! Root starts it to become the user (`agent_status`). An agent answers nobody else, and root opens nothing below the
+//! user's directory.
 
 use std::path::PathBuf;
 use std::thread;

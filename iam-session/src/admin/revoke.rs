@@ -1,5 +1,5 @@
-//! `iam-session-admin revoke` and `unrevoke`: a user gets no agent any more, and loses what there is. Touches
-//! /etc/iam-session/revoked; ends agents; starts what `user_files` and `at_issuer` start.
+//! `iam-session-admin revoke` and `unrevoke`: list a user, who then gets no agent, and end what the user has. Touch
+//! /etc/iam-session/revoked; end agents; start what `user_files` and `at_issuer` start.
 
 mod ending;
 mod report;
@@ -21,7 +21,7 @@ use crate::outcome::{Exit, Outcome};
 use crate::protocol::Failure;
 use crate::text::{printable, utc};
 
-/// Give a user no agent any more: list in /etc/iam-session/revoked and end the agents.
+/// End a user's agents, and start no more: list the user in /etc/iam-session/revoked.
 #[derive(Debug, Parser)]
 pub(super) struct RevokeArgs {
     /// A user name or a uid

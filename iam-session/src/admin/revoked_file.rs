@@ -1,5 +1,4 @@
-//! Who gets no agent: /etc/iam-session/revoked as root's tool edits and checks it. Touches that file; starts getent(1)
-//! to check it.
+//! /etc/iam-session/revoked as root's tool edits and checks it. Touches that file; starts getent(1) to check it.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Where a user's agents have met. Touches nothing: root makes no directory there, and opens none.
+//! The places where a user's agents may have met. Touches nothing: root makes no directory there, and opens none.
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,5 @@
-//! Which keys open the records of users. Root's side starts this program to become each user; the user's side reads what
-//! records say of themselves in clear, in the store that the site's configuration names.
+//! Which keys open the records of users. Root's side starts this program to become each user. The user's side reads
+//! what records say in clear, in the store that the site's configuration names.
 //!
 //! It is the user's word, and about the user's own enrolments alone.
 
@@ -18,7 +18,7 @@ use crate::config::Site;
 use crate::line::{self, Lines, Wait};
 use crate::outcome::{Exit, Outcome, print};
 use crate::paths;
-use crate::store::{Cover, KeyId, Store};
+use crate::store::{Cover, Store};
 
 /// A home on a file server that does not answer must not hold up the look at the others.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -76,7 +76,7 @@ fn read(args: &CoversArgs, uid: u32) -> Covers {
         let file = store.read_record(&account);
         match file.and_then(|file| Cover::read(&file, &store.record_path(&account), uid)) {
             Ok(cover) => {
-                let keys = cover.keys.iter().map(KeyId::to_hexadecimal).collect();
+                let keys = cover.keys.iter().map(|key| key.to_hexadecimal()).collect();
                 covers.records.push(Covered { account, keys });
             }
             Err(error) => covers.unread.push(error.to_string()),

@@ -1,4 +1,4 @@
-//! The records that the module writes of sessions: PROTOCOL.md, section 7. Touches /run/pam_iam.
+//! The session records that the module writes: PROTOCOL.md, section 7. Touches /run/pam_iam.
 
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
@@ -8,6 +8,7 @@ use nix::fcntl::{Flock, FlockArg, OFlag, openat};
 use nix::sys::stat::Mode;
 
 use crate::directory::{Directory, DirectoryError};
+use crate::host::process_stat::DELETED;
 
 /// Where the records are. Descriptor 2 of each of a session's processes is its record.
 pub(super) const SESSIONS: &str = "/run/pam_iam";
@@ -82,7 +83,7 @@ fn lock(directory: &Directory, name: &str) -> Option<Flock<OwnedFd>> {
 /// The session of a process by what its descriptor 2 is (proc(5)): also of a record whose name has been removed.
 pub(super) fn session_of(link: &Path) -> Option<&str> {
     let name = link.strip_prefix(SESSIONS).ok()?.to_str()?;
-    let name = name.strip_suffix(super::process::DELETED).unwrap_or(name);
+    let name = name.strip_suffix(DELETED).unwrap_or(name);
     is_session_id(name).then_some(name)
 }
 

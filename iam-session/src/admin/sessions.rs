@@ -1,4 +1,4 @@
-//! `iam-session-admin sessions`: every agent that lives. Touches what `find` and `told` do.
+//! `iam-session-admin sessions`: lists every agent that lives. Touches what `find` and `agent_status` touch.
 
 use std::collections::HashMap;
 

@@ -1,19 +1,17 @@
-//! `iam-session-admin status`: how this host stands, on a page. Touches nothing but what it looks at.
+//! `iam-session-admin status`: the state of this host, on a page. Only looks.
 
 use std::path::Path;
 
 use clap::Parser;
 
-use super::enable::{self, SSHD};
+use super::enable::{SSHD, Service};
 use super::find::{self, Whose};
 use super::{process, revoked_file, say};
 use crate::host::drain::is_drained;
 use crate::host::installed::{self, Found};
 use crate::host::node_keys;
-use crate::host::pam_file::PamFile;
 use crate::outcome::{Exit, Outcome, warn};
 use crate::paths;
-use crate::protocol::Failure;
 use crate::text::printable;
 
 /// Show how this host stands.
@@ -27,24 +25,9 @@ pub(super) fn run(_args: &StatusArgs) -> Outcome {
     for (label, value) in [
         ("PAM line", pam()),
         ("site", site()),
-        (
-            "module",
-            installed_file(&installed::module(), "there is none: is the package installed completely?"),
-        ),
-        (
-            "agent",
-            installed_file(
-                &installed::program(paths::AGENT),
-                "there is none: is the package installed completely?",
-            ),
-        ),
-        (
-            "helper",
-            installed_file(
-                &installed::program(paths::HELPER),
-                "there is none: is the package installed completely?",
-            ),
-        ),
+        ("module", installed_file(&installed::module())),
+        ("agent", installed_file(&installed::program(paths::AGENT))),
+        ("helper", installed_file(&installed::program(paths::HELPER))),
         ("node keys", keys()),
         ("runtime", runtime()),
         ("drained", drained()),
@@ -57,17 +40,14 @@ pub(super) fn run(_args: &StatusArgs) -> Outcome {
 }
 
 fn pam() -> String {
-    let line = enable::read(Path::new(SSHD)).and_then(|(text, _)| {
-        let ours = PamFile::parse(&text).and_then(|file| file.ours());
-        ours.map_err(|why| Failure::failed(format!("{SSHD}: {why}")))
-    });
-    match line {
-        Ok(Some(ours)) => {
-            let mistake = ours.mistake().map(|mistake| format!("; {mistake}")).unwrap_or_default();
-            format!("{SSHD}:{}: enabled, {}{mistake}", ours.line, options(&ours.options))
-        }
-        Ok(None) => format!("{SSHD}: not enabled; 'iam-session-admin enable'"),
-        Err(failure) => failure.error,
+    let found = match Service::read(Path::new(SSHD)).and_then(|service| service.judge()) {
+        Ok(found) => found,
+        Err(failure) => return failure.error,
+    };
+    let fault = found.faults.first().map(|fault| format!("; {}", fault.what)).unwrap_or_default();
+    match found.ours {
+        Some(ours) => format!("{}: enabled, {}{fault}", ours.place, options(&ours.options)),
+        None => format!("{SSHD}: not enabled; 'iam-session-admin enable'"),
     }
 }
 
@@ -79,11 +59,11 @@ fn options(options: &[String]) -> String {
     if options.is_empty() { "no options".to_owned() } else { options.join(" ") }
 }
 
-fn installed_file(found: &Found, missing: &str) -> String {
+fn installed_file(found: &Found) -> String {
     match found {
         Found::Good(path) => path.display().to_string(),
         Found::Bad(path, why) => format!("{} cannot be used: {why}", path.display()),
-        Found::Missing => missing.to_owned(),
+        Found::Missing => "there is none: is the package installed completely?".to_owned(),
     }
 }
 

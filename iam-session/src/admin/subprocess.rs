@@ -1,8 +1,9 @@
-//! This program once more, to do as somebody else what root must not do. Starts processes.
+//! Starts this program again, to do as somebody else what root must not do. Starts processes.
 //!
-//! It is started as root and becomes somebody else by itself, when nothing of root's is left in it. Were it started as
-//! somebody else, that user could stop it before its first instruction and attach to it: with the descriptors that root's
-//! shell or cron job has given this program, and with root's terminal, into which its processes may type (TIOCSTI).
+//! The new process starts as root, and becomes somebody else by itself when nothing of root's is left in it. A process
+//! that was started as the user could be stopped before its first instruction, and a debugger attached. It would have
+//! the descriptors that root's shell or cron job gave this program, and root's terminal, into which its processes may
+//! type (TIOCSTI).
 
 use std::fs::{self, File};
 use std::io;

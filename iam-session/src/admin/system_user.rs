@@ -1,8 +1,9 @@
-//! The package's system user, as whom this program does what it must not do as root: read a user's files, speak to
-//! issuers. Changes the process that it is called in.
+//! Becomes the package's system user. As that user this program does what it must not do as root: read a user's files,
+//! speak to issuers. Changes the process that calls it.
 //!
-//! A reader of a user's files has the user's id for files alone. To signal, trace, limit or renice a process takes its
-//! real, effective or saved id; so the user can neither stop nor kill the reader, and not look into it.
+//! A reader of a user's files has the user's id for files alone. The real, effective or saved id decides who may
+//! signal, trace, limit or renice a process. So the user can neither stop nor kill the reader, and cannot look into
+//! it.
 
 use std::fs;
 use std::os::unix::process::CommandExt as _;

@@ -1,4 +1,4 @@
-//! Who is meant by a name or a uid. Starts getent(1).
+//! Finds the user that a name or a uid means. Starts getent(1).
 
 use std::io;
 use std::time::Duration;

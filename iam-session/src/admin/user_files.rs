@@ -1,8 +1,8 @@
-//! What a user's files hold that root's tool must know, and must remove. Starts a reader for each question.
+//! Finds and removes what a revoked user has left in files. Starts a reader for each question.
 //!
-//! Root opens nothing below a directory that a user owns. A reader does: this program, which has become the package's
-//! system user and opens files as the user. What it hands over is the user's word. What waits for a file server that does
-//! not answer, it alone waits for.
+//! Root opens nothing below a directory that a user owns. The reader does: it is this program, has become the
+//! package's system user, and opens files as the user. Its answer is the user's word. If a file server does not
+//! answer, only the reader waits.
 
 mod reader;
 

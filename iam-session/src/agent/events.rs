@@ -14,6 +14,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use super::peer::PeerId;
 use crate::directory::Directory;
 use crate::host::file_system;
+use crate::line::poll_timeout;
 use crate::paths::SITE_CONFIG;
 
 /// What happened.
@@ -58,7 +59,7 @@ impl<'a> Watch<'a> {
     /// # Errors
     /// Those of poll(2); EINTR is nothing that happened.
     pub(super) fn wait(mut self, left: Option<Duration>) -> nix::Result<Vec<(Source, PollFlags)>> {
-        match poll(&mut self.descriptors, left.map_or(PollTimeout::NONE, timeout)) {
+        match poll(&mut self.descriptors, left.map_or(PollTimeout::NONE, poll_timeout)) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),
         }
@@ -70,16 +71,7 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// Rounded up, so that a rest below a millisecond does not spin.
-fn timeout(left: Duration) -> PollTimeout {
-    let millis = left.as_micros().div_ceil(1000);
-    PollTimeout::try_from(millis.min(i32::MAX as u128)).unwrap_or(PollTimeout::MAX)
-}
-
 /// The signals that end an agent, as a descriptor; they are blocked from here on.
-///
-/// # Errors
-/// Those of sigprocmask(2) and signalfd(2).
 pub(super) fn ending_signals() -> nix::Result<SignalFd> {
     let ending: SigSet = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM].into_iter().collect();
     ending.thread_block()?;

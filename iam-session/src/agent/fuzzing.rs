@@ -1,6 +1,6 @@
-//! What the fuzzers hold the agent's readers to: the lifeline, and the lines of clients. Touches nothing.
+//! What the fuzzers check of the agent's readers: the lifeline message, and the lines of clients. Touches nothing.
 
-use super::requests::not_a_request;
+use super::requests::parse;
 use crate::lifeline_message::Message;
 use crate::line;
 use crate::protocol::{MAX_LINE, Request};
@@ -15,10 +15,10 @@ pub fn lifeline(data: &[u8]) {
 
 /// A line of a client: what is understood is the same when it is said again, and a refusal quotes nothing.
 pub fn request(data: &[u8]) {
-    let request: Request = match serde_json::from_slice(data) {
+    let request = match parse(data) {
         Ok(request) => request,
-        Err(error) => {
-            let text = not_a_request(&error).error;
+        Err(failure) => {
+            let text = failure.error;
             let (said, column) = text.split_once(" (column ").unwrap_or_default();
             assert!(
                 ["this version of the agent has no such request", "the request is no JSON object"]

@@ -1,23 +1,52 @@
-//! A look at what a login left running, by a child of the agent. Starts a process; touches its pipe and never waits.
+//! A look at what a login left running, by a child of the agent: processes of the user that have the session's id in
+//! their environment. The agent starts the child, touches its pipe and never waits; the child reads /proc.
 //!
-//! Reading a process's environment can take for ever: its memory is locked while it waits for a file server that hangs,
-//! or for a file system of the user's own. The agent must answer meanwhile, so a child reads.
+//! To read a process's environment can take for ever. The process's memory is locked while it waits for a file server
+//! that hangs, or for a file system of the user's own. The agent must answer meanwhile, so a child reads.
 
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::process::CommandExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
 
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::geteuid;
 
-use super::linger::is_anybody_there;
-use crate::paths;
+use super::own_program;
+use crate::line;
+use crate::paths::ENV_SESSION;
 
 /// The argument of the agent's program.
 pub(super) const ARGUMENT: &str = "left-running";
 const SOMEBODY: u8 = 0;
 const NOBODY: u8 = 3;
+/// Much larger than any environment that execve(2) takes in practice; what lies beyond is not looked at.
+const MAX_ENVIRONMENT: u64 = 2 * 1024 * 1024;
+/// Services that a desktop or a shell starts along the way and that nobody would keep a token for, as /proc/PID/comm
+/// has them (15 bytes at most). A trailing `*` stands for any rest.
+const SERVICES: [&str; 20] = [
+    "(sd-pam)",
+    "at-spi*",
+    "dbus-broker*",
+    "dbus-daemon",
+    "dbus-launch",
+    "dconf-service",
+    "dirmngr",
+    "gnome-keyring-d",
+    "gpg-agent",
+    "gvfs*",
+    "ibus*",
+    "keyboxd",
+    "kwalletd*",
+    "pipewire*",
+    "pulseaudio",
+    "scdaemon",
+    "ssh-agent",
+    "systemd",
+    "wireplumber",
+    "xdg-*",
+];
 
 /// What was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,17 +68,13 @@ pub(super) struct Search {
 impl Search {
     /// Starts one for the session with this id.
     pub(super) fn start(session: &str) -> io::Result<Self> {
-        // Not by the path: after an upgrade another version may lie there.
-        let mut command = Command::new("/proc/self/exe");
-        command.arg0(paths::AGENT).args([ARGUMENT, session]).env_clear().env("PATH", "/usr/bin:/bin");
-        // Standard error is the session's record: PROTOCOL.md, section 7.
-        Self::of(command.stdin(Stdio::null()).stderr(Stdio::inherit()))
+        Self::of(own_program(&[ARGUMENT, session]).stdin(Stdio::null()))
     }
 
     fn of(command: &mut Command) -> io::Result<Self> {
         let mut child = command.stdout(Stdio::piped()).spawn()?;
         let end = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        fcntl(&end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        line::unblock(&end)?;
         Ok(Self { child, end })
     }
 
@@ -87,8 +112,45 @@ pub(super) fn main(session: &str) -> ExitCode {
     ExitCode::from(if found { SOMEBODY } else { NOBODY })
 }
 
+/// Whether a process of `uid` runs that the session with this id started. A process that closed itself to others of
+/// the same uid cannot be asked, and does not count.
+fn is_anybody_there(uid: u32, session: &str) -> bool {
+    let mark = format!("{ENV_SESSION}={session}");
+    let Ok(processes) = fs::read_dir("/proc") else { return false };
+    processes.flatten().any(|process| {
+        let path = process.path();
+        let numeric = process.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit);
+        numeric && is_of(&path, uid) && has(&path, mark.as_bytes()) && !is_service(&path)
+    })
+}
+
+fn is_of(process: &Path, uid: u32) -> bool {
+    fs::metadata(process).is_ok_and(|metadata| metadata.uid() == uid)
+}
+
+/// Of a zombie the environment is empty.
+fn has(process: &Path, mark: &[u8]) -> bool {
+    let mut environment = Vec::new();
+    let read = File::open(process.join("environ"))
+        .and_then(|file| file.take(MAX_ENVIRONMENT).read_to_end(&mut environment));
+    read.is_ok() && environment.split(|byte| *byte == 0).any(|variable| variable == mark)
+}
+
+fn is_service(process: &Path) -> bool {
+    let name = fs::read_to_string(process.join("comm")).unwrap_or_default();
+    is_service_name(name.trim_end_matches('\n'))
+}
+
+fn is_service_name(name: &str) -> bool {
+    SERVICES.iter().any(|service| match service.strip_suffix('*') {
+        Some(beginning) => name.starts_with(beginning),
+        None => name == *service,
+    })
+}
+
 #[cfg(test)]
 mod tests {
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
     use super::*;
@@ -121,5 +183,29 @@ mod tests {
         drop(search);
         fcntl(&end, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
         assert_eq!(end.read(&mut [0]).unwrap(), 0);
+    }
+
+    #[test]
+    fn services_are_no_reason_to_stay() {
+        for name in ["ssh-agent", "gvfsd-fuse", "dbus-daemon", "xdg-document-po"] {
+            assert!(is_service_name(name), "{name}");
+        }
+        for name in ["tmux: server", "mosh-server", "bash", "ssh", "node", "dbus"] {
+            assert!(!is_service_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_process_is_found_by_its_session_and_gone_when_it_ends() {
+        let session = "feed".repeat(8);
+        let uid = nix::unistd::geteuid().as_raw();
+        let there = || is_anybody_there(uid, &session);
+        assert!(!there());
+        let mut cat = Command::new("cat").env(ENV_SESSION, &session).stdin(Stdio::piped()).spawn().unwrap();
+        assert!(there());
+        assert!(!is_anybody_there(uid + 1, &session) && !is_anybody_there(uid, "feed"));
+        drop(cat.stdin.take());
+        cat.wait().unwrap();
+        assert!(!there());
     }
 }

@@ -1,5 +1,5 @@
-//! How long the agent stays: with its login or its shells, then with what either left running. Reads /proc/PID/stat of
-//! the shells.
+//! How long the agent stays: as long as its login or its shells, then as long as what they left running. Reads
+//! /proc/PID/stat of the shells.
 
 use std::ops::ControlFlow;
 use std::time::Duration;

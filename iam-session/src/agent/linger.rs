@@ -1,46 +1,14 @@
-//! What a login left running: processes of the user that have its session id in their environment. Reads /proc, in a
-//! child of the agent.
+//! How long an agent stays after its login, and when it looks for what the login left running. Touches what
+//! `left_running` does.
 
-use std::fs::{self, File};
-use std::io::Read;
 use std::ops::ControlFlow;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::time::Duration;
 
 use super::left_running::{Found, Search};
 use crate::config::{Linger, LingerFor};
-use crate::paths::ENV_SESSION;
 
-/// Much larger than any environment that execve(2) takes in practice; what lies beyond is not looked at.
-const MAX_ENVIRONMENT: u64 = 2 * 1024 * 1024;
 /// The first look after the login's end, for the shell is still on its way out then; doubled up to the second.
 const LOOKS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(20));
-/// Services that a desktop or a shell starts along the way and that nobody would keep a token for, as /proc/PID/comm
-/// has them (15 bytes at most). A trailing `*` stands for any rest.
-const SERVICES: [&str; 20] = [
-    "(sd-pam)",
-    "at-spi*",
-    "dbus-broker*",
-    "dbus-daemon",
-    "dbus-launch",
-    "dconf-service",
-    "dirmngr",
-    "gnome-keyring-d",
-    "gpg-agent",
-    "gvfs*",
-    "ibus*",
-    "keyboxd",
-    "kwalletd*",
-    "pipewire*",
-    "pulseaudio",
-    "scdaemon",
-    "ssh-agent",
-    "systemd",
-    "wireplumber",
-    "xdg-*",
-];
-
 /// When to look: soon at first, later rarely.
 #[derive(Debug)]
 pub(super) struct Looks {
@@ -138,46 +106,8 @@ pub(super) enum Staying {
     AsBefore,
 }
 
-/// Whether a process of `uid` runs that the session with this id started. A process that closed itself to others of
-/// the same uid cannot be asked, and does not count.
-pub(super) fn is_anybody_there(uid: u32, session: &str) -> bool {
-    let mark = format!("{ENV_SESSION}={session}");
-    let Ok(processes) = fs::read_dir("/proc") else { return false };
-    processes.flatten().any(|process| {
-        let path = process.path();
-        let numeric = process.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit);
-        numeric && is_of(&path, uid) && has(&path, mark.as_bytes()) && !is_service(&path)
-    })
-}
-
-fn is_of(process: &Path, uid: u32) -> bool {
-    fs::metadata(process).is_ok_and(|metadata| metadata.uid() == uid)
-}
-
-/// Of a zombie the environment is empty.
-fn has(process: &Path, mark: &[u8]) -> bool {
-    let mut environment = Vec::new();
-    let read = File::open(process.join("environ"))
-        .and_then(|file| file.take(MAX_ENVIRONMENT).read_to_end(&mut environment));
-    read.is_ok() && environment.split(|byte| *byte == 0).any(|variable| variable == mark)
-}
-
-fn is_service(process: &Path) -> bool {
-    let name = fs::read_to_string(process.join("comm")).unwrap_or_default();
-    is_service_name(name.trim_end_matches('\n'))
-}
-
-fn is_service_name(name: &str) -> bool {
-    SERVICES.iter().any(|service| match service.strip_suffix('*') {
-        Some(beginning) => name.starts_with(beginning),
-        None => name == *service,
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use std::process::{Command, Stdio};
-
     use super::*;
 
     fn seconds(seconds: u64) -> Duration {
@@ -213,29 +143,5 @@ mod tests {
     fn a_policy_of_no_is_no() {
         let no = Linger { what: LingerFor::No, ..Linger::default() };
         assert!(Lingering::begin(no, seconds(0)).is_none());
-    }
-
-    #[test]
-    fn services_are_no_reason_to_stay() {
-        for name in ["ssh-agent", "gvfsd-fuse", "dbus-daemon", "xdg-document-po"] {
-            assert!(is_service_name(name), "{name}");
-        }
-        for name in ["tmux: server", "mosh-server", "bash", "ssh", "node", "dbus"] {
-            assert!(!is_service_name(name), "{name}");
-        }
-    }
-
-    #[test]
-    fn a_process_is_found_by_its_session_and_gone_when_it_ends() {
-        let session = "feed".repeat(8);
-        let uid = nix::unistd::geteuid().as_raw();
-        let there = || is_anybody_there(uid, &session);
-        assert!(!there());
-        let mut cat = Command::new("cat").env(ENV_SESSION, &session).stdin(Stdio::piped()).spawn().unwrap();
-        assert!(there());
-        assert!(!is_anybody_there(uid + 1, &session) && !is_anybody_there(uid, "feed"));
-        drop(cat.stdin.take());
-        cat.wait().unwrap();
-        assert!(!there());
     }
 }

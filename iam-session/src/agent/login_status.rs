@@ -1,4 +1,4 @@
-//! How a login stands, from what is known without a secret. Pure; touches nothing.
+//! The state of a login, from what is known without a secret. Pure; touches nothing.
 
 use super::status_lines::{Hint, Word};
 use crate::clock::Now;

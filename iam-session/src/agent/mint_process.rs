@@ -1,20 +1,18 @@
-//! The agent's mint: a child that is started when there is a job and ended when there has been none for a while.
+//! The agent's mint: a child that is started when there is a job, and ended when there has been none for a while.
 //! Starts a process; touches its two pipes and never waits.
 
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::time::Duration;
 
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::PollFlags;
 use zeroize::Zeroizing;
 
+use super::own_program;
 use crate::line::{self, LineError, Lines};
 use crate::mint::job::{Done, Job, MAX_LINE, Opening};
-use crate::paths;
 use crate::protocol::Failure;
 use crate::runtime::token_wanted::TokenJob;
 use crate::store::Keyring;
@@ -133,7 +131,6 @@ impl Link {
         running.or_else(|| queued().map(|(ticket, _)| *ticket))
     }
 
-    /// What to poll for.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
         let running = self.running.as_ref();
         let answers = running.map(|running| (running.answers.as_fd(), PollFlags::POLLIN));
@@ -241,21 +238,11 @@ impl Link {
 impl Running {
     /// `first` is what it is given before any job.
     fn start(first: &[&[u8]], now: Duration) -> io::Result<Self> {
-        // Not by the path: after an upgrade another version may lie there, and these two are one program.
-        let mut child = Command::new("/proc/self/exe")
-            .arg0(paths::AGENT)
-            .arg("mint")
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            // The session's record, which says whose process this is: PROTOCOL.md, section 7.
-            .stderr(Stdio::inherit())
-            .spawn()?;
+        let mut child = own_program(&["mint"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let pipes = child.stdin.take().zip(child.stdout.take());
         let (jobs, answers) = pipes.ok_or(io::ErrorKind::BrokenPipe)?;
-        fcntl(&jobs, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        fcntl(&answers, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        line::unblock(&jobs)?;
+        line::unblock(&answers)?;
         // Allocated whole, so that the first job leaves no copy of the keys behind.
         let length: usize = first.iter().map(|part| part.len()).sum();
         let mut out = Zeroizing::new(Vec::with_capacity(length + MAX_LINE));

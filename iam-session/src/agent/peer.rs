@@ -1,4 +1,4 @@
-//! One client's connection: lines in, lines out, never waited for. Touches that one socket.
+//! One client's connection: reads and writes lines, and never waits. Touches that one socket.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
@@ -133,9 +133,6 @@ impl Peer {
     }
 
     /// A whole request, if there is one and the client is not waiting for a reply.
-    ///
-    /// # Errors
-    /// [`LineError::TooLong`].
     pub(super) fn request(&mut self, now: Duration) -> Result<Option<Zeroizing<Vec<u8>>>, LineError> {
         if self.state != State::Listening {
             return Ok(None);
@@ -162,7 +159,10 @@ impl Peer {
             Err(failure) => Reply::Failure(failure),
         };
         self.out = line::encode(&reply, MAX_LINE).or_else(|_| {
-            line::encode(&Reply::<()>::Failure(failure("the answer is too long for a line")), MAX_LINE)
+            line::encode(
+                &Reply::<()>::Failure(Failure::failed("the answer is too long for a line")),
+                MAX_LINE,
+            )
         })?;
         (self.sent, self.since, self.state) = (0, now, State::Replying);
         self.flush(now)
@@ -195,8 +195,4 @@ impl Peer {
         self.state = State::Listening;
         Ok(())
     }
-}
-
-fn failure(error: &str) -> Failure {
-    Failure::failed(error)
 }

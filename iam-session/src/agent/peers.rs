@@ -1,4 +1,4 @@
-//! The clients that are connected: who is let in, who has to go. Touches the listening socket.
+//! The connected clients: which are let in, and which must go. Touches the listening socket.
 
 use std::io::ErrorKind;
 use std::os::unix::net::{UnixListener, UnixStream};

@@ -1,4 +1,4 @@
-//! What the issuer has just refused, so that it is not asked for it again in a loop. Touches nothing.
+//! Requests that the issuer has just refused, so that a loop does not ask it again. Touches nothing.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! One token file as an agent keeps it fresh: when its account's token is renewed, and when the file goes. Touches the
-//! file and the mint's queue.
+//! Keeps one token file fresh: has its account's token renewed in time, and removes the file of a token that has
+//! ended. Touches the file and the mint's queue.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! The requests of clients: answered at once where that can be, else when the mint is done or the time is up.
-//! Touches what `answer` touches.
+//! Answers the clients' requests: at once if possible, otherwise when the mint is done or the time is up. Touches what
+//! `answer` touches.
 
 mod locking;
 
@@ -11,10 +11,10 @@ use super::mint_process::{Link, Outcome, Ticket};
 use super::peer::PeerId;
 use super::refusals::Refusals;
 use crate::clock::Now;
-use crate::mint::job::{AccountDone, AccountJob, Done, Ending, Job};
+use crate::mint::job::{AccountDone, AccountJob, Done, Job};
 use crate::protocol::{
     Authorized, End, Enrolled, Failure, Forgotten, Heeded, Polled, Renamed, Request, SealReport, Status,
-    Token, TokenRequest, Unlocked, Used,
+    StopMode, Token, TokenRequest, Unlocked, Used,
 };
 use crate::runtime::Runtime;
 use crate::runtime::answer::{Decision, View};
@@ -25,22 +25,13 @@ use crate::runtime::token_wanted::TokenJob;
 pub(super) use locking::host_locked;
 use locking::is_for_all;
 
-/// What waits for the mint: its wait for another one, and a busy issuer. The command line waits 5 s longer.
-const PATIENCE: Duration = Duration::from_secs(70);
-/// Forgetting asks the issuer twice.
-const PATIENCE_FORGET: Duration = Duration::from_secs(100);
-/// The two locks of a mint and a slow issuer's first token: longer than all of it together, for whoever asked undoes
-/// what has not succeeded by then. The command line waits 5 s longer.
-const PATIENCE_ENROLL: Duration = Duration::from_secs(150);
-/// Kept back of it for the first token.
+/// Kept back of the time for an enrolment's reply, for the first token.
 const SEAL_BEFORE: Duration = Duration::from_secs(70);
 /// More jobs than these wait for the mint already: the next one is told so.
 const MAX_WAITING: usize = 256;
 /// And more clients with a token to be had of an issuer, so that a hanging one leaves room for those who want what can
 /// be answered at once: of the 128 for whom there is room (peers.rs), a quarter.
 const MAX_WAITING_FOR_TOKENS: usize = 96;
-/// A home that hangs must not hang `status`.
-const PATIENCE_STATUS: Duration = Duration::from_secs(2);
 
 /// An answer of any request.
 #[derive(Debug, serde::Serialize)]
@@ -71,14 +62,6 @@ impl Answer {
     }
 }
 
-fn account(job: AccountJob, patience: Duration) -> (Job, Want, Duration) {
-    (Job::Account(job), Want::Other, patience)
-}
-
-fn ending(name: String, ending: Ending) -> (Job, Want, Duration) {
-    account(AccountJob::End { account: name, ending }, PATIENCE_FORGET)
-}
-
 /// What a client gets.
 pub(super) type Reply = Result<Answer, Failure>;
 
@@ -94,7 +77,6 @@ pub(super) struct Identity {
 pub(super) enum Wish {
     /// To stay for this process too.
     Stay(u32),
-    /// To end.
     End,
 }
 
@@ -142,59 +124,45 @@ impl Requests {
 
     /// Sees to one line of a client; `None` means later.
     pub(super) fn receive(&mut self, peer: PeerId, line: &[u8], means: &mut Means<'_>) -> Option<Reply> {
-        let request = match serde_json::from_slice(line) {
+        let request = match parse(line) {
             Ok(request) => request,
-            Err(error) => return Some(Err(not_a_request(&error))),
+            Err(failure) => return Some(Err(failure)),
         };
         if !is_for_all(&request) && means.is_shut() {
             return Some(Err(host_locked()));
         }
-        let (job, want, patience) = match request {
-            Request::AccessToken(request) => {
-                let by = means.now.boot + PATIENCE;
-                return self.token(peer, request, Step::First, by, means);
-            }
-            Request::Status {} => (Job::Look, Want::Status, PATIENCE_STATUS),
-            Request::Enroll(enrollment) => {
-                let by = means.now.boot + PATIENCE_ENROLL - SEAL_BEFORE;
-                (Job::Enroll { enrollment, by }, Want::Other, PATIENCE_ENROLL)
-            }
-            Request::Authorize(asked) => account(AccountJob::Authorize(asked), PATIENCE_ENROLL),
-            Request::Poll(poll) => {
-                let by = means.now.boot + PATIENCE_ENROLL - SEAL_BEFORE;
-                account(AccountJob::Poll { poll, by }, PATIENCE_ENROLL)
-            }
-            Request::Use { account: name } => account(AccountJob::Use { account: name }, PATIENCE),
-            Request::Keep { account: name } => account(AccountJob::Keep { account: name }, PATIENCE),
-            Request::Rename { account: name, to } => {
-                account(AccountJob::Rename { account: name, to }, PATIENCE)
-            }
-            Request::Forget { account } => ending(account, Ending::Forget),
-            Request::Revoke { account } => ending(account, Ending::Revoke),
-            Request::Remove { account } => ending(account, Ending::Remove),
-            Request::End {} => {
-                self.wishes.push((peer, Wish::End));
-                return None;
+        let by = means.now.boot + request.reply_within();
+        let account = |job| (Job::Account(job), Want::Other);
+        let (job, want) = match request {
+            Request::AccessToken(request) => return self.token(peer, request, Step::First, by, means),
+            Request::Status {} => (Job::Look, Want::Status),
+            Request::Enroll(enrollment) => (Job::Enroll { enrollment, by: by - SEAL_BEFORE }, Want::Other),
+            Request::Authorize(asked) => account(AccountJob::Authorize(asked)),
+            Request::Poll(poll) => account(AccountJob::Poll { poll, by: by - SEAL_BEFORE }),
+            Request::Use { account: name } => account(AccountJob::Use { account: name }),
+            Request::Keep { account: name } => account(AccountJob::Keep { account: name }),
+            Request::Rename { account: name, to } => account(AccountJob::Rename { account: name, to }),
+            Request::EndAccount { account: name, mode } => {
+                account(AccountJob::End { account: name, ending: mode })
             }
             Request::Unlock { passphrase, seconds } => match means.unlock(passphrase, seconds) {
-                Ok(job) => (job, Want::Other, PATIENCE),
+                Ok(job) => (job, Want::Other),
                 Err(failure) => return Some(Err(failure)),
             },
-            Request::Lock { passphrase } => (Job::LockHost { passphrase }, Want::Other, PATIENCE),
-            Request::Seal(request) => (Job::Slots(request), Want::Other, PATIENCE),
-            Request::Stay { pid } => return self.wish(peer, Wish::Stay(pid)),
-            Request::Stop {} => return self.wish(peer, Wish::End),
+            Request::Lock { passphrase } => (Job::LockHost { passphrase }, Want::Other),
+            Request::Seal(request) => (Job::Slots(request), Want::Other),
+            Request::Stay { pid } => return self.wish(peer, Wish::Stay(pid), StopMode::Started),
+            Request::Stop { mode } => return self.wish(peer, Wish::End, mode),
         };
         if means.link.backlog() >= MAX_WAITING {
             return Some(Err(busy()));
         }
-        let by = means.now.boot + patience;
         self.wait(peer, job, want, by, means);
         None
     }
 
-    fn wish(&mut self, peer: PeerId, wish: Wish) -> Option<Reply> {
-        if self.identity.ends == End::Login {
+    fn wish(&mut self, peer: PeerId, wish: Wish, mode: StopMode) -> Option<Reply> {
+        if self.identity.ends == End::Login && mode == StopMode::Started {
             return Some(Err(Failure::failed("this agent was started by a login, and ends with it")
                 .advise("log out to end it")));
         }
@@ -306,7 +274,10 @@ impl Requests {
             (Want::Other, Ok(Done::Locked(done))) => Some(done.clone().map(|()| Answer::Heeded(Heeded {}))),
             (Want::Other, Ok(Done::Sealed(sealed))) => Some(sealed.clone().map(Answer::Sealed)),
             (_, Err(failure)) => Some(Err(failure.clone())),
-            (_, Ok(_)) => Some(Err(failed("the agent's mint answered something else than was asked"))),
+            (_, Ok(_)) => {
+                Some(Err(Failure::failed("the agent's mint answered something else than was asked")
+                    .advise("try once more")))
+            }
         }
     }
 
@@ -367,21 +338,49 @@ impl Requests {
     }
 }
 
+pub(super) fn parse(line: &[u8]) -> Result<Request, Failure> {
+    serde_json::from_slice(line).map_err(|error| not_a_request(&error))
+}
+
 /// serde's own message may quote what it could not read, so only the place is told.
-pub(super) fn not_a_request(error: &serde_json::Error) -> Failure {
-    let error = match error.classify() {
+fn not_a_request(error: &serde_json::Error) -> Failure {
+    let column = error.column();
+    match error.classify() {
         Category::Data => {
-            format!("this version of the agent has no such request (column {})", error.column())
+            Failure::usage(format!("this version of the agent has no such request (column {column})"))
+                .advise("the agent may be of another version than this program: log in again")
         }
-        _ => format!("the request is no JSON object (column {})", error.column()),
-    };
-    Failure::usage(error)
+        _ => Failure::usage(format!("the request is no JSON object (column {column})")),
+    }
 }
 
 fn busy() -> Failure {
     Failure::unreachable("too many requests are waiting for this agent").advise("try again later")
 }
 
-fn failed(error: &str) -> Failure {
-    Failure::failed(error).advise("try once more")
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_command_of_an_earlier_version_stop_is_understood_and_what_ended_accounts_is_refused() {
+        let stop = |line: &[u8]| match parse(line) {
+            Ok(Request::Stop { mode }) => Some(mode),
+            _ => None,
+        };
+        assert_eq!(stop(br#"{"request":"stop"}"#), Some(StopMode::Started));
+        assert_eq!(stop(br#"{"request":"stop","mode":"any"}"#), Some(StopMode::Any));
+        for line in [
+            r#"{"request":"end"}"#,
+            r#"{"request":"forget","account":"wlcg"}"#,
+            r#"{"request":"revoke","account":"wlcg"}"#,
+            r#"{"request":"remove","account":"wlcg"}"#,
+            r#"{"request":"end_account","account":"wlcg"}"#,
+            r#"{"request":"end_account","account":"wlcg","mode":"all"}"#,
+        ] {
+            let failure = parse(line.as_bytes()).unwrap_err();
+            assert!(failure.error.starts_with("this version of the agent has no such request"), "{line}");
+            assert!(failure.info.unwrap().ends_with("log in again"), "{line}");
+        }
+    }
 }

@@ -52,10 +52,14 @@ pub(super) fn main(stay: Stay) -> ExitCode {
 /// What the login still waits to be told.
 enum Telling {
     /// The first line, once the mint has looked at the store.
-    First { look: Ticket, until: Duration },
+    First {
+        look: Ticket,
+        until: Duration,
+    },
     /// A second one, once there is a token.
-    Second { mint: Ticket },
-    /// Nothing.
+    Second {
+        mint: Ticket,
+    },
     Nothing,
 }
 

@@ -1,4 +1,4 @@
-//! The processes that an agent without a login stays for: the shells it was started in. Reads /proc.
+//! The processes that an agent without a login stays for: the shells that it was started in. Reads /proc.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! The start of an agent, in the order that leaves no gap: closed to others before a secret is read, locked before
-//! a file is made. Touches the two pipes of the module and the runtime directory.
+//! The start of an agent, in an order that leaves no gap: it closes itself to others before it reads a secret, and
+//! takes its locks before it makes a file. Touches the two pipes of the module and the runtime directory.
 
 use std::fs::{self, File};
 use std::io;

@@ -1,10 +1,13 @@
-//! The status lines: PROTOCOL.md, section 2. Touches the one pipe it is given and the stamp of the last hint.
+//! The status lines: PROTOCOL.md, section 2. Touches the one pipe that it is given, and the stamp of the last hint.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 
+use serde::Serialize;
+
 use crate::directory::{Directory, Durability};
+use crate::json::spelled;
 use crate::lifeline_message::HintPolicy;
 use crate::runtime::HINT;
 
@@ -12,7 +15,8 @@ use crate::runtime::HINT;
 const HINT_AT_MOST_EVERY: u64 = 24 * 60 * 60;
 
 /// How the login stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum Word {
     /// A good token is in the file.
     Ready,
@@ -27,7 +31,8 @@ pub(super) enum Word {
 }
 
 /// What the user may be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum Hint {
     /// The enrolment ends within 7 days.
     EndsSoon,
@@ -38,7 +43,8 @@ pub(super) enum Hint {
 }
 
 /// Why there is no agent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum Code {
     /// The lifeline message is not one, or not this user's.
     Message,
@@ -60,14 +66,14 @@ impl Report {
 
     pub(super) fn say(&mut self, word: Word, hint: Option<Hint>) {
         self.line(&match hint {
-            Some(hint) => format!("{} {}\n", word.text(), hint.text()),
-            None => format!("{}\n", word.text()),
+            Some(hint) => format!("{} {}\n", spelled(&word), spelled(&hint)),
+            None => format!("{}\n", spelled(&word)),
         });
     }
 
     /// The last line of an agent that does not come to be.
     pub(super) fn fail(mut self, code: Code) {
-        self.line(&format!("failed {}\n", code.text()));
+        self.line(&format!("failed {}\n", spelled(&code)));
     }
 
     /// No further line will follow.
@@ -79,39 +85,6 @@ impl Report {
         let written = self.0.as_mut().map(|pipe| pipe.write_all(line.as_bytes()));
         if written.is_some_and(|written| written.is_err()) {
             self.close();
-        }
-    }
-}
-
-impl Word {
-    fn text(self) -> &'static str {
-        match self {
-            Self::Ready => "ready",
-            Self::ReadyNoToken => "ready-no-token",
-            Self::NotEnrolled => "not-enrolled",
-            Self::Locked => "locked",
-            Self::StoreUnavailable => "store-unavailable",
-        }
-    }
-}
-
-impl Hint {
-    fn text(self) -> &'static str {
-        match self {
-            Self::EndsSoon => "ends-soon",
-            Self::Enrol => "enrol",
-            Self::Unlock => "unlock",
-        }
-    }
-}
-
-impl Code {
-    fn text(self) -> &'static str {
-        match self {
-            Self::Message => "message",
-            Self::Harden => "harden",
-            Self::Runtime => "runtime",
-            Self::Socket => "socket",
         }
     }
 }
@@ -169,7 +142,14 @@ mod tests {
         ] {
             assert_eq!(written(|mut report| report.say(word, hint)), line);
         }
-        assert_eq!(written(|report| report.fail(Code::Runtime)), "failed runtime\n");
+        for (code, line) in [
+            (Code::Message, "failed message\n"),
+            (Code::Harden, "failed harden\n"),
+            (Code::Runtime, "failed runtime\n"),
+            (Code::Socket, "failed socket\n"),
+        ] {
+            assert_eq!(written(|report| report.fail(code)), line);
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Dispatch only.
+//! Root's tool. Dispatch only; the work is in `iam_session::admin`.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;

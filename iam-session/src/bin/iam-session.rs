@@ -1,4 +1,4 @@
-//! Dispatch only.
+//! The command line. Dispatch only; the work is in `iam_session::cli`.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;

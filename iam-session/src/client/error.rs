@@ -1,4 +1,4 @@
-//! Why an agent did not do what it was asked. Touches nothing.
+//! Errors of a client: why an agent did not do what it was asked. Touches nothing.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,50 +7,28 @@ use crate::protocol::{Failure, FailureKind};
 
 /// Why there is no answer, or no good one.
 #[derive(Debug, thiserror::Error)]
-pub enum ClientError {
+pub(crate) enum ClientError {
     /// Nothing named a socket, and no directory holds one.
     #[error("no agent is running for you on this host")]
     NoAgent,
     /// The session's agent has ended, and the user has no other.
     #[error("no agent is listening at {}", path.display())]
-    Dead {
-        /// The socket.
-        path: PathBuf,
-    },
+    Dead { path: PathBuf },
     /// Somebody else listens.
     #[error("{} is the socket of uid {uid}, not yours", path.display())]
-    Foreign {
-        /// The socket.
-        path: PathBuf,
-        /// Whose it is.
-        uid: u32,
-    },
+    Foreign { path: PathBuf, uid: u32 },
     /// The socket cannot be used.
     #[error("cannot talk to the agent at {}: {source}", path.display())]
-    Connect {
-        /// The socket.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Connect { path: PathBuf, source: io::Error },
     /// The connection ended before the reply.
     #[error("the agent at {} closed the connection without an answer", path.display())]
-    Closed {
-        /// The socket.
-        path: PathBuf,
-    },
+    Closed { path: PathBuf },
     /// There was no reply in time.
     #[error("the agent at {} does not answer", path.display())]
-    Silent {
-        /// The socket.
-        path: PathBuf,
-    },
+    Silent { path: PathBuf },
     /// The reply is not one.
     #[error("the agent at {} answered something else than the protocol has", path.display())]
-    Garbage {
-        /// The socket.
-        path: PathBuf,
-    },
+    Garbage { path: PathBuf },
     /// What was asked does not fit into a line.
     #[error("the request is longer than the agent takes")]
     RequestTooLong,

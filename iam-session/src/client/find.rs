@@ -1,36 +1,52 @@
-//! Where an agent of this user may be listening. Lists directories, and trusts only the user's own.
+//! Finds where an agent of this user may be listening. Lists directories, and trusts only the user's own.
 
 use std::env;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::geteuid;
+use nix::unistd::{geteuid, gethostname};
 
 use crate::paths::{ENV_SOCKET, RUN, Runtime};
 
+/// Below the home directory; a directory a host is below it.
+const STATE: &str = ".local/state/iam-session-run";
+
 /// What says where sockets are.
 #[derive(Clone, Debug)]
-pub struct Places {
+pub(crate) struct Places {
     uid: u32,
     socket: Option<PathBuf>,
     runtime: Option<PathBuf>,
+    /// Where `iam-session start` has its agents without a runtime directory.
+    below_home: Option<PathBuf>,
 }
 
 impl Places {
     /// Those of this process.
-    pub fn of_environment() -> Self {
+    pub(crate) fn of_environment() -> Self {
         let path = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        Self { uid: geteuid().as_raw(), socket: path(ENV_SOCKET), runtime: path("XDG_RUNTIME_DIR") }
+        Self {
+            uid: geteuid().as_raw(),
+            socket: path(ENV_SOCKET),
+            runtime: path("XDG_RUNTIME_DIR"),
+            below_home: None,
+        }
+    }
+
+    /// The same and one below the home, for what is meant for all agents. A home may be long in answering.
+    pub(crate) fn with_home() -> Self {
+        let home = env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
+        Self { below_home: home.and_then(|home| state_directory(&home)), ..Self::of_environment() }
     }
 
     /// The user.
-    pub fn uid(&self) -> u32 {
+    pub(crate) fn uid(&self) -> u32 {
         self.uid
     }
 
     /// The socket that the environment names, if it does.
-    pub fn named(&self) -> Option<&Path> {
+    pub(crate) fn named(&self) -> Option<&Path> {
         self.socket.as_deref()
     }
 
@@ -47,17 +63,33 @@ impl Places {
         self.candidates().collect()
     }
 
+    /// One agent in each of the user's directories on this host but that of `path`: what they know of a lock is a file there.
+    pub(crate) fn in_other_directories(&self, path: &Path) -> Vec<PathBuf> {
+        let mut found = self.all();
+        found.dedup_by_key(|socket| socket.parent().map(Path::to_owned));
+        found.retain(|socket| socket.parent() != path.parent());
+        found
+    }
+
     fn directories(&self) -> impl Iterator<Item = PathBuf> {
         let siblings = self.socket.as_deref().and_then(Path::parent).map(Path::to_owned);
         // Any other value would be somebody's idea of where we should look.
         let logind = PathBuf::from(format!("/run/user/{}", self.uid));
         let runtime = self.runtime.clone().filter(|directory| *directory == logind);
         let own = Path::new(RUN).join(self.uid.to_string());
-        let agents = [runtime, Some(own)].into_iter().flatten();
+        let agents = [runtime, Some(own), self.below_home.clone()].into_iter().flatten();
         let agents = agents.map(|directory| Runtime::new(directory, self.uid).agents());
         let first = siblings.clone();
         siblings.into_iter().chain(agents.filter(move |directory| Some(directory) != first.as_ref()))
     }
+}
+
+/// The runtime directory of this host below a home.
+pub(crate) fn state_directory(home: &Path) -> Option<PathBuf> {
+    let host = gethostname().ok()?.into_string().ok()?;
+    let is_file_name =
+        !host.is_empty() && !host.starts_with('.') && !host.contains(|c: char| c == '/' || c.is_control());
+    is_file_name.then(|| home.join(STATE).join(host))
 }
 
 /// The agents' sockets in `directory`, if it is the user's and nobody else's.
@@ -104,7 +136,7 @@ mod tests {
 
     fn names(directory: &Path, socket: &str) -> Vec<String> {
         let uid = geteuid().as_raw();
-        let places = Places { uid, socket: Some(directory.join(socket)), runtime: None };
+        let places = Places { uid, socket: Some(directory.join(socket)), runtime: None, below_home: None };
         let below = places.candidates().filter(|path| path.starts_with(directory));
         below.map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
     }
@@ -128,7 +160,12 @@ mod tests {
 
     #[test]
     fn only_the_users_own_runtime_directory_is_believed() {
-        let places = |runtime: &str| Places { uid: 1000, socket: None, runtime: Some(runtime.into()) };
+        let places = |runtime: &str| Places {
+            uid: 1000,
+            socket: None,
+            runtime: Some(runtime.into()),
+            below_home: None,
+        };
         let own = Path::new("/run/iam-session/1000/iam-session");
         assert_eq!(
             places("/run/user/1000").directories().collect::<Vec<_>>(),

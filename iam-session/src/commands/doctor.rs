@@ -45,7 +45,7 @@ const STORAGE: Duration = Duration::from_secs(32);
 
 /// Find out why this login has no token, or why a storage element refuses it.
 ///
-/// Each line is one finding, with the command that mends it where there is one.
+/// Each line is one finding, with the command that mends it if there is one.
 #[derive(Debug, Default, Parser)]
 #[command(name = "doctor", bin_name = "iam-session doctor")]
 pub(crate) struct DoctorArgs {

@@ -19,7 +19,7 @@ pub(crate) struct EnvArgs {
     /// Keep a second file fresh, with this account's token, and print where
     #[arg(long, value_name = "NAME")]
     account: Option<String>,
-    /// Whose language to print; the default follows $SHELL
+    /// The shell whose language is printed; the default follows $SHELL
     #[arg(long, value_enum, value_name = "SHELL")]
     shell: Option<Shell>,
 }

@@ -5,17 +5,17 @@ use clap::Parser;
 use crate::account;
 use crate::client::{Agent, Places};
 use crate::outcome::{Exit, Outcome, Stop, print, warn};
-use crate::protocol::{Failure, FailureKind, ForgetAction, ForgetStep, Forgotten, Request};
+use crate::protocol::{Ending, Failure, FailureKind, ForgetAction, ForgetStep, Forgotten, Request};
 use crate::text::printable;
 
-/// Revoke an account's refresh token, deregister its client and remove what is stored of it.
+/// Revoke an account's refresh token, deregister its client and remove it from the store.
 #[derive(Debug, Parser)]
 #[command(name = "forget", bin_name = "iam-session forget")]
 pub(crate) struct ForgetArgs {
     /// The account, as 'iam-session status' shows it
     #[arg(value_name = "NAME")]
     account: String,
-    /// Remove it here alone: the issuer is not asked, and nothing need be unlocked
+    /// Remove it only here: no issuer is asked, and no passphrase is needed
     #[arg(long)]
     local: bool,
 }
@@ -24,16 +24,13 @@ pub(crate) fn run(args: ForgetArgs) -> Outcome {
     account::validate(&args.account)
         .map_err(|error| Failure::usage(error.to_string()).advise("'iam-session list' shows the accounts"))?;
     let mut agent = Agent::find(&Places::of_environment())?;
-    if args.local {
-        let forgotten: Forgotten = agent.ask(&Request::Remove { account: args.account })?;
-        tell(&forgotten, "")?;
-        // What stays at the issuer was meant to.
-        let is_here = |step: &ForgetStep| step.step == ForgetAction::Remove && step.error.is_some();
-        let is_left = forgotten.steps.iter().any(is_here);
-        return Ok(if is_left { Exit::With(FailureKind::Failed) } else { Exit::Done });
-    }
-    let forgotten: Forgotten = agent.ask(&Request::Forget { account: args.account })?;
-    Ok(if tell(&forgotten, "")? { Exit::Done } else { Exit::With(FailureKind::Failed) })
+    let mode = if args.local { Ending::Remove } else { Ending::Forget };
+    let forgotten: Forgotten = agent.ask(&Request::EndAccount { account: args.account, mode })?;
+    tell(&forgotten, "")?;
+    // Where it is removed here alone, what stays at the issuer was meant to.
+    let counts = |step: &ForgetStep| mode == Ending::Forget || step.step == ForgetAction::Remove;
+    let is_left = forgotten.steps.iter().any(|step| counts(step) && step.error.is_some());
+    Ok(if is_left { Exit::With(FailureKind::Failed) } else { Exit::Done })
 }
 
 /// A line for each step, after `prefix`; whether all of them were done.

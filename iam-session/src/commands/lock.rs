@@ -4,9 +4,9 @@
 use clap::Parser;
 
 use super::passphrase::{self, PassphraseArgs, Terminal, Use};
-use crate::client::{Agent, Places};
-use crate::outcome::{Exit, Outcome, print};
-use crate::protocol::{Heeded, Request, Status};
+use crate::client::{Agent, ClientError, Places};
+use crate::outcome::{Exit, Outcome, print, warn};
+use crate::protocol::{Failure, Heeded, Request, Status};
 
 /// Lock this host: every session of yours here, and each new login, serves no token until 'iam-session unlock'.
 #[derive(Debug, Default, Parser)]
@@ -19,7 +19,8 @@ pub(crate) struct LockArgs {
 pub(crate) fn run(args: &LockArgs) -> Outcome {
     passphrase::prepare()?;
     let given = args.passphrase.read()?;
-    let mut agent = Agent::find(&Places::of_environment())?;
+    let places = Places::with_home();
+    let mut agent = Agent::find(&places)?;
     let status: Status = agent.ask(&Request::Status {})?;
     status.lock.refuse_older_agent()?;
     // A lock that there is has its passphrase.
@@ -31,6 +32,18 @@ pub(crate) fn run(args: &LockArgs) -> Outcome {
         }),
     };
     agent.ask::<Heeded>(&Request::Lock { passphrase })?;
+    for path in places.in_other_directories(agent.path()) {
+        let locked = Agent::connect(&path, places.uid())
+            .and_then(|mut other| other.ask::<Heeded>(&Request::Lock { passphrase: None }));
+        match locked {
+            // Of an agent that was killed only the socket is left.
+            Ok(_) | Err(ClientError::Dead { .. }) => {}
+            Err(error) => {
+                let why = Failure::from(error).error;
+                warn(&format!("another of your agents, {}: {why}; it goes on serving", path.display()));
+            }
+        }
+    }
     let text = match status.lock.host_locked {
         true => "this host is locked already\n",
         false => "locked; 'iam-session unlock' opens it again\n",

@@ -1,4 +1,5 @@
-//! `iam-session providers`: whom one can enrol with by name. Reads the configuration of site and user; asks nobody else.
+//! `iam-session providers`: lists the providers that one can enrol with by name. Reads the configuration of site and
+//! user; asks nobody else.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! `iam-session rename`: another name for an account. Touches the agent's socket.
+//! `iam-session rename`: gives an account another name. Touches the agent's socket.
 
 use clap::Parser;
 

@@ -10,7 +10,7 @@ use super::forget;
 use crate::client::{Agent, ClientError, Places};
 use crate::clock::unix_time;
 use crate::outcome::{Exit, Outcome, print, print_error, warn};
-use crate::protocol::{Account, Failure, FailureKind, Forgotten, Heeded, Request, Status};
+use crate::protocol::{Account, Ending, Failure, FailureKind, Forgotten, Heeded, Request, Status, StopMode};
 use crate::text::{duration, printable, utc};
 
 /// What has to be typed.
@@ -26,7 +26,7 @@ pub(crate) struct RevokeArgs {
 }
 
 pub(crate) fn run(args: &RevokeArgs) -> Outcome {
-    let places = Places::of_environment();
+    let places = Places::with_home();
     let mut agent = Agent::find(&places)?;
     let status: Status = agent.ask(&Request::Status {})?;
     if !args.yes {
@@ -86,7 +86,7 @@ fn question(status: &Status) -> String {
 
 fn revoke(agent: &mut Agent, account: &Account) -> Result<Told, crate::outcome::Stop> {
     let name = &account.name;
-    let request = Request::Revoke { account: name.clone() };
+    let request = Request::EndAccount { account: name.clone(), mode: Ending::Revoke };
     match agent.ask::<Forgotten>(&request) {
         Ok(forgotten) => {
             let is_done = forget::tell(&forgotten, &format!("account '{}': ", printable(name)))?;
@@ -122,7 +122,7 @@ fn end_agents(places: &Places, own: &Agent) -> Told {
 
 fn end(path: &Path, uid: u32) -> Result<(), ClientError> {
     let mut agent = Agent::connect(path, uid)?;
-    agent.ask::<Heeded>(&Request::End {})?;
+    agent.ask::<Heeded>(&Request::Stop { mode: StopMode::Any })?;
     agent.wait_for_its_end();
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! What a role stands for. Reads the site's files and the user's.
+//! Finds the scopes and audiences that a role stands for. Reads the site's files and the user's.
 //!
-//! It is the command line that reads them: agents decide by scopes and audiences alone, and what a client says about
-//! policy they do not ask.
+//! Only the command line reads roles. Agents decide by scopes and audiences alone, and do not ask a client about
+//! policy.
 
 use std::env;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! `iam-session run`: a command with a token of its own in its environment. Touches the agent's socket, and becomes
-//! that command.
+//! `iam-session run`: runs a command with a token of its own in its environment. Touches the agent's socket, and
+//! becomes that command.
 
 use std::ffi::OsString;
 use std::io::{Error, ErrorKind};
@@ -8,10 +8,10 @@ use std::process::Command;
 
 use clap::Parser;
 
-use super::token_options::Wanted;
+use super::token_options::{Wanted, fetch};
 use crate::client::{Agent, Places};
 use crate::outcome::{Exit, IAM_SESSION, Outcome, Stop};
-use crate::protocol::{Failure, Request, Token, TokenRequest};
+use crate::protocol::{Failure, TokenRequest};
 use crate::secret::Secret;
 
 /// What programs read before they look for a file (WLCG bearer token discovery).
@@ -61,8 +61,7 @@ pub(crate) fn run(args: Result<RunArgs, Stop>) -> Outcome {
 fn token(args: &RunArgs) -> Result<Secret, Stop> {
     // The connection ends here, and so before the command begins.
     let mut agent = Agent::find(&Places::of_environment())?;
-    let token: Token = agent.ask(&Request::AccessToken(args.request()?))?;
-    Ok(token.access_token)
+    Ok(fetch(&mut agent, args.request()?)?.access_token)
 }
 
 /// Comes back only if the command does not begin.

@@ -1,4 +1,5 @@
-//! `iam-session seal`: what opens the accounts; and moves them to the newest node key. Touches the agent's socket.
+//! `iam-session seal`: lists what opens the accounts, and moves them to the newest node key. Touches the agent's
+//! socket.
 
 mod list;
 
@@ -26,7 +27,7 @@ pub(crate) struct SealArgs {
 
 #[derive(Debug, Subcommand)]
 enum SealCommand {
-    /// Seal them under the newest node key of this host, in the place of older ones
+    /// Seal them under the newest node key of this host instead of older ones
     Renew {
         /// One account only
         #[arg(long, value_name = "NAME")]

@@ -1,5 +1,6 @@
-//! The first line of a descriptor, a file or a command's output, as a secret. A secret is never an argument or in the
-//! environment, which other processes can read. Opens the descriptor.
+//! Reads a secret: the first line of a descriptor, a file or a command's output. Opens the descriptor.
+//!
+//! A secret is never an argument or in the environment, because other processes can read these.
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -1,4 +1,4 @@
-//! Variables as the lines that a shell takes them from. Pure, but for `$SHELL`.
+//! Writes variables as the lines that a shell takes them from. Pure, but for `$SHELL`.
 
 use std::env;
 use std::ffi::OsStr;
@@ -9,8 +9,10 @@ use clap::ValueEnum;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Shell {
     /// bash, dash, ksh, zsh
+    #[value(aliases = ["bash", "dash", "ksh", "zsh"])]
     Sh,
     /// csh, tcsh
+    #[value(alias = "tcsh")]
     Csh,
     /// fish
     Fish,
@@ -86,6 +88,19 @@ mod tests {
             assert_eq!(Shell::of(Some(OsStr::new(path))), shell, "{path}");
         }
         assert_eq!(Shell::of(None), Shell::Sh);
+    }
+
+    #[test]
+    fn every_shell_can_be_named() {
+        for (name, shell) in [
+            ("bash", Shell::Sh),
+            ("zsh", Shell::Sh),
+            ("sh", Shell::Sh),
+            ("tcsh", Shell::Csh),
+            ("fish", Shell::Fish),
+        ] {
+            assert_eq!(Shell::from_str(name, false), Ok(shell), "{name}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `iam-session start`: an agent where no login has started one. Touches the environment, /proc, the runtime
+//! `iam-session start`: starts an agent if no login has started one. Touches the environment, /proc, the runtime
 //! directory, the terminal; starts the agent.
 //!
 //! Standard output is for the shell's eval and carries nothing else.
@@ -29,12 +29,12 @@ use crate::secret::Secret;
 #[derive(Debug, Default, Parser)]
 #[command(name = "start", bin_name = "iam-session start")]
 pub(crate) struct StartArgs {
-    /// Whose language to print; the default follows $SHELL
+    /// The shell whose language is printed; the default follows $SHELL
     #[arg(long, value_enum, value_name = "SHELL")]
     shell: Option<Shell>,
     #[command(flatten)]
     passphrase: PassphraseArgs,
-    /// Leave locked what is locked
+    /// Ask for no passphrase; sealed accounts stay locked
     #[arg(long, conflicts_with = "PassphraseArgs")]
     no_unlock: bool,
 }
@@ -52,10 +52,13 @@ pub(crate) fn run(args: &StartArgs) -> Outcome {
         return report(shell, &path, &status);
     }
     let places = Runtime::new(place::choose(&identity)?, identity.uid);
+    // Of two shells that begin at once one finds the other's.
+    let alone = place::alone(places.directory());
     if let Some((path, status)) = standing(&places, parent) {
         return report(shell, &path, &status);
     }
     let session = launch::agent(&identity, &places, parent)?;
+    drop(alone);
     let path = places.socket(&session);
     let mut agent = Agent::connect(&path, identity.uid)?;
     let status: Status = agent.ask(&Request::Status {})?;

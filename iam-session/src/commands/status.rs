@@ -1,5 +1,5 @@
-//! `iam-session status`: how the session stands, and what to do next. Touches the agent's socket and reads the
-//! configuration for its mistakes.
+//! `iam-session status`: shows how the session stands, and what to do next. Touches the agent's socket, and reads the
+//! configuration to show its mistakes.
 
 pub(in crate::commands) mod advice;
 pub(super) mod layout;

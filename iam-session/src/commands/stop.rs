@@ -10,13 +10,13 @@ use super::shell::Shell;
 use crate::client::{Agent, ClientError};
 use crate::outcome::{Exit, Outcome, print, warn};
 use crate::paths::{ENV_SESSION, ENV_SOCKET, ENV_TOKEN_FILE};
-use crate::protocol::{Failure, Heeded, Request};
+use crate::protocol::{Failure, Heeded, Request, StopMode};
 
 /// End the agent that 'iam-session start' started, and forget it: eval "$(iam-session stop)".
 #[derive(Debug, Default, Parser)]
 #[command(name = "stop", bin_name = "iam-session stop")]
 pub(crate) struct StopArgs {
-    /// Whose language to print; the default follows $SHELL
+    /// The shell whose language is printed; the default follows $SHELL
     #[arg(long, value_enum, value_name = "SHELL")]
     shell: Option<Shell>,
 }
@@ -30,7 +30,7 @@ pub(crate) fn run(args: &StopArgs) -> Outcome {
     })?;
     match Agent::connect(&path, geteuid().as_raw()) {
         Ok(mut agent) => {
-            agent.ask::<Heeded>(&Request::Stop {})?;
+            agent.ask::<Heeded>(&Request::Stop { mode: StopMode::Started })?;
             agent.wait_for_its_end();
         }
         Err(ClientError::Dead { .. }) => warn("the agent has ended already"),

@@ -7,10 +7,10 @@ use zeroize::Zeroizing;
 
 use self::once::OnceArgs;
 use super::print_json;
-use super::token_options::Wanted;
+use super::token_options::{Wanted, fetch};
 use crate::client::{Agent, Places};
 use crate::outcome::{Exit, Outcome, Stop, print};
-use crate::protocol::{Failure, Request, Token, TokenRequest};
+use crate::protocol::{Failure, TokenRequest};
 use crate::secret::Secret;
 
 /// As oidc-agent has it: whatever is cached, a new one.
@@ -48,7 +48,7 @@ pub(crate) fn run(args: TokenArgs) -> Outcome {
         return once::run(&args);
     }
     let mut agent = Agent::find(&Places::of_environment())?;
-    let token: Token = agent.ask(&Request::AccessToken(args.request()?))?;
+    let token = fetch(&mut agent, args.request()?)?;
     if args.json {
         print_json(&token)?;
         return Ok(Exit::Done);

@@ -16,7 +16,7 @@ use crate::text::{duration, printable};
 const LONGEST: u64 = 24 * 60 * 60;
 
 /// Open what 'iam-session lock' has locked or what is sealed under a passphrase, in all sessions of yours on this host;
-/// or choose a passphrase where nothing is enrolled yet.
+/// or choose a passphrase if nothing is enrolled yet.
 #[derive(Debug, Default, Parser)]
 #[command(name = "unlock", bin_name = "iam-session unlock")]
 pub(crate) struct UnlockArgs {
@@ -30,7 +30,7 @@ pub(crate) struct UnlockArgs {
 pub(crate) fn run(args: &UnlockArgs) -> Outcome {
     passphrase::prepare()?;
     let given = args.passphrase.read()?;
-    let places = Places::of_environment();
+    let places = Places::with_home();
     let mut agent = Agent::find(&places)?;
     let status: Status = agent.ask(&Request::Status {})?;
     let need = Need::of(&status);
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &UnlockArgs) -> Outcome {
 }
 
 /// Gives this agent the passphrase that it needs, `seconds` long if not for good. The lock of a host is one for all
-/// agents; what is sealed under a passphrase is not: no key crosses a socket, and each agent is given the passphrase.
+/// agents of a directory; what is sealed under a passphrase is not: no key crosses a socket, and each agent is given the passphrase.
 pub(super) fn unlock(
     places: &Places,
     agent: &mut Agent,
@@ -62,8 +62,12 @@ pub(super) fn unlock(
         status.lock.refuse_older_agent()?;
     }
     let (unlocked, passphrase) = passphrase::unlock(agent, need, source, seconds)?;
-    if need == Need::Open && !is_lock {
-        for path in places.all().into_iter().filter(|path| path != agent.path()) {
+    if need == Need::Open {
+        let others = match is_lock {
+            true => places.in_other_directories(agent.path()),
+            false => places.all().into_iter().filter(|path| path != agent.path()).collect(),
+        };
+        for path in others {
             match unlock_other(places, &path, &passphrase, seconds) {
                 // Of an agent that was killed only the socket is left.
                 Ok(()) | Err(ClientError::Dead { .. }) => {}
@@ -85,11 +89,16 @@ fn unlock_other(
 ) -> Result<(), ClientError> {
     let mut agent = Agent::connect(path, places.uid())?;
     let status: Status = agent.ask(&Request::Status {})?;
-    if status.locked.is_empty() && status.lock.unlocked_until.is_none() {
+    if !status.lock.host_locked && status.locked.is_empty() && status.lock.unlocked_until.is_none() {
         return Ok(());
     }
     let request = Request::Unlock { passphrase: passphrase.duplicate(), seconds };
-    agent.ask::<Unlocked>(&request).map(|_| ())
+    let unlocked = agent.ask::<Unlocked>(&request).map(|_| ());
+    if status.lock.host_locked && !agent.ask::<Status>(&Request::Status {})?.lock.host_locked {
+        // The passphrase was that of the lock, and may not be that of what else is sealed.
+        return Ok(());
+    }
+    unlocked
 }
 
 fn told(unlocked: &Unlocked, need: Need, span: Option<u64>) -> String {

@@ -1,4 +1,4 @@
-//! `iam-session use`: whose token is in the file. Touches the agent's socket.
+//! `iam-session use`: chooses the account whose token is in the file. Touches the agent's socket.
 
 use clap::Parser;
 

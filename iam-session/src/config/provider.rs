@@ -177,7 +177,7 @@ impl Provider {
     ///
     /// # Errors
     /// [`Failure`], which says what to do.
-    pub fn registers(&self) -> Result<(), Failure> {
+    pub(crate) fn registers(&self) -> Result<(), Failure> {
         match self.registration {
             Registration::Open => Ok(()),
             Registration::Closed => {

@@ -1,4 +1,4 @@
-//! Which file systems no other host can change. Looks at a path's.
+//! Whether a path is on a file system that no other host can change. Looks at the path's file system.
 
 use std::path::Path;
 

@@ -66,7 +66,7 @@ pub(crate) fn program(path: &str) -> Found {
     if !metadata.is_file() || !is_roots(&path) {
         return Found::Bad(path, "it must be a file that root alone can write");
     }
-    match metadata.mode() & 0o777 {
+    match metadata.mode() & 0o7777 {
         0o711 => Found::Good(path),
         _ => Found::Bad(path, "its mode must be 0711, so that who runs it cannot attach to it"),
     }

@@ -1,6 +1,6 @@
 //! Names of users and groups, as the host's name services know them. Starts getent(1).
 //!
-//! Agent and command line are static programs, which ask no name service themselves (LDAP, sssd); getent does, in a
+//! Agent and command line are static programs, and ask no name service themselves (LDAP, sssd). getent does it, in a
 //! process that can be given up when a directory server hangs.
 
 use std::ffi::OsStr;

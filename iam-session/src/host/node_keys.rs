@@ -1,7 +1,7 @@
-//! The node keys: PROTOCOL.md, section 5. Touches /etc/iam-session/keys.d.
+//! The node keys, as root's tool reads them: PROTOCOL.md, section 5. Touches /etc/iam-session/keys.d.
 //!
-//! The module and the agent's store have code of their own for the same derivation: they share no crate, and this is
-//! root's. The test vectors of PROTOCOL.md hold all of them together.
+//! Three pieces of code derive the same keys: this one, the module's, and the store's. They share no crate. The test
+//! vectors of PROTOCOL.md keep them in step.
 
 use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions};

@@ -1,275 +1,218 @@
-//! The session lines of a PAM service's file (pam.conf(5)), and the one of ours among them. Pure.
-//!
-//! What is not understood is refused: a login that fails for a line we put in a wrong place is worse than one without
-//! a token.
+//! A PAM service's file, line by line (pam.conf(5)), and the module's line put in and taken out. Pure.
 
 use std::fmt;
 
-use crate::text::printable;
-
 pub(crate) const MODULE: &str = "pam_iam.so";
-const CONTROL: &str = "optional";
-/// These hold no session lines on Debian, where `@include` is of whole files.
-const NO_SESSIONS: [&str; 3] = ["common-auth", "common-account", "common-password"];
 
-/// A file, line by line.
+/// A file and its lines that say something.
 #[derive(Debug)]
 pub(crate) struct PamFile<'t> {
     text: &'t str,
-    /// Where each line of sessions ends, and what it says.
-    rules: Vec<Rule<'t>>,
+    pub(crate) rules: Vec<Rule>,
 }
 
 /// A logical line: one that ends with a backslash goes on in the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Rule<'t> {
+pub(crate) struct Rule {
     /// Counted from 1.
-    line: usize,
+    pub(crate) line: usize,
     /// The bytes of it, its last newline included.
     from: usize,
     to: usize,
-    kind: Kind<'t>,
+    pub(crate) says: Says,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Kind<'t> {
-    /// Another service's sessions, by `include`, `substack` or `@include`.
-    Included,
-    Module {
-        control: String,
-        module: &'t str,
-        options: Vec<&'t str>,
-    },
+pub(crate) enum Says {
+    /// `@include`: all lines of another file.
+    IncludeAll(String),
+    Line(Line),
+    /// A line that libpam takes for a module that fails; its type and control, where they can be read.
+    Unclear(Option<Type>, String),
 }
 
-/// Where our line is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Ours {
-    /// Counted from 1.
-    pub(crate) line: usize,
-    control: String,
-    pub(crate) options: Vec<String>,
-}
-
-impl Ours {
-    /// What is wrong with its control: anything but this one lets an error of the module keep everybody out.
-    pub(crate) fn mistake(&self) -> Option<String> {
-        let control = printable(&self.control);
-        (!self.control.eq_ignore_ascii_case(CONTROL)).then(|| {
-            format!("the line is '{control}': a login fails where {MODULE} does; accepted: {CONTROL}")
-        })
+impl Says {
+    fn unclear() -> Self {
+        Self::Unclear(None, String::new())
     }
 }
 
-/// Why a file is not changed.
+/// `[-]TYPE CONTROL MODULE OPTIONS`
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// A line that no rule of pam.conf(5) is.
-    Unclear(usize),
-    /// Line ends of another system.
-    CarriageReturn,
-    /// Nothing to put ours behind.
-    NoSessions,
-    /// The module stands in it more than once, or for something else than sessions.
-    Ours(usize),
-    /// A line that may leave out what stands behind it.
-    Skips(usize),
-    /// A line that counts ours among those it skips.
-    Counts(usize),
+pub(crate) struct Line {
+    pub(crate) kind: Type,
+    /// As it is written, in its brackets.
+    pub(crate) control: String,
+    /// A file, for `include` and `substack`.
+    pub(crate) module: String,
+    pub(crate) options: Vec<String>,
 }
 
-impl fmt::Display for Refusal {
+impl Line {
+    pub(crate) fn is_control(&self, name: &str) -> bool {
+        self.control.eq_ignore_ascii_case(name)
+    }
+
+    pub(crate) fn is_module(&self, name: &str) -> bool {
+        self.module.rsplit('/').next() == Some(name)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Type {
+    Auth,
+    Account,
+    Password,
+    Session,
+}
+
+impl Type {
+    pub(crate) const ALL: [(Self, &'static str); 4] = [
+        (Self::Auth, "auth"),
+        (Self::Account, "account"),
+        (Self::Password, "password"),
+        (Self::Session, "session"),
+    ];
+
+    fn of(word: &str) -> Option<Self> {
+        let word = word.strip_prefix('-').unwrap_or(word);
+        Self::ALL.iter().find(|(_, name)| name.eq_ignore_ascii_case(word)).map(|(kind, _)| *kind)
+    }
+}
+
+/// Why a file is not changed. A login that fails for a line in a wrong place is worse than one without a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    /// A line that no rule of pam.conf(5) is.
+    Line(usize),
+    /// Line ends of another system.
+    CarriageReturn,
+}
+
+impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unclear(line) => write!(f, "line {line} is not understood"),
+            Self::Line(line) => write!(f, "line {line} is not understood"),
             Self::CarriageReturn => write!(f, "its lines end with a carriage return"),
-            Self::NoSessions => write!(f, "it has no session line"),
-            Self::Ours(line) => write!(f, "line {line} names {MODULE} once too often, or not for 'session'"),
-            Self::Skips(line) => write!(f, "line {line} may end or skip the session lines behind it"),
-            Self::Counts(line) => write!(f, "line {line} counts {MODULE} among those that it skips"),
         }
     }
 }
 
 impl<'t> PamFile<'t> {
-    pub(crate) fn parse(text: &'t str) -> Result<Self, Refusal> {
-        if text.contains('\r') {
-            return Err(Refusal::CarriageReturn);
-        }
+    pub(crate) fn parse(text: &'t str) -> Self {
         let mut rules = Vec::new();
-        let mut line = 1;
-        let mut from = 0;
-        while from < text.len() {
-            let rest = text.get(from..).unwrap_or_default();
-            let length = logical(rest).ok_or(Refusal::Unclear(line))?;
-            let logical = rest.get(..length).unwrap_or_default();
-            if let Some(kind) = kind(logical, line)? {
-                rules.push(Rule { line, from, to: from + length, kind });
+        let (mut line, mut from) = (1, 0);
+        while let Some(rest) = text.get(from..).filter(|rest| !rest.is_empty()) {
+            let (length, logical) = logical(rest);
+            if let Some(says) = logical.map_or(Some(Says::unclear()), |logical| says(&logical)) {
+                rules.push(Rule { line, from, to: from + length, says });
             }
-            line += logical.matches('\n').count();
+            line += rest.get(..length).unwrap_or_default().matches('\n').count();
             from += length;
         }
-        Ok(Self { text, rules })
+        Self { text, rules }
     }
 
-    /// The line of ours, if there is one.
-    pub(crate) fn ours(&self) -> Result<Option<Ours>, Refusal> {
-        let mut found = None;
-        for rule in self.rules.iter().filter(|rule| rule.is_ours()) {
-            if found.is_some() {
-                return Err(Refusal::Ours(rule.line));
-            }
-            if let Kind::Module { control, options, .. } = &rule.kind {
-                let options = options.iter().map(|option| (*option).to_owned()).collect();
-                found = Some(Ours { line: rule.line, control: control.clone(), options });
-            }
+    /// The first thing in it that is not understood.
+    pub(crate) fn check(&self) -> Result<(), Unreadable> {
+        if self.text.contains('\r') {
+            return Err(Unreadable::CarriageReturn);
         }
-        Ok(found)
+        let unclear = self.rules.iter().find(|rule| matches!(rule.says, Says::Unclear(..)));
+        unclear.map_or(Ok(()), |rule| Err(Unreadable::Line(rule.line)))
     }
 
-    /// The text with `line` behind the last session line. There it runs in the user's context, and with what
-    /// pam_systemd has set.
-    pub(crate) fn with(&self, line: &str) -> Result<String, Refusal> {
-        let last = self.rules.last().ok_or(Refusal::NoSessions)?;
-        if let Some(skips) = self.rules.iter().enumerate().find(|(at, rule)| self.skips_the_end(*at, rule)) {
-            return Err(Refusal::Skips(skips.1.line));
-        }
-        let (before, after) = self.text.split_at_checked(last.to).ok_or(Refusal::NoSessions)?;
-        let newline = if before.ends_with('\n') { "" } else { "\n" };
-        Ok(format!("{before}{newline}{line}\n{after}"))
+    /// The text with `line` behind that rule.
+    pub(crate) fn with_behind(&self, rule: &Rule, line: &str) -> String {
+        self.with_at(rule.to, line)
     }
 
-    /// The text without our line.
-    pub(crate) fn without(&self) -> Result<String, Refusal> {
-        let counts = self.rules.iter().enumerate().find(|(at, rule)| self.counts_ours(*at, rule));
-        if let Some((_, rule)) = counts {
-            return Err(Refusal::Counts(rule.line));
-        }
+    /// The text with `line` in front of that rule.
+    pub(crate) fn with_before(&self, rule: &Rule, line: &str) -> String {
+        self.with_at(rule.from, line)
+    }
+
+    fn with_at(&self, at: usize, line: &str) -> String {
+        let (before, after) = self.text.split_at_checked(at).unwrap_or((self.text, ""));
+        let newline = if before.is_empty() || before.ends_with('\n') { "" } else { "\n" };
+        format!("{before}{newline}{line}\n{after}")
+    }
+
+    /// The text without the module's line.
+    pub(crate) fn without_ours(&self) -> String {
         let mut text = self.text.to_owned();
-        for rule in self.rules.iter().rev().filter(|rule| rule.is_ours()) {
+        let is_ours = |rule: &&Rule| matches!(&rule.says, Says::Line(line) if line.is_module(MODULE));
+        for rule in self.rules.iter().rev().filter(is_ours) {
             text.replace_range(rule.from..rule.to, "");
         }
-        Ok(text)
-    }
-
-    /// Whether this line jumps over ours. Without it the jump would skip another line, or end behind the last one: then
-    /// libpam fails the session.
-    fn counts_ours(&self, at: usize, rule: &Rule<'_>) -> bool {
-        let Kind::Module { control, .. } = &rule.kind else { return false };
-        let behind = self.rules.get(at + 1..).unwrap_or_default();
-        let Some(ours) = behind.iter().position(Rule::is_ours) else { return false };
-        // How many modules an included file has is not known here, so that one in front of ours makes it no farther.
-        let modules = behind.iter().take(ours).filter(|rule| rule.kind != Kind::Included).count();
-        actions(control)
-            .into_iter()
-            .filter_map(|action| action.parse::<usize>().ok())
-            .any(|jump| jump > modules)
-    }
-
-    /// Whether what follows the last line may not be reached because of this one.
-    fn skips_the_end(&self, at: usize, rule: &Rule<'_>) -> bool {
-        let Kind::Module { control, .. } = &rule.kind else { return false };
-        let behind = self.rules.get(at + 1..).unwrap_or_default();
-        actions(control).into_iter().any(|action| match action.parse::<usize>() {
-            // How many modules an included file has is not known here.
-            Ok(jump) => {
-                jump > 0
-                    && (jump > behind.len()
-                        || behind.iter().take(jump).any(|rule| rule.kind == Kind::Included))
-            }
-            Err(_) => action == "done",
-        })
+        text
     }
 }
 
-impl Rule<'_> {
-    fn is_ours(&self) -> bool {
-        matches!(&self.kind, Kind::Module { module, .. } if is_ours(module))
-    }
-}
-
-fn is_ours(module: &str) -> bool {
-    module.rsplit('/').next() == Some(MODULE)
-}
-
-/// What a control does at the end of the stack: the words behind each `=`, or what a simple one stands for.
-fn actions(control: &str) -> Vec<&str> {
-    match control.strip_prefix('[') {
-        Some(list) => {
-            let values = list.trim_end_matches(']').split_whitespace();
-            values.filter_map(|value| value.split_once('=')).map(|(_, action)| action).collect()
-        }
-        None if control.eq_ignore_ascii_case("sufficient") => vec!["done"],
-        None => Vec::new(),
-    }
-}
-
-/// The length of the first line, with those that it goes on in, as Linux-PAM's _pam_assemble_line has it: white space
-/// behind the backslash counts for nothing, and a comment ends the line. `None` for one that goes on in nothing, which
-/// libpam does not read, or in an empty line or a comment, which it passes over.
-fn logical(text: &str) -> Option<usize> {
+/// The length of the first line with those that it goes on in, and its words without comment, as Linux-PAM's
+/// _pam_assemble_line has it: white space behind the backslash counts for nothing, and a comment ends the line. No words
+/// for one that goes on in nothing, which libpam does not read, or in an empty line or a comment, which it passes over.
+fn logical(text: &str) -> (usize, Option<String>) {
     let mut length = 0;
+    let mut words = String::new();
     for line in text.split_inclusive('\n') {
         let said = line.trim_matches([' ', '\t', '\n']);
         let is_empty = said.is_empty() || said.starts_with('#');
         if is_empty && length > 0 {
-            return None;
+            return (length, None);
         }
         length += line.len();
-        if is_empty || said.contains('#') || !said.ends_with('\\') {
-            return Some(length);
+        let (said, is_commented) = said.split_once('#').map_or((said, false), |(said, _)| (said, true));
+        match said.strip_suffix('\\').filter(|_| !is_commented) {
+            Some(said) => words.extend([said, " "]),
+            None => {
+                words.push_str(said);
+                return (length, Some(words));
+            }
         }
     }
-    None
+    (length, None)
 }
 
-/// What a line says of sessions, if it does.
-fn kind(logical: &str, line: usize) -> Result<Option<Kind<'_>>, Refusal> {
-    let text = logical.trim();
-    if text.is_empty() || text.starts_with('#') {
-        return Ok(None);
+/// What a line says, if it is not empty.
+fn says(logical: &str) -> Option<Says> {
+    let (kind, rest) = word(logical)?;
+    if kind == "@include" {
+        return Some(word(rest).map_or(Says::unclear(), |(file, _)| Says::IncludeAll(file.to_owned())));
     }
-    if let Some(included) = text.strip_prefix("@include") {
-        let name = included.split('#').next().unwrap_or_default().trim();
-        return Ok((!NO_SESSIONS.contains(&name)).then_some(Kind::Included));
+    let Some(kind) = Type::of(kind) else { return Some(Says::unclear()) };
+    let unclear = |control: &str| Some(Says::Unclear(Some(kind), control.to_owned()));
+    let Some((control, rest)) = word(rest) else { return unclear("") };
+    let Some((module, mut rest)) = word(rest) else { return unclear(control) };
+    let is_known = control.starts_with('[')
+        || ["required", "requisite", "sufficient", "optional", "include", "substack"]
+            .iter()
+            .any(|known| control.eq_ignore_ascii_case(known));
+    if !is_known {
+        return unclear("");
     }
-    let (group, rest) = word(text).ok_or(Refusal::Unclear(line))?;
-    let group = group.trim_start_matches('-');
-    let (control, rest) = control(rest).ok_or(Refusal::Unclear(line))?;
-    let mut words = rest.split(|c: char| c.is_whitespace() || c == '\\').filter(|word| !word.is_empty());
-    let module = words.next().ok_or(Refusal::Unclear(line))?;
-    let is_session = group.eq_ignore_ascii_case("session");
-    if !is_session && !["auth", "account", "password"].iter().any(|known| group.eq_ignore_ascii_case(known)) {
-        return Err(Refusal::Unclear(line));
+    let mut options = Vec::new();
+    while let Some((option, behind)) = word(rest) {
+        options.push(option.to_owned());
+        rest = behind;
     }
-    if is_ours(module) && !is_session {
-        return Err(Refusal::Ours(line));
-    }
-    if !is_session {
-        return Ok(None);
-    }
-    if ["include", "substack"].iter().any(|known| control.eq_ignore_ascii_case(known)) {
-        return Ok(Some(Kind::Included));
-    }
-    let options = words.take_while(|word| !word.starts_with('#')).collect();
-    Ok(Some(Kind::Module { control: control.to_owned(), module, options }))
+    Some(Says::Line(Line { kind, control: control.to_owned(), module: module.to_owned(), options }))
 }
 
+/// The next word, or all up to the closing bracket where it begins with one.
 fn word(text: &str) -> Option<(&str, &str)> {
     let text = text.trim_start();
-    text.split_once(char::is_whitespace)
-}
-
-/// A word, or values in brackets.
-fn control(text: &str) -> Option<(&str, &str)> {
-    let text = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\\');
-    if text.starts_with('[') {
-        let end = text.find(']')? + 1;
-        return text.split_at_checked(end);
-    }
-    let (control, rest) = word(text)?;
-    let known = ["required", "requisite", "sufficient", "optional", "include", "substack"];
-    known.iter().any(|known| control.eq_ignore_ascii_case(known)).then_some((control, rest))
+    let end = match text.strip_prefix('[') {
+        Some(inside) => {
+            let bytes = inside.as_bytes();
+            let closes = |at: &usize| {
+                bytes.get(*at) == Some(&b']') && (*at == 0 || bytes.get(*at - 1) != Some(&b'\\'))
+            };
+            (0..bytes.len()).find(closes).map_or(text.len(), |at| at + 2)
+        }
+        None => text.find(char::is_whitespace).unwrap_or(text.len()),
+    };
+    (!text.is_empty()).then(|| text.split_at_checked(end))?
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The options on the line of ours, as the module reads them (pam_iam(8)). Pure.
+//! The options on our PAM line, as the module reads them (pam_iam(8)). Pure; touches nothing.
 //!
 //! The module shares no crate with this; a test compares the two lists.
 
@@ -42,6 +42,12 @@ pub(crate) fn line(service: &str, min_uid: u32) -> String {
 /// What is wrong with the options of a line.
 pub(crate) fn mistakes(options: &[String]) -> Vec<Mistake> {
     options.iter().filter_map(|option| mistake(option)).collect()
+}
+
+/// Whether a line of these options is for this service.
+pub(crate) fn serves(options: &[String], service: &str) -> bool {
+    let named = options.iter().rev().find_map(|option| option.strip_prefix("services="));
+    named.unwrap_or(SERVICE).split(',').any(|one| one == service)
 }
 
 fn mistake(option: &str) -> Option<Mistake> {

@@ -1,7 +1,9 @@
-//! /proc/PID/stat (proc_pid_stat(5)): whether a process lives, its parent, when it started. Reads /proc.
+//! /proc/PID/stat (proc_pid_stat(5)): whether a process lives, which its parent is, when it started. Reads /proc.
 
 use std::fs;
 
+/// proc(5): what a link below /proc/PID says once its file is unlinked.
+pub(crate) const DELETED: &str = " (deleted)";
 /// The numbers of the fields, as the manual counts them.
 const PPID: usize = 4;
 const STARTTIME: usize = 22;

@@ -1,4 +1,5 @@
-//! Who is revoked: /etc/iam-session/revoked, as every program reads it. Touches that file and its directory.
+//! The list of revoked users, /etc/iam-session/revoked, as every program reads it. Touches that file and its
+//! directory.
 //!
 //! The module reads the same lines in the same way (pam_iam/src/revoked.rs). The two share no code:
 //! tests/lists/revoked.lines keeps them in step.

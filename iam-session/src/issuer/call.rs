@@ -7,7 +7,6 @@ use form_urlencoded::{Serializer, byte_serialize};
 use zeroize::Zeroizing;
 
 use super::body::BodyError;
-use super::discovery;
 use super::redact::{redact, redact_but, shorten};
 use super::url::{self, UrlError};
 use super::wire::{Client, ClientAuth, ErrorClass, IssuerError};
@@ -183,8 +182,7 @@ impl<'r> Call<'r> {
 
     /// A discovery that found nothing.
     pub(super) fn no_issuer(&self, status: u16) -> IssuerError {
-        let message =
-            format!("there is no OpenID issuer at '{}' ({status})", discovery::issuer_of(&self.url));
+        let message = format!("there is no OpenID issuer at '{}' ({status})", url::issuer_of(&self.url));
         failure(ErrorClass::Malformed, &message).with_status(status)
     }
 }

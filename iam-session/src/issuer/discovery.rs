@@ -1,17 +1,9 @@
 //! The discovery document (OpenID Connect Discovery §4). Pure; touches nothing.
 
-use ::url::Url;
-
 use super::body::{BodyError, Object};
 use super::call::{Call, Exchange, Payload};
-use super::redact::{redact, shorten};
-use super::url;
+use super::url::{self, WELL_KNOWN};
 use super::wire::{Answer, ClientAuth, Endpoints, IssuerError};
-
-/// Below the issuer's URL, whose path is kept (§4).
-const WELL_KNOWN: &str = "/.well-known/openid-configuration";
-/// Longest URL in a message; a longer one says enough by its beginning.
-const MAX_SHOWN: usize = 120;
 
 /// `GET <issuer>/.well-known/openid-configuration`.
 pub(super) fn call(issuer: &str) -> Result<Call<'static>, IssuerError> {
@@ -34,12 +26,6 @@ pub(super) fn nearest(asked: &str) -> Option<String> {
     url.set_path(&path);
     url.set_query(None);
     Some(url.into())
-}
-
-/// Where the document of `url` was not found: the issuer's URL, as far as it may be shown.
-pub(super) fn issuer_of(url: &Url) -> String {
-    let url = redact(url.as_str(), &[]);
-    shorten(url.strip_suffix(WELL_KNOWN).unwrap_or(&url), MAX_SHOWN)
 }
 
 /// Reads the document that came for `asked`.

@@ -10,10 +10,10 @@ use zeroize::Zeroizing;
 
 use super::call::failure;
 use super::dispatch::perform;
-use super::lines::Lines;
 use super::transport::Deadline;
 use super::wire::{Answer, DEADLINE, ErrorClass, IssuerError, MAX_LINE, Reply, Request};
 use crate::harden::{harden, outlive_the_session};
+use crate::line::{LineError, Lines};
 
 /// Kept back of [`DEADLINE`] for what happens before and after the network: CA files, start-up, the pipe.
 const MARGIN: Duration = Duration::from_secs(1);
@@ -46,24 +46,24 @@ fn serve_standard_streams() -> io::Result<()> {
 }
 
 fn serve(
-    input: impl Read,
+    mut input: impl Read,
     mut output: impl Write,
     mut answer: impl FnMut(&Request) -> Result<Answer, IssuerError>,
 ) -> io::Result<()> {
-    let mut lines = Lines::new(input);
+    let mut lines = Lines::new(MAX_LINE);
     loop {
-        let reply = match lines.next_line() {
-            Ok(None) => return Ok(()),
-            Ok(Some(line)) => match parse(line).and_then(|request| answer(&request)) {
+        let reply = match lines.next_of_blocking(&mut input) {
+            Ok(line) => match parse(&line).and_then(|request| answer(&request)) {
                 Ok(answer) => Reply::Ok(answer),
                 Err(error) => Reply::Error(error),
             },
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            Err(LineError::Closed) => return Ok(()),
+            Err(error @ LineError::TooLong(_)) => {
                 // Where the next request begins is unknown: say so and end.
                 write(&mut output, &Reply::Error(failure(ErrorClass::Refused, &error.to_string())))?;
-                return Err(error);
+                return Err(io::Error::other(error));
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(io::Error::other(error)),
         };
         write(&mut output, &reply)?;
     }

@@ -2,8 +2,14 @@
 
 use url::Url;
 
+use super::redact::{redact, shorten};
+
 /// Longest URL we take from anybody; it has to fit a QR code and a line.
 const MAX_URL: usize = 2048;
+/// Below an issuer's URL, whose path is kept (OpenID Connect Discovery §4).
+pub(super) const WELL_KNOWN: &str = "/.well-known/openid-configuration";
+/// Longest URL in a message; a longer one says enough by its beginning.
+const MAX_SHOWN: usize = 120;
 
 /// Why a text is no URL that a credential may be sent to; reads on from "'TEXT' ".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +56,12 @@ pub(super) fn is_showable(text: &str) -> bool {
 pub(super) fn host(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// Where the document of `url` was not found: the issuer's URL, as far as it may be shown.
+pub(super) fn issuer_of(url: &Url) -> String {
+    let url = redact(url.as_str(), &[]);
+    shorten(url.strip_suffix(WELL_KNOWN).unwrap_or(&url), MAX_SHOWN)
 }
 
 #[cfg(test)]

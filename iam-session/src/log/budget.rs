@@ -1,4 +1,4 @@
-//! How many lines a process may write. Pure: the time is a parameter.
+//! Limits how many lines a process may write. Pure: the time is a parameter.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! `key=value` as a line of the log has it. Pure; touches nothing.
+//! Writes `key=value` as a line of the log has it. Pure; touches nothing.
 
 use crate::text::printable;
 

@@ -1,20 +1,20 @@
-//! What follows from the issuer's answer: what is kept, served, told, and when it is asked again. Touches store
-//! and cache.
+//! Decides what follows from the issuer's answer: it stores a rotated refresh token, judges and publishes the access
+//! token, and notes a failure with the time of the next attempt. Touches store and cache.
 
 use std::time::Duration;
 
+use super::Mint;
 use super::drafts::explain;
-use super::policy::Policy;
 use super::token::Errand;
-use super::{Mint, spelled};
 use crate::clock::Now;
 use crate::directory::Draft;
 use crate::helper::{HelperError, not_for};
 use crate::issuer::wire::{ErrorClass, IssuerError, TokenAnswer};
+use crate::json::spelled;
 use crate::log::Level;
 use crate::protocol::Failure;
 use crate::runtime::accounts::Entry;
-use crate::runtime::cache::CachedToken;
+use crate::runtime::cache::{CachedToken, Wanted};
 use crate::runtime::last_failure::{Against, Outlook, Pause, Setback, Setbacks};
 use crate::runtime::token_wanted::TokenKind;
 use crate::scope::{ScopeSet, is_identity};
@@ -107,12 +107,15 @@ impl Mint {
         };
         match written {
             Ok(()) => self.unsaved.remove(account),
-            Err(error) => {
-                let text = format!("the new refresh token could not be kept yet: {error}");
-                self.log.event(Level::Error, "unsaved", &[("account", account), ("error", &text)]);
-                self.unsaved.add(account, file);
-            }
+            Err(error) => self.keep_in_memory(account, file, &error),
         }
+    }
+
+    /// A refresh token that the disk does not take yet.
+    pub(crate) fn keep_in_memory(&mut self, account: &str, file: Vec<u8>, error: &StoreError) {
+        let text = format!("the new refresh token could not be kept yet: {error}");
+        self.log.event(Level::Error, "unsaved", &[("account", account), ("error", &text)]);
+        self.unsaved.add(account, file);
     }
 
     /// What an issuer sent can be kept nowhere. A record has room for all that an issuer may send, so this is a kernel
@@ -178,31 +181,28 @@ impl Mint {
         outlook: Outlook,
         pause: Pause,
     ) {
-        self.note_setback_of(&errand.wanted.record_id, against, failure, outlook, pause);
+        self.note_setback_of(&errand.wanted, against, failure, outlook, pause);
     }
 
     pub(crate) fn note_setback_of(
         &self,
-        record_id: &str,
+        wanted: &Wanted,
         against: Against,
         failure: Failure,
         outlook: Outlook,
         pause: Pause,
     ) {
-        let setbacks = self.setbacks(record_id);
-        let previous = setbacks.find(against);
+        let setbacks = self.setbacks(&wanted.record_id);
+        let session_scope = (against == Against::Session).then(|| wanted.scope.clone());
+        let previous = setbacks.find(against).filter(|previous| previous.session_scope == session_scope);
         let mut spread = [0];
         // Without randomness all agents of one user still share one back-off.
         let _ = getrandom::fill(&mut spread);
         let [spread] = spread;
         let boot_id = self.runtime.cache.boot_id();
-        // One that cannot be read is none: it ends the pause when it can.
-        let configuration =
-            Policy::load(&self.message).map(|policy| policy.fingerprint()).unwrap_or_default();
         let setback =
             Setback::after(previous.as_ref(), failure, outlook, pause, spread, boot_id, Now::read());
-        let setback = Setback { configuration, ..setback };
-        self.note(setbacks.note(against, &setback));
+        self.note(setbacks.note(against, &Setback { session_scope, ..setback }));
     }
 
     /// What the site's audit wants of a token; never the token.

@@ -1,10 +1,9 @@
-//! One account's record, opened for a job. Touches the store.
+//! Opens one account's record for a job. Touches the store.
 
 use data_encoding::HEXLOWER;
 
 use super::Mint;
-use super::policy::Policy;
-use super::token::not_allowed;
+use super::policy::{Policy, not_allowed};
 use crate::protocol::Failure;
 use crate::runtime::accounts::Entry;
 use crate::scope::ScopeSet;
@@ -51,7 +50,7 @@ pub(crate) fn entry(name: &str, opened: &Opened, policy: &Policy) -> Entry {
 }
 
 fn hexadecimal(keys: &[KeyId]) -> Vec<String> {
-    keys.iter().map(KeyId::to_hexadecimal).collect()
+    keys.iter().map(|key| key.to_hexadecimal()).collect()
 }
 
 /// As the book shows one whose record does not.

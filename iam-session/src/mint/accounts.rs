@@ -1,9 +1,8 @@
-//! The jobs that concern an account as a whole: whose token is in which file, and what an account is called. Touches
-//! store, locks and runtime directory; the rest is in `again` and `forget`.
+//! Jobs about an account as a whole: `use`, `keep` and `rename`. Touches store, locks and runtime directory. A new
+//! consent is in `reconsent`, the end of an account in `forget`.
 
 use super::Mint;
 use super::job::{AccountDone, AccountJob};
-use super::lock_wait::Locks;
 use super::policy::Policy;
 use super::scan_store::no_place;
 use crate::account;
@@ -16,74 +15,64 @@ use crate::runtime::token_file::{self, Others};
 use crate::runtime::token_wanted::{TokenJob, TokenKind};
 use crate::store::{Store, StoreError};
 
-/// What a job about an account that is there begins with.
-pub(crate) struct Site {
-    pub(crate) policy: Policy,
-    pub(crate) store: Store,
-    pub(crate) locks: Locks,
-}
-
 impl Mint {
     pub(crate) fn account_job(&mut self, job: AccountJob) -> Result<AccountDone, Failure> {
         Ok(match job {
             AccountJob::Authorize(asked) => AccountDone::Authorized(self.authorize(&asked)?),
             AccountJob::Poll { poll, by } => AccountDone::Polled(self.poll(poll, by)?),
-            AccountJob::Use { account } => AccountDone::Used(self.use_account(account)?),
-            AccountJob::Keep { account } => AccountDone::Used(self.keep_account(account)?),
+            AccountJob::Use { account } => {
+                AccountDone::Used(self.with_account(&account, |mint, policy, store| {
+                    mint.use_account(policy, store, &account)
+                })?)
+            }
+            AccountJob::Keep { account } => {
+                AccountDone::Used(self.with_account(&account, |mint, policy, store| {
+                    mint.keep_account(policy, store, &account)
+                })?)
+            }
             AccountJob::Rename { account, to } => AccountDone::Renamed(self.rename(&account, to)?),
             AccountJob::End { account, ending } => AccountDone::Ended(self.end_account(&account, ending)?),
         })
     }
 
-    /// Takes both locks for a job about `name`, which must be there.
-    pub(crate) fn site_of(&mut self, name: &str) -> Result<Site, Failure> {
-        let site = self.site_though_locked(name)?;
-        match self.serves(&site.store) {
-            Ok(()) => Ok(site),
-            Err(error) => {
-                self.release(site.locks);
-                Err(error.into())
-            }
-        }
+    /// Does something with an account that is there, under both locks.
+    pub(crate) fn with_account<T>(
+        &mut self,
+        name: &str,
+        act: impl FnOnce(&mut Self, &Policy, &Store) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.with_account_though_locked(name, |mint, policy, store| {
+            mint.serves(store)?;
+            act(mint, policy, store)
+        })
     }
 
     /// The same, whether or not the user has locked this host.
-    pub(crate) fn site_though_locked(&mut self, name: &str) -> Result<Site, Failure> {
+    pub(crate) fn with_account_though_locked<T>(
+        &mut self,
+        name: &str,
+        act: impl FnOnce(&mut Self, &Policy, &Store) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         account::validate(name).map_err(|error| usage(error.to_string(), LISTED))?;
         let policy = Policy::load(&self.message)?;
         let no_account = || StoreError::NoAccount { account: name.to_owned() };
         let store = self.store(&policy)?.ok_or_else(no_account)?;
-        let locks = self.lock(&store, &self.patience())?;
-        match store.has(name) {
-            Ok(true) => Ok(Site { policy, store, locks }),
-            Ok(false) => {
-                self.release(locks);
-                Err(no_account().into())
-            }
-            Err(error) => {
-                self.release(locks);
-                Err(error.into())
-            }
-        }
+        self.under_locks(&store, |mint| match store.has(name)? {
+            true => act(mint, &policy, &store),
+            false => Err(no_account().into()),
+        })
     }
 
-    fn use_account(&mut self, name: String) -> Result<Used, Failure> {
-        let Site { policy, store, locks } = self.site_of(&name)?;
-        let used = self.use_under_lock(&policy, &store, name);
-        self.release(locks);
-        used
-    }
-
-    fn use_under_lock(&mut self, policy: &Policy, store: &Store, name: String) -> Result<Used, Failure> {
+    fn use_account(&mut self, policy: &Policy, store: &Store, name: &str) -> Result<Used, Failure> {
         if let Some((other, place)) = policy.configured_account().filter(|(other, _)| *other != name) {
             return Err(Failure::refused(format!(
                 "{place} says default_account = \"{other}\", which counts more"
             ))
             .advise(format!("change that line to \"{name}\", or take it out")));
         }
-        store.choose_default(&name)?;
-        self.log.event(Level::Info, "in_use", &[("account", &name)]);
-        let trouble = self.session_token_under_lock(policy, store, &name);
+        store.choose_default(name)?;
+        self.log.event(Level::Info, "in_use", &[("account", name)]);
+        let trouble = self.session_token_under_lock(policy, store, name);
         let file = self.runtime.places.token_file_name();
         if trouble.is_some() {
             // What is in the file is another account's.
@@ -93,29 +82,22 @@ impl Mint {
             self.align_files(&self.look_with(policy), Others::Replace);
         }
         Ok(Used {
-            account: name,
+            account: name.to_owned(),
             token_file: self.runtime.places.token_file().display().to_string(),
             trouble,
         })
     }
 
-    fn keep_account(&mut self, name: String) -> Result<Used, Failure> {
-        let Site { policy, store, locks } = self.site_of(&name)?;
-        let kept = self.keep_under_lock(&policy, &store, name);
-        self.release(locks);
-        kept
-    }
-
-    fn keep_under_lock(&mut self, policy: &Policy, store: &Store, name: String) -> Result<Used, Failure> {
-        let kept = Kept::read(&self.runtime.agents).with(&name).ok_or_else(|| {
+    fn keep_account(&mut self, policy: &Policy, store: &Store, name: &str) -> Result<Used, Failure> {
+        let kept = Kept::read(&self.runtime.agents).with(name).ok_or_else(|| {
             Failure::failed(format!("{MAX_KEPT} accounts have a file of their own already"))
                 .advise("log out of all sessions to be rid of those")
         })?;
         kept.write(&self.runtime.agents).map_err(|error| no_place(&error))?;
-        self.log.event(Level::Info, "kept", &[("account", &name)]);
-        let trouble = self.session_token_under_lock(policy, store, &name);
-        let token_file = self.runtime.places.kept_file(&name).display().to_string();
-        Ok(Used { account: name, token_file, trouble })
+        self.log.event(Level::Info, "kept", &[("account", name)]);
+        let trouble = self.session_token_under_lock(policy, store, name);
+        let token_file = self.runtime.places.kept_file(name).display().to_string();
+        Ok(Used { account: name.to_owned(), token_file, trouble })
     }
 
     /// Sees to an account's session token and to all files; says why there is none.
@@ -138,10 +120,7 @@ impl Mint {
 
     fn rename(&mut self, name: &str, to: String) -> Result<Renamed, Failure> {
         account::validate(&to).map_err(|error| usage(error.to_string(), "choose another name"))?;
-        let Site { policy, store, locks } = self.site_of(name)?;
-        let renamed = self.rename_under_lock(&policy, &store, name, to);
-        self.release(locks);
-        renamed
+        self.with_account(name, |mint, policy, store| mint.rename_under_lock(policy, store, name, to))
     }
 
     /// The record's bytes stay as they are: a name is a file's name and nothing else.

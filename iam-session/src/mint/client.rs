@@ -1,5 +1,4 @@
-//! A client and the records that it belongs to: one client a user and issuer serves several accounts. Touches the
-//! store and one helper.
+//! A client and the records that share it: the accounts of one user with one issuer. Touches the store and one helper.
 
 use super::Mint;
 use super::policy::Policy;
@@ -279,6 +278,6 @@ fn refused(error: IssuerError) -> Result<Fit, Failure> {
 pub(crate) fn allowed(policy: &Policy, record: &Record) -> Result<(), Failure> {
     match policy.allows(&record.issuer) {
         true => Ok(()),
-        false => Err(super::token::not_allowed(&record.issuer)),
+        false => Err(super::policy::not_allowed(&record.issuer)),
     }
 }

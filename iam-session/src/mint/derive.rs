@@ -1,7 +1,6 @@
-//! One derivation at a time. Touches a lock; fills memory.
+//! Derives keys from passphrases, one at a time. Touches a lock; fills memory.
 //!
-//! Keys are derived in the mint and nowhere else: not in the agent, which must not be held up, and not in the command
-//! line, which a debugger may look into.
+//! Only the mint does this. The agent must not be held up, and a debugger may look into the command line.
 
 use std::thread;
 use std::time::Duration;

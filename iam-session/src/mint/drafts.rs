@@ -1,8 +1,9 @@
-//! What a mint has left that died, or lost an answer, while it had a refresh token replaced. Touches the store.
+//! Drafts that an earlier mint left beside a record, because it died or lost an answer. Touches the store.
 //!
-//! The room that is made before the issuer is asked lies beside the record until the answer is stored. Whoever finds
-//! it holds the locks, so its mint is dead: either the next record is in it, whole, and is put in its place; or the
-//! answer never came so far, and whether the issuer has given the refresh token up is not known to anybody here.
+//! A mint syncs a draft before it asks an issuer that rotates, and writes the next record into it. The mint that finds
+//! a draft holds the locks, so the writer is dead. If the draft opens and is newer, it is put in the record's place.
+//! If it does not open, the answer never came so far, and nobody here knows whether the issuer gave up the refresh
+//! token.
 
 use super::Mint;
 use crate::directory::Draft;
@@ -56,11 +57,7 @@ impl Mint {
                 );
                 self.unsaved.remove(account);
             }
-            Err(error) => {
-                let text = format!("the new refresh token could not be kept yet: {error}");
-                self.log.event(Level::Error, "unsaved", &[("account", account), ("error", &text)]);
-                self.unsaved.add(account, file);
-            }
+            Err(error) => self.keep_in_memory(account, file, &error),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Seals what an enrolment obtained and puts its first token into the file. Touches store, cache and one helper.
+//! Seals an enrolment and puts its first token into the file. Touches store, cache and one helper.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use data_encoding::HEXLOWER;
 use super::Mint;
 use super::accounts::usage;
 use super::client::{Holder, Need};
-use super::policy::Policy;
-use super::token::{RECORD_SIZE, not_allowed};
+use super::policy::{Policy, not_allowed};
+use super::token::RECORD_SIZE;
 use super::verify_subject::Rotation;
 use crate::account;
 use crate::clock;

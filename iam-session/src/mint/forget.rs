@@ -1,17 +1,15 @@
-//! Ends an account: at the issuer first, while there is still something to end it with. Touches store, cache and
-//! one helper.
+//! Ends an account: first at the issuer, while there is still something to end it with, then here. Touches store,
+//! cache and one helper.
 
 use data_encoding::HEXLOWER;
 
 use super::Mint;
-use super::accounts::Site;
 use super::client::Need;
-use super::job::Ending;
 use super::policy::Policy;
 use crate::config::Revocation;
 use crate::end_grant::{Ended, deregistration, revocation};
 use crate::log::Level;
-use crate::protocol::{Failure, ForgetAction, ForgetStep, Forgotten};
+use crate::protocol::{Ending, Failure, ForgetAction, ForgetStep, Forgotten};
 use crate::runtime::last_failure::Against;
 use crate::runtime::token_file::Others;
 use crate::store::{Cover, Opened, Record, Store};
@@ -20,18 +18,18 @@ use crate::text::{printable, utc};
 impl Mint {
     /// Ends an account in the way that is asked for, and says what of it could not be done.
     pub(crate) fn end_account(&mut self, name: &str, ending: Ending) -> Result<Forgotten, Failure> {
-        let site = match ending {
-            // It takes nothing that a lock keeps.
-            Ending::Remove => self.site_though_locked(name),
-            Ending::Forget | Ending::Revoke => self.site_of(name),
+        let end = |mint: &mut Self, policy: &Policy, store: &Store| {
+            let steps = mint.end_under_lock(store, policy, name, ending);
+            let book = mint.look_with(policy);
+            let published = mint.publish_book(&book);
+            mint.align_files(&book, Others::Leave);
+            published.map(|()| Forgotten { account: name.to_owned(), steps })
         };
-        let Site { policy, store, locks } = site?;
-        let steps = self.end_under_lock(&store, &policy, name, ending);
-        let book = self.look_with(&policy);
-        let published = self.publish_book(&book);
-        self.align_files(&book, Others::Leave);
-        self.release(locks);
-        published.map(|()| Forgotten { account: name.to_owned(), steps })
+        match ending {
+            // It takes nothing that a lock keeps.
+            Ending::Remove => self.with_account_though_locked(name, end),
+            Ending::Forget | Ending::Revoke => self.with_account(name, end),
+        }
     }
 
     fn end_under_lock(

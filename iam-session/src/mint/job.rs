@@ -1,5 +1,7 @@
-//! What the agent asks of its mint, and the answers: JSON lines over the mint's descriptors 0 and 1, after the
-//! lifeline message. Both ends are one program, so this is no contract with anybody else. Touches nothing.
+//! The jobs that an agent gives to its mint, and the answers: JSON lines over the mint's descriptors 0 and 1, after
+//! the lifeline message. Touches nothing.
+//!
+//! Both ends are one program, so this is no contract with anybody else.
 
 mod account;
 
@@ -8,7 +10,7 @@ use std::time::Duration;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::account::{AccountDone, AccountJob, Ending};
+pub(crate) use self::account::{AccountDone, AccountJob};
 use crate::protocol::{Enrolled, Enrollment, Failure, SealReport, SealRequest, Unlocked};
 use crate::runtime::cache::CachedToken;
 use crate::runtime::token_wanted::TokenJob;
@@ -28,7 +30,6 @@ pub(crate) enum Job {
     Token(TokenJob),
     /// Seal an enrolment → [`Done::Enrolled`].
     Enroll {
-        /// What was obtained.
         enrollment: Box<Enrollment>,
         /// On CLOCK_BOOTTIME: not to be sealed later.
         by: Duration,
@@ -53,7 +54,6 @@ pub(crate) enum Job {
     Slots(SealRequest),
     /// All keys that the agent has, given to each mint before its first job; not answered.
     Keys {
-        /// The keys.
         keys: Keyring,
         /// How long it has those of passphrases.
         #[serde(default)]

@@ -1,7 +1,7 @@
-//! The user's lock of this host: made, respected, opened. Touches the store, the agents' directory and the token files.
+//! The host lock: writes it, obeys it, opens it. Touches the store, the agents' directory and the token files.
 //!
-//! The marker in the store is what counts: it lies where the records do, so that a mint that cannot read it can open none
-//! of them either. No key is in it, and none comes of it: a passphrase is verified, and that is all.
+//! The marker in the store counts. It is where the records are, so a mint that cannot read it can open no record
+//! either. It holds no key and gives none: it only verifies a passphrase.
 
 use std::time::Duration;
 
@@ -68,10 +68,7 @@ impl Mint {
     pub(crate) fn lock_host(&mut self, passphrase: Option<&Secret>) -> Result<(), Failure> {
         let policy = Policy::load(&self.message)?;
         let store = self.store(&policy)?.ok_or_else(nothing_to_lock)?;
-        let locks = self.lock(&store, &self.patience())?;
-        let locked = self.lock_under_lock(&store, passphrase);
-        self.release(locks);
-        locked
+        self.under_locks(&store, |mint| mint.lock_under_lock(&store, passphrase))
     }
 
     fn lock_under_lock(&self, store: &Store, passphrase: Option<&Secret>) -> Result<(), Failure> {
@@ -107,10 +104,7 @@ impl Mint {
         if !marker.is_opened_by(&key) {
             return Err(wrong());
         }
-        let locks = self.lock(store, &self.patience())?;
-        let opened = self.open_under_lock(store, marker, until);
-        self.release(locks);
-        opened
+        self.under_locks(store, |mint| mint.open_under_lock(store, marker, until))
     }
 
     fn open_under_lock(

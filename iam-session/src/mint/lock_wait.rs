@@ -1,4 +1,5 @@
-//! Waiting for the two locks of a mint: this host's and, among hosts that share the store, the store's.
+//! Waits for the two locks of a mint: this host's, and the store's among hosts that share it. Touches those locks, and
+//! watches directories.
 
 use std::os::fd::AsFd;
 use std::thread;
@@ -81,6 +82,18 @@ impl Mint {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Does something under both locks.
+    pub(crate) fn under_locks<T>(
+        &mut self,
+        store: &Store,
+        act: impl FnOnce(&mut Self) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let locks = self.lock(store, &self.patience())?;
+        let done = act(self);
+        self.release(locks);
+        done
     }
 
     /// Both locks, if this host's is free; then the store's is waited for, where it can be had at all: in a home

@@ -1,13 +1,10 @@
-//! What the site, its providers and the user have configured, as a mint needs it. Reads configuration files.
+//! The configuration of site, providers and user, as a mint needs it. Reads configuration files.
 //!
-//! It is read for each job, so that a change holds from the next mint on. What a client says of policy is not
-//! asked: a user could otherwise widen what the site narrows.
+//! It is read for each job, so a change holds from the next job on. A client is not asked about policy: a user could
+//! otherwise widen what the site narrows.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-use data_encoding::HEXLOWER;
-use sha2::{Digest, Sha256};
 
 use crate::config::{
     ConfigError, Linger, Provider, Providers, Revocation, ScopeTable, Site, User, effective_session_scope,
@@ -96,12 +93,6 @@ impl Policy {
         self.site.max_token_file
     }
 
-    /// Names all of it; a change of any of it changes the name.
-    pub(crate) fn fingerprint(&self) -> String {
-        let all = format!("{:?}{:?}{:?}", self.site, self.providers, self.user);
-        HEXLOWER.encode(&Sha256::digest(all))
-    }
-
     /// Whether agents stay for what a login left running.
     pub(crate) fn linger(&self) -> Linger {
         self.site.linger.narrowed(self.user.linger)
@@ -118,4 +109,9 @@ impl Policy {
     pub(crate) fn configured_account(&self) -> Option<(&str, &str)> {
         self.user.default_account.as_deref().zip(self.user.default_account_at.as_deref())
     }
+}
+
+pub(crate) fn not_allowed(issuer: &str) -> Failure {
+    Failure::refused(format!("this site does not let its users enrol with {issuer}"))
+        .advise("'allowed_issuers' in the site's configuration lists those it does")
 }

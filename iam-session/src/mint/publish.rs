@@ -1,4 +1,4 @@
-//! Makes known what a job found: the book and the token files. Touches the runtime directory.
+//! Publishes what a job found: the accounts file and the token files. Touches the runtime directory.
 
 use std::time::Duration;
 
@@ -70,13 +70,12 @@ impl Mint {
         };
         let limit = book.max_token_file;
         if let Err(error) = token_file::publish(&self.runtime, file, &token, limit, others, now) {
-            let id = &token.wanted.record_id;
             let (failure, pause) = match error {
                 DirectoryError::TooLarge { .. } => (too_large(&token, limit), TOO_LARGE),
                 error => (no_place(&error), Pause::Doubling),
             };
             self.log.error(&failure.error);
-            self.note_setback_of(id, Against::Session, failure, Outlook::Passing, pause);
+            self.note_setback_of(&token.wanted, Against::Session, failure, Outlook::Passing, pause);
         }
     }
 }

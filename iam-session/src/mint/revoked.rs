@@ -1,7 +1,7 @@
-//! What the site's list of who is revoked does to a mint: it looks before a token is asked for, and before one is made
-//! usable here. Touches that list.
+//! How a mint obeys the site's list of revoked users: it looks before it asks for a token, and before it makes one
+//! usable. Touches that list.
 //!
-//! What an issuer has sent is kept all the same where the grant would be lost without it: the user may be taken off the
+//! If the grant would be lost without it, the issuer's answer is stored all the same: the user may be taken off the
 //! list again.
 
 use super::Mint;

@@ -1,12 +1,11 @@
-//! Looks which accounts there are and whether a good token is at hand; asks no issuer. Touches store, cache,
-//! book and token file.
+//! Scans the store: which accounts there are, and whether a good token is at hand. Asks no issuer. Touches store,
+//! cache, accounts file and token file.
 
 use data_encoding::HEXLOWER;
 
 use super::Mint;
 use super::account::{closed_entry, entry};
-use super::policy::Policy;
-use super::token::not_allowed;
+use super::policy::{Policy, not_allowed};
 use crate::clock::Now;
 use crate::directory::DirectoryError;
 use crate::protocol::Failure;
@@ -89,8 +88,6 @@ impl Mint {
             match self.open(store, &name) {
                 Ok(opened) => {
                     let entry = entry(&name, &opened, policy);
-                    let setbacks = self.setbacks(&entry.record_id);
-                    self.note(setbacks.clear_of_others_than(&policy.fingerprint()));
                     // For root a locked host's records are opened, and nothing of them is made usable.
                     if serves.is_ok() {
                         self.unseal_token(store, &name, &opened, &entry);

@@ -1,13 +1,14 @@
-//! What opens the records: told, and moved to the newest node key. Touches the store.
+//! `iam-session seal`: lists what opens the records, and moves them to the newest node key. Touches the store.
 
 use super::Mint;
 use super::policy::Policy;
 use crate::account;
+use crate::json::spelled;
 use crate::log::Level;
 use crate::protocol::{
     Failure, FailureKind, SealAction, SealReport, SealRequest, SealedAccount, SlotKind, SlotReport,
 };
-use crate::store::{Change, Kind, SlotView, Store, StoreError};
+use crate::store::{Change, SlotView, Store, StoreError};
 
 impl Mint {
     /// Does what is asked with each account's record, and tells how they are sealed then.
@@ -20,16 +21,13 @@ impl Mint {
                 names.iter().map(|name| self.report(&store, name, Ok(Change::Unneeded))).collect()
             }
             SealAction::Renew if self.message.keys.node().next().is_none() => return Err(no_node_key()),
-            SealAction::Renew => {
-                let locks = self.lock(&store, &self.patience())?;
-                let renewed = names.iter().map(|name| (name, self.renew(&store, name))).collect::<Vec<_>>();
-                let accounts =
-                    renewed.into_iter().map(|(name, change)| self.report(&store, name, change)).collect();
-                let book = self.look_with(&policy);
-                let _ = self.publish_book(&book);
-                self.release(locks);
-                accounts
-            }
+            SealAction::Renew => self.under_locks(&store, |mint| {
+                let renewed = names.iter().map(|name| (name, mint.renew(&store, name))).collect::<Vec<_>>();
+                let accounts = renewed.into_iter().map(|(name, change)| mint.report(&store, name, change));
+                let accounts = accounts.collect();
+                let _ = mint.publish_book(&mint.look_with(&policy));
+                Ok(accounts)
+            })?,
         };
         Ok(SealReport { accounts })
     }
@@ -45,7 +43,7 @@ impl Mint {
             let file = opened.seal(&store.record_path(name))?;
             store.write_record(name, &file)?;
             self.unsaved.remove(name);
-            let slots: Vec<&str> = opened.slots().map(|slot| word(slot.kind)).collect();
+            let slots: Vec<String> = opened.slots().map(|slot| spelled(&slot.kind)).collect();
             self.log.event(Level::Info, "sealed", &[("account", name), ("slots", &slots.join(","))]);
         }
         Ok(change)
@@ -68,14 +66,10 @@ impl Mint {
     fn slot(&self, slot: SlotView, trouble: Option<&Failure>) -> SlotReport {
         let keys = &self.message.keys;
         // Where the host is locked no key is of use.
-        let is_node = |id| keys.node().any(|key| key.id == id) && slot.kind == Kind::Node;
+        let is_node = |id| keys.node().any(|key| key.id == id) && slot.kind == SlotKind::Node;
         let is_locked = trouble.is_some_and(|trouble| trouble.kind == FailureKind::Locked);
         SlotReport {
-            kind: match slot.kind {
-                Kind::Node => SlotKind::Node,
-                Kind::Passphrase => SlotKind::Passphrase,
-                Kind::Other => SlotKind::Other,
-            },
+            kind: slot.kind,
             key: slot.key.map(|key| key.to_hexadecimal()),
             opens_now: !is_locked && slot.key.is_some_and(|id| keys.find(id).is_some()),
             opens_at_login: slot.key.is_some_and(is_node),
@@ -90,14 +84,6 @@ fn names(store: &Store, account: Option<&str>) -> Result<Vec<String>, Failure> {
     match store.accounts()?.iter().any(|there| there == name) {
         true => Ok(vec![name.to_owned()]),
         false => Err(StoreError::NoAccount { account: name.to_owned() }.into()),
-    }
-}
-
-fn word(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Node => "node",
-        Kind::Passphrase => "passphrase",
-        Kind::Other => "other",
     }
 }
 

@@ -1,11 +1,12 @@
-//! A token: out of the cache if it will do, else from the issuer. Touches store, locks, cache and one helper.
+//! Gets a token: from the cache if that will do, otherwise from the issuer. Touches store, locks, cache and one
+//! helper.
 
 use std::time::Duration;
 
 use super::Mint;
 use super::account::entry;
 use super::drafts::{Past, give_up};
-use super::policy::Policy;
+use super::policy::{Policy, not_allowed};
 use crate::clock::{self, Now};
 use crate::config::ScopeTable;
 use crate::helper::HelperError;
@@ -59,7 +60,7 @@ impl Mint {
         let patience = self.patience();
         loop {
             let errand = Errand::new(job, &self.open(&store, &job.account)?, &policy);
-            if let Some(known) = self.known(&errand, &policy) {
+            if let Some(known) = self.known(&errand) {
                 return known;
             }
             if let Some(locks) = self.try_lock(&store, &job.account, &patience)? {
@@ -82,7 +83,7 @@ impl Mint {
         let opened = self.open(store, &job.account)?;
         let (mut opened, past) = self.recover(store, &job.account, opened);
         let errand = Errand { past, ..Errand::new(job, &opened, policy) };
-        let outcome = match self.known(&errand, policy) {
+        let outcome = match self.known(&errand) {
             Some(known) => known,
             None => self.refresh(store, policy, &errand, &mut opened),
         };
@@ -103,7 +104,7 @@ impl Mint {
     }
 
     /// What can be answered without the issuer: a token that will do, or that it must not be asked yet.
-    fn known(&self, errand: &Errand<'_>, policy: &Policy) -> Option<Result<CachedToken, Failure>> {
+    fn known(&self, errand: &Errand<'_>) -> Option<Result<CachedToken, Failure>> {
         let now = clock::boot_time();
         let cached = self.runtime.cache.last(&errand.wanted);
         if let Some(token) = cached {
@@ -121,14 +122,11 @@ impl Mint {
         }
         let setbacks = self.setbacks(&errand.wanted.record_id);
         let setback = match errand.job.kind {
-            TokenKind::Session => setbacks.of_session(),
+            TokenKind::Session => setbacks.of_session(&errand.wanted.scope),
             TokenKind::Named { .. } => setbacks.find(Against::Record),
         };
         let asker = if errand.job.freshness == Freshness::Renewed { Asker::Agent } else { Asker::User };
-        let setback = setback.filter(|setback| setback.holds(asker, now));
-        setback
-            .filter(|setback| setback.configuration == policy.fingerprint())
-            .map(|setback| Err(setback.failure_at(now)))
+        setback.filter(|setback| setback.holds(asker, now)).map(|setback| Err(setback.failure_at(now)))
     }
 
     fn refresh(
@@ -201,9 +199,4 @@ fn request(record: &Record, policy: &Policy, wanted: &Wanted) -> Request {
         audience_mode: record.audience_mode,
         transport: record.transport.clone(),
     }
-}
-
-pub(crate) fn not_allowed(issuer: &str) -> Failure {
-    Failure::refused(format!("this site does not let its users enrol with {issuer}"))
-        .advise("'allowed_issuers' in the site's configuration lists those it does")
 }

@@ -1,4 +1,4 @@
-//! From a passphrase to the keys that open the store. Touches the store, which it only reads.
+//! Turns a passphrase into the keys that open the store. Reads the store.
 
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use super::policy::Policy;
 use crate::protocol::{Failure, Unlocked, agent_is_older};
 use crate::runtime::accounts::Book;
 use crate::runtime::freshness::Freshness;
+use crate::runtime::host_lock::HostLock;
 use crate::runtime::token_wanted::{TokenJob, TokenKind};
 use crate::secret::Secret;
 use crate::store::{Derivation, Keyring, Opened, PassphraseKey, Store, StoreError};
@@ -27,6 +28,10 @@ impl Mint {
             // Agents have kept their keys: there is none to be had of a lock.
             (Some(store), Some(marker)) => self.open_host(store, &marker, passphrase, until)?,
             _ => {
+                // A lock that was opened by way of an agent in another directory is still known in this one.
+                if HostLock::read(&self.runtime.agents).is_some() {
+                    let _ = self.look();
+                }
                 self.message.keys = self.keys_of(passphrase, store.as_ref())?;
                 self.opening = Opening { until };
             }

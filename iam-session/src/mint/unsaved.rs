@@ -1,7 +1,7 @@
-//! Rotated refresh tokens that the disk would not take. Touches the store.
+//! Rotated refresh tokens that the disk did not take. Touches the store.
 //!
-//! The issuer has given the old one up, so the new one is served from memory and tried to be written until it is.
-//! As long as it is not, both locks are kept: whoever read the old one from the store would present it again, and
+//! The issuer has given up the old token. So the mint serves from memory, and tries to write the new one until it is
+//! written. Meanwhile it keeps both locks. A mint that read the old token from the store would present it again, and
 //! an issuer that watches for reuse would end the whole grant.
 
 use std::collections::BTreeMap;

@@ -1,8 +1,8 @@
-//! What must be known of an enrolment before it is sealed: what a refresh token from elsewhere was granted, and, where
-//! the site expects a subject, whom it stands for. Asks the issuer through one helper.
+//! Verifies an enrolment before it is sealed: what an imported refresh token was granted, and, if the site expects a
+//! subject, whom it stands for. Asks the issuer through one helper.
 //!
-//! The command line is the user's to replace. So what it says of an issuer that the site expects a subject from is
-//! not believed: issuer, endpoints and the way there come from the site's file and the issuer itself.
+//! A user can replace the command line. So with `expect_subject` its word does not count: issuer, endpoints and
+//! transport come from the site's file and from the issuer itself.
 
 use std::time::Duration;
 

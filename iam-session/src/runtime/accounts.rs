@@ -1,13 +1,12 @@
-//! What is known of the user's accounts without opening the store: no secret is in it. Touches the agents'
-//! directory.
+//! The accounts file: what is known of the user's accounts without opening the store. It holds no secret. Touches the
+//! agents' directory.
 //!
 //! `agent mint` writes it whenever it has looked at the store; every agent of the user reads it.
 
 use serde::{Deserialize, Serialize};
 
 use super::cache::Wanted;
-use crate::account;
-use crate::config::{Linger, LingerFor, TOKEN_FILE};
+use crate::config::{Linger, LingerFor, TOKEN_FILE, same_issuer};
 use crate::directory::{Directory, DirectoryError, Durability};
 use crate::protocol::Failure;
 use crate::scope::ScopeSet;
@@ -94,9 +93,6 @@ impl Book {
     }
 
     /// Replaces what the last look wrote.
-    ///
-    /// # Errors
-    /// [`DirectoryError`].
     pub(crate) fn write(&self, directory: &Directory) -> Result<(), DirectoryError> {
         directory.replace(NAME, &serde_json::to_vec(self).unwrap_or_default(), Durability::Volatile)
     }
@@ -117,7 +113,23 @@ impl Book {
         // No account name has a colon.
         let Some(issuer) = asked.filter(|asked| asked.contains("://")) else { return Ok(asked) };
         let accounts = self.entries.iter().map(|entry| (entry.name.as_str(), entry.issuer.as_str()));
-        account::of_issuer(accounts, issuer).map(Some)
+        of_issuer(accounts, issuer).map(Some)
+    }
+}
+
+/// The one account of an issuer, among accounts with their names and issuers.
+pub(crate) fn of_issuer<'a>(
+    accounts: impl Iterator<Item = (&'a str, &'a str)>,
+    issuer: &str,
+) -> Result<&'a str, Failure> {
+    let of_issuer = accounts.filter(|(_, other)| same_issuer(other, issuer));
+    let names: Vec<&str> = of_issuer.map(|(name, _)| name).collect();
+    match names[..] {
+        [name] => Ok(name),
+        [] => Err(Failure::not_enrolled(format!("no account of yours is one of {issuer}"))
+            .advise("'iam-session list' shows the accounts")),
+        _ => Err(Failure::usage(format!("several of your accounts are of {issuer}: {}", names.join(", ")))
+            .advise("name one of them")),
     }
 }
 

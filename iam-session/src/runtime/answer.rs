@@ -1,5 +1,4 @@
-//! What can be answered without the mint: from the book, the cache and the last failures. Touches the agents'
-//! directory.
+//! Answers that need no mint: from the accounts file, the cache and the last failures. Touches the agents' directory.
 
 use super::Runtime;
 use super::accounts::{Book, Entry};
@@ -111,7 +110,7 @@ impl<'a> View<'a> {
     }
 
     fn setback_of(&self, entry: &Entry) -> Option<Setback> {
-        self.runtime.setbacks(&entry.record_id).of_session()
+        self.runtime.setbacks(&entry.record_id).of_session(&entry.session_scope)
     }
 
     /// For `status`: all accounts, and what stands in the way of a token.
@@ -160,22 +159,27 @@ fn kind(request: &TokenRequest, entry: &Entry) -> TokenKind {
 /// What goes into a form, a log line and a terminal must be scope tokens (RFC 6749 §3.3), and so must audiences.
 fn check(request: &TokenRequest) -> Result<(), Failure> {
     let legal = |text: &str| text.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
-    let usage = |error: &str, info: &str| Failure::usage(error).advise(info);
     if !request.scope.iter().all(legal) {
-        return Err(usage("a scope holds characters that no scope has", "check what follows -s"));
+        return Err(
+            Failure::usage("a scope holds characters that no scope has").advise("check what follows -s")
+        );
     }
     if !request.audience.split_whitespace().all(legal) {
-        return Err(usage("an audience holds characters that none has", "check what follows --aud"));
+        return Err(
+            Failure::usage("an audience holds characters that none has").advise("check what follows --aud")
+        );
     }
     Ok(())
 }
 
 fn unknown(account: Option<&str>) -> Failure {
-    let (error, info) = match account {
-        None => ("you have not enrolled on this host".to_owned(), "run 'iam-session enroll'"),
-        Some(name) => (format!("there is no account '{name}'"), "'iam-session list' shows your accounts"),
-    };
-    Failure::not_enrolled(error).advise(info)
+    match account {
+        None => {
+            Failure::not_enrolled("you have not enrolled on this host").advise("run 'iam-session enroll'")
+        }
+        Some(name) => Failure::not_enrolled(format!("there is no account '{name}'"))
+            .advise("'iam-session list' shows your accounts"),
+    }
 }
 
 fn not_granted(entry: &Entry, missing: &str) -> Failure {

@@ -45,7 +45,6 @@ pub(crate) struct CachedToken {
     pub(crate) wanted: Wanted,
     #[serde(serialize_with = "expose_to")]
     pub(crate) access_token: Secret,
-    /// What was granted.
     pub(crate) granted: ScopeSet,
     pub(crate) issuer: String,
     pub(crate) boot_id: String,
@@ -139,9 +138,6 @@ impl Cache {
     }
 
     /// Puts `token` in the place of the one before.
-    ///
-    /// # Errors
-    /// [`DirectoryError`].
     pub(crate) fn put(&self, token: &CachedToken, now: Now) -> Result<(), DirectoryError> {
         let name = token.wanted.file_name();
         self.make_room(&name, now.boot)?;
@@ -153,17 +149,11 @@ impl Cache {
     }
 
     /// Removes what was cached for a record.
-    ///
-    /// # Errors
-    /// [`DirectoryError`].
     pub(crate) fn forget(&self, record_id: &str) -> Result<(), DirectoryError> {
         self.remove_if(|entry| entry.is_none_or(|token| token.wanted.record_id == record_id))
     }
 
     /// Removes everything.
-    ///
-    /// # Errors
-    /// [`DirectoryError`].
     pub(crate) fn clear(&self) -> Result<(), DirectoryError> {
         self.remove_if(|_| true)
     }

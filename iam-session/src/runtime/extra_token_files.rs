@@ -1,4 +1,4 @@
-//! The accounts that have a token file of their own besides the session's: which, for all agents of the user alike.
+//! The accounts that have a token file of their own besides the session's. All agents of the user see the same list.
 //! Touches the agents' directory.
 
 use super::Runtime;
@@ -25,9 +25,6 @@ impl Kept {
     }
 
     /// Replaces it. The caller holds the mint lock.
-    ///
-    /// # Errors
-    /// [`DirectoryError`].
     pub(crate) fn write(&self, directory: &Directory) -> Result<(), DirectoryError> {
         directory.replace(NAME, &serde_json::to_vec(&self.0).unwrap_or_default(), Durability::Volatile)
     }
@@ -55,9 +52,6 @@ impl Kept {
 }
 
 /// The names of all kept files in the runtime directory, also of those that nobody remembers.
-///
-/// # Errors
-/// [`DirectoryError`].
 pub(crate) fn files(runtime: &Runtime) -> Result<Vec<String>, DirectoryError> {
     let prefix = runtime.places.kept_file_name("");
     let is_kept =

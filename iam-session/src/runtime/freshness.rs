@@ -19,7 +19,6 @@ pub(crate) enum Freshness {
     Valid(u64),
     /// It is time for a new one, unless somebody else has just seen to that.
     Renewed,
-    /// A new one.
     New,
 }
 

@@ -1,8 +1,8 @@
-//! The user's lock of this host as agents see it without the store: a file in their directory that mirrors the marker, and
-//! says until when the lock is open. Touches that one file; no secret is in it.
+//! The host lock as agents see it without the store: a file in their directory that mirrors the marker, and says until
+//! when the lock is open. Touches that one file; no secret is in it.
 //!
-//! A mint that holds `mint.lock` writes and removes it, and inotify tells every agent. The mints ask the marker, too:
-//! without this file it stands.
+//! A mint that holds `mint.lock` writes and removes it, and inotify tells every agent. A mint also reads the marker:
+//! if this file is missing, the marker stands.
 
 use std::time::Duration;
 
@@ -59,26 +59,17 @@ impl HostLock {
     }
 
     /// Makes the file say that this lock is closed.
-    ///
-    /// # Errors
-    /// [`DirectoryError`].
     pub(crate) fn close(directory: &Directory, marker: &Marker) -> Result<(), DirectoryError> {
         Self { id: marker.id(), keys: Vec::new(), open: None }.write(directory)
     }
 
     /// Makes it say that the lock is open for a time.
-    ///
-    /// # Errors
-    /// [`DirectoryError`].
     pub(crate) fn open(runtime: &Runtime, marker: &Marker, until: Duration) -> Result<(), DirectoryError> {
         let open = Open { until, boot_id: runtime.cache.boot_id().to_owned() };
         Self { id: marker.id(), keys: Vec::new(), open: Some(open) }.write(&runtime.agents)
     }
 
     /// Makes it say what the marker does; what is open stays so.
-    ///
-    /// # Errors
-    /// [`DirectoryError`].
     pub(crate) fn mirror(directory: &Directory, marker: Option<&Marker>) -> Result<(), DirectoryError> {
         match (marker, Self::read(directory)) {
             (Some(marker), Some(lock)) if lock.id == marker.id() => Ok(()),

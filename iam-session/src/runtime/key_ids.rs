@@ -1,4 +1,5 @@
-//! Which keys this agent has, by their ids: what it can mint by itself, and what waits for a passphrase. Pure.
+//! The ids of this agent's keys: which accounts it can mint for by itself, and which wait for a passphrase. Pure;
+//! touches nothing.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
-//! The last failure of a record, and when the issuer is asked again. Touches the agents' directory.
+//! The last failure of a record, and when its issuer may be asked again. Touches the agents' directory.
 //!
-//! It lies beside the cache, so that all agents of the user back off together: a failing issuer sees one
-//! request a back-off, not one an agent.
+//! It is shared, so all agents of the user back off together: a failing issuer sees one request a back-off, not one an
+//! agent.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use super::cache::END_OF_TIME;
 use crate::clock::Now;
 use crate::directory::{Directory, DirectoryError, Durability};
 use crate::protocol::{Failure, LastError};
+use crate::scope::ScopeSet;
 use crate::text::duration;
 
 const MAX_FILE: usize = 8 * 1024;
@@ -58,6 +59,9 @@ pub(crate) enum Pause {
 pub(crate) struct Setback {
     pub(crate) failure: Failure,
     pub(crate) outlook: Outlook,
+    /// What the session token was to carry: once policy has changed that, a failure of it says nothing any more.
+    #[serde(default)]
+    pub(crate) session_scope: Option<ScopeSet>,
     /// How many in a row.
     pub(crate) count: u32,
     /// Seconds since the epoch.
@@ -67,9 +71,6 @@ pub(crate) struct Setback {
     pub(crate) not_before: Duration,
     /// On CLOCK_BOOTTIME: nor before this when a user asks.
     pub(crate) not_on_demand_before: Duration,
-    /// Names what was configured then: another configuration may be what mends it.
-    #[serde(default)]
-    pub(crate) configuration: String,
 }
 
 /// Who would have the issuer asked.
@@ -105,12 +106,12 @@ impl Setback {
         Self {
             failure: shortened(failure),
             outlook,
+            session_scope: None,
             count,
             at: now.unix,
             boot_id: boot_id.to_owned(),
             not_before: until(Asker::Agent),
             not_on_demand_before: until(Asker::User),
-            configuration: String::new(),
         }
     }
 
@@ -169,41 +170,22 @@ impl Setbacks<'_> {
         is_ours.then_some(setback)
     }
 
-    /// The one that keeps the session token away for longest.
-    pub(crate) fn of_session(&self) -> Option<Setback> {
+    /// The one that keeps away for longest a session token of this scope.
+    pub(crate) fn of_session(&self, scope: &ScopeSet) -> Option<Setback> {
         let rank = |setback: &Setback| (setback.outlook == Outlook::Lasting, setback.not_before);
         [Against::Record, Against::Session]
             .into_iter()
             .filter_map(|against| self.find(against))
+            .filter(|setback| setback.session_scope.as_ref().is_none_or(|then| then == scope))
             .max_by_key(rank)
     }
 
-    /// Forgets those of another configuration.
-    ///
-    /// # Errors
-    /// [`DirectoryError`].
-    pub(crate) fn clear_of_others_than(&self, configuration: &str) -> Result<(), DirectoryError> {
-        for against in [Against::Record, Against::Session] {
-            if self.find(against).is_some_and(|setback| setback.configuration != configuration) {
-                self.clear(against)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Notes one.
-    ///
-    /// # Errors
-    /// [`DirectoryError`].
     pub(crate) fn note(&self, against: Against, setback: &Setback) -> Result<(), DirectoryError> {
         let bytes = serde_json::to_vec(setback).unwrap_or_default();
         self.directory.replace(&self.file_name(against), &bytes, Durability::Volatile)
     }
 
     /// All is well again.
-    ///
-    /// # Errors
-    /// [`DirectoryError`].
     pub(crate) fn clear(&self, against: Against) -> Result<(), DirectoryError> {
         self.directory.remove(&self.file_name(against))
     }
@@ -292,7 +274,7 @@ mod tests {
         let failure = Failure::failed("x".repeat(100_000));
         let long = Setback::after(None, failure, Outlook::Passing, Pause::Doubling, 0, "boot", NOW);
         setbacks.note(Against::Session, &long).unwrap();
-        assert_eq!(setbacks.of_session(), Some(long));
+        assert_eq!(setbacks.of_session(&ScopeSet::default()), Some(long));
         assert_eq!(setbacks.find(Against::Record), None);
         assert!(still_holds(&directory, "01.session.failure", "boot", NOW.boot));
         assert!(!still_holds(&directory, "01.session.failure", "boot", NOW.boot + FIRST_PAUSE * 2));
@@ -300,16 +282,19 @@ mod tests {
     }
 
     #[test]
-    fn another_configuration_ends_a_pause_and_the_same_does_not() {
-        let path = std::env::temp_dir().join(format!("iam-session-configuration-{}", std::process::id()));
+    fn a_failure_of_another_session_scope_holds_nobody_up() {
+        let path = std::env::temp_dir().join(format!("iam-session-scope-{}", std::process::id()));
         let directory = Directory::create(&path, nix::unistd::geteuid().as_raw()).unwrap();
         let setbacks = Setbacks { directory: &directory, record_id: "01", boot_id: "boot" };
-        let noted = Setback { configuration: "a".into(), ..setback(None, Pause::Doubling, 0) };
-        setbacks.note(Against::Session, &noted).unwrap();
-        setbacks.clear_of_others_than("a").unwrap();
-        assert_eq!(setbacks.of_session(), Some(noted));
-        setbacks.clear_of_others_than("b").unwrap();
-        assert_eq!(setbacks.of_session(), None);
+        let [then, now] = ["openid storage.modify:/", "openid"].map(ScopeSet::parse);
+        let of_then = Setback { session_scope: Some(then.clone()), ..setback(None, Pause::Doubling, 0) };
+        setbacks.note(Against::Session, &of_then).unwrap();
+        assert_eq!(setbacks.of_session(&then), Some(of_then));
+        assert_eq!(setbacks.of_session(&now), None);
+        // What stands against the whole record has nothing to do with policy.
+        let of_record = setback(None, Pause::Doubling, 0);
+        setbacks.note(Against::Record, &of_record).unwrap();
+        assert_eq!(setbacks.of_session(&now), Some(of_record));
         std::fs::remove_dir_all(&path).unwrap();
     }
 

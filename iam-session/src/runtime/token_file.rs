@@ -1,8 +1,8 @@
-//! The bearer token files: the session's, and those that are kept for single accounts. Touches those files in the
-//! runtime directory, under their lock.
+//! The token files: the session's, and the extra ones of single accounts. Touches those files in the runtime
+//! directory, under their lock.
 //!
-//! Only the holder of the mint lock puts a token into one, so that the loser of a race cannot put an older one
-//! back; who holds the files' lock alone may only remove one that has ended.
+//! Only the holder of the mint lock puts a token into one, so that the loser of a race cannot put an older token back.
+//! A holder of the files' lock alone may only remove a file whose token has ended.
 
 use std::fs;
 
@@ -80,7 +80,7 @@ fn digest(text: &[u8]) -> String {
 }
 
 /// Puts `token` into the file of this name, unless no agent lives any more or the token has ended meanwhile. The
-/// caller holds the mint lock.
+/// file has at most `limit` bytes. The caller holds the mint lock.
 ///
 /// # Errors
 /// [`DirectoryError`]; `TooLarge` for a token that would make it larger than `limit`. Then there is no file: its
@@ -122,9 +122,6 @@ pub(crate) fn is_there(runtime: &Runtime, name: &str) -> bool {
 }
 
 /// Removes the file, unless the cache has a token that belongs there, or another program has put one there that lives.
-///
-/// # Errors
-/// [`DirectoryError`].
 pub(crate) fn retract(
     runtime: &Runtime,
     name: &str,
@@ -142,9 +139,6 @@ pub(crate) fn retract(
 }
 
 /// Removes the file, whoever has written it.
-///
-/// # Errors
-/// [`DirectoryError`].
 pub(crate) fn remove(runtime: &Runtime, name: &str) -> Result<(), DirectoryError> {
     let _lock = runtime.lock_file()?;
     runtime.top.remove(name)

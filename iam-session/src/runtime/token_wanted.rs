@@ -1,4 +1,4 @@
-//! Which token somebody wants: of which account, for what, how fresh. Touches nothing.
+//! A wish for a token: of which account, for what, how fresh. Touches nothing.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,6 @@ use super::cache::Wanted;
 use super::freshness::Freshness;
 use crate::scope::ScopeSet;
 
-/// Which token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TokenJob {
     pub(crate) account: String,

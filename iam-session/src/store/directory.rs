@@ -24,7 +24,6 @@ const DEFAULT: &str = "default";
 /// A name and a newline.
 const MAX_DEFAULT: usize = 128;
 
-/// The name of an account's record.
 pub(crate) fn record_name(account: &str) -> String {
     format!("{account}{RECORD}")
 }
@@ -40,75 +39,57 @@ pub(crate) fn account_of(name: &str) -> Option<&str> {
 
 /// An open store.
 #[derive(Debug)]
-pub struct Store(Directory);
+pub(crate) struct Store(Directory);
 
 /// The store's lock across hosts; gone when dropped.
 #[derive(Debug)]
-pub struct Lock {
+pub(crate) struct Lock {
     _closing_unlocks: File,
 }
 
 impl Store {
     /// Opens the store at `path`; `None` where there is none.
-    ///
-    /// # Errors
-    /// [`StoreError::Directory`].
-    pub fn open(path: &Path, uid: u32) -> Result<Option<Self>, StoreError> {
+    pub(crate) fn open(path: &Path, uid: u32) -> Result<Option<Self>, StoreError> {
         Ok(Directory::open(path, uid)?.map(Self))
     }
 
     /// Opens the store at `path`, made first where there is none: it and what is missing above it get mode 0700.
-    ///
-    /// # Errors
-    /// [`StoreError::Directory`].
-    pub fn create(path: &Path, uid: u32) -> Result<Self, StoreError> {
+    pub(crate) fn create(path: &Path, uid: u32) -> Result<Self, StoreError> {
         Ok(Self(Directory::create(path, uid)?))
     }
 
     /// Names of all accounts, sorted.
-    ///
-    /// # Errors
-    /// [`StoreError::Directory`].
-    pub fn accounts(&self) -> Result<Vec<String>, StoreError> {
+    pub(crate) fn accounts(&self) -> Result<Vec<String>, StoreError> {
         let names = self.0.names()?;
         let records = names.iter().filter_map(|name| name.strip_suffix(RECORD));
         Ok(records.filter(|name| account::validate(name).is_ok()).map(str::to_owned).collect())
     }
 
     /// The path of an account's record, for messages.
-    pub fn record_path(&self, account: &str) -> PathBuf {
+    pub(crate) fn record_path(&self, account: &str) -> PathBuf {
         self.0.path().join(format!("{account}{RECORD}"))
     }
 
     /// The bytes of an account's record.
-    ///
-    /// # Errors
-    /// [`StoreError::NoAccount`] or [`StoreError::Directory`].
-    pub fn read_record(&self, account: &str) -> Result<Vec<u8>, StoreError> {
+    pub(crate) fn read_record(&self, account: &str) -> Result<Vec<u8>, StoreError> {
         self.0
             .read(&format!("{account}{RECORD}"), MAX_FILE)?
             .ok_or_else(|| StoreError::NoAccount { account: account.to_owned() })
     }
 
     /// The bytes of the session token beside it, if there are any to be had.
-    pub fn read_token(&self, account: &str) -> Option<Vec<u8>> {
+    pub(crate) fn read_token(&self, account: &str) -> Option<Vec<u8>> {
         self.0.read(&format!("{account}{TOKEN}"), MAX_FILE).ok().flatten()
     }
 
     /// Replaces an account's record; the old one stays whole if anything fails.
-    ///
-    /// # Errors
-    /// [`StoreError::Directory`].
-    pub fn write_record(&self, account: &str, bytes: &[u8]) -> Result<(), StoreError> {
+    pub(crate) fn write_record(&self, account: &str, bytes: &[u8]) -> Result<(), StoreError> {
         Ok(self.0.replace(&format!("{account}{RECORD}"), bytes, Durability::Synced)?)
     }
 
     /// What a mint had begun to write as an account's next record, or made room for, and did not finish: by name, and
     /// its bytes. The caller holds the lock.
-    ///
-    /// # Errors
-    /// [`StoreError::Directory`].
-    pub fn unfinished(&self, account: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+    pub(crate) fn unfinished(&self, account: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
         let mut found = Vec::new();
         for name in self.drafts(account)? {
             if let Some(bytes) = self.0.read(&name, MAX_FILE)? {
@@ -119,18 +100,12 @@ impl Store {
     }
 
     /// Removes one of what [`unfinished`](Self::unfinished) found.
-    ///
-    /// # Errors
-    /// [`StoreError::Directory`].
-    pub fn remove_named(&self, name: &str) -> Result<(), StoreError> {
+    pub(crate) fn remove_named(&self, name: &str) -> Result<(), StoreError> {
         Ok(self.0.remove(name)?)
     }
 
     /// Removes what [`unfinished`](Self::unfinished) found: all of it, as a new record has taken its place.
-    ///
-    /// # Errors
-    /// [`StoreError::Directory`].
-    pub fn remove_unfinished(&self, account: &str) -> Result<(), StoreError> {
+    pub(crate) fn remove_unfinished(&self, account: &str) -> Result<(), StoreError> {
         self.drafts(account)?.iter().try_for_each(|name| self.remove_named(name))
     }
 
@@ -145,10 +120,7 @@ impl Store {
     /// Makes room for an account's next record before it is known: an issuer that rotates is not asked where its answer
     /// could not be kept. That it is there tells who comes later that the refresh token may have been used up. What
     /// was unfinished before is removed; the caller holds the lock.
-    ///
-    /// # Errors
-    /// [`StoreError::Directory`].
-    pub fn reserve_record(&self, account: &str, size: usize) -> Result<Draft<'_>, StoreError> {
+    pub(crate) fn reserve_record(&self, account: &str, size: usize) -> Result<Draft<'_>, StoreError> {
         let name = format!("{account}{RECORD}");
         self.remove_unfinished(account)?;
         let mut draft = self.0.draft(&name, Durability::Synced)?;
@@ -157,10 +129,7 @@ impl Store {
     }
 
     /// Replaces the session token beside it, which nobody misses if it is lost.
-    ///
-    /// # Errors
-    /// [`StoreError::Directory`].
-    pub fn write_token(&self, account: &str, bytes: &[u8]) -> Result<(), StoreError> {
+    pub(crate) fn write_token(&self, account: &str, bytes: &[u8]) -> Result<(), StoreError> {
         Ok(self.0.replace(&format!("{account}{TOKEN}"), bytes, Durability::Volatile)?)
     }
 
@@ -168,7 +137,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Directory`]: it cannot be said.
-    pub fn has(&self, account: &str) -> Result<bool, StoreError> {
+    pub(crate) fn has(&self, account: &str) -> Result<bool, StoreError> {
         let wanted = format!("{account}{RECORD}");
         Ok(self.0.names()?.contains(&wanted))
     }
@@ -179,7 +148,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Directory`]: it has its name still.
-    pub fn rename(&self, account: &str, to: &str) -> Result<Option<StoreError>, StoreError> {
+    pub(crate) fn rename(&self, account: &str, to: &str) -> Result<Option<StoreError>, StoreError> {
         self.0.remove(&format!("{to}{TOKEN}"))?;
         self.remove_unfinished(to)?;
         self.0.rename(&format!("{account}{RECORD}"), &format!("{to}{RECORD}"))?;
@@ -199,34 +168,24 @@ impl Store {
     }
 
     /// The account that the user chose for the session's token file. Best effort: what cannot be read is no choice.
-    pub fn default_account(&self) -> Option<String> {
+    pub(crate) fn default_account(&self) -> Option<String> {
         let text = String::from_utf8(self.0.read(DEFAULT, MAX_DEFAULT).ok()??).ok()?;
         let name = text.strip_suffix('\n').unwrap_or(&text);
         account::validate(name).is_ok().then(|| name.to_owned())
     }
 
     /// Keeps that choice.
-    ///
-    /// # Errors
-    /// [`StoreError::Directory`].
-    pub fn choose_default(&self, account: &str) -> Result<(), StoreError> {
+    pub(crate) fn choose_default(&self, account: &str) -> Result<(), StoreError> {
         Ok(self.0.replace(DEFAULT, format!("{account}\n").as_bytes(), Durability::Synced)?)
     }
 
-    /// Forgets it.
-    ///
-    /// # Errors
-    /// [`StoreError::Directory`].
-    pub fn forget_default(&self) -> Result<(), StoreError> {
+    pub(crate) fn forget_default(&self) -> Result<(), StoreError> {
         Ok(self.0.remove(DEFAULT)?)
     }
 
     /// Removes an account's files, the token first: without its record it opens for nobody. What was to become a
     /// record goes, too: it may hold a refresh token.
-    ///
-    /// # Errors
-    /// [`StoreError::Directory`].
-    pub fn remove(&self, account: &str) -> Result<(), StoreError> {
+    pub(crate) fn remove(&self, account: &str) -> Result<(), StoreError> {
         self.0.remove(&format!("{account}{TOKEN}"))?;
         self.remove_unfinished(account)?;
         self.0.remove(&format!("{account}{RECORD}"))?;
@@ -237,7 +196,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`]: whoever cannot read it must not take it for absent.
-    pub fn read_marker(&self) -> Result<Option<Marker>, StoreError> {
+    pub(crate) fn read_marker(&self) -> Result<Option<Marker>, StoreError> {
         let file = self.0.read(&Self::marker_name(), MAX_FILE)?;
         file.map(|file| Marker::parse(&file, &self.marker_path(), self.0.uid())).transpose()
     }
@@ -246,21 +205,18 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Directory`]; then it is locked as little, or as much, as before.
-    pub fn write_marker(&self, marker: &Marker) -> Result<(), StoreError> {
+    pub(crate) fn write_marker(&self, marker: &Marker) -> Result<(), StoreError> {
         Ok(self.0.replace(&Self::marker_name(), &marker.to_bytes(), Durability::Synced)?)
     }
 
     /// Ends the lock of this host.
-    ///
-    /// # Errors
-    /// [`StoreError::Directory`].
-    pub fn remove_marker(&self) -> Result<(), StoreError> {
+    pub(crate) fn remove_marker(&self) -> Result<(), StoreError> {
         self.0.remove(&Self::marker_name())?;
         Ok(self.0.sync()?)
     }
 
     /// Where it lies, for messages.
-    pub fn marker_path(&self) -> PathBuf {
+    pub(crate) fn marker_path(&self) -> PathBuf {
         self.0.path().join(Self::marker_name())
     }
 
@@ -275,7 +231,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Busy`] while another process holds it.
-    pub fn lock(&self) -> Result<Lock, StoreError> {
+    pub(crate) fn lock(&self) -> Result<Lock, StoreError> {
         let path = self.0.path().join(LOCK);
         let file = self.0.lock_file(LOCK)?;
         let whole = libc::flock {

@@ -7,75 +7,45 @@ use crate::protocol::{Failure, FailureKind};
 
 /// Why a record could not be read or written. The file is never changed by a failure.
 #[derive(Debug, thiserror::Error)]
-pub enum StoreError {
+pub(crate) enum StoreError {
     /// The directory or a file in it cannot be used now.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
     /// There is no such account.
     #[error("there is no account '{account}'")]
-    NoAccount {
-        /// Its name.
-        account: String,
-    },
+    NoAccount { account: String },
     /// A newer version wrote it.
     #[error("{} has a format that this version does not know", path.display())]
-    UnknownVersion {
-        /// The file.
-        path: PathBuf,
-    },
+    UnknownVersion { path: PathBuf },
     /// It is not what we wrote.
     #[error("{} is damaged: {what}", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// Which part.
-        what: &'static str,
-    },
+    Damaged { path: PathBuf, what: &'static str },
     /// It is sealed for another user.
     #[error("{} belongs to uid {uid}", path.display())]
-    ForeignUser {
-        /// The file.
-        path: PathBuf,
-        /// Whose it is.
-        uid: u32,
-    },
+    ForeignUser { path: PathBuf, uid: u32 },
     /// None of the keys given at login opens it.
     #[error("no node key of this host opens {}", path.display())]
-    NoKey {
-        /// The file.
-        path: PathBuf,
-    },
+    NoKey { path: PathBuf },
     /// It is sealed under a passphrase that has not been given.
     #[error("{} is locked: its passphrase has not been given", path.display())]
-    Locked {
-        /// The file.
-        path: PathBuf,
-    },
+    Locked { path: PathBuf },
     /// The user has locked this host.
     #[error("you have locked this host")]
     HostLocked,
     /// The lock is not what we wrote; the store stays closed.
     #[error("{} is damaged: {what}", path.display())]
-    DamagedLock {
-        /// The marker.
-        path: PathBuf,
-        /// Which part.
-        what: &'static str,
-    },
+    DamagedLock { path: PathBuf, what: &'static str },
     /// A new record cannot be sealed.
     #[error("there is nothing to seal an enrolment with: neither a node key nor a passphrase")]
     NoSealingKey,
     /// Another host is at work on this store.
     #[error("another host holds the lock of {}", path.display())]
-    Busy {
-        /// The lock file.
-        path: PathBuf,
-    },
+    Busy { path: PathBuf },
 }
 
 impl StoreError {
     /// What to do about it.
-    pub fn hint(&self) -> &'static str {
+    pub(crate) fn hint(&self) -> &'static str {
         match self {
             Self::Directory(DirectoryError::Unsafe { .. }) => "check its owner and mode",
             Self::Directory(_) => "is the home directory there, writable and not full?",

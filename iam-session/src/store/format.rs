@@ -1,4 +1,4 @@
-//! The bytes of a record's file: parsed and written, not opened. Touches nothing.
+//! The bytes of a record's file: parses and writes them, and opens nothing. Touches nothing.
 
 use std::path::Path;
 
@@ -69,9 +69,6 @@ impl Header {
 }
 
 /// Takes a file apart. `path` is only named in errors.
-///
-/// # Errors
-/// [`StoreError::UnknownVersion`] or [`StoreError::Damaged`].
 pub(crate) fn parse<'a>(file: &'a [u8], path: &Path) -> Result<Parsed<'a>, StoreError> {
     let damaged = |what| StoreError::Damaged { path: path.to_owned(), what };
     let mut reader = Reader::new(file);

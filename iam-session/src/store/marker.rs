@@ -1,7 +1,7 @@
-//! The marker: a user's lock of one host. No key is in it. Touches nothing but the host's name.
+//! The marker: a user's lock of one host. It holds no key. Reads the host's name, and touches nothing else.
 //!
-//! PROTOCOL.md, section 5, "Lock". While it lies in the store no mint of this host opens a record; the passphrase it was
-//! made with, which it can only verify, removes it.
+//! PROTOCOL.md, section 5, "Lock". While the marker is in the store, no mint of this host opens a record. It can
+//! verify the passphrase that it was made with, and that passphrase removes it.
 
 use std::path::Path;
 
@@ -27,7 +27,7 @@ const MAX_HOST: usize = 200;
 
 /// A lock, as its file says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Marker {
+pub(crate) struct Marker {
     id: [u8; 16],
     uid: u32,
     derivation: Derivation,
@@ -36,13 +36,13 @@ pub struct Marker {
 
 impl Marker {
     /// A new lock of `uid`'s that `key` opens; `None` for a kernel without randomness.
-    pub fn create(uid: u32, key: &PassphraseKey) -> Option<Self> {
+    pub(crate) fn create(uid: u32, key: &PassphraseKey) -> Option<Self> {
         let id = crypto::random()?;
         Some(Self { id, uid, derivation: key.derivation, verifier: verifier(&id, key) })
     }
 
     /// The file, whatever version it was read from.
-    pub fn to_bytes(&self) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let versions = [VERSION.to_be_bytes(), SUITE.to_be_bytes()].concat();
         let (uid, derivation) = (self.uid.to_be_bytes(), self.derivation.to_bytes());
         [MAGIC, &versions[..], &self.id, &uid, &derivation, &self.verifier].concat()
@@ -52,7 +52,7 @@ impl Marker {
     ///
     /// # Errors
     /// [`StoreError`]: damaged, of a later version, of another user. Whatever it is, it is no open store.
-    pub fn parse(file: &[u8], path: &Path, uid: u32) -> Result<Self, StoreError> {
+    pub(crate) fn parse(file: &[u8], path: &Path, uid: u32) -> Result<Self, StoreError> {
         let damaged = |what| StoreError::DamagedLock { path: path.to_owned(), what };
         let mut reader = Reader::new(file);
         if reader.array() != Some(*MAGIC) {
@@ -82,17 +82,17 @@ impl Marker {
     }
 
     /// The lock's id, in hexadecimal.
-    pub fn id(&self) -> String {
+    pub(crate) fn id(&self) -> String {
         HEXLOWER.encode(&self.id)
     }
 
     /// How a passphrase becomes what is verified.
-    pub fn derivation(&self) -> Derivation {
+    pub(crate) fn derivation(&self) -> Derivation {
         self.derivation
     }
 
     /// Whether `key` is the one that it was made with.
-    pub fn is_opened_by(&self, key: &PassphraseKey) -> bool {
+    pub(crate) fn is_opened_by(&self, key: &PassphraseKey) -> bool {
         // Not a secret: it is stored in clear, so comparing it in constant time would protect nothing.
         verifier(&self.id, key) == self.verifier
     }
@@ -103,7 +103,7 @@ fn verifier(id: &[u8; 16], key: &PassphraseKey) -> [u8; KEY] {
 }
 
 /// What this host is called in the store: its name, as far as a file name goes.
-pub fn this_host() -> String {
+pub(crate) fn this_host() -> String {
     let name = gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     file_name(&name)
 }

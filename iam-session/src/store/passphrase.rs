@@ -1,4 +1,4 @@
-//! Keys that come from a passphrase: Argon2id (RFC 9106), with parameters that stand beside what they open. Touches
+//! Keys that come from a passphrase: Argon2id (RFC 9106). The parameters are stored beside what the key opens. Touches
 //! nothing but memory, and much of that.
 
 use std::fmt;
@@ -29,7 +29,7 @@ const MAX_LANES: u32 = 4;
 
 /// How a passphrase becomes a key: what a slot records of it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Derivation {
+pub(crate) struct Derivation {
     salt: [u8; SALT],
     memory: u32,
     passes: u32,
@@ -38,7 +38,7 @@ pub struct Derivation {
 
 impl Derivation {
     /// A new salt, and the parameters of today; `None` for a kernel without randomness.
-    pub fn fresh() -> Option<Self> {
+    pub(crate) fn fresh() -> Option<Self> {
         Some(Self { salt: crypto::random()?, memory: MEMORY, passes: PASSES, lanes: LANES })
     }
 
@@ -62,14 +62,14 @@ impl Derivation {
     }
 
     /// Names the derivation, and says nothing of the passphrase.
-    pub fn key_id(&self) -> KeyId {
+    pub(crate) fn key_id(&self) -> KeyId {
         let digest = Sha256::new().chain_update(LABEL_ID).chain_update(self.to_bytes()).finalize();
         let [a, b, c, d, e, f, g, h, ..] = digest.0;
         KeyId([a, b, c, d, e, f, g, h])
     }
 
     /// The key; takes a tenth of a second and much memory, which is wiped. `None` if there is not so much.
-    pub fn derive(self, passphrase: &Secret) -> Option<PassphraseKey> {
+    pub(crate) fn derive(self, passphrase: &Secret) -> Option<PassphraseKey> {
         let params = Params::new(self.memory, self.passes, self.lanes, Some(KEY)).ok()?;
         let mut blocks: Zeroizing<Vec<Block>> = Zeroizing::default();
         blocks.try_reserve_exact(params.block_count()).ok()?;
@@ -96,16 +96,16 @@ impl fmt::Debug for Derivation {
 /// A key with what it was derived by, so that new records can be sealed with it and opened by the same derivation.
 #[derive(Deserialize)]
 #[serde(try_from = "Written")]
-pub struct PassphraseKey {
+pub(crate) struct PassphraseKey {
     /// How it was derived.
-    pub derivation: Derivation,
+    pub(crate) derivation: Derivation,
     /// What came of it.
-    pub key: UserKey,
+    pub(crate) key: UserKey,
 }
 
 impl PassphraseKey {
     /// A second one, for who hands it on and keeps it.
-    pub fn duplicate(&self) -> Self {
+    pub(crate) fn duplicate(&self) -> Self {
         Self { derivation: self.derivation, key: self.key.duplicate() }
     }
 }

@@ -1,4 +1,4 @@
-//! A record: sealed, opened, sealed again at the next generation. Touches nothing.
+//! A record: seals it, opens it, seals it again at the next generation. Touches nothing.
 
 use std::path::Path;
 
@@ -8,10 +8,10 @@ use zeroize::Zeroizing;
 use super::crypto::{self, SecretKey};
 use super::error::StoreError;
 use super::format::{self, Header, Parsed};
-use super::keys::{KeyId, Keyring, SealingKey};
+use super::keyring::{Keyring, SealingKey};
+use super::keys::KeyId;
 use super::passphrase::Derivation;
-use super::slot::{KeySlot, Origin, Owner, Slot};
-use super::slots::SlotView;
+use super::slot::{KeySlot, Origin, Owner, Slot, SlotView};
 use crate::issuer::wire::{AudienceMode, Client, Endpoints, Transport};
 use crate::protocol::Enrollment;
 use crate::scope::ScopeSet;
@@ -23,49 +23,48 @@ const LABEL_TOKEN: &[u8] = b"iam-session/v1/token";
 
 /// What is sealed: PROTOCOL.md, section 5, "the plaintext".
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Record {
+pub(crate) struct Record {
     /// The issuer as it spells itself.
-    pub issuer: String,
+    pub(crate) issuer: String,
     /// Pinned at enrolment.
-    pub endpoints: Endpoints,
+    pub(crate) endpoints: Endpoints,
     /// The client that the refresh token belongs to; never mixed with another record's.
-    pub client: Client,
-    /// The refresh token.
+    pub(crate) client: Client,
     #[serde(serialize_with = "expose_to")]
-    pub refresh_token: Secret,
+    pub(crate) refresh_token: Secret,
     /// Seconds since the epoch, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refresh_token_expires_at: Option<u64>,
+    pub(crate) refresh_token_expires_at: Option<u64>,
     /// What was granted.
-    pub scope: ScopeSet,
+    pub(crate) scope: ScopeSet,
     /// Whether the issuer says what it grants.
     #[serde(default)]
-    pub states_scope: bool,
+    pub(crate) states_scope: bool,
     /// `sub`, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subject: Option<String>,
+    pub(crate) subject: Option<String>,
     /// How this issuer takes an audience.
     #[serde(default)]
-    pub audience_mode: AudienceMode,
+    pub(crate) audience_mode: AudienceMode,
     /// How the issuer is reached.
     #[serde(default)]
-    pub transport: Transport,
+    pub(crate) transport: Transport,
     /// What the client may ask for, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub registered_scope: Option<ScopeSet>,
+    pub(crate) registered_scope: Option<ScopeSet>,
     /// What the client is called on the consent page, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_name: Option<String>,
+    pub(crate) client_name: Option<String>,
     /// Seconds since the epoch.
-    pub enrolled_at: u64,
+    pub(crate) enrolled_at: u64,
     /// Whether this issuer has been seen to send a new refresh token.
     #[serde(default)]
-    pub rotates: bool,
+    pub(crate) rotates: bool,
 }
 
 impl Record {
     /// What an enrolment at `enrolled_at` (seconds since the epoch) obtained.
-    pub fn new(enrollment: Enrollment, enrolled_at: u64) -> Self {
+    pub(crate) fn new(enrollment: Enrollment, enrolled_at: u64) -> Self {
         Self {
             issuer: enrollment.issuer,
             endpoints: enrollment.endpoints,
@@ -86,19 +85,19 @@ impl Record {
 }
 
 /// What a record's file says of itself in clear. It is bound to the record, which tells only once that is open.
-pub struct Cover {
+pub(crate) struct Cover {
     /// The record's id, made at enrolment.
-    pub id: [u8; 16],
+    pub(crate) id: [u8; 16],
     /// Whose it is, as the record says in clear.
-    pub issuer: String,
+    pub(crate) issuer: String,
     /// The client that it belongs to.
-    pub client_id: String,
+    pub(crate) client_id: String,
     /// The keys of which each opens it.
-    pub keys: Vec<KeyId>,
+    pub(crate) keys: Vec<KeyId>,
     /// All slots, in order.
-    pub slots: Vec<SlotView>,
+    pub(crate) slots: Vec<SlotView>,
     /// How those of them are derived that come from a passphrase.
-    pub derivations: Vec<Derivation>,
+    pub(crate) derivations: Vec<Derivation>,
 }
 
 impl Cover {
@@ -106,7 +105,7 @@ impl Cover {
     ///
     /// # Errors
     /// [`StoreError`]: of another user, damaged, of a later version.
-    pub fn read(file: &[u8], path: &Path, uid: u32) -> Result<Self, StoreError> {
+    pub(crate) fn read(file: &[u8], path: &Path, uid: u32) -> Result<Self, StoreError> {
         Ok(Self::of(&own(format::parse(file, path)?, path, uid)?.header))
     }
 
@@ -136,9 +135,9 @@ fn own<'a>(parsed: Parsed<'a>, path: &Path, uid: u32) -> Result<Parsed<'a>, Stor
 }
 
 /// An opened record with what it takes to seal it again.
-pub struct Opened {
+pub(crate) struct Opened {
     /// What was sealed.
-    pub record: Record,
+    pub(crate) record: Record,
     header: Header,
     data_key: SecretKey,
 }
@@ -148,7 +147,7 @@ impl Opened {
     ///
     /// # Errors
     /// [`StoreError::NoSealingKey`] also stands for a kernel without randomness.
-    pub fn create(record: Record, uid: u32, key: SealingKey<'_>) -> Result<Self, StoreError> {
+    pub(crate) fn create(record: Record, uid: u32, key: SealingKey<'_>) -> Result<Self, StoreError> {
         let fresh = || -> Option<Self> {
             let data_key: SecretKey = Zeroizing::new(crypto::random()?);
             let record_id = crypto::random()?;
@@ -172,7 +171,7 @@ impl Opened {
     ///
     /// # Errors
     /// [`StoreError::NoSealingKey`] stands for a kernel without randomness.
-    pub fn rekey(&mut self, key: SealingKey<'_>) -> Result<(), StoreError> {
+    pub(crate) fn rekey(&mut self, key: SealingKey<'_>) -> Result<(), StoreError> {
         let fresh = || -> Option<(SecretKey, KeySlot)> {
             let data_key: SecretKey = Zeroizing::new(crypto::random()?);
             let slot = KeySlot::wrap(&data_key, self.header.owner(), key)?;
@@ -188,7 +187,7 @@ impl Opened {
     ///
     /// # Errors
     /// [`StoreError`]: of another user, no key for it, damaged, of a later version.
-    pub fn open(file: &[u8], path: &Path, uid: u32, keys: &Keyring) -> Result<Self, StoreError> {
+    pub(crate) fn open(file: &[u8], path: &Path, uid: u32, keys: &Keyring) -> Result<Self, StoreError> {
         let parsed = own(format::parse(file, path)?, path, uid)?;
         let data_key = unwrap_any(&parsed.header, keys).ok_or_else(|| closed(&parsed.header, path))?;
         let damaged = |what| StoreError::Damaged { path: path.to_owned(), what };
@@ -200,7 +199,7 @@ impl Opened {
     ///
     /// # Errors
     /// [`StoreError::Damaged`] if the record does not fit the format.
-    pub fn seal(&mut self, path: &Path) -> Result<Vec<u8>, StoreError> {
+    pub(crate) fn seal(&mut self, path: &Path) -> Result<Vec<u8>, StoreError> {
         self.header.generation += 1;
         self.header.issuer.clone_from(&self.record.issuer);
         self.header.client_id.clone_from(&self.record.client.client_id);
@@ -221,17 +220,17 @@ impl Opened {
     }
 
     /// The record's id, made at enrolment.
-    pub fn id(&self) -> [u8; 16] {
+    pub(crate) fn id(&self) -> [u8; 16] {
         self.header.record_id
     }
 
     /// What its file says of it in clear.
-    pub fn cover(&self) -> Cover {
+    pub(crate) fn cover(&self) -> Cover {
         Cover::of(&self.header)
     }
 
     /// Its slots, in order.
-    pub fn slots(&self) -> impl Iterator<Item = SlotView> {
+    pub(crate) fn slots(&self) -> impl Iterator<Item = SlotView> {
         self.header.slots.iter().map(Slot::view)
     }
 
@@ -254,7 +253,7 @@ impl Opened {
     }
 
     /// How often it was written.
-    pub fn generation(&self) -> u64 {
+    pub(crate) fn generation(&self) -> u64 {
         self.header.generation
     }
 

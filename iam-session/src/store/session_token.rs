@@ -1,4 +1,4 @@
-//! The last session token, sealed beside its record, so that serial logins need no refresh each. Touches nothing.
+//! The last session token, sealed beside its record, so that logins in a row need no refresh each. Touches nothing.
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -14,24 +14,23 @@ const VERSION: u16 = 1;
 
 /// An access token with what must be known to serve it again.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct SessionToken {
-    /// The access token.
+pub(crate) struct SessionToken {
     #[serde(serialize_with = "expose_to")]
-    pub access_token: Secret,
+    pub(crate) access_token: Secret,
     /// What was granted.
-    pub scope: ScopeSet,
+    pub(crate) scope: ScopeSet,
     /// Seconds since the epoch.
-    pub issued_at: u64,
+    pub(crate) issued_at: u64,
     /// Seconds since the epoch.
-    pub expires_at: u64,
+    pub(crate) expires_at: u64,
     /// `jti`, for the audit line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub jti: Option<String>,
+    pub(crate) jti: Option<String>,
 }
 
 impl SessionToken {
     /// The bytes of `<account>.token`; `None` where they cannot be made: the file is best effort.
-    pub fn seal(&self, record: &Opened) -> Option<Vec<u8>> {
+    pub(crate) fn seal(&self, record: &Opened) -> Option<Vec<u8>> {
         let head = head(record);
         let text = Zeroizing::new(serde_json::to_vec(self).ok()?);
         let nonce = crypto::random()?;
@@ -41,7 +40,7 @@ impl SessionToken {
     }
 
     /// What `file` holds, if it was sealed for this record and nothing is wrong with it.
-    pub fn open(file: &[u8], record: &Opened) -> Option<Self> {
+    pub(crate) fn open(file: &[u8], record: &Opened) -> Option<Self> {
         let head = head(record);
         let mut reader = Reader::new(file);
         if reader.take(head.len())? != head {

@@ -1,9 +1,11 @@
 //! Slots: the ways to a record's data key. Touches nothing.
 
 use super::crypto::{self, KEY, NONCE, SecretKey, TAG};
-use super::keys::{KeyId, SealingKey, UserKey};
+use super::keyring::SealingKey;
+use super::keys::{KeyId, UserKey};
 use super::passphrase::Derivation;
 use crate::bytes::Reader;
+use crate::protocol::SlotKind;
 
 pub(crate) const LABEL: &[u8] = b"iam-session/v1/slot\0";
 const NODE: u8 = 1;
@@ -23,9 +25,7 @@ pub(crate) enum Slot {
 /// Where a user key comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// A node key.
     Node(KeyId),
-    /// A passphrase.
     Passphrase(Derivation),
 }
 
@@ -38,6 +38,14 @@ pub(crate) struct KeySlot {
     wrapped: [u8; WRAPPED],
 }
 
+/// A slot, as its file tells in clear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SlotView {
+    pub(crate) kind: SlotKind,
+    /// Its key's id; `None` for what this version does not know.
+    pub(crate) key: Option<KeyId>,
+}
+
 /// What a slot is bound to.
 #[derive(Clone, Copy)]
 pub(crate) struct Owner<'a> {
@@ -46,6 +54,13 @@ pub(crate) struct Owner<'a> {
 }
 
 impl Origin {
+    fn of(key: SealingKey<'_>) -> Self {
+        match key {
+            SealingKey::Node(key) => Self::Node(key.id),
+            SealingKey::Passphrase(key) => Self::Passphrase(key.derivation),
+        }
+    }
+
     pub(crate) fn key_id(self) -> KeyId {
         match self {
             Self::Node(id) => id,
@@ -102,6 +117,16 @@ impl Slot {
         }
     }
 
+    pub(super) fn view(&self) -> SlotView {
+        match self.known().map(|slot| slot.origin) {
+            Some(Origin::Node(key)) => SlotView { kind: SlotKind::Node, key: Some(key) },
+            Some(origin @ Origin::Passphrase(_)) => {
+                SlotView { kind: SlotKind::Passphrase, key: Some(origin.key_id()) }
+            }
+            None => SlotView { kind: SlotKind::Other, key: None },
+        }
+    }
+
     /// One that this version can open, if it is given the key.
     pub(crate) fn known(&self) -> Option<&KeySlot> {
         match self {
@@ -124,7 +149,7 @@ impl KeySlot {
         salt: [u8; 32],
         nonce: [u8; NONCE],
     ) -> Option<Self> {
-        let origin = key.origin();
+        let origin = Origin::of(key);
         let kek = crypto::derive(&key.user_key().key, Some(&salt), &[LABEL, owner.record_id]);
         let bound = bound(owner, origin, &salt);
         let wrapped = crypto::seal(&kek, &nonce, data_key.as_slice(), &bound)?.try_into().ok()?;

@@ -1,59 +1,28 @@
-//! The slots of a record that is open: which there are, and newer ones. Touches nothing.
+//! The slots of an open record: lists them, and replaces them by newer ones. Touches nothing.
 
-use super::keys::{KeyId, Keyring, SealingKey};
+use super::keyring::{Keyring, SealingKey};
 use super::record::Opened;
-use super::slot::{KeySlot, Origin, Slot};
-
-/// Where the key of a slot comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A node key.
-    Node,
-    /// A passphrase.
-    Passphrase,
-    /// A later version knows.
-    Other,
-}
-
-/// A slot, as its file tells in clear.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SlotView {
-    /// What kind.
-    pub kind: Kind,
-    /// Its key's id; `None` for what this version does not know.
-    pub key: Option<KeyId>,
-}
+use super::slot::{KeySlot, Origin, SlotView};
+use crate::protocol::SlotKind;
 
 /// Whether a record has to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
+pub(crate) enum Change {
     /// Its slots are others now.
     Made,
     /// They are as they were.
     Unneeded,
 }
 
-impl Slot {
-    pub(super) fn view(&self) -> SlotView {
-        match self.known().map(|slot| slot.origin) {
-            Some(Origin::Node(key)) => SlotView { kind: Kind::Node, key: Some(key) },
-            Some(origin @ Origin::Passphrase(_)) => {
-                SlotView { kind: Kind::Passphrase, key: Some(origin.key_id()) }
-            }
-            None => SlotView { kind: Kind::Other, key: None },
-        }
-    }
-}
-
 impl Opened {
     /// Whether nothing but node keys opens it.
-    pub fn has_node_slots_alone(&self) -> bool {
-        self.slots().all(|slot| slot.kind == Kind::Node)
+    pub(crate) fn has_node_slots_alone(&self) -> bool {
+        self.slots().all(|slot| slot.kind == SlotKind::Node)
     }
 
     /// Whether one of these node keys opens it. What a slot says of its key in clear anybody can have written: it must
     /// give this very data key.
-    pub fn is_opened_by_node_key(&self, keys: &Keyring) -> bool {
+    pub(crate) fn is_opened_by_node_key(&self, keys: &Keyring) -> bool {
         self.key_slots().any(|slot| {
             let key = keys.node().find(|key| slot.origin == Origin::Node(key.id));
             let data_key = key.and_then(|key| slot.unwrap(self.owner(), key));
@@ -64,10 +33,10 @@ impl Opened {
     /// Puts a slot of the newest node key in the place of those of older ones that `keys` has, so that a site can
     /// retire these. One of a key that is not had here stays: another host may need it. A record that no node key of
     /// `keys` opens stays as it is: its data key may be known to whoever knows its passphrase.
-    pub fn renew_node_slots(&mut self, keys: &Keyring) -> Change {
+    pub(crate) fn renew_node_slots(&mut self, keys: &Keyring) -> Change {
         let Some(newest) = keys.node().next() else { return Change::Unneeded };
         let is_had =
-            |slot: SlotView| slot.kind == Kind::Node && keys.node().any(|key| slot.key == Some(key.id));
+            |slot: SlotView| slot.kind == SlotKind::Node && keys.node().any(|key| slot.key == Some(key.id));
         let is_old = |slot: SlotView| is_had(slot) && slot.key != Some(newest.id);
         if !self.slots().any(is_old) || !self.is_opened_by_node_key(keys) {
             return Change::Unneeded;

@@ -145,7 +145,7 @@ fn here_alone_is_another_request_and_what_stays_at_the_issuer_is_no_failure() {
     let steps = json!([{"step": "revoke", "error": "it was not asked"}, {"step": "remove"}]);
     let (ended, asked) =
         ask(&["forget", "--local", "cms"], &[json!({"status": "success", "account": "cms", "steps": steps})]);
-    assert_eq!(asked, [json!({"request": "remove", "account": "cms"})]);
+    assert_eq!(asked, [json!({"request": "end_account", "account": "cms", "mode": "remove"})]);
     assert_eq!(
         ended,
         Ended {
@@ -170,13 +170,13 @@ fn revoke_ends_each_account_and_then_each_agent() {
     let own = Agent::meeting(&directory.join(FIRST), &[&[&status, &done, &failure], &[&heeded]]);
     let other = Agent::answering(&directory.join(SECOND), &[&heeded]);
     let ended = run(with_socket(&directory.join(FIRST), &["revoke", "--yes"]));
-    assert_eq!(other.requests(), [json!({"request": "end"})]);
+    assert_eq!(other.requests(), [json!({"request": "stop", "mode": "any"})]);
     assert_eq!(
         own.requests()[1..],
         [
-            json!({"request": "revoke", "account": "wlcg"}),
-            json!({"request": "revoke", "account": "cms"}),
-            json!({"request": "end"}),
+            json!({"request": "end_account", "account": "wlcg", "mode": "revoke"}),
+            json!({"request": "end_account", "account": "cms", "mode": "revoke"}),
+            json!({"request": "stop", "mode": "any"}),
         ]
     );
     assert_eq!(
@@ -194,4 +194,26 @@ fn without_a_terminal_revoke_wants_to_be_told() {
     let (ended, asked) = ask(&["revoke"], &[status(&[("wlcg", "https://i.example/")])]);
     assert_eq!(ended, failed(2, "this has to be confirmed, and there is no terminal to ask on; say --yes"));
     assert_eq!(asked.len(), 1);
+}
+
+#[test]
+fn an_agent_of_an_earlier_version_ends_no_account_and_is_said_to_be_one() {
+    // As such an agent answers: it knows neither the request, nor what a mode of `stop` is.
+    let unknown = json!({"status": "failure", "error": "this version of the agent has no such request (column 24)", "kind": "usage"});
+    for arguments in [&["forget", "wlcg"][..], &["forget", "--local", "wlcg"]] {
+        let (ended, _) = ask(arguments, std::slice::from_ref(&unknown));
+        assert_eq!(ended, failed(2, "this version of the agent has no such request (column 24)"));
+    }
+    let directory = Directory::new();
+    let line = |answer: Value| format!("{answer}\n");
+    let refused = json!({"status": "failure", "error": "this agent was started by a login, and ends with it", "info": "log out to end it", "kind": "failed"});
+    let status = line(status(&[("wlcg", "https://i.example/")]));
+    let _agent = Agent::meeting(&directory.join(FIRST), &[&[&status, &line(unknown)], &[&line(refused)]]);
+    let ended = run(with_socket(&directory.join(FIRST), &["revoke", "--yes"]));
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), "ended 0 agents\n"));
+    assert_eq!(
+        ended.stderr,
+        "iam-session: warning: account 'wlcg' was not revoked: this version of the agent has no such request (column 24)\n\
+         iam-session: warning: an agent was not ended: this agent was started by a login, and ends with it\n"
+    );
 }

@@ -9,7 +9,7 @@ fn forget(steps: &str) -> Ended {
     let answer = format!("{{\"status\":\"success\",\"account\":\"wlcg\",\"steps\":{steps}}}\n");
     let agent = Agent::answering(&socket, &[&answer]);
     let ended = run(with_socket(&socket, &["forget", "wlcg"]));
-    assert_eq!(agent.requests(), [json!({"request": "forget", "account": "wlcg"})]);
+    assert_eq!(agent.requests(), [json!({"request": "end_account", "account": "wlcg", "mode": "forget"})]);
     ended
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::agent::{Agent, Directory, FIRST};
 use crate::program::{Ended, failed, run, with_socket, without_socket};
 
-const TOKEN: &str = r#"{"status":"success","access_token":"eyJ0.eyJ1.c2ln","issuer":"https://i.example/","account":"wlcg","scope":"openid storage.read:/","audience":"","expires_at":1795483411}"#;
+const TOKEN: &str = r#"{"status":"success","access_token":"eyJ0.eyJ1.c2ln","issuer":"https://i.example/","account":"wlcg","scope":"openid storage.read:/","audience":"","expires_at":4102444800}"#;
 
 /// Runs `token` with `arguments` against an agent that answers `answer`.
 fn token(arguments: &[&str], answer: &str) -> (Ended, Vec<Value>) {
@@ -43,12 +43,42 @@ fn every_option_reaches_the_agent() {
 }
 
 #[test]
+fn a_token_that_lives_too_short_is_refused() {
+    let ends = r#"{"status":"success","access_token":"eyJ0.eyJ1.c2ln","issuer":"https://i.example/","account":"wlcg","scope":"openid","audience":"","expires_at":1000}"#;
+    let why = "https://i.example/ gives no token that lives for 60 s: this one has 0 s left; ask for less with --min-valid";
+    assert_eq!(token(&["--min-valid", "60"], &line(ends)).0, failed(5, why));
+    assert_eq!(token(&[], &line(ends)).0.code, Some(0), "nobody asked for any length");
+}
+
+/// `-s "$SCOPE"` in a script whose variable is not set would otherwise print the session's wide token.
+#[test]
+fn an_empty_scope_or_audience_is_refused() {
+    for (command, option) in [("token", "-s"), ("token", "--aud"), ("run", "-s"), ("run", "--aud")] {
+        for value in ["", " "] {
+            let directory = Directory::new();
+            let socket = directory.join(FIRST);
+            let agent = Agent::answering(&socket, &[]);
+            let mut arguments = vec![command, option, value];
+            if command == "run" {
+                arguments.push("true");
+            }
+            let ended = run(with_socket(&socket, &arguments));
+            assert_eq!(agent.requests(), Vec::<Value>::new());
+            let what = format!(
+                "{option} is empty; leave it out for the session's token; in a script, see whether its variable is set"
+            );
+            assert_eq!(ended, failed(if command == "run" { 125 } else { 2 }, &what), "{arguments:?}");
+        }
+    }
+}
+
+#[test]
 fn json_is_one_object_on_one_line() {
     let (ended, _) = token(&["--json"], &line(TOKEN));
     assert_eq!(
         ended.stdout,
         "{\"access_token\":\"eyJ0.eyJ1.c2ln\",\"issuer\":\"https://i.example/\",\"account\":\"wlcg\",\
-         \"scope\":\"openid storage.read:/\",\"audience\":\"\",\"expires_at\":1795483411}\n"
+         \"scope\":\"openid storage.read:/\",\"audience\":\"\",\"expires_at\":4102444800}\n"
     );
     assert_eq!((ended.stderr.as_str(), ended.code), ("", Some(0)));
 }

@@ -1,4 +1,4 @@
-//! What the child does between fork and exec, in order. Never returns, allocates nothing itself.
+//! The child between fork and exec: what it does, in order. Never returns, and allocates nothing itself.
 
 use std::ffi::{CStr, CString};
 

@@ -1,4 +1,4 @@
-//! From root to the user, proved. Touches only this process.
+//! Becomes the user, and proves it. Touches only this process.
 
 use nix::sys::prctl;
 use nix::unistd::{Gid, ResGid, ResUid, Uid, getresgid, getresuid, setegid, seteuid, setresgid, setresuid};

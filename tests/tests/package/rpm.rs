@@ -2,6 +2,7 @@
 //! give the same bytes.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -91,6 +92,66 @@ fn the_same_sources_give_the_same_bytes() {
         let second = again.join(first.file_name().unwrap());
         assert!(fs::read(&first).unwrap() == fs::read(second).unwrap(), "{} differs", first.display());
     }
+}
+
+/// Version and release are those that were asked for, of the source and of what it is rebuilt to: by %build, with this
+/// system's own compiler and the crates that are in it, quickly instead of well.
+#[test]
+fn a_source_package_of_another_release_is_rebuilt_to_that_release() {
+    let above = Path::new(env!("CARGO_TARGET_TMPDIR")).join("el9");
+    fs::remove_dir_all(&above).unwrap_or_default();
+    let run = |command: &mut Command| {
+        let output = command.current_dir(REPOSITORY).output().unwrap();
+        assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    run(Command::new("packaging/rpm/build.sh")
+        .env("PACKAGES", &above)
+        .env("DIST", "el9")
+        .env("RELEASE", "3"));
+    let version = env!("CARGO_PKG_VERSION");
+    let of_el9 = |kind: &str| above.join(format!("iam-session-{version}-3.el9.{kind}.rpm"));
+    let payload = |file: &Path| query(file, "[%{FILENAMES} %{FILEMODES:octal} %{FILEDIGESTS}\\n]");
+    assert_eq!(payload(&of_el9("x86_64")), payload(&binary()));
+    let mut rebuild = Command::new("rpmbuild");
+    rebuild.args(["--rebuild", "--quiet", "--nodeps", "--target", "x86_64-redhat-linux"]);
+    rebuild.args(["--define", &format!("_topdir {}", above.join("top").display())]);
+    rebuild.args(["--define", "dist .site", "--define", "_lib lib64"]).arg(of_el9("src"));
+    for (name, value) in [
+        ("CARGO_PROFILE_RELEASE_LTO", "off"),
+        ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0"),
+        ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
+        ("CARGO_PROFILE_DEV_DEBUG", "0"),
+        ("CARGO_NET_OFFLINE", "true"),
+    ] {
+        rebuild.env(name, value);
+    }
+    rebuild.env_remove("CARGO_TARGET_DIR").env_remove("RUSTUP_TOOLCHAIN");
+    run(&mut rebuild);
+    let rebuilt = above.join(format!("top/RPMS/x86_64/iam-session-{version}-3.site.x86_64.rpm"));
+    let modes = |file: &Path| query(file, "[%{FILENAMES} %{FILEMODES:octal}\\n]");
+    assert_eq!(modes(&rebuilt), modes(&binary()));
+    let unpack = format!("rpm2cpio \"$0\" | (cd {} && cpio --quiet -idm)", above.display());
+    output("bash", &["-o", "pipefail", "-c", &unpack], &rebuilt);
+    let said = Command::new(above.join("usr/bin/iam-session")).arg("--version").output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&said.stdout), format!("iam-session {version}\n"));
+    fs::remove_dir_all(&above).unwrap();
+}
+
+#[test]
+fn a_compiler_that_is_too_old_is_told_with_the_one_that_is_needed() {
+    let old = Path::new(env!("CARGO_TARGET_TMPDIR")).join("old");
+    fs::create_dir_all(&old).unwrap();
+    let rustc = "#!/bin/sh\ncase $1 in -V) echo 'rustc 1.79.0 (129f3b996 2024-06-10)' ;; *) printf 'host: x\\n' ;; esac\n";
+    fs::write(old.join("rustc"), rustc).unwrap();
+    fs::set_permissions(old.join("rustc"), fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", old.display(), std::env::var("PATH").unwrap());
+    let build =
+        Command::new("tests/setup/build.sh").current_dir(REPOSITORY).env("PATH", path).output().unwrap();
+    let told = String::from_utf8_lossy(&build.stderr);
+    assert!(
+        !build.status.success() && told.contains("rustc is 1.79.0, and 1.88 or later is needed"),
+        "{told}"
+    );
 }
 
 #[test]

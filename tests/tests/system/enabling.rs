@@ -2,7 +2,7 @@
 
 use support::{Host, Output, Provider};
 
-use crate::scene::token_file;
+use crate::scene::{Scene, token_file};
 
 const SSHD: &str = "/etc/pam.d/sshd";
 
@@ -67,12 +67,20 @@ fn nothing_is_changed_without_a_yes() {
 #[test]
 fn a_file_that_is_not_understood_or_belongs_to_authselect_is_left_alone() {
     let host = installed();
-    let odd = "session required pam_permit.so\nsession sufficient pam_permit.so\n";
+    host.write(
+        "/etc/pam.d/shared",
+        "session optional pam_mkhomedir.so\nsession sufficient pam_unix.so\n",
+        0o644,
+    );
+    let odd = "session required pam_permit.so\n@include\tshared\n";
     host.write("/etc/pam.d/odd", odd, 0o644);
     let told = admin(&host, "enable --yes --pam-file /etc/pam.d/odd");
     assert_eq!(told.status, 1, "{told:?}");
     assert!(
-        told.stderr.contains("line 2 may end or skip the session lines behind it; do it by hand"),
+        told.stderr.contains(
+            "/etc/pam.d/shared:2: where pam_unix.so succeeds, 'sufficient' ends the session stack before it comes to \
+            pam_iam.so; write 'session substack' in /etc/pam.d/odd:2 in the place of the include"
+        ),
         "{told:?}"
     );
     assert_eq!(host.read("/etc/pam.d/odd"), odd);
@@ -137,4 +145,156 @@ fn a_host_says_how_it_stands() {
     ] {
         assert!(said.contains(line), "{said}");
     }
+}
+
+#[test]
+fn a_line_that_an_included_file_keeps_from_its_turn_is_told_and_enabled_anew_gives_tokens() {
+    let scene = Scene::enrolled();
+    let host = &scene.host;
+    let guide = "session sufficient pam_unix.so\nsession optional pam_permit.so\n";
+    host.write("/etc/pam.d/password-auth", guide, 0o644);
+    let line = "-session   optional     pam_iam.so token_wait=2s\n";
+    let sshd = host
+        .read(SSHD)
+        .lines()
+        .filter(|line| !line.contains("pam_iam"))
+        .fold(String::new(), |all, line| all + line + "\n");
+    let include = "session include password-auth\n";
+    host.write(SSHD, format!("{sshd}{include}{line}"), 0o644);
+    let login = host.login("alice");
+    assert_eq!(login.env("BEARER_TOKEN_FILE"), None);
+    let why = "/etc/pam.d/password-auth:1: where pam_unix.so succeeds, 'sufficient' ends the session stack before it";
+    for told in [
+        login.run("iam-session doctor").stdout,
+        admin(host, "check").stdout,
+        admin(host, "status").stdout,
+        admin(host, "enable --yes").stderr,
+    ] {
+        assert!(told.contains(why), "{told}");
+    }
+    admin(host, "disable --yes").successful();
+    let told = admin(host, "enable --yes").successful().stdout;
+    assert!(told.contains(why), "{told}");
+    assert_eq!(host.read(SSHD), format!("{sshd}{line}{include}"));
+    let login = host.login("alice");
+    assert!(scene.provider.accepts(&login.read(&token_file(&login))));
+    assert!(login.run("iam-session doctor").stdout.contains("ok       PAM: /etc/pam.d/sshd:"));
+    assert_eq!(admin(host, "check").successful().stdout, "nothing is wrong\n");
+}
+
+#[test]
+fn a_service_that_the_distribution_keeps_elsewhere_is_enabled_in_etc() {
+    let host = installed();
+    let theirs = host.read(SSHD);
+    host.write("/usr/lib/pam.d/sshd", &theirs, 0o644);
+    host.as_root().run(&format!("rm {SSHD}")).successful();
+    let told = admin(&host, "check").stdout;
+    assert!(told.contains("/usr/lib/pam.d/sshd has no session line with pam_iam.so"), "{told}");
+    admin(&host, "enable --yes").successful();
+    assert_eq!(host.read("/usr/lib/pam.d/sshd"), theirs);
+    assert!(host.read(SSHD).starts_with(&theirs));
+    assert!(host.login("alice").env("BEARER_TOKEN_FILE").is_some());
+}
+
+/// Stacks of modules that always answer the same, so that there is one way through each.
+struct Stacks(u64);
+
+impl Stacks {
+    const CONTROLS: [&str; 14] = [
+        "required",
+        "Required",
+        "requisite",
+        "sufficient",
+        "optional",
+        "[success=done default=ignore]",
+        "[success=1 default=ignore]",
+        "[success=2 session_err=1 default=die]",
+        "[ success = ok  default=done ]",
+        "[default=3]",
+        "[success=reset default=bad]",
+        "[success=ok default=reset]",
+        "[success=0 default=ignore]",
+        "[success=ok]",
+    ];
+
+    fn below(&mut self, limit: usize) -> usize {
+        // Knuth's MMIX; its upper bits are the better ones.
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % limit
+    }
+
+    fn any<'t>(&mut self, of: &[&'t str]) -> &'t str {
+        of[self.below(of.len())]
+    }
+
+    fn line(&mut self, files: &[&str]) -> String {
+        let module = |stacks: &mut Self| {
+            let (kind, control) =
+                (stacks.any(&["session", "-session", "SESSION"]), stacks.any(&Self::CONTROLS));
+            let goes_on = stacks.any(&[" ", "\t", " ", " \\ \t\n  "]);
+            format!(
+                "{kind} {control}{goes_on}{} # x\n",
+                stacks.any(&["pam_permit.so", "pam_permit.so", "pam_deny.so"])
+            )
+        };
+        match self.below(8) {
+            0 => format!("session include {}\n", self.any(files)),
+            1 | 2 => format!("session substack {}\n", self.any(files)),
+            // Debian's libpam refuses a service whose @include leads nowhere.
+            3 if files != ["missing"] => format!("@include{}{}\n", self.any(&[" ", "\t"]), files[0]),
+            4 => self
+                .any(&["auth sufficient pam_deny.so\n", "# session\n", "\n", "session optional\n"])
+                .to_owned(),
+            _ => module(self),
+        }
+    }
+
+    fn file(&mut self, lines: usize, files: &[&str]) -> Vec<String> {
+        (0..lines).map(|_| self.line(files)).collect()
+    }
+}
+
+#[test]
+fn a_stack_is_judged_as_libpam_runs_it() {
+    const MANY: usize = 240;
+    let host = Host::start();
+    let mut stacks = Stacks(1);
+    for number in 0..MANY {
+        let inner = [format!("inner{number}"), "missing".to_owned()];
+        let outer = [format!("outer{number}"), inner[0].clone()];
+        let names = |all: &[String; 2]| all.clone();
+        let write =
+            |name: &str, lines: Vec<String>| host.write(&format!("/etc/pam.d/{name}"), lines.concat(), 0o644);
+        write(&inner[0], stacks.file(3, &["missing"]));
+        let [one, other] = names(&inner);
+        write(&outer[0], stacks.file(3, &[&one, &one, &one, &other]));
+        let [one, other] = names(&outer);
+        let mut lines = stacks.file(5, &[&one, &other]);
+        lines.insert(
+            1 + stacks.below(5),
+            format!("session optional pam_iam.so services=s{number} tag={number}\n"),
+        );
+        write(&format!("s{number}"), lines);
+    }
+    let each = |command: &str| {
+        let all = format!("for i in $(seq 0 {}); do {command}; done", MANY - 1);
+        host.as_root().run(&all).stdout
+    };
+    // Root is not served; what is looked for is the warning about an option.
+    each("pamtester s$i root open_session || true");
+    let judged = each("echo \"s$i: $(iam-session-admin check --pam-file /etc/pam.d/s$i | tr '\\n' ' ')\"");
+    let log = host.log_lines();
+    let mut reached = 0;
+    for (number, told) in judged.lines().enumerate() {
+        let is_reached = log.iter().any(|line| line.contains(&format!("'tag={number}'")));
+        reached += usize::from(is_reached);
+        let ends = told.contains("before it comes to pam_iam.so") || told.contains("jumps over pam_iam.so");
+        let files = || {
+            host.as_root().run(&format!(
+                "cd /etc/pam.d && tail -n 99 s{number} outer{number} inner{number} outer0 inner0"
+            ))
+        };
+        assert_eq!(ends, !is_reached, "{told}\n{}", files().stdout);
+    }
+    assert!((MANY / 5..MANY * 4 / 5).contains(&reached), "{reached} of {MANY}");
 }

@@ -102,7 +102,7 @@ fn an_enrolment_that_was_revoked_is_told_and_kept() {
     assert!(dead.stderr.contains("run 'iam-session reenroll wlcg'"), "{dead:?}");
     assert!(scene.host.exists("/home/alice/.local/state/iam-session/wlcg.cred"));
     // The way out of it.
-    scene.host.enroll(&scene.provider, "alice");
+    scene.host.reenroll(&scene.provider, "alice", "wlcg");
     login.run("iam-session token -s storage.read:/x").successful();
 }
 

@@ -143,3 +143,29 @@ fn a_login_that_stays_takes_over_from_the_one_that_leaves() {
     let now = || stays.run(&format!("cat {file}")).stdout;
     scene.host.wait_until("a renewal", || now() != first && scene.provider.accepts(&now()));
 }
+
+#[test]
+fn a_site_lets_larger_tokens_into_the_file() {
+    let path = |number| format!("storage.read:/a-rather-long-directory-name/{number:03}");
+    let scope = (0..120).map(path).collect::<Vec<_>>().join(" ");
+    let lines = format!("session_scope = \"openid {scope}\"\nmax_token_file = 16384");
+    let scene = Scene::of(Host::plan().site(&lines));
+    scene.host.enroll(&scene.provider, "alice");
+    let login = scene.host.login("alice");
+    scene.claims(&login);
+    assert!(login.read(&token_file(&login)).len() > 4096);
+}
+
+#[test]
+fn a_session_scope_that_the_site_has_mended_ends_the_pause() {
+    let scene = Scene::of(Host::plan().site("session_scope = \"openid storage.read:/\""));
+    scene.provider.fail_with(json!({"fault": "surplus", "scope": "storage.modify:/", "at": ["refresh"]}));
+    scene.host.enroll_with(&scene.provider, "alice", "-s max");
+    let login = scene.host.login("alice");
+    let status = login.run("iam-session status").stdout;
+    assert!(status.contains("storage.modify:/") && status.contains("next attempt in 1"), "{status}");
+    let mended = "session_scope = \"openid storage.read:/ storage.modify:/\"\n";
+    scene.host.write("/etc/iam-session/config.toml", mended, 0o644);
+    let login = scene.host.login("alice");
+    assert!(words(&scene.claims(&login)["scope"]).contains(&"storage.modify:/"));
+}

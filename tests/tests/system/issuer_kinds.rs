@@ -112,21 +112,6 @@ fn a_device_endpoint_that_the_discovery_document_lacks_is_named_by_the_file() {
     scene.host.wait_until("the code", || login.run("cat events").stdout.contains("device_code"));
 }
 
-#[test]
-fn a_session_scope_that_the_site_has_mended_ends_the_pause() {
-    let scene = scene("");
-    scene.provider.fail_with(json!({"fault": "surplus", "scope": "storage.create:/x", "at": ["refresh"]}));
-    scene.host.enroll_with(&scene.provider, "alice", "-s 'storage.read:/ storage.create:/x wlcg'");
-    let login = scene.host.login("alice");
-    let told = || login.run("iam-session status").stdout;
-    scene.host.wait_until("the refusal", || told().contains("granted 'storage.create:/x'"));
-    login.close();
-    let mended = "session_scope = \"openid wlcg storage.read:/ storage.create:/x\"\n";
-    scene.host.configure_provider("wlcg", &format!("{PROVIDER}{mended}"));
-    let login = scene.host.login("alice");
-    scene.claims(&login);
-}
-
 /// What Keycloak says of a client that is disabled, and of one that it does not know.
 #[test]
 fn a_client_that_is_disabled_for_a_while_needs_no_new_enrolment() {

@@ -219,3 +219,51 @@ fn an_agent_without_keys_takes_nothing_from_one_that_has_them() {
     let closed = other.run("iam-session token -s storage.read:/new");
     assert!(closed.stderr.contains("no node key of this host opens"), "{closed:?}");
 }
+
+#[test]
+fn shells_that_begin_at_once_have_one_agent() {
+    let scene = scene();
+    let login = scene.host.login("alice");
+    let started =
+        login.run("for i in 1 2 3 4 5 6; do iam-session start --no-unlock & done; wait").successful();
+    let mut sockets: Vec<&str> =
+        started.stdout.lines().filter(|line| line.contains("IAM_SESSION_SOCK")).collect();
+    assert_eq!(sockets.len(), 6, "{started:?}");
+    sockets.dedup();
+    assert_eq!((sockets.len(), scene.host.agents_of("alice").len()), (1, 1), "{started:?}");
+}
+
+/// A login with the site's agent and one that the user has started besides, elsewhere; and how that one is asked.
+fn with_another(scene: &Scene) -> (Login, String) {
+    let login = scene.host.login("alice");
+    let start = "env -u XDG_RUNTIME_DIR -u IAM_SESSION_SOCK iam-session start --no-unlock";
+    let told = login.run(start).successful().stdout;
+    assert!(told.contains(RUNTIME), "{told}");
+    let socket = login.run(&format!("ls {RUNTIME}/iam-session/*.sock")).successful().stdout;
+    (login, format!("IAM_SESSION_SOCK={} iam-session", socket.trim()))
+}
+
+#[test]
+fn a_lock_holds_for_agents_in_another_directory_and_an_unlock_too() {
+    let scene = Scene::enrolled();
+    let (login, other) = with_another(&scene);
+    let is_locked =
+        |command: &str| json_of(&login, &format!("{command} status --json || true"))["host_locked"].clone();
+    login.run(&format!("iam-session lock {}", given(PASSPHRASE))).successful();
+    assert_eq!((is_locked("iam-session"), is_locked(&other)), (json!(true), json!(true)));
+    for span in ["", "--for 1h"] {
+        login.run(&format!("iam-session unlock {span} {}", given(PASSPHRASE))).successful();
+        assert_eq!((is_locked("iam-session"), is_locked(&other)), (json!(false), json!(false)), "{span}");
+        login.run(&format!("iam-session lock {}", given(PASSPHRASE))).successful();
+    }
+}
+
+#[test]
+fn a_revocation_ends_agents_in_another_directory() {
+    let scene = Scene::enrolled();
+    let (login, _) = with_another(&scene);
+    assert_eq!(scene.host.agents_of("alice").len(), 2);
+    let told = login.run("iam-session revoke --yes").stdout;
+    assert!(told.contains("ended 2 agents"), "{told}");
+    agents_are_gone(&scene.host);
+}

@@ -173,7 +173,7 @@ fn a_token_that_is_too_large_for_the_file_does_not_leave_its_predecessor_there()
     scene.provider.set(json!({"denied_scopes": []}));
     scene.host.wait_until_gone(&file);
     let status = login.run("iam-session status");
-    assert!(status.stdout.contains("bt_u20001-iam is too large"), "{status:?}");
+    assert!(status.stdout.contains("a token file at most 4096 here"), "{status:?}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! `iam-session-admin end-grants`: opens a user's records with that user's keys, and ends what is in them at the issuers
+//! `iam-session-admin end-grants`: opens a user's records with that user's keys, and ends their grants at the issuers
 //! that root names. Becomes the system user first; touches its pipes and helpers.
 //!
-//! No Argon2 here: a passphrase is nobody's to give but the user's.
+//! There is no Argon2 here: only the user can give a passphrase.
 
 use crate::protocol::Failure;
 use std::path::Path;

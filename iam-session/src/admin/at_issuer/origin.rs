@@ -1,4 +1,4 @@
-//! Whether two URLs are of one server. Touches nothing.
+//! Whether two URLs belong to one server. Touches nothing.
 
 /// Scheme, host and port; `None` for what is not plainly one of https. Stricter than a URL's grammar: no two readers of
 /// what passes here can differ on where its host ends.

@@ -1,8 +1,9 @@
-//! Ends everything that works for a revoked user: agents, mints and helpers. Sends signals, and waits for nothing that
-//! the user could hold up for more than some seconds.
+//! Ends everything that works for a revoked user: agents, mints and helpers. Sends signals. Waits at most some seconds
+//! for anything that the user could hold up.
 //!
-//! All are killed, and none is continued first: a mint that was stopped would act, and one that lives through the
-//! revocation could still ask the issuer for a token. A rotation that this breaks off is no loss for a revoked user.
+//! All are killed, and none is continued first. A stopped mint that is continued would act, and one that lives through
+//! the revocation could still ask the issuer for a token. A rotation that this breaks off is no loss for a revoked
+//! user.
 
 use std::collections::{HashMap, HashSet};
 use std::thread;

@@ -1,4 +1,4 @@
-//! What a revocation has done and what not, for its end. Prints.
+//! Says at the end of a revocation what was done, and what was not. Prints.
 
 use crate::admin::say;
 use crate::outcome::{Exit, Outcome, warn};

@@ -1,8 +1,8 @@
-//! `iam-session-admin read-files`: reads what lies with a user, for root. Touches the directories that it is told,
-//! through descriptors; follows no link in them, and waits for no FIFO.
+//! `iam-session-admin read-files`: reads a user's files for root. Touches the directories that it is told, through
+//! descriptors; follows no link in them, and waits for no FIFO.
 //!
-//! The files are the user's, who may do anything to them meanwhile: number, sizes and times are bounded, here or by who
-//! has started this. Nothing is believed; owner and mode do not matter to who only hands bytes over.
+//! The user may do anything to these files meanwhile. So number, sizes and times are bounded, here or by the process
+//! that started this one. Nothing is believed. Owner and mode do not matter, because only bytes are handed over.
 
 use crate::protocol::Failure;
 use std::collections::BTreeSet;

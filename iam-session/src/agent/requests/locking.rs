@@ -1,10 +1,10 @@
-//! What a lock of this host does to the requests of clients. Touches one file in the agents' directory.
+//! How a host lock changes the answers to clients. Touches one file in the agents' directory.
 
 use std::time::Duration;
 
 use super::Means;
 use crate::mint::job::Job;
-use crate::protocol::{Failure, LockState, Request};
+use crate::protocol::{Ending, Failure, LockState, Request};
 use crate::runtime::host_lock::HostLock;
 use crate::secret::Secret;
 use crate::store::StoreError;
@@ -31,7 +31,6 @@ impl Means<'_> {
         }
     }
 
-    /// The job of an unlock.
     pub(super) fn unlock(&self, passphrase: Secret, seconds: Option<u64>) -> Result<Job, Failure> {
         let span = seconds.map(Duration::from_secs);
         if span.is_some_and(|span| span.is_zero() || span > LONGEST_UNLOCK) {
@@ -49,10 +48,9 @@ pub(super) fn is_for_all(request: &Request) -> bool {
         R::Status {}
             | R::Unlock { .. }
             | R::Lock { .. }
-            | R::Remove { .. }
+            | R::EndAccount { mode: Ending::Remove, .. }
             | R::Stay { .. }
-            | R::Stop {}
-            | R::End {}
+            | R::Stop { .. }
     )
 }
 

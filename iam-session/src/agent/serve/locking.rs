@@ -1,5 +1,5 @@
-//! What a passphrase opens and the user's lock of this host closes, as the agent itself sees to it: with an unlock, and at
-//! the end of its time. Touches the agents' directory, the mint, and tokens that nobody may have any more.
+//! The agent's part of `unlock` and of the host lock: it keeps and forgets keys, and closes when the time of an unlock
+//! is over. Touches the agents' directory, the mint, and tokens that must go.
 
 use std::time::Duration;
 

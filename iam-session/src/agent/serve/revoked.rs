@@ -1,4 +1,4 @@
-//! What the site's list of who is revoked does to an agent. Touches that list, and the tokens of a user who is in it.
+//! How an agent obeys the site's list of revoked users. Touches that list, and the tokens of a user who is in it.
 
 use std::ops::ControlFlow;
 

@@ -1,89 +1,30 @@
 //! Whether what the package installs is there and has the modes it needs. Looks at files below /usr, and, as root,
 //! at the names and modes of node keys.
 
-use std::fs::{self, File, Metadata};
-use std::io::Read;
+use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::finding::Finding;
-use crate::host;
+use crate::host::installed::{self, Found};
 use crate::host::node_keys::KeyFile;
 use crate::paths::{AGENT, HELPER, SITE_CONFIG};
 
-const MODULE: &str = "pam_iam.so";
-/// One that every libpam has.
-const NEIGHBOUR: &str = "pam_permit.so";
-/// e_machine of what we run on (elf.h), where we know it.
-const MACHINE: Option<u16> = if cfg!(target_arch = "x86_64") {
-    Some(62)
-} else if cfg!(target_arch = "aarch64") {
-    Some(183)
-} else {
-    None
-};
-/// A program that its user cannot read cannot be attached to, either.
-const PROGRAM_MODE: u32 = 0o711;
-
 pub(super) fn module() -> Vec<Finding> {
     const CHECK: &str = "module";
-    let directories = security_directories();
-    let Some(path) = directories.iter().map(|directory| directory.join(MODULE)).find(|path| path.exists())
-    else {
-        let place =
-            directories.first().map_or("libpam's directory".to_owned(), |one| one.display().to_string());
-        let what = format!("there is no {MODULE} in {place}");
-        return vec![Finding::wrong(CHECK, &what, "administrator: install the package")];
-    };
-    let name = path.display();
-    let told = match fs::metadata(&path) {
-        Err(error) => Err(format!("cannot look at {name}: {error}")),
-        Ok(metadata) if metadata.uid() != 0 || metadata.mode() & 0o022 != 0 => {
-            Err(format!("{name} can be written by others than root"))
-        }
-        Ok(_) => fits(&path).map_err(|why| format!("{name} {why}")),
-    };
-    vec![match told {
-        Ok(()) => Finding::ok(CHECK, &name.to_string()),
-        Err(what) => {
-            Finding::wrong(CHECK, &what, "administrator: install the package for this machine again")
-        }
+    vec![match installed::module() {
+        Found::Good(path) => Finding::ok(CHECK, &path.display().to_string()),
+        Found::Bad(path, why) => Finding::wrong(
+            CHECK,
+            &format!("{}: {why}", path.display()),
+            "administrator: install the package for this machine again",
+        ),
+        Found::Missing => Finding::wrong(
+            CHECK,
+            "there is no pam_iam.so where libpam looks",
+            "administrator: install the package",
+        ),
     }]
-}
-
-/// Where libpam looks on EL and Debian: each directory that has modules, once.
-fn security_directories() -> Vec<PathBuf> {
-    let multiarch = format!("{}-linux-gnu", std::env::consts::ARCH);
-    let below = [
-        "/usr/lib64",
-        &format!("/usr/lib/{multiarch}"),
-        "/usr/lib",
-        "/lib64",
-        &format!("/lib/{multiarch}"),
-        "/lib",
-    ]
-    .map(|directory| Path::new(directory).join("security"));
-    below.into_iter().filter(|directory| directory.join(NEIGHBOUR).exists()).collect()
-}
-
-/// An ELF file of our class and machine (elf(5)).
-fn fits(path: &Path) -> Result<(), String> {
-    let mut header = [0; 20];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
-    read.map_err(|error| format!("cannot be read: {error}"))?;
-    let class = if cfg!(target_pointer_width = "64") { 2 } else { 1 };
-    let [b'\x7f', b'E', b'L', b'F', its_class, .., low, high] = header else {
-        return Err("is no ELF file".to_owned());
-    };
-    let machine = if cfg!(target_endian = "little") {
-        u16::from_le_bytes([low, high])
-    } else {
-        u16::from_be_bytes([low, high])
-    };
-    if its_class != class || MACHINE.is_some_and(|ours| ours != machine) {
-        return Err("is for another kind of machine".to_owned());
-    }
-    Ok(())
 }
 
 /// The two programs; for root also what only root sees.
@@ -94,7 +35,7 @@ pub(super) fn programs_and_keys(uid: u32) -> Vec<Finding> {
         findings.push(Finding::ok("programs", what));
     }
     let mend = format!("administrator: chown root:root {SITE_CONFIG} && chmod go-w {SITE_CONFIG}");
-    let site = host::installed::site(Path::new(SITE_CONFIG));
+    let site = installed::site(Path::new(SITE_CONFIG));
     findings.extend(site.err().map(|what| Finding::wrong("site", &what, &mend)));
     if uid == 0 {
         findings.extend(keys(&Path::new(SITE_CONFIG).join("keys.d")));
@@ -104,22 +45,14 @@ pub(super) fn programs_and_keys(uid: u32) -> Vec<Finding> {
 
 /// What is wrong with a program.
 fn program(path: &str) -> Option<Finding> {
-    const CHECK: &str = "programs";
-    let metadata = match fs::metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) => {
-            return Some(Finding::wrong(
-                CHECK,
-                &format!("{path}: {error}"),
-                "administrator: install the package",
-            ));
+    let (what, mend) = match installed::program(path) {
+        Found::Good(_) => return None,
+        Found::Bad(_, why) => {
+            (format!("{path}: {why}"), format!("chown root:root {path} && chmod 0711 {path}"))
         }
+        Found::Missing => (format!("there is no {path}"), "install the package".to_owned()),
     };
-    let (owner, mode) = (metadata.uid(), metadata.mode() & 0o7777);
-    let mend = format!("administrator: chown root:root {path} && chmod 0711 {path}");
-    (owner != 0 || mode != PROGRAM_MODE).then(|| {
-        Finding::wrong(CHECK, &format!("{path} has owner {owner} and mode {mode:04o}, not 0 and 0711"), &mend)
-    })
+    Some(Finding::wrong("programs", &what, &format!("administrator: {mend}")))
 }
 
 fn keys(directory: &Path) -> Vec<Finding> {
@@ -180,12 +113,6 @@ mod tests {
 
     use super::*;
     use crate::commands::doctor::finding::State;
-
-    #[test]
-    fn our_own_program_fits_and_a_text_does_not() {
-        assert_eq!(fits(&std::env::current_exe().unwrap()), Ok(()));
-        assert!(fits(Path::new("/etc/passwd")).is_err());
-    }
 
     #[test]
     fn a_key_by_another_name_than_the_modules_is_no_key() {

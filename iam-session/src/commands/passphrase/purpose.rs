@@ -1,4 +1,4 @@
-//! What a terminal is asked for, and how it is told that nothing came of it. Pure; touches nothing.
+//! The words in which a passphrase is asked for, and in which it is said that nothing came of it. Pure; touches nothing.
 
 use std::io;
 

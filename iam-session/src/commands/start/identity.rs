@@ -1,4 +1,5 @@
-//! Who starts the agent, as a login would have told it. Reads the environment: a static program asks no name service.
+//! The user who starts the agent, as a login would have told it. Reads the environment: a static program asks no name
+//! service.
 
 use std::env;
 use std::fs;

@@ -1,4 +1,4 @@
-//! The start of the agent as PROTOCOL.md, section 1, wants it. Starts a process; closes descriptors.
+//! Starts the agent as PROTOCOL.md, section 1, wants it. Starts a process; closes descriptors.
 
 use std::fs;
 use std::io::{self, Write};

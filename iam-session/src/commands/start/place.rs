@@ -1,22 +1,26 @@
-//! Where the agents of a user are to meet without a login that says so: never in /tmp, and never where another host
-//! could see it. Looks at directories, and makes one.
+//! Chooses where a user's agents meet if no login says so: never in /tmp, and never where another host could see it.
+//! Looks at directories, and makes one.
 
 use std::env;
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
-use nix::unistd::gethostname;
+use nix::fcntl::{Flock, FlockArg};
 
 use super::identity::Identity;
+use crate::client::state_directory;
 use crate::directory::Directory;
 use crate::host::file_system;
 use crate::protocol::Failure;
 
-/// Below the home directory; a directory a host is below it.
-const STATE: &str = ".local/state/iam-session-run";
 /// sockaddr_un (unix(7)) holds 107 bytes and a NUL; `/iam-session/`, 32 digits and `.sock` come after.
 const MAX_PATH: usize = 107 - 50;
+/// As long as an agent takes at most to say that it listens, and some more.
+const TRIES: u32 = 300;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// The runtime directory.
 pub(super) fn choose(identity: &Identity) -> Result<PathBuf, Failure> {
@@ -28,10 +32,9 @@ pub(super) fn choose(identity: &Identity) -> Result<PathBuf, Failure> {
 }
 
 fn below_home(identity: &Identity) -> Result<PathBuf, Failure> {
-    let host = gethostname().ok().and_then(|name| name.into_string().ok()).filter(|name| is_file_name(name));
-    let host =
-        host.ok_or_else(|| unusable(&identity.home, "this host has no name to tell it from others"))?;
-    let path = short(identity.home.join(STATE).join(host))?;
+    let path = state_directory(&identity.home)
+        .ok_or_else(|| unusable(&identity.home, "this host has no name to tell it from others"))?;
+    let path = short(path)?;
     let existing = path.ancestors().find(|path| path.exists()).unwrap_or(&identity.home);
     if !file_system::is_local(existing) {
         return Err(unusable(&identity.home, "it is not on a local file system"));
@@ -41,14 +44,23 @@ fn below_home(identity: &Identity) -> Result<PathBuf, Failure> {
     if is_private(&path, identity.uid) { Ok(path) } else { Err(unusable(&path, "others can enter it")) }
 }
 
+/// Waits until nobody else starts an agent there. Where that does not end, there is a second agent, and no harm done.
+pub(super) fn alone(directory: &Path) -> Option<Flock<File>> {
+    let mut file = File::open(directory).ok()?;
+    for _ in 0..TRIES {
+        file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Some(lock),
+            Err((file, _)) => file,
+        };
+        thread::sleep(PAUSE);
+    }
+    None
+}
+
 /// A directory of the user's that nobody else can enter; no link to one.
 fn is_private(path: &Path, uid: u32) -> bool {
     fs::symlink_metadata(path)
         .is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == uid && metadata.mode() & 0o777 == 0o700)
-}
-
-fn is_file_name(name: &str) -> bool {
-    !name.is_empty() && !name.starts_with('.') && !name.contains(|c: char| c == '/' || c.is_control())
 }
 
 fn short(path: PathBuf) -> Result<PathBuf, Failure> {

@@ -37,8 +37,15 @@ pub(in crate::commands) fn next(status: &Status, now: u64) -> String {
     if account.enrollment_ends_at.is_some_and(|end| end < now + ENDS_SOON) {
         return format!("the enrolment ends soon: run '{}'", again(account));
     }
-    let failure = account.last_error.as_ref().map(|error| &error.failure);
-    failure.and_then(|failure| failure.info.clone()).unwrap_or_else(|| "nothing: all is well".to_owned())
+    let failure = status.trouble.as_ref().or(account.last_error.as_ref().map(|error| &error.failure));
+    match failure {
+        Some(failure) => failure.info.clone().unwrap_or_else(|| "run 'iam-session doctor'".to_owned()),
+        None if account.token_expires_at.is_none_or(|end| end <= now) => {
+            "there is no token yet: 'iam-session token' waits for one, and says why it does not come"
+                .to_owned()
+        }
+        None => "nothing: all is well".to_owned(),
+    }
 }
 
 /// What is in the file, where that is not ours.
@@ -136,7 +143,13 @@ mod tests {
         );
         let mut failing = account("wlcg");
         failing.last_error = Some(last_error());
-        assert_eq!(next(&status(vec![failing]), NOW), "try again later");
+        assert_eq!(next(&status(vec![failing.clone()]), NOW), "try again later");
+        failing.last_error.as_mut().unwrap().failure.info = None;
+        assert_eq!(next(&status(vec![failing]), NOW), "run 'iam-session doctor'");
+        for end in [None, Some(NOW)] {
+            let waiting = Account { token_expires_at: end, ..account("wlcg") };
+            assert!(next(&status(vec![waiting]), NOW).starts_with("there is no token yet"), "{end:?}");
+        }
         let mut locked = status(vec![account("wlcg")]);
         locked.trouble = Some(Failure { info: Some("unlock it".into()), ..unreachable() });
         assert_eq!(next(&locked, NOW), "unlock it");

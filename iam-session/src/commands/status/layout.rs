@@ -30,9 +30,13 @@ pub(super) fn render(status: &Status, next: &str, now: u64) -> String {
     for account in &status.accounts {
         lines.gap();
         let is_default = status.default_account.as_ref() == Some(&account.name);
-        let note = if is_default { " (its token is in the file)" } else { "" };
+        let note = match (is_default, account.token_expires_at.is_some_and(|end| end > now)) {
+            (true, true) => " (its token is in the file)",
+            (true, false) => " (its token goes into the file)",
+            (false, _) => "",
+        };
         lines.add("account", &format!("{}{note}", account.name));
-        describe(&mut lines, account, now);
+        describe(&mut lines, account, is_default, now);
     }
     lines.gap();
     if let Some(trouble) = &status.trouble {
@@ -42,7 +46,7 @@ pub(super) fn render(status: &Status, next: &str, now: u64) -> String {
     lines.0
 }
 
-fn describe(lines: &mut Lines, account: &Account, now: u64) {
+fn describe(lines: &mut Lines, account: &Account, is_default: bool, now: u64) {
     lines.add("issuer", &account.issuer);
     if let Some(subject) = &account.subject {
         lines.add("subject", subject);
@@ -51,7 +55,9 @@ fn describe(lines: &mut Lines, account: &Account, now: u64) {
         lines.add("client", &account.client_id);
     }
     lines.add("granted", &account.scope.to_string());
-    lines.add("in the file", &account.session_scope.to_string());
+    if is_default || account.kept_file.is_some() {
+        lines.add("in the file", &account.session_scope.to_string());
+    }
     if let Some(file) = &account.kept_file {
         lines.add("own file", file);
     }
@@ -132,6 +138,16 @@ mod tests {
              trouble     cannot reach wlcg.example\n\
              next        wait\n"
         ));
+    }
+
+    #[test]
+    fn only_what_is_in_a_file_is_said_to_be_there() {
+        let mut first = account("wlcg");
+        first.token_expires_at = None;
+        let text = render(&status(vec![first, account("cms")]), "wait", NOW);
+        assert!(text.contains("account     wlcg (its token goes into the file)\n"), "{text}");
+        let (_, second) = text.split_once("account     cms\n").unwrap();
+        assert!(!second.contains("in the file"), "{text}");
     }
 
     #[test]

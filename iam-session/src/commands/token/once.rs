@@ -1,7 +1,7 @@
-//! `iam-session token --once`: one token of an issuer, without an agent, and nothing stored.
+//! `iam-session token --once`: gets one token of an issuer, without an agent, and stores nothing.
 //!
 //! Touches the terminal, the configuration, the files and descriptors that options name and, through a helper, one
-//! issuer. What is no access token of what comes back is dropped unread.
+//! issuer. From the answer it takes the access token, and drops the rest unread.
 
 mod issuer;
 mod plan;
@@ -46,12 +46,12 @@ pub(super) struct OnceArgs {
     /// The issuer's URL, or the name of a provider of this site
     #[arg(long, value_name = "ISSUER-URL | PROVIDER", requires = "once")]
     issuer: Option<String>,
-    /// How you log in: with a browser on any device, or with a password, where the site lets you
+    /// How you log in: with a browser on any device, or with a password, if the site lets you
     #[arg(long, value_enum, value_name = "FLOW", requires = "once", default_value_t)]
     flow: Flow,
     #[command(flatten)]
     client: ClientArgs,
-    /// Who logs in with a password; otherwise the name you have on this host
+    /// Your name at the issuer, for a password; the default is your name on this host
     #[arg(long, value_name = "NAME", requires = "once")]
     username: Option<String>,
     /// Read the password from the first line of this descriptor

@@ -1,4 +1,4 @@
-//! Who root is to this process. Reads /proc/self/uid_map.
+//! Which uid is root's, as this process sees it. Reads /proc/self/uid_map.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! What the fuzzers hold a lock's marker to. Touches nothing.
+//! What the fuzzers check of a marker. Touches nothing.
 
 use super::*;
 

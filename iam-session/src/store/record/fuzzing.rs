@@ -1,4 +1,4 @@
-//! What the fuzzers hold a record to. Touches nothing.
+//! What the fuzzers check of a record. Touches nothing.
 
 use std::path::Path;
 use std::sync::LazyLock;

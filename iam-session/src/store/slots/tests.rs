@@ -7,7 +7,7 @@ use crate::secret::Secret;
 use crate::store::crypto::KEY;
 use crate::store::passphrase::tests::cheap;
 use crate::store::record::tests::record;
-use crate::store::{PassphraseKey, UserKey};
+use crate::store::{KeyId, PassphraseKey, UserKey};
 
 const UID: u32 = 1000;
 
@@ -46,7 +46,7 @@ fn opens(opened: &mut Opened, keys: &Keyring) -> bool {
     Opened::open(&opened.seal(path()).unwrap(), path(), UID, keys).is_ok()
 }
 
-fn shown(opened: &Opened) -> Vec<(Kind, u8)> {
+fn shown(opened: &Opened) -> Vec<(SlotKind, u8)> {
     opened.slots().map(|slot| (slot.kind, slot.key.unwrap().0[0])).collect()
 }
 
@@ -54,7 +54,7 @@ fn shown(opened: &Opened) -> Vec<(Kind, u8)> {
 fn a_newer_node_key_takes_the_place_of_an_older_one() {
     let mut record = opened(1);
     assert_eq!(record.renew_node_slots(&nodes(&[2, 1])), Change::Made);
-    assert_eq!(shown(&record), [(Kind::Node, 2)]);
+    assert_eq!(shown(&record), [(SlotKind::Node, 2)]);
     assert!(opens(&mut record, &nodes(&[2])) && !opens(&mut record, &nodes(&[1])));
     assert_eq!(record.renew_node_slots(&nodes(&[2, 1])), Change::Unneeded);
 }
@@ -65,7 +65,7 @@ fn a_slot_of_a_key_that_is_not_here_stays() {
     // Another host's key.
     add(&mut record, SealingKey::Node(&node(3)));
     assert_eq!(record.renew_node_slots(&nodes(&[2, 1])), Change::Made);
-    assert_eq!(shown(&record), [(Kind::Node, 3), (Kind::Node, 2)]);
+    assert_eq!(shown(&record), [(SlotKind::Node, 3), (SlotKind::Node, 2)]);
     assert!(opens(&mut record, &nodes(&[3])));
 }
 
@@ -76,8 +76,8 @@ fn slots_of_a_passphrase_and_of_a_later_version_are_left_alone() {
     add(&mut record, SealingKey::Passphrase(&typed(1)));
     record.add_slot_of_later_version();
     assert_eq!(record.renew_node_slots(&nodes(&[2, 1])), Change::Made);
-    let kinds: Vec<Kind> = record.slots().map(|slot| slot.kind).collect();
-    assert_eq!(kinds, [Kind::Passphrase, Kind::Other, Kind::Node]);
+    let kinds: Vec<SlotKind> = record.slots().map(|slot| slot.kind).collect();
+    assert_eq!(kinds, [SlotKind::Passphrase, SlotKind::Other, SlotKind::Node]);
     assert!(opens(&mut record, &with_passphrase(Keyring::default(), 1)));
     assert!(!record.has_node_slots_alone());
 }

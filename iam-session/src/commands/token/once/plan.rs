@@ -1,4 +1,4 @@
-//! Everything about one token that is settled before the issuer is asked. Reads the environment.
+//! Settles everything about one token before the issuer is asked. Reads the environment.
 
 use std::env;
 use std::ffi::OsString;
