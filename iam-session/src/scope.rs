@@ -30,7 +30,6 @@ impl ScopeSet {
     }
 
     /// All but `scope` itself.
-    #[cfg(feature = "answers")]
     pub(crate) fn without(&self, scope: &str) -> Self {
         self.iter().filter(|other| *other != scope).collect()
     }

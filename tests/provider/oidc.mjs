@@ -11,7 +11,7 @@ import { misbehave } from './faults.mjs';
 import { imitate } from './iam.mjs';
 import { registerPasswordGrant } from './password.mjs';
 import { dressRefreshTokens } from './refresh_tokens.mjs';
-import { allowNarrowing, within, words } from './scopes.mjs';
+import { allowNarrowing, expanded, within, words } from './scopes.mjs';
 import { settings } from './settings.mjs';
 import { count, observe } from './traffic.mjs';
 import { userinfo } from './userinfo.mjs';
@@ -53,8 +53,9 @@ const resourceServer = async (ctx, resource) => {
 
 // The claims of WLCG profile 1.3.
 async function wlcgProfile(ctx, token, jwt) {
-  const scopes = [...words(jwt.payload.scope), ...words(ctx?.state.surplus)];
-  const audience = words(ctx.oidc?.body?.audience);
+  const scopes = expanded([...words(jwt.payload.scope), ...words(ctx?.state.surplus)]);
+  const { audience_scopes: byScope } = settings;
+  const audience = byScope ? scopes.flatMap((scope) => words(byScope[scope])) : words(ctx.oidc?.body?.audience);
   jwt.header = { typ: 'at+jwt' };
   jwt.payload['wlcg.ver'] = '1.0';
   jwt.payload.nbf = jwt.payload.iat;
@@ -94,7 +95,8 @@ const configuration = (key) => ({
   clientDefaults: { grant_types: [DEVICE_GRANT, 'refresh_token'], response_types: [] },
   rotateRefreshToken: () => settings.rotate,
   issueRefreshToken: async (ctx, client, code) =>
-    client.grantTypeAllowed('refresh_token') && code.scopes.has('offline_access'),
+    client.grantTypeAllowed('refresh_token')
+    && (settings.refresh_token_unasked || code.scopes.has('offline_access')),
   expiresWithSession: async () => false,
   ttl: {
     AccessToken: () => settings.access_token_lifetime,
@@ -117,6 +119,7 @@ export function build(issuer) {
   const claimsOf = async (sub) => (await account(null, sub)).claims();
   for (const layer of [observe, misbehave, imitate, userinfo(verify, claimsOf)]) provider.use(layer);
   provider.on('grant.error', (ctx, error) => {
+    ctx.state.detail = error.error_detail;
     if (error.error_detail === 'refresh token already used') count('reuse');
   });
   provider.on('server_error', (ctx, error) => console.error(error));

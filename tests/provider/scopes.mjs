@@ -1,5 +1,7 @@
 // Scopes as WLCG and INDIGO IAM read them: a storage scope covers the same one on any path below its own.
 
+import { settings } from './settings.mjs';
+
 const PATH_SCOPE = /^(storage\.\w+):(\/\S*)$/;
 
 export const words = (text) => (text ?? '').split(' ').filter(Boolean);
@@ -13,7 +15,12 @@ function covers(granted, asked) {
   return `${path}/`.startsWith(`${above.replace(/\/$/, '')}/`);
 }
 
-export const within = (granted, asked) => granted.some((scope) => covers(scope, asked));
+export const within = (granted, asked) =>
+  [...granted, ...expanded(granted)].some((scope) => covers(scope, asked));
+
+// What a token has of these scopes: of one that stands for others those.
+export const expanded = (scopes) =>
+  [...new Set(scopes.flatMap((scope) => words(settings.scope_sets[scope] ?? scope)))];
 
 // IAM lets a refresh narrow the path of a storage scope; oidc-provider compares whole words in these two places.
 export function allowNarrowing(provider) {

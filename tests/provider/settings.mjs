@@ -13,7 +13,15 @@ export const settings = {
   // A device code is given and redeemed with a proof (RFC 7636), as EGI Check-in wants it.
   demands_pkce: false,
   // A revocation by form is led to the pages, and has been done, as IAM does; by Basic it is answered.
-  redirects_revocation_forms: false,
+  redirects_revocation_forms: true,
+  // Refused wherever it is asked for, as Google and GitLab refuse "offline_access".
+  unknown_scopes: [],
+  // A refresh token comes though nobody asked for one, as there.
+  refresh_token_unasked: false,
+  // The audience is that of a scope, and one that is named is ignored, as at Keycloak; IAM's way if null.
+  audience_scopes: null,
+  // Scopes that stand for others, which a token has in their place, as at CILogon.
+  scope_sets: {},
   // Left out of every token although granted, as IAM's scope policies do.
   denied_scopes: [],
   access_token_lifetime: 3600,
@@ -35,8 +43,10 @@ export const settings = {
   initial_access_token: null,
   // What the discovery document names and the registration lets a client have; all if null.
   auth_methods: null,
-  // Whether clients can register themselves at all.
+  // Whether clients can register themselves: true; "disabled", which the discovery document does not say; or false.
   registration: true,
+  // Whether the discovery document names the endpoint of the device flow.
+  names_device_endpoint: true,
   // How failures are spelled: "iam" or "standard" (RFC 6749).
   errors: 'iam',
 };

@@ -1,6 +1,7 @@
 // The userinfo endpoint as IAM has it: it takes the access tokens that storage takes, and tells by their scopes.
 // oidc-provider's own refuses every token that is for a resource server.
 
+import { ANSWERS } from './answers.mjs';
 import { words } from './scopes.mjs';
 
 export const userinfo = (verify, claimsOf) => async (ctx, next) => {
@@ -8,7 +9,8 @@ export const userinfo = (verify, claimsOf) => async (ctx, next) => {
   const token = /^Bearer (.+)$/.exec(ctx.get('authorization'))?.[1];
   const payload = token && await verify(token).catch(() => null);
   if (!payload) {
-    Object.assign(ctx, { status: 401, body: { error: 'invalid_token' } });
+    const [status, body] = ANSWERS.dead_token('access', token);
+    Object.assign(ctx, { status, body });
     return undefined;
   }
   const { sub, name, preferred_username: user, groups, email } = await claimsOf(payload.sub);

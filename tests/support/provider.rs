@@ -122,7 +122,8 @@ impl Provider {
     }
 
     /// How many requests came of a kind: `discovery` `registration` `client` `deregistration` `device_authorization`
-    /// `poll` `refresh` `revocation` …; and `reuse`, refreshes with a token that had been replaced.
+    /// `poll` `refresh` `revocation` …; `revocation_led_astray`, those by form that were led to the pages; and `reuse`,
+    /// refreshes with a token that had been replaced.
     pub fn count(&self, kind: &str) -> u64 {
         self.command("counts", json!({}))[kind].as_u64().unwrap_or(0)
     }

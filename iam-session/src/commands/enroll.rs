@@ -91,7 +91,9 @@ pub(super) fn again_for(account: String, mut args: EnrollArgs) -> Outcome {
             return Err(failure.unwrap_or_else(|| StoreError::NoAccount { account: name }.into()).into());
         }
         if args.scopes.is_empty() {
-            args.scopes = known.scope.iter().map(str::to_owned).collect();
+            let provider = configuration.providers.by_issuer(&known.issuer);
+            let scope = provider.map(|provider| provider.scope_sets.contracted(&known.scope));
+            args.scopes = scope.as_ref().unwrap_or(&known.scope).iter().map(str::to_owned).collect();
         }
         (args.issuer, args.account) = (Some(known.issuer.clone()), Some(name));
         Enrolment { args, configuration, status, occasion: Occasion::Again, report }.run(&mut agent)

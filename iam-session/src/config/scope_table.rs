@@ -38,6 +38,12 @@ impl ScopeTable {
         granted.union(&asked.iter().filter(has_part).collect())
     }
 
+    /// `scope` as somebody asks for it: without what a word in it stands for.
+    pub fn contracted(&self, scope: &ScopeSet) -> ScopeSet {
+        let parts = self.expand(scope);
+        scope.iter().filter(|one| self.get(one).is_some() || !parts.allows(one)).collect()
+    }
+
     pub(super) fn read(&mut self, table: &Entry<'_>) -> Result<(), ConfigError> {
         for entry in table.entries(TABLE)? {
             let word = entry.key();
@@ -77,6 +83,14 @@ mod tests {
         assert_eq!(with_words("set openid", "storage.create:/d/alice"), "set storage.create:/d/alice");
         assert_eq!(with_words("set", "storage.create:/other"), "storage.create:/other");
         assert_eq!(with_words("openid", "storage.read:/d"), "storage.read:/d");
+    }
+
+    #[test]
+    fn what_is_asked_for_again_is_the_word() {
+        let table = table("[t]\nset = \"storage.read:/d\"").unwrap();
+        let contracted = |scope: &str| table.contracted(&ScopeSet::parse(scope)).to_string();
+        assert_eq!(contracted("openid set storage.read:/d/alice"), "openid set");
+        assert_eq!(contracted("openid storage.read:/d/alice"), "openid storage.read:/d/alice");
     }
 
     #[test]

@@ -166,6 +166,8 @@ fn by_status(exchange: Exchange, status: u16, empty: bool, error: &OAuthError) -
             ErrorClass::RegistrationClosed
         }
         (Exchange::Registration, 401 | 403 | 404 | 405) => ErrorClass::RegistrationClosed,
+        // IAM's answer to an authentication method that it does not know: no word of it.
+        (Exchange::Registration, 400) => ErrorClass::Refused,
         // IAM's answer to a client_id that it does not know.
         (Exchange::DeviceAuthorization, 404) if empty => ErrorClass::ClientGone,
         (Exchange::Deregistration | Exchange::Management, _) => ErrorClass::Refused,

@@ -1,6 +1,7 @@
 //! The helper and the command line against a real OpenID provider that answers as INDIGO IAM does.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where it happens")]
 
+mod answers;
 mod clients;
 mod faults;
 mod scene;

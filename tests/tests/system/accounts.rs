@@ -43,7 +43,7 @@ fn the_list_says_what_there_is_and_whose_token_is_in_the_file() {
     let scene = two_accounts();
     let login = scene.host.login("alice");
     let text = login.run("iam-session list").successful().stdout;
-    assert!(text.starts_with("cms\n  issuer     https://iam.example/\n  granted    "), "{text}");
+    assert!(text.starts_with("cms\n  issuer     https://iam.example/\n  client     "), "{text}");
     assert!(text.contains("\n\nwlcg (its token is in the file)\n"), "{text}");
     let listing = json_of(&login, "iam-session list --json");
     assert_eq!(listing["default_account"], "wlcg");

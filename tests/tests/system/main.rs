@@ -22,6 +22,7 @@ mod file;
 mod forget;
 mod hostile_users;
 mod issuer;
+mod issuer_kinds;
 mod kept;
 mod linger;
 mod lock;

@@ -99,6 +99,7 @@ fn what_indigo_iam_answers() {
         ),
         (Registration, 400, r#"{"error":"Grant type not allowed: password"}"#, Class::Refused),
         (Registration, 400, r#"{"error":"Client registration is disabled"}"#, Class::RegistrationClosed),
+        (Registration, 400, "", Class::Refused),
         (Registration, 403, "", Class::RegistrationClosed),
         (Registration, 401, r#"{"error":"invalid_token"}"#, Class::RegistrationClosed),
     ]);

@@ -1,0 +1,180 @@
+//! Issuers that are not as INDIGO IAM, and what the provider's file says of them: Keycloak's audiences, CILogon's
+//! capability sets, Google's and GitLab's refresh tokens, registrations that are for administrators, large tokens.
+
+use serde_json::json;
+use support::Host;
+
+use crate::scene::{Scene, json_of, token_file, words};
+
+const PROVIDER: &str = "issuer = \"https://iam.example/\"\nca_file = \"/etc/iam-session/iam.example.pem\"\n";
+const SET: &str = "wlcg.capabilityset:/dune";
+
+/// One whose provider's file says this, too.
+fn scene(lines: &str) -> Scene {
+    let scene = Scene::new();
+    scene.provider.set(json!({"device_interval": 1}));
+    scene.host.configure_provider("wlcg", &format!("{PROVIDER}{lines}"));
+    scene
+}
+
+/// An enrolment that fails before there is a code: what it says.
+fn refused(scene: &Scene, arguments: &str) -> String {
+    let output = scene.host.ssh("alice", &format!("iam-session enroll {arguments} wlcg </dev/null"));
+    assert_ne!(output.status, 0, "{output:?}");
+    assert_eq!(output.stderr.lines().count(), 1, "{output:?}");
+    output.stderr
+}
+
+#[test]
+fn an_audience_that_the_issuer_sets_for_a_scope_is_asked_for_by_it() {
+    let scene = scene("[audience_scopes]\n\"https://se.example\" = \"aud-se\"\n");
+    let offered = "openid offline_access wlcg wlcg.groups storage.read:/ aud-se";
+    scene.provider.set(json!({"audience_scopes": {"aud-se": "https://se.example"},
+                              "scopes_supported": offered.split(' ').collect::<Vec<_>>()}));
+    scene.host.enroll(&scene.provider, "alice");
+    let login = scene.host.login("alice");
+    assert!(!words(&scene.claims(&login)["scope"]).contains(&"aud-se"));
+    let token = login.run("iam-session token -s storage.read:/ --aud https://se.example").successful().stdout;
+    assert_eq!(scene.provider.verify(&token)["aud"], "https://se.example");
+    // The server ignores what it does not know, and says so to nobody.
+    let other = login.run("iam-session token -s storage.read:/ --aud https://other.example");
+    assert_eq!((other.status, other.stdout.as_str()), (5, ""), "{other:?}");
+    assert!(other.stderr.contains("did not make the token for 'https://other.example'"), "{other:?}");
+}
+
+#[test]
+fn a_scope_that_stands_for_others_is_granted_with_them() {
+    let scene =
+        scene(&format!("[scope_sets]\n\"{SET}\" = \"storage.read:/dune storage.create:/dune/scratch\"\n"));
+    let offered = json!(["openid", "offline_access", "wlcg", SET, "wlcg.capabilityset:/nova"]);
+    scene.provider.set(json!({"scope_sets": {SET: "storage.read:/dune storage.create:/dune/scratch/alice"},
+                              "scopes_supported": offered}));
+    let enrolled = scene.host.enroll_with(&scene.provider, "alice", &format!("-s {SET}"));
+    assert!(enrolled["not_granted"].is_null(), "{enrolled}");
+    let login = scene.host.login("alice");
+    // As much of it as the site lets into the file.
+    let filed = scene.claims(&login);
+    assert_eq!(
+        words(&filed["scope"]).into_iter().filter(|scope| scope.contains("dune")).count(),
+        1,
+        "{filed}"
+    );
+    assert!(words(&filed["scope"]).contains(&"storage.read:/dune"), "{filed}");
+    let token = login.run(&format!("iam-session token -s {SET}")).successful().stdout;
+    let claims = scene.provider.verify(&token);
+    assert!(words(&claims["scope"]).contains(&"storage.create:/dune/scratch/alice"), "{claims}");
+    login.run("iam-session token -s storage.create:/dune/scratch/alice").successful();
+}
+
+#[test]
+fn offline_access_is_left_out_where_the_issuer_refuses_it() {
+    let at_one_that_refuses = |lines: &str| {
+        let scene = scene(lines);
+        scene.provider.set(json!({"unknown_scopes": ["offline_access"], "refresh_token_unasked": true}));
+        scene.host.enroll(&scene.provider, "alice");
+        let login = scene.host.login("alice");
+        assert!(scene.provider.accepts(&login.read(&token_file(&login))));
+        scene.host.reenroll(&scene.provider, "alice", "wlcg");
+        scene.provider.count("device_authorization")
+    };
+    assert_eq!(at_one_that_refuses("offline_access = \"no\"\n"), 2);
+    // Nobody has said so: each is tried once more without.
+    assert_eq!(at_one_that_refuses(""), 4);
+}
+
+#[test]
+fn nobody_is_asked_for_a_token_that_opens_no_registration() {
+    let scene = scene("registration = \"no\"\n");
+    let said = refused(&scene, "");
+    assert!(said.contains("registers no clients by itself") && said.contains("--client-id"), "{said}");
+    assert_eq!(scene.provider.count("registration"), 0);
+    // One that says so only when it is asked.
+    scene.host.configure_provider("wlcg", PROVIDER);
+    scene.provider.set(json!({"registration": "disabled"}));
+    let said = refused(&scene, "");
+    assert!(said.contains("Client registration is disabled") && said.contains("--client-id"), "{said}");
+    assert_eq!(scene.provider.count("registration"), 1);
+}
+
+#[test]
+fn a_device_endpoint_that_the_discovery_document_lacks_is_named_by_the_file() {
+    let scene = scene("");
+    scene.provider.set(json!({"names_device_endpoint": false}));
+    let said = refused(&scene, "");
+    assert!(said.contains("'device_authorization_endpoint'"), "{said}");
+    let endpoint = "device_authorization_endpoint = \"https://iam.example/devicecode\"\n";
+    scene.host.configure_provider("wlcg", &format!("{PROVIDER}{endpoint}"));
+    scene.host.enroll(&scene.provider, "alice");
+    scene.host.reenroll(&scene.provider, "alice", "wlcg");
+    let once = "token --once --json --issuer wlcg --client-id public-dc-client -s storage.read:/";
+    let login = scene.host.login("alice");
+    login.run(&format!("iam-session {once} >token 2>events &")).successful();
+    scene.host.wait_until("the code", || login.run("cat events").stdout.contains("device_code"));
+}
+
+/// What Keycloak says of a client that is disabled, and of one that it does not know.
+#[test]
+fn a_client_that_is_disabled_for_a_while_needs_no_new_enrolment() {
+    let scene = Scene::enrolled();
+    let login = scene.host.login("alice");
+    let id = json_of(&login, "iam-session list --json")["accounts"][0]["client_id"].take();
+    let id = id.as_str().unwrap();
+    assert!(login.run("iam-session status").stdout.contains(&format!("client      {id}")));
+    let body =
+        r#"{"error":"invalid_client","error_description":"Invalid client or Invalid client credentials"}"#;
+    scene.provider.fail_with(json!({"fault": "status", "status": 401, "body": body, "at": ["refresh"]}));
+    let refused = login.run("iam-session token -s storage.read:/a");
+    assert_eq!(refused.status, 3, "{refused:?}");
+    for part in ["or has disabled it", id, "iam-session reenroll wlcg"] {
+        assert!(refused.stderr.contains(part), "{part} is not in {refused:?}");
+    }
+    let error = json_of(&login, "iam-session status --json")["accounts"][0]["last_error"].take();
+    let pause = error["next_attempt_at"].as_u64().unwrap() - error["at"].as_u64().unwrap();
+    assert!((7200..=9000).contains(&pause), "{error}");
+    scene.provider.heal();
+    let again = || login.run("iam-session token -s storage.read:/a").status == 0;
+    scene.host.wait_until("a token, without the pause of the agents", again);
+}
+
+#[test]
+fn a_suspended_client_is_named_whatever_the_issuer_says() {
+    let scene = Scene::enrolled();
+    let login = scene.host.login("alice");
+    let id = json_of(&login, "iam-session list --json")["accounts"][0]["client_id"].take();
+    let body = r#"{"error":"invalid_client","error_description":"Client is suspended"}"#;
+    scene.provider.fail_with(json!({"fault": "status", "status": 401, "body": body, "at": ["refresh"]}));
+    let refused = login.run("iam-session token -s storage.read:/a");
+    assert!(refused.stderr.contains(id.as_str().unwrap()), "{refused:?}");
+}
+
+/// A token of some 6000 bytes, as a Keycloak with entitlements makes them.
+fn with_large_tokens(host: Host) -> Scene {
+    host.add_node_key();
+    let provider = support::Provider::start(&host);
+    let claims = json!({"fault": "claims", "values": {"entitlements": "e".repeat(4000)}});
+    provider.fail_with(claims);
+    let scene = Scene { provider, host };
+    scene.host.enroll(&scene.provider, "alice");
+    scene
+}
+
+#[test]
+fn a_token_that_is_too_large_for_its_file_is_said_to_be_that() {
+    let scene = with_large_tokens(Host::plan().start());
+    let login = scene.host.login("alice");
+    let status = login.run("iam-session status");
+    for part in ["bytes", "4096", "max_token_file", "iam-session token"] {
+        assert!(status.stdout.contains(part), "{part} is not in {status:?}");
+    }
+    assert!(!scene.host.exists(&token_file(&login)));
+    let token = login.run("iam-session token").successful().stdout;
+    assert!(token.len() > 4096 && scene.provider.accepts(&token));
+}
+
+#[test]
+fn a_site_may_have_larger_token_files() {
+    let scene = with_large_tokens(Host::plan().site("max_token_file = 16384").start());
+    let login = scene.host.login("alice");
+    let file = login.read(&token_file(&login));
+    assert!(file.len() > 4096 && scene.provider.accepts(&file), "{}", file.len());
+}
