@@ -7,5 +7,5 @@ mod qr;
 mod signals;
 
 pub(in crate::commands) use code::{Report, event, notice, show, steps};
-pub(in crate::commands) use pace::Pace;
-pub(in crate::commands) use signals::Signals;
+pub(in crate::commands) use pace::poll;
+pub(in crate::commands) use signals::{Signals, cancelled};

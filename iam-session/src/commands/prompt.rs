@@ -3,5 +3,5 @@
 mod person;
 mod provider;
 
-pub(in crate::commands) use person::{Person, cancelled};
+pub(in crate::commands) use person::Person;
 pub(in crate::commands) use provider::choose;

@@ -4,7 +4,7 @@ use super::Mint;
 use super::policy::{Policy, not_allowed};
 use crate::config::same_issuer;
 use crate::helper::HelperError;
-use crate::issuer::wire::{Answer, Client, Endpoints, IssuerError, Request, Transport};
+use crate::issuer::wire::{Answer, Client, IssuerError, Request};
 use crate::log::Level;
 use crate::protocol::Failure;
 use crate::scope::ScopeSet;
@@ -108,9 +108,7 @@ impl Mint {
                     Ok(record) if !self.may_share_client(&record) => {
                         return Ok(Fit::Not(format!("account '{other}' {SEALED_OTHERWISE}")));
                     }
-                    Ok(record) if Holder::from(&record.record) == Holder::from(first) => {
-                        opened.push((other, record))
-                    }
+                    Ok(record) if share_a_holder(&record.record, first) => opened.push((other, record)),
                     Ok(_) => {
                         let error =
                             format!("account '{other}' names the same client, and not the same server");
@@ -218,29 +216,14 @@ fn is_of(issuer: &str, client_id: &str, record: &Record) -> bool {
     same_issuer(issuer, &record.issuer) && client_id == record.client.client_id
 }
 
-/// Whose a client is: what is new of it is kept where this is equal. Whoever may enrol can name any client, with
-/// servers of its own: the secret of one record must not get to the servers of another, nor a secret of those into it.
-pub(crate) struct Holder<'a> {
-    issuer: &'a str,
-    client: &'a Client,
-    endpoints: &'a Endpoints,
-    transport: &'a Transport,
-}
-
-impl<'a> From<&'a Record> for Holder<'a> {
-    fn from(of: &'a Record) -> Self {
-        Self { issuer: &of.issuer, client: &of.client, endpoints: &of.endpoints, transport: &of.transport }
-    }
-}
-
-impl PartialEq for Holder<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        same_issuer(self.issuer, other.issuer)
-            && self.client.client_id == other.client.client_id
-            && self.client.registration_client_uri == other.client.registration_client_uri
-            && self.endpoints == other.endpoints
-            && self.transport == other.transport
-    }
+/// Whether what is new of the client of one record is kept in the other. Whoever may write a record can name any client,
+/// with servers of its own: the secret of one record must not get to the servers of another, nor a secret of those into it.
+pub(crate) fn share_a_holder(one: &Record, other: &Record) -> bool {
+    same_issuer(&one.issuer, &other.issuer)
+        && one.client.client_id == other.client.client_id
+        && one.client.registration_client_uri == other.client.registration_client_uri
+        && one.endpoints == other.endpoints
+        && one.transport == other.transport
 }
 
 fn is_same(a: &Client, b: &Client) -> bool {

@@ -4,7 +4,7 @@ use data_encoding::HEXLOWER;
 
 use super::Mint;
 use super::accounts::usage;
-use super::client::{Holder, Need};
+use super::client::{Need, share_a_holder};
 use super::policy::{Policy, not_allowed};
 use super::token::RECORD_SIZE;
 use super::verify_subject::{Obtained, Rotation};
@@ -50,7 +50,7 @@ impl Mint {
         let Ok(opened) = self.newest(store, account) else { return };
         let is_shared = self.may_share_client(&opened);
         let record = opened.record;
-        if is_shared && Holder::from(&record) == Holder::from(&*obtained) {
+        if is_shared && share_a_holder(&record, obtained) {
             obtained.client = record.client;
             obtained.registered_scope = record.registered_scope;
         }

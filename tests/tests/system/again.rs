@@ -105,7 +105,7 @@ fn what_is_not_approved_leaves_everything_as_it_was() {
     let code = enrolling.event("device_code");
     scene.provider.deny(code["user_code"].as_str().unwrap());
     let event = enrolling.event("error");
-    assert_eq!(event["error"], "you refused on the consent page");
+    assert_eq!(event["error"], "at iam.example the request was denied: access_denied: the user refused");
     assert_eq!(enrolling.status(), Some(5));
     let login = scene.host.login("alice");
     login.run("iam-session token -s storage.read:/still").successful();

@@ -36,23 +36,34 @@ fn kill(scene: &Scene, program: &str, word: &str) {
 }
 
 #[test]
-fn a_command_that_is_killed_leaves_a_client_that_a_later_mint_ends() {
+fn a_command_that_is_killed_with_its_session_leaves_no_client() {
     let scene = scene();
     let mut enrolling = Enrolling::start(&scene.host, "alice", "wlcg");
     enrolling.event("device_code");
-    let files = pending(&scene);
-    assert_eq!((files.len(), clients(&scene)), (1, (1, 0)));
+    assert_eq!((pending(&scene).len(), clients(&scene)), (1, (1, 0)));
     kill(&scene, COMMAND, "enroll");
     enrolling.status();
-    // A mint that has something else to do meanwhile leaves it alone: somebody could still approve.
-    scene.host.ssh("alice", "iam-session status");
-    assert_eq!((pending(&scene), clients(&scene)), (files.clone(), (1, 0)));
+    scene.host.wait_until("the end of the client", || clients(&scene) == (1, 1));
+    scene.host.wait_until("the end of its file", || pending(&scene).is_empty());
+}
 
+#[test]
+fn a_command_that_is_killed_in_a_session_leaves_a_client_that_a_later_mint_ends() {
+    let scene = scene();
     let login = scene.host.login("alice");
-    let (flow, _) = files[0].split_once('-').unwrap();
-    login.run(&format!("mv {STORE}/{} {STORE}/{flow}-1700000000.pending", files[0])).successful();
-    login.run("iam-session status");
-    login.close();
+    login.run("nohup iam-session enroll --json wlcg >~/events 2>&1 </dev/null &").successful();
+    let events = || login.run("cat ~/events").stdout;
+    scene.host.wait_until("the code", || events().contains("device_code"));
+    let file = pending(&scene).remove(0);
+    kill(&scene, COMMAND, "enroll");
+    // Somebody could still approve, as far as a mint can tell that has something else to do.
+    scene.host.ssh("alice", "iam-session status");
+    assert_eq!((pending(&scene), clients(&scene)), (vec![file.clone()], (1, 0)));
+
+    // The time in its name is over.
+    let (flow, _) = file.split_once('-').unwrap();
+    login.run(&format!("mv {STORE}/{file} {STORE}/{flow}-1700000000.pending")).successful();
+    scene.host.ssh("alice", "iam-session status");
     scene.host.wait_until("the end of the client", || clients(&scene) == (1, 1));
     scene.host.wait_until("the end of its file", || pending(&scene).is_empty());
 }
@@ -62,7 +73,6 @@ fn a_mint_that_is_killed_meanwhile_costs_nothing() {
     let scene = scene();
     let mut enrolling = Enrolling::start(&scene.host, "alice", "wlcg");
     let code = enrolling.event("device_code");
-    scene.provider.fail_with(json!({"fault": "held", "at": ["device_authorization"]}));
     kill(&scene, AGENT, "mint");
     scene.provider.approve(code["user_code"].as_str().unwrap(), "alice");
     // The poll that the mint was at may be lost with it: then the flow is cancelled. Else the next mint goes on.

@@ -119,7 +119,7 @@ fn what_the_command_line_says_of_the_issuer_is_not_believed() {
     let mut request = import(grant_of_bob(&scene.host, &scene));
     // Another spelling of the issuer, another server for its tokens, and no way to check that one.
     request["issuer"] = "https://IAM.example:443".into();
-    request["ca_dir"] = "/nonexistent".into();
+    request["ca_dir"] = "/var/tmp".into();
     request["endpoints"]["token"] = "https://elsewhere.example/token".into();
     request["transport"] = json!({"ca_file": "/nonexistent", "proxy": "http://127.0.0.1:9"});
     let reply = say(&scene, &login, &request);

@@ -1,9 +1,12 @@
-//! How often a device flow is polled, and for how long (RFC 8628 §3.5). Pure; time is a parameter.
+//! How often a device flow is polled, and for how long (RFC 8628 §3.5). All but the loop is pure, with time as a parameter.
 
 use std::time::Duration;
 
+use super::signals::{Signals, cancelled};
+use crate::clock::boot_time;
 use crate::helper::HelperError;
 use crate::issuer::wire::{ErrorClass, IssuerError, UserCode};
+use crate::outcome::Stop;
 use crate::protocol::Failure;
 
 /// What `slow_down` adds, for this and all later polls (RFC 8628 §3.5).
@@ -15,8 +18,27 @@ const LIFETIME: Duration = Duration::from_secs(30 * 60);
 /// The wait doubles while the issuer cannot be reached, up to this.
 const BACK_OFF: Duration = Duration::from_secs(60);
 
+/// Polls with `ask` until there is an answer, as often as the issuer wants it. A signal ends that.
+pub(in crate::commands) fn poll<T>(
+    code: &UserCode,
+    signals: &Signals,
+    mut ask: impl FnMut() -> Result<Result<T, IssuerError>, Stop>,
+) -> Result<T, Stop> {
+    let mut pace = Pace::new(code, boot_time());
+    loop {
+        if signals.wait(pace.next(boot_time())?).is_err() {
+            let _ = signals.came();
+            return Err(cancelled().into());
+        }
+        match ask()? {
+            Ok(answer) => return Ok(answer),
+            Err(error) => pace.answered(error)?,
+        }
+    }
+}
+
 /// The polls of one code.
-pub(in crate::commands) struct Pace {
+struct Pace {
     interval: Duration,
     back_off: Duration,
     end: Duration,
@@ -25,14 +47,14 @@ pub(in crate::commands) struct Pace {
 
 impl Pace {
     /// Of a code as the issuer gave it at `now`.
-    pub(in crate::commands) fn new(code: &UserCode, now: Duration) -> Self {
+    fn new(code: &UserCode, now: Duration) -> Self {
         let interval = Duration::from_secs(code.interval).clamp(INTERVAL.0, INTERVAL.1);
         let end = now + Duration::from_secs(code.expires_in).min(LIFETIME);
         Self { interval, back_off: Duration::ZERO, end, trouble: None }
     }
 
     /// How long to wait before the next poll.
-    pub(in crate::commands) fn next(&self, now: Duration) -> Result<Duration, Failure> {
+    fn next(&self, now: Duration) -> Result<Duration, Failure> {
         let pause = self.interval.max(self.back_off);
         if now + pause <= self.end {
             return Ok(pause);
@@ -44,7 +66,7 @@ impl Pace {
     }
 
     /// Takes note of an answer that is no token; gives it back if it is the last.
-    pub(in crate::commands) fn answered(&mut self, error: IssuerError) -> Result<(), Failure> {
+    fn answered(&mut self, error: IssuerError) -> Result<(), Failure> {
         match error.class {
             ErrorClass::AuthorizationPending => self.reached(),
             ErrorClass::SlowDown => {

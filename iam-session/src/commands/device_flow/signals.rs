@@ -8,6 +8,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::line::{LineError, Wait};
+use crate::protocol::Failure;
 
 /// What a user, a closing terminal or a shutdown sends.
 const ENDING: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
@@ -53,4 +54,9 @@ fn ignored() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
+}
+
+/// What Ctrl-C makes of a command that stores nothing before its end.
+pub(in crate::commands) fn cancelled() -> Failure {
+    Failure::failed("cancelled; nothing was stored")
 }

@@ -7,9 +7,8 @@ use super::plan::Plan;
 use super::report::{self, Obtained};
 use super::scopes::{Grantor, Shortfall};
 use crate::client::{Agent, ClientError};
-use crate::clock::boot_time;
-use crate::commands::device_flow::{Pace, Report, Signals};
-use crate::commands::prompt::{Person, cancelled};
+use crate::commands::device_flow::{self, Report, Signals, cancelled};
+use crate::commands::prompt::Person;
 use crate::helper::HelperError;
 use crate::issuer::wire::IssuerError;
 use crate::outcome::{Stop, print_error, warn};
@@ -83,7 +82,12 @@ impl<'a> Flow<'a> {
     fn converse(&mut self, wanted: ScopeSet) -> Result<Obtained, Stop> {
         let code = self.begin(wanted.clone())?;
         if let Some(error) = &code.unusable {
-            self.say_that_the_client_is_unusable(error);
+            print_error(&format!(
+                "The client of account '{}' cannot be used: {}. {}",
+                printable(self.plan.client_of.as_deref().unwrap_or_default()),
+                printable(error),
+                if code.is_new { "A new one is registered." } else { "The site's own is used." }
+            ));
         }
         report::code(self.report, &self.plan, &code)?;
         let enrolled = self.poll(&code)?;
@@ -141,28 +145,13 @@ impl<'a> Flow<'a> {
         if token.is_empty() { Err(closed(error, was_given)) } else { Ok(token) }
     }
 
-    fn say_that_the_client_is_unusable(&self, error: &str) {
-        print_error(&format!(
-            "The client of account '{}' cannot be used: {}. {}",
-            printable(self.plan.client_of.as_deref().unwrap_or_default()),
-            printable(error),
-            if self.plan.names_client { "The site's own is used." } else { "A new one is registered." }
-        ));
-    }
-
     fn poll(&self, code: &Code) -> Result<Enrolled, Stop> {
-        let mut pace = Pace::new(&code.shown, boot_time());
-        loop {
-            let pause = pace.next(boot_time())?;
-            if self.signals.wait(pause).is_err() {
-                let _ = self.signals.came();
-                return Err(cancelled().into());
-            }
+        device_flow::poll(&code.shown, &self.signals, || {
             match self.ask(&Request::Poll { ticket: code.ticket.clone() })? {
-                Polled::NoToken { error } => pace.answered(error)?,
-                Polled::Enrolled(enrolled) => return Ok(enrolled),
+                Polled::NoToken { error } => Ok(Err(error)),
+                Polled::Enrolled(enrolled) => Ok(Ok(enrolled)),
             }
-        }
+        })
     }
 
     /// Ends what was begun. Whoever is impatient may press Ctrl-C once more: the mint has been told.

@@ -22,9 +22,7 @@ pub(super) struct Plan {
     pub(super) account: String,
     /// The account whose client is to be used, if it can be.
     pub(super) client_of: Option<String>,
-    /// Whether there is a client to use besides.
-    pub(super) names_client: bool,
-    /// That client: the user's own, or the site's. Without one, a client is registered.
+    /// Another client to use: the user's own, or the site's. Without one, a client is registered.
     pub(super) client: Option<NamedClient>,
     /// Some issuers want one before they register a client.
     pub(super) initial_access_token: Option<Secret>,
@@ -65,7 +63,6 @@ impl Plan {
         let is_named = client.is_some() || initial_access_token.is_some();
         Ok(Self {
             client_of: client_of(status, &account, &provider.issuer, is_named, occasion).map(str::to_owned),
-            names_client: client.is_some(),
             client,
             initial_access_token,
             wish,

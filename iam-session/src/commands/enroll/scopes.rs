@@ -142,18 +142,11 @@ impl Grantor {
 }
 
 impl Shortfall {
-    /// For a grant that came with a refresh token, which tells that `offline_access` was granted, whether the
-    /// issuer lists it or not.
-    pub(super) fn new(
-        wanted: &ScopeSet,
-        registered: &ScopeSet,
-        granted: &ScopeSet,
-        grantor: Grantor,
-    ) -> Self {
-        let not_registered = registered.missing(wanted);
-        let asked = ask(wanted, registered);
-        let dropped = granted.missing(&asked).into_iter().filter(|scope| scope != "offline_access");
-        let early = not_registered.into_iter().map(|scope| (scope, AT_REGISTRATION));
+    /// `asked` is what of `wanted` the client may ask for. `offline_access` came with the refresh token, whether the issuer
+    /// lists it or not.
+    pub(super) fn new(wanted: &ScopeSet, asked: &ScopeSet, granted: &ScopeSet, grantor: Grantor) -> Self {
+        let dropped = granted.missing(asked).into_iter().filter(|scope| scope != "offline_access");
+        let early = asked.missing(wanted).into_iter().map(|scope| (scope, AT_REGISTRATION));
         Self(early.chain(dropped.map(|scope| (scope, grantor.reason()))).collect())
     }
 
@@ -164,11 +157,6 @@ impl Shortfall {
     pub(super) fn any_of(&self, explicit: &ScopeSet) -> bool {
         self.iter().any(|(missing, _)| explicit.iter().any(|scope| scope == missing))
     }
-}
-
-/// What the client may ask for: an issuer answers `invalid_scope` to anything that it did not register.
-fn ask(wanted: &ScopeSet, registered: &ScopeSet) -> ScopeSet {
-    wanted.iter().filter(|scope| registered.allows(scope)).collect()
 }
 
 /// Whether all of it is scope-tokens (RFC 6749 §3.3).

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use crate::commands::device_flow::Report;
+use crate::commands::device_flow::{Report, cancelled};
 use crate::commands::passphrase::{Purpose, Terminal};
 use crate::line::{LineError, Lines, Wait};
 use crate::outcome::print_error;
@@ -51,9 +51,4 @@ impl Person {
     pub(in crate::commands) fn ask_in_secret(&self, question: &str) -> Result<Secret, Failure> {
         Terminal::open_for(Purpose::Credential)?.ask(question)
     }
-}
-
-/// What Ctrl-C makes of a command that stores nothing before its end.
-pub(in crate::commands) fn cancelled() -> Failure {
-    Failure::failed("cancelled; nothing was stored")
 }

@@ -5,10 +5,8 @@ use nix::unistd::gethostname;
 
 use super::plan::{Login, Plan};
 use super::tell;
-use crate::clock::boot_time;
-use crate::commands::device_flow::{self, Pace, Report, Signals};
+use crate::commands::device_flow::{self, Report, Signals, cancelled};
 use crate::commands::passphrase::{Purpose, Terminal};
-use crate::commands::prompt;
 use crate::helper::{Helper, HelperError, no_device_flow};
 use crate::issuer::wire::{
     Answer, AudienceMode, Client, DeviceCode, Endpoints, ErrorClass, Request, TokenAnswer, Transport,
@@ -150,27 +148,21 @@ impl Issuer {
     }
 
     fn poll(&mut self, code: &DeviceCode) -> Result<TokenAnswer, Stop> {
-        let mut pace = Pace::new(&code.shown, boot_time());
-        loop {
-            let pause = pace.next(boot_time()).map_err(Stop::from)?;
-            self.signals.wait(pause).map_err(|_| cancelled())?;
-            let request = Request::PollDevice {
-                endpoint: self.endpoints.token.clone(),
-                client: self.client.duplicate(),
-                device_code: code.device_code.duplicate(),
-                code_verifier: code.code_verifier.as_ref().map(Secret::duplicate),
-                audience: self.named_audience.clone(),
-                audience_mode: self.audience_mode,
-                transport: self.transport.clone(),
-            };
+        let request = Request::PollDevice {
+            endpoint: self.endpoints.token.clone(),
+            client: self.client.duplicate(),
+            device_code: code.device_code.duplicate(),
+            code_verifier: code.code_verifier.as_ref().map(Secret::duplicate),
+            audience: self.named_audience.clone(),
+            audience_mode: self.audience_mode,
+            transport: self.transport.clone(),
+        };
+        device_flow::poll(&code.shown, &self.signals, || {
             match self.helper.ask(&request, Some(self.signals.descriptor())) {
-                Err(HelperError::Issuer(error)) if is_about_the_client(error.class) => {
-                    return Err(refused(error.into(), self.client_hint));
-                }
-                Err(HelperError::Issuer(error)) => pace.answered(error)?,
-                answer => return token(answer.map_err(|error| refused(error, self.client_hint))?),
+                Err(HelperError::Issuer(error)) if !is_about_the_client(error.class) => Ok(Err(error)),
+                answer => token(answer.map_err(|error| refused(error, self.client_hint))?).map(Ok),
             }
-        }
+        })
     }
 
     fn ask_password(&self, username: &str) -> Result<Secret, Stop> {
@@ -217,16 +209,12 @@ fn is_about_the_client(class: ErrorClass) -> bool {
 /// What a helper's error means where nobody has enrolled.
 fn refused(error: HelperError, client_hint: &str) -> Stop {
     match error {
-        HelperError::Interrupted => cancelled(),
+        HelperError::Interrupted => cancelled().into(),
         HelperError::Issuer(error) if is_about_the_client(error.class) => {
             failure(error.to_string(), Some(client_hint), FailureKind::Refused)
         }
         error => error.into(),
     }
-}
-
-fn cancelled() -> Stop {
-    prompt::cancelled().into()
 }
 
 fn failure(error: String, hint: Option<&str>, kind: FailureKind) -> Stop {
