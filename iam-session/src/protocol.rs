@@ -304,7 +304,7 @@ pub(crate) struct Account {
     pub(crate) name: String,
     pub(crate) issuer: String,
     /// The client that it was granted to, which the issuer's administrators search for; empty where it is not known.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) client_id: String,
     /// `sub`, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -202,7 +202,7 @@ fn an_agent_of_an_earlier_version_ends_no_account_and_is_said_to_be_one() {
     let unknown = json!({"status": "failure", "error": "this version of the agent has no such request (column 24)", "kind": "usage"});
     for arguments in [&["forget", "wlcg"][..], &["forget", "--local", "wlcg"]] {
         let (ended, _) = ask(arguments, std::slice::from_ref(&unknown));
-        assert_eq!(ended, failed(2, "this version of the agent has no such request (column 24)"));
+        assert_eq!(ended, failed(1, "this session's agent is of an older version; log in again"));
     }
     let directory = Directory::new();
     let line = |answer: Value| format!("{answer}\n");
@@ -213,7 +213,7 @@ fn an_agent_of_an_earlier_version_ends_no_account_and_is_said_to_be_one() {
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), "ended 0 agents\n"));
     assert_eq!(
         ended.stderr,
-        "iam-session: warning: account 'wlcg' was not revoked: this version of the agent has no such request (column 24)\n\
+        "iam-session: warning: account 'wlcg' was not revoked: this session's agent is of an older version\n\
          iam-session: warning: an agent was not ended: this agent was started by a login, and ends with it\n"
     );
 }
