@@ -283,18 +283,22 @@ fn a_stack_is_judged_as_libpam_runs_it() {
     // Root is not served; what is looked for is the warning about an option.
     each("pamtester s$i root open_session || true");
     let judged = each("echo \"s$i: $(iam-session-admin check --pam-file /etc/pam.d/s$i | tr '\\n' ' ')\"");
-    let log = host.log_lines();
     let mut reached = 0;
     for (number, told) in judged.lines().enumerate() {
-        let is_reached = log.iter().any(|line| line.contains(&format!("'tag={number}'")));
-        reached += usize::from(is_reached);
-        let ends = told.contains("before it comes to pam_iam.so") || told.contains("jumps over pam_iam.so");
-        let files = || {
-            host.as_root().run(&format!(
-                "cd /etc/pam.d && tail -n 99 s{number} outer{number} inner{number} outer0 inner0"
-            ))
-        };
-        assert_eq!(ends, !is_reached, "{told}\n{}", files().stdout);
+        let tag = format!("'tag={number}'");
+        let is_logged = || host.log_lines().iter().any(|line| line.contains(&tag));
+        if told.contains("before it comes to pam_iam.so") || told.contains("jumps over pam_iam.so") {
+            assert!(!is_logged(), "{told}");
+            continue;
+        }
+        reached += 1;
+        // The module drops a line where the log is slow to take it: then once more.
+        host.wait_until(&format!("the module's line of s{number}"), || {
+            is_logged() || {
+                host.as_root().run(&format!("pamtester s{number} root open_session"));
+                is_logged()
+            }
+        });
     }
     assert!((MANY / 5..MANY * 4 / 5).contains(&reached), "{reached} of {MANY}");
 }
