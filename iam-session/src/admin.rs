@@ -54,7 +54,7 @@ use crate::usage::help_or_mistake;
 /// Sessions, users and keys of iam-session on this host.
 #[derive(Parser)]
 #[command(name = "iam-session-admin", version, after_help = AFTER_HELP)]
-enum Cli {
+enum AdminCli {
     /// List the agents that live
     Sessions(sessions::SessionsArgs),
     /// End agents
@@ -62,7 +62,7 @@ enum Cli {
     /// Start no new agents
     Drain(drain::DrainArgs),
     /// End a user's agents, and start no more for that user
-    Revoke(revoke::RevokeArgs),
+    Revoke(revoke::RevokeUserArgs),
     /// Give a user agents again
     Unrevoke(revoke::UnrevokeArgs),
     /// Put the module into sshd's PAM file
@@ -70,7 +70,7 @@ enum Cli {
     /// Take the module out of the PAM file again
     Disable(enable::DisableArgs),
     /// Show how this host stands
-    Status(status::StatusArgs),
+    Status(status::HostStatusArgs),
     /// Node keys
     Key(key::KeyArgs),
     /// Write numbers for node_exporter
@@ -101,7 +101,7 @@ const PROGRAM: Program = Program("iam-session-admin");
 
 /// The whole command line, for what describes it: shells' completions.
 pub fn command() -> Command {
-    Cli::command()
+    AdminCli::command()
 }
 
 /// Runs the command that `arguments` (the program's name first) ask for.
@@ -113,35 +113,40 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
 }
 
 fn execute(arguments: Vec<OsString>) -> Outcome {
-    let cli = Cli::try_parse_from(arguments).map_err(|error| help_or_mistake(&error, "iam-session-admin"))?;
+    let cli =
+        AdminCli::try_parse_from(arguments).map_err(|error| help_or_mistake(&error, "iam-session-admin"))?;
     // What it derives keys from must not be in a core file, nor what it has read in one of a user's.
     harden().map_err(|errno| Failure::failed(format!("cannot give up core files: {}", errno.desc())))?;
     // These root starts to become somebody else.
     match &cli {
-        Cli::Ask(args) => return query_agents::run(args),
-        Cli::Covers(args) => return sealed_with::run(args),
-        Cli::ReadFiles => return user_files::run(),
-        Cli::EndGrants => return at_issuer::run_end_grants(),
-        Cli::Helper => return system_user::run_helper(),
+        AdminCli::Ask(args) => return query_agents::run(args),
+        AdminCli::Covers(args) => return sealed_with::run(args),
+        AdminCli::ReadFiles => return user_files::run(),
+        AdminCli::EndGrants => return at_issuer::run_end_grants(),
+        AdminCli::Helper => return system_user::run_helper(),
         _ => {}
     }
     if !geteuid().is_root() {
         return Err(Failure::failed("only root may do this").into());
     }
     match &cli {
-        Cli::Sessions(args) => sessions::run(args),
-        Cli::Kill(args) => kill::run(args),
-        Cli::Drain(args) => drain::run(args),
-        Cli::Revoke(args) => revoke::run(args),
-        Cli::Unrevoke(args) => revoke::unrevoke(args),
-        Cli::Enable(args) => enable::enable(args),
-        Cli::Disable(args) => enable::disable(args),
-        Cli::Status(args) => status::run(args),
-        Cli::Check(args) => check::run(args),
-        Cli::Metrics(args) => metrics::run(args),
-        Cli::Key(args) => key::run(args),
-        Cli::Inspect(args) => inspect::run(args),
-        Cli::Ask(_) | Cli::Covers(_) | Cli::ReadFiles | Cli::EndGrants | Cli::Helper => Ok(Exit::Done),
+        AdminCli::Sessions(args) => sessions::run(args),
+        AdminCli::Kill(args) => kill::run(args),
+        AdminCli::Drain(args) => drain::run(args),
+        AdminCli::Revoke(args) => revoke::run(args),
+        AdminCli::Unrevoke(args) => revoke::unrevoke(args),
+        AdminCli::Enable(args) => enable::enable(args),
+        AdminCli::Disable(args) => enable::disable(args),
+        AdminCli::Status(args) => status::run(args),
+        AdminCli::Check(args) => check::run(args),
+        AdminCli::Metrics(args) => metrics::run(args),
+        AdminCli::Key(args) => key::run(args),
+        AdminCli::Inspect(args) => inspect::run(args),
+        AdminCli::Ask(_)
+        | AdminCli::Covers(_)
+        | AdminCli::ReadFiles
+        | AdminCli::EndGrants
+        | AdminCli::Helper => Ok(Exit::Done),
     }
 }
 
@@ -169,7 +174,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        AdminCli::command().debug_assert();
     }
 
     /// Of each command, by its whole name.
@@ -178,7 +183,7 @@ mod tests {
             command.get_subcommands().filter(|command| !command.is_hide_set()).cloned().collect()
         };
         let mut all = Vec::new();
-        for command in visible(&Cli::command()) {
+        for command in visible(&AdminCli::command()) {
             let inner = visible(&command);
             let name = command.get_name().to_owned();
             all.extend(inner.iter().map(|inner| (format!("{name} {}", inner.get_name()), inner.clone())));

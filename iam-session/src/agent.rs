@@ -35,11 +35,11 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         arguments.skip(1).map(|argument| argument.into_string().ok()).collect();
     let arguments = arguments.unwrap_or_else(|| vec![String::new()]);
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => serve::main(Stay::WithLogin),
+        [] => serve::main(AgentLife::WithLogin),
         ["mint"] => mint::main(),
         [left_running::ARGUMENT, session] => left_running::main(session),
         ["standing", pid] => match pid.parse() {
-            Ok(pid) => serve::main(Stay::WithShell(pid)),
+            Ok(pid) => serve::main(AgentLife::WithShell(pid)),
             Err(_) => ExitCode::from(2),
         },
         // Nobody starts it by hand, and whoever does is told by the manual, not by a program that holds keys.
@@ -62,7 +62,7 @@ fn own_program(arguments: &[&str]) -> Command {
 
 /// How long an agent stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stay {
+enum AgentLife {
     /// Until the lifeline ends.
     WithLogin,
     /// Until the process with this number has ended.

@@ -1,9 +1,9 @@
 //! Reading and writing of length-prefixed binary fields, big-endian. Touches nothing.
 
 /// What is left of a byte string; every read is checked.
-pub(crate) struct Reader<'a>(&'a [u8]);
+pub(crate) struct ByteReader<'a>(&'a [u8]);
 
-impl<'a> Reader<'a> {
+impl<'a> ByteReader<'a> {
     /// Reads from the start of `bytes`.
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)

@@ -37,14 +37,14 @@ const PATIENCE_CONNECT: i64 = 5;
 const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(160));
 
 /// A connection to an agent of this user.
-pub(crate) struct Agent {
+pub(crate) struct AgentClient {
     stream: UnixStream,
     path: PathBuf,
     uid: u32,
     lines: Lines,
 }
 
-impl Agent {
+impl AgentClient {
     /// Connects to this session's agent; where there is none any more, to another one of the same user.
     ///
     /// # Errors

@@ -32,7 +32,7 @@ pub(crate) mod use_account;
 use serde::Serialize;
 
 use crate::account;
-use crate::client::Agent;
+use crate::client::AgentClient;
 use crate::line::{LineError, encode};
 use crate::outcome::{Stop, print};
 use crate::protocol::{Failure, MAX_LINE, Request, Status};
@@ -49,7 +49,7 @@ fn print_json<T: Serialize>(object: &T) -> Result<(), Stop> {
 }
 
 /// The name of the account that is meant by a name or by its issuer's URL.
-fn account_name(agent: &mut Agent, text: &str) -> Result<String, Stop> {
+fn account_name(agent: &mut AgentClient, text: &str) -> Result<String, Stop> {
     if !text.contains("://") {
         account::validate(text).map_err(|error| {
             Failure::usage(error.to_string()).advise("'iam-session list' shows the accounts")

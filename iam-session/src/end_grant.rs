@@ -3,12 +3,12 @@
 //! A mint uses it when a user forgets or revokes, and root's tool when a user is revoked.
 
 use crate::helper::HelperError;
-use crate::issuer::wire::{Answer, Client, ErrorClass, Request, Transport};
+use crate::issuer::wire::{Client, ErrorClass, HelperAnswer, HelperRequest, Transport};
 use crate::store::Record;
 
 /// What came of one of the requests.
 #[derive(Debug)]
-pub(crate) enum Ended {
+pub(crate) enum GrantEnd {
     Now,
     /// The issuer does not know it, or not any more.
     Before,
@@ -19,9 +19,9 @@ pub(crate) enum Ended {
     NotYet(HelperError),
 }
 
-impl Ended {
+impl GrantEnd {
     /// What an answer says.
-    pub(crate) fn by(answer: Result<Answer, HelperError>) -> Self {
+    pub(crate) fn by(answer: Result<HelperAnswer, HelperError>) -> Self {
         let class = match &answer {
             Ok(_) => return Self::Now,
             Err(HelperError::Issuer(error)) => Some(error.class),
@@ -37,8 +37,12 @@ impl Ended {
 }
 
 /// Revocation of a record's refresh token, where the issuer has an endpoint for it.
-pub(crate) fn revocation(record: &Record, endpoint: Option<&str>, transport: &Transport) -> Option<Request> {
-    Some(Request::Revoke {
+pub(crate) fn revocation(
+    record: &Record,
+    endpoint: Option<&str>,
+    transport: &Transport,
+) -> Option<HelperRequest> {
+    Some(HelperRequest::Revoke {
         endpoint: endpoint?.to_owned(),
         client: record.client.duplicate(),
         refresh_token: record.refresh_token.duplicate(),
@@ -47,8 +51,8 @@ pub(crate) fn revocation(record: &Record, endpoint: Option<&str>, transport: &Tr
 }
 
 /// Deletion of a client, where it is one that we registered and may manage.
-pub(crate) fn deregistration(client: &Client, transport: &Transport) -> Option<Request> {
-    Some(Request::Deregister {
+pub(crate) fn deregistration(client: &Client, transport: &Transport) -> Option<HelperRequest> {
+    Some(HelperRequest::Deregister {
         registration_client_uri: client.registration_client_uri.clone()?,
         registration_access_token: client.registration_access_token.as_ref()?.duplicate(),
         transport: transport.clone(),
@@ -65,18 +69,18 @@ mod tests {
         use ErrorClass as E;
         let by = |class| {
             let error = IssuerError { class, message: "m".into(), status: None, retry_after: None };
-            Ended::by(Err(HelperError::Issuer(error)))
+            GrantEnd::by(Err(HelperError::Issuer(error)))
         };
-        assert!(matches!(by(E::Refused), Ended::Refused(_)));
+        assert!(matches!(by(E::Refused), GrantEnd::Refused(_)));
         for class in
             [E::Unreachable, E::Busy, E::Malformed, E::AupUnsigned, E::UserSuspended, E::ClientSuspended]
         {
-            assert!(matches!(by(class), Ended::NotYet(_)), "{class:?}");
+            assert!(matches!(by(class), GrantEnd::NotYet(_)), "{class:?}");
         }
-        assert!(matches!(Ended::by(Err(HelperError::Garbage)), Ended::NotYet(_)));
+        assert!(matches!(GrantEnd::by(Err(HelperError::Garbage)), GrantEnd::NotYet(_)));
         for class in [E::CredentialDead, E::ClientGone] {
-            assert!(matches!(by(class), Ended::Before), "what is gone need not be ended: {class:?}");
+            assert!(matches!(by(class), GrantEnd::Before), "what is gone need not be ended: {class:?}");
         }
-        assert!(matches!(Ended::by(Ok(Answer::Done)), Ended::Now));
+        assert!(matches!(GrantEnd::by(Ok(HelperAnswer::Done)), GrantEnd::Now));
     }
 }

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use crate::issuer::wire::{Answer, DEADLINE, ErrorClass, IssuerError, MAX_LINE, Reply, Request, UNTRUSTED};
+use crate::issuer::wire::{
+    DEADLINE, ErrorClass, HelperAnswer, HelperReply, HelperRequest, IssuerError, MAX_LINE, UNTRUSTED,
+};
 use crate::line::{self, LineError, Lines, Wait};
 use crate::paths;
 use crate::protocol::{Failure, FailureKind};
@@ -151,24 +153,24 @@ impl Helper {
     /// [`HelperError`]; after `Interrupted`, [`receive`](Self::receive) still gets the answer.
     pub(crate) fn ask(
         &mut self,
-        request: &Request,
+        request: &HelperRequest,
         interrupt: Option<BorrowedFd<'_>>,
-    ) -> Result<Answer, HelperError> {
+    ) -> Result<HelperAnswer, HelperError> {
         let line = line::encode(request, MAX_LINE).map_err(HelperError::Broken)?;
         line::send(&mut self.requests, &line, Wait::at_most(DEADLINE)).map_err(HelperError::Broken)?;
         self.receive(interrupt)
     }
 
     /// Waits for the answer to the last request.
-    pub(crate) fn receive(&mut self, interrupt: Option<BorrowedFd<'_>>) -> Result<Answer, HelperError> {
+    pub(crate) fn receive(&mut self, interrupt: Option<BorrowedFd<'_>>) -> Result<HelperAnswer, HelperError> {
         let wait = Wait::at_most(DEADLINE + MARGIN).unless(interrupt);
         let line = self.lines.next(&mut self.replies, wait).map_err(|error| match error {
             LineError::Interrupted => HelperError::Interrupted,
             error => HelperError::Broken(error),
         })?;
         match serde_json::from_slice(&line) {
-            Ok(Reply::Ok(answer)) => Ok(answer),
-            Ok(Reply::Error(error)) => Err(error.into()),
+            Ok(HelperReply::Ok(answer)) => Ok(answer),
+            Ok(HelperReply::Error(error)) => Err(error.into()),
             Err(_) => Err(HelperError::Garbage),
         }
     }
@@ -176,7 +178,7 @@ impl Helper {
 
 /// Asks, exactly once, the helper that is kept from request to request, so that its connection to the issuer stays
 /// open. One that broke is not asked again: the next request gets another.
-pub(crate) fn ask(kept: &mut Option<Helper>, request: &Request) -> Result<Answer, HelperError> {
+pub(crate) fn ask(kept: &mut Option<Helper>, request: &HelperRequest) -> Result<HelperAnswer, HelperError> {
     let mut helper = match kept.take() {
         Some(helper) => helper,
         None => Helper::start_in_session(Path::new(paths::HELPER))?,
@@ -216,7 +218,7 @@ mod tests {
             Self(path)
         }
 
-        fn ask(&self) -> Result<Answer, HelperError> {
+        fn ask(&self) -> Result<HelperAnswer, HelperError> {
             Helper::start(&self.0)?.ask(&request(), None)
         }
     }
@@ -227,14 +229,14 @@ mod tests {
         }
     }
 
-    fn request() -> Request {
-        Request::Discover { issuer: "https://issuer.example/".into(), transport: Default::default() }
+    fn request() -> HelperRequest {
+        HelperRequest::Discover { issuer: "https://issuer.example/".into(), transport: Default::default() }
     }
 
     #[test]
     fn an_answer_comes_back() {
         let script = Script::new("done", r#"read -r line; echo '{"ok":{"answer":"done"}}'"#);
-        assert!(matches!(script.ask(), Ok(Answer::Done)));
+        assert!(matches!(script.ask(), Ok(HelperAnswer::Done)));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
 
-use crate::bytes::{Reader, put_text};
+use crate::bytes::{ByteReader, put_text};
 use crate::store::{KeyId, Keyring, UserKey};
 
 const MAGIC: &[u8; 8] = b"IAMLOGIN";
@@ -88,7 +88,7 @@ impl Message {
     }
 
     fn parse(bytes: &[u8]) -> Option<Self> {
-        let mut reader = Reader::new(bytes.get(HEAD..)?);
+        let mut reader = ByteReader::new(bytes.get(HEAD..)?);
         let (session_id, uid, token_wait) = (reader.array()?, reader.u32()?, reader.u32()?);
         let hints = HintPolicy::from_byte(reader.u8()?)?;
         let keys = parse_keys(&mut reader)?;
@@ -127,13 +127,13 @@ impl HintPolicy {
 }
 
 fn message_length(head: &[u8]) -> Option<usize> {
-    let mut reader = Reader::new(head);
+    let mut reader = ByteReader::new(head);
     let known = reader.array() == Some(*MAGIC) && reader.u16() == Some(VERSION);
     let length = usize::from(reader.u16()?);
     (known && (HEAD..=MAX_MESSAGE).contains(&length)).then_some(length)
 }
 
-fn parse_keys(reader: &mut Reader<'_>) -> Option<Keyring> {
+fn parse_keys(reader: &mut ByteReader<'_>) -> Option<Keyring> {
     let count = reader.u8().filter(|count| *count <= MAX_KEYS)?;
     let mut keys = Vec::with_capacity(count.into());
     for _ in 0..count {
@@ -142,7 +142,7 @@ fn parse_keys(reader: &mut Reader<'_>) -> Option<Keyring> {
     Some(Keyring::new(keys))
 }
 
-fn text(reader: &mut Reader<'_>) -> Option<String> {
+fn text(reader: &mut ByteReader<'_>) -> Option<String> {
     let text = reader.text()?;
     (!text.is_empty() && !text.contains('\0')).then(|| text.to_owned())
 }

@@ -35,24 +35,24 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use self::job::{Done, Job, MAX_LINE, Opening};
-use self::token::Refused;
+use self::job::{Job, JobResult, MAX_LINE, UnlockState};
+use self::token::RefusedToken;
 use self::unsaved::Unsaved;
 use crate::clock;
 use crate::directory::DirectoryError;
 use crate::harden::{harden, outlive_the_session};
 use crate::helper::Helper;
-use crate::issuer::wire::Request;
+use crate::issuer::wire::HelperRequest;
 use crate::json::spelled;
 use crate::lifeline_message::Message;
 use crate::line::{self, LineError, Lines, Wait};
 use crate::log::{Level, Log};
 use crate::paths;
 use crate::protocol::{Failure, FailureKind, agent_is_older};
-use crate::runtime::accounts::Book;
-use crate::runtime::last_failure::{Against, Asker, Outlook, Pause};
+use crate::runtime::accounts::AccountBook;
+use crate::runtime::last_failure::{FailureScope, RequestedBy, RetryPause, RetryWhen};
 use crate::runtime::token_wanted::{TokenJob, TokenKind};
-use crate::runtime::{Left, Runtime};
+use crate::runtime::{RemainingFiles, RuntimeDirectory};
 
 /// Between two looks whether the agent is still there; its end wakes the mint at once.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -66,14 +66,14 @@ const ANSWER: Duration = Duration::from_secs(5);
 pub(crate) struct Mint {
     message: Message,
     /// How long it has the keys of passphrases.
-    opening: Opening,
-    runtime: Runtime,
+    opening: UnlockState,
+    runtime: RuntimeDirectory,
     helper: Option<Helper>,
     unsaved: Unsaved,
     /// The last token that was asked for by name and is not to be had.
-    refused: Option<Refused>,
+    refused: Option<RefusedToken>,
     /// What enrolments have replaced, or did not keep, is ended at its issuer so, once they have been answered.
-    endings: Vec<Request>,
+    endings: Vec<HelperRequest>,
     /// The enrolments that were begun here with a client of their own.
     flows: Vec<String>,
     log: Log,
@@ -93,12 +93,12 @@ fn run() -> io::Result<()> {
     let mut jobs = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let mut answers = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     let message = Message::read(&mut jobs)?;
-    let places = paths::Runtime::new(&message.runtime, message.uid);
-    let runtime = Runtime::open(places).map_err(io::Error::other)?;
+    let places = paths::RuntimePaths::new(&message.runtime, message.uid);
+    let runtime = RuntimeDirectory::open(places).map_err(io::Error::other)?;
     let log = Log::of(&message.user, &message.session());
     let mut mint = Mint {
         message,
-        opening: Opening::default(),
+        opening: UnlockState::default(),
         runtime,
         helper: None,
         unsaved: Unsaved::default(),
@@ -126,9 +126,9 @@ fn run() -> io::Result<()> {
 }
 
 /// If the agent has ended and was the last, what it could not remove while we minted is ours to remove.
-fn clear(runtime: &Runtime) -> Result<(), DirectoryError> {
+fn clear(runtime: &RuntimeDirectory) -> Result<(), DirectoryError> {
     for _ in 0..CLEAR_TRIES {
-        if runtime.clear_if_deserted()? != Left::All {
+        if runtime.clear_if_deserted()? != RemainingFiles::All {
             break;
         }
         thread::sleep(CLEAR_PAUSE);
@@ -136,7 +136,7 @@ fn clear(runtime: &Runtime) -> Result<(), DirectoryError> {
     Ok(())
 }
 
-fn answer(answers: &mut File, done: &Done) -> Result<(), LineError> {
+fn answer(answers: &mut File, done: &JobResult) -> Result<(), LineError> {
     let line = line::encode(done, MAX_LINE)?;
     line::send(answers, &line, Wait::at_most(ANSWER))
 }
@@ -164,7 +164,7 @@ impl Mint {
 
     /// A session token that cannot be had, and no setback says why: without one, every agent would try without end.
     fn leave_trace(&self, job: &TokenJob, failure: &Failure) {
-        let book = Book::read(&self.runtime.agents).unwrap_or_default();
+        let book = AccountBook::read(&self.runtime.agents).unwrap_or_default();
         let entry = book.find(Some(&job.account)).filter(|_| job.kind == TokenKind::Session);
         let Some(entry) = entry.filter(|entry| !entry.record_id.is_empty()) else { return };
         // Nothing is tried until the user has unlocked it, or is taken off the list, and then at once.
@@ -172,15 +172,21 @@ impl Mint {
             return;
         }
         let standing = self.setbacks(&entry.record_id).of_session(&entry.session_scope);
-        if standing.is_some_and(|setback| setback.holds(Asker::Agent, clock::boot_time())) {
+        if standing.is_some_and(|setback| setback.holds(RequestedBy::Agent, clock::boot_time())) {
             return;
         }
         self.log_failure(&job.account, "-", failure);
         let (wanted, failure) = (entry.session_token(), failure.clone());
-        self.note_setback_of(&wanted, Against::Session, failure, Outlook::Passing, Pause::OfAgents);
+        self.note_setback_of(
+            &wanted,
+            FailureScope::Session,
+            failure,
+            RetryWhen::Passing,
+            RetryPause::OfAgents,
+        );
     }
 
-    fn work(&mut self, job: Job) -> Option<Done> {
+    fn work(&mut self, job: Job) -> Option<JobResult> {
         self.save();
         Some(match job {
             Job::Keys { keys, opening } => {
@@ -188,16 +194,18 @@ impl Mint {
                 self.opening = opening;
                 return None;
             }
-            Job::Open { passphrase, until } => Done::Unlocked(self.unlock(&passphrase, until).map(Box::new)),
-            Job::LockHost { passphrase } => Done::Locked(self.lock_host(passphrase.as_ref())),
-            Job::Slots(request) => Done::Sealed(self.slots(&request)),
-            Job::Unlock { passphrase, until } => {
-                Done::Unlocked(self.unlock_for_older(&passphrase, until).map(Box::new))
+            Job::Open { passphrase, until } => {
+                JobResult::Unlocked(self.unlock(&passphrase, until).map(Box::new))
             }
-            Job::Lock(_) => Done::Locked(Err(agent_is_older())),
-            Job::Lift(_) => Done::Lifted(Err(agent_is_older())),
-            Job::Seal(_) => Done::Sealed(Err(agent_is_older())),
-            Job::Look => Done::Looked(self.look()),
+            Job::LockHost { passphrase } => JobResult::Locked(self.lock_host(passphrase.as_ref())),
+            Job::Slots(request) => JobResult::Sealed(self.slots(&request)),
+            Job::Unlock { passphrase, until } => {
+                JobResult::Unlocked(self.unlock_for_older(&passphrase, until).map(Box::new))
+            }
+            Job::Lock(_) => JobResult::Locked(Err(agent_is_older())),
+            Job::Lift(_) => JobResult::Lifted(Err(agent_is_older())),
+            Job::Seal(_) => JobResult::Sealed(Err(agent_is_older())),
+            Job::Look => JobResult::Looked(self.look()),
             Job::Token(job) => {
                 let token = self.token(&job);
                 if let Err(failure) = &token {
@@ -205,9 +213,9 @@ impl Mint {
                     // The store may have become unreadable, or readable: the agents act by the book.
                     let _ = self.look();
                 }
-                Done::Token(token.map(Box::new))
+                JobResult::Token(token.map(Box::new))
             }
-            Job::Account(job) => Done::Account(self.account_job(job).map(Box::new)),
+            Job::Account(job) => JobResult::Account(self.account_job(job).map(Box::new)),
         })
     }
 }

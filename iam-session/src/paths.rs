@@ -22,12 +22,12 @@ pub(crate) const ENV_SESSION: &str = "IAM_SESSION_ID";
 
 /// The places below one user's runtime directory on one host. All agents of the user share them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Runtime {
+pub(crate) struct RuntimePaths {
     directory: PathBuf,
     uid: u32,
 }
 
-impl Runtime {
+impl RuntimePaths {
     /// The places of `uid` below `directory`.
     pub(crate) fn new(directory: impl Into<PathBuf>, uid: u32) -> Self {
         Self { directory: directory.into(), uid }

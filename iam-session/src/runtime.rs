@@ -26,8 +26,8 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use self::cache::Cache;
-use self::extra_token_files::Kept;
-use self::last_failure::Setbacks;
+use self::extra_token_files::ExtraTokenFiles;
+use self::last_failure::LastFailures;
 use crate::clock;
 use crate::directory::{Directory, DirectoryError, failed};
 use crate::paths;
@@ -67,8 +67,8 @@ pub(crate) type FileLock = Flock<File>;
 
 /// One user's runtime directory, opened.
 #[derive(Debug)]
-pub(crate) struct Runtime {
-    pub(crate) places: paths::Runtime,
+pub(crate) struct RuntimeDirectory {
+    pub(crate) places: paths::RuntimePaths,
     /// The runtime directory itself, for the token file.
     pub(crate) top: Directory,
     pub(crate) agents: Directory,
@@ -77,7 +77,7 @@ pub(crate) struct Runtime {
 
 /// What is left of the shared files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Left {
+pub(crate) enum RemainingFiles {
     /// All of them: somebody needs them.
     All,
     /// Those of a mint in flight, which removes them at its end.
@@ -87,18 +87,18 @@ pub(crate) enum Left {
 
 /// What an agent holds while it lives.
 #[derive(Debug)]
-pub(crate) struct Presence {
+pub(crate) struct AgentPresence {
     session: String,
     own: FileLock,
     _among_users: FileLock,
 }
 
-impl Runtime {
+impl RuntimeDirectory {
     /// Opens the directories, making our own where they are missing.
     ///
     /// # Errors
     /// [`DirectoryError`]: the module made or chose the runtime directory, so it should be there and right.
-    pub(crate) fn open(places: paths::Runtime) -> Result<Self, DirectoryError> {
+    pub(crate) fn open(places: paths::RuntimePaths) -> Result<Self, DirectoryError> {
         let path = places.directory();
         let missing = || failed("open", path)(Errno::ENOENT);
         let top = Directory::open(path, places.uid())?.ok_or_else(missing)?;
@@ -113,7 +113,10 @@ impl Runtime {
     ///
     /// # Errors
     /// As [`open`](Self::open), or a lock that cannot be had.
-    pub(crate) fn enter(places: paths::Runtime, session: &str) -> Result<(Self, Presence), DirectoryError> {
+    pub(crate) fn enter(
+        places: paths::RuntimePaths,
+        session: &str,
+    ) -> Result<(Self, AgentPresence), DirectoryError> {
         let mut last = failed("lock", &places.agents().join(USERS))(Errno::EWOULDBLOCK);
         let deadline = clock::boot_time() + ENTER_PATIENCE;
         while clock::boot_time() < deadline {
@@ -129,7 +132,10 @@ impl Runtime {
         Err(last)
     }
 
-    fn try_enter(places: paths::Runtime, session: &str) -> Result<Option<(Self, Presence)>, DirectoryError> {
+    fn try_enter(
+        places: paths::RuntimePaths,
+        session: &str,
+    ) -> Result<Option<(Self, AgentPresence)>, DirectoryError> {
         let runtime = Self::open(places)?;
         let locks = || -> Result<_, DirectoryError> {
             let Some(among_users) = try_lock(&runtime.agents, USERS, FlockArg::LockSharedNonblock)? else {
@@ -147,7 +153,7 @@ impl Runtime {
             return Ok(None);
         }
         Ok(locks?.map(|(among_users, own)| {
-            let presence = Presence { session: session.to_owned(), own, _among_users: among_users };
+            let presence = AgentPresence { session: session.to_owned(), own, _among_users: among_users };
             (runtime, presence)
         }))
     }
@@ -163,7 +169,7 @@ impl Runtime {
         // An agent of an earlier version that was the last one out knew nothing of these. In this order: a file is
         // written after its name.
         let files = extra_token_files::files(self)?;
-        let kept = Kept::read(&self.agents);
+        let kept = ExtraTokenFiles::read(&self.agents);
         let wanted: Vec<String> = kept.iter().map(|account| self.places.kept_file_name(account)).collect();
         files.iter().filter(|file| !wanted.contains(file)).try_for_each(|file| self.top.remove(file))
     }
@@ -205,8 +211,8 @@ impl Runtime {
     }
 
     /// What stands against a record.
-    pub(crate) fn setbacks<'a>(&'a self, record_id: &'a str) -> Setbacks<'a> {
-        Setbacks { directory: &self.agents, record_id, boot_id: self.cache.boot_id() }
+    pub(crate) fn setbacks<'a>(&'a self, record_id: &'a str) -> LastFailures<'a> {
+        LastFailures { directory: &self.agents, record_id, boot_id: self.cache.boot_id() }
     }
 
     /// Whether the agent of this session lives.
@@ -227,7 +233,7 @@ impl Runtime {
     ///
     /// # Errors
     /// [`DirectoryError`]; what could be removed has been.
-    pub(crate) fn leave(&self, presence: Presence) -> Result<(), DirectoryError> {
+    pub(crate) fn leave(&self, presence: AgentPresence) -> Result<(), DirectoryError> {
         let removed = self.remove_session(&presence.session);
         drop(presence);
         removed.and_then(|()| self.clear_if_deserted()).map(|_| ())
@@ -238,24 +244,24 @@ impl Runtime {
     ///
     /// # Errors
     /// [`DirectoryError`]; what could be removed has been.
-    pub(crate) fn clear_if_deserted(&self) -> Result<Left, DirectoryError> {
+    pub(crate) fn clear_if_deserted(&self) -> Result<RemainingFiles, DirectoryError> {
         match self.try_clear() {
             // Somebody else was the last a moment ago, and has removed it all.
-            Err(error) if error.is_not_found() => Ok(Left::Nothing),
+            Err(error) if error.is_not_found() => Ok(RemainingFiles::Nothing),
             done => done,
         }
     }
 
-    fn try_clear(&self) -> Result<Left, DirectoryError> {
+    fn try_clear(&self) -> Result<RemainingFiles, DirectoryError> {
         let Some(users) = try_lock(&self.agents, USERS, FlockArg::LockExclusiveNonblock)? else {
-            return Ok(Left::All);
+            return Ok(RemainingFiles::All);
         };
         let file = self.lock_file()?;
         let removed = self.remove_token_files();
         drop(file);
         self.cache.clear()?;
         let Some(mint) = self.try_lock_mint()? else {
-            return removed.map(|()| Left::Minting);
+            return removed.map(|()| RemainingFiles::Minting);
         };
         match self.agents.remove_subdirectory(CACHE) {
             Err(error) if !error.is_not_empty() => return Err(error),
@@ -274,7 +280,7 @@ impl Runtime {
             Err(error) if error.is_not_empty() => {}
             done => done?,
         }
-        removed.map(|()| Left::Nothing)
+        removed.map(|()| RemainingFiles::Nothing)
     }
 
     /// Removes every token, whatever other agents of the user are doing, and whoever holds a lock: any program of the
@@ -309,7 +315,7 @@ impl Runtime {
     }
 }
 
-impl Presence {
+impl AgentPresence {
     /// Tells the user's other agents which keys this one has: by their ids alone, in the file it holds the lock of.
     pub(crate) fn tell_keys<'k>(&self, keys: impl Iterator<Item = &'k KeyId>) -> io::Result<()> {
         let text: String = keys.map(|key| key.to_hexadecimal() + "\n").collect();

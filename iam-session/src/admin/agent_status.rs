@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::as_user;
 use super::parallel::parallel;
-use super::process::{Agent, Session};
+use super::process::{AgentProcess, ProcessSession};
 use crate::clock::boot_time;
 use crate::line::{Lines, Wait};
 use crate::protocol::{MAX_LINE, Status};
@@ -22,25 +22,25 @@ const AT_ONCE: usize = 256;
 const MAX_SOCKETS: usize = 256;
 
 /// The answers by the id of the session.
-pub(super) type Told = HashMap<String, Status>;
+pub(super) type AgentStatuses = HashMap<String, Status>;
 
 /// Asks all of `agents` how they stand.
-pub(super) fn ask(agents: &[Agent]) -> Told {
-    let mut users: HashMap<(u32, u32), Vec<&Session>> = HashMap::new();
+pub(super) fn ask(agents: &[AgentProcess]) -> AgentStatuses {
+    let mut users: HashMap<(u32, u32), Vec<&ProcessSession>> = HashMap::new();
     for agent in agents {
         users.entry((agent.uid, agent.gid)).or_default().extend(&agent.session);
     }
     // One that is only starting has no socket yet.
     users.retain(|_, sessions| !sessions.is_empty());
-    let ask = |(ids, sessions): ((u32, u32), Vec<&Session>)| ask_user(ids, &sessions);
+    let ask = |(ids, sessions): ((u32, u32), Vec<&ProcessSession>)| ask_user(ids, &sessions);
     parallel(users.into_iter().collect(), AT_ONCE, ask).into_iter().flatten().collect()
 }
 
-fn ask_user(ids: (u32, u32), sessions: &[&Session]) -> Told {
+fn ask_user(ids: (u32, u32), sessions: &[&ProcessSession]) -> AgentStatuses {
     let sockets = sessions.iter().take(MAX_SOCKETS).map(|session| session.places.socket(&session.id));
     let sockets = sockets.map(|socket| socket.to_string_lossy().into_owned());
-    let Some(mut user) = as_user::start(ids, "ask", sockets) else { return Told::new() };
-    let mut told = Told::new();
+    let Some(mut user) = as_user::start(ids, "ask", sockets) else { return AgentStatuses::new() };
+    let mut told = AgentStatuses::new();
     let deadline = boot_time() + PATIENCE;
     let mut lines = Lines::new(MAX_LINE);
     while let Ok(line) = lines.next(&mut user.answers, Wait::at_most(deadline.saturating_sub(boot_time()))) {

@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use self::end_grants::run as run_end_grants;
 use super::subprocess::Subprocess;
-use super::user::Account;
-use super::user_files::{Reader, Records, Sealed, Skipped};
+use super::user::UserEntry;
+use super::user_files::{FileReader, Records, Sealed, Skipped};
 use crate::config::{Providers, Site, same_issuer};
 use crate::host::node_keys;
 use crate::issuer::wire::Transport;
@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 
 /// An issuer that root's own files name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Known {
+struct KnownIssuer {
     issuer: String,
     transport: Transport,
     /// Clients that are the site's, and not one user's.
@@ -41,20 +41,20 @@ struct Known {
 struct Material {
     uid: u32,
     keys: Keyring,
-    issuers: Vec<Known>,
+    issuers: Vec<KnownIssuer>,
 }
 
 /// What came of a record. One that was opened has several.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Said {
+pub(super) struct GrantOutcome {
     pub(super) account: String,
-    pub(super) what: What,
+    pub(super) what: GrantPart,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum What {
-    Grant(Came),
-    Client(Came),
+pub(super) enum GrantPart {
+    Grant(EndOutcome),
+    Client(EndOutcome),
     /// No issuer was asked about it.
     NotReached {
         issuer: String,
@@ -67,7 +67,7 @@ pub(super) enum What {
 
 /// What came of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Came {
+pub(super) enum EndOutcome {
     /// It is ended.
     Ended,
     /// The issuer does not know it, or not any more.
@@ -86,7 +86,7 @@ pub(super) struct AtIssuer {
 }
 
 /// Ends all enrolments that can be found, and says what became of each.
-pub(super) fn end(account: &Account, reader: Reader) -> AtIssuer {
+pub(super) fn end(account: &UserEntry, reader: FileReader) -> AtIssuer {
     let mut told = AtIssuer::default();
     let directory = Path::new(paths::SITE_CONFIG);
     let read = || Ok((Site::load(directory)?, Providers::load(directory)?));
@@ -114,13 +114,13 @@ pub(super) fn end(account: &Account, reader: Reader) -> AtIssuer {
 }
 
 /// All issuers that the site's files name, each with the transport of the first file that does.
-fn known(site: &Site, providers: &Providers) -> Vec<Known> {
-    let mut all: Vec<Known> = Vec::new();
+fn known(site: &Site, providers: &Providers) -> Vec<KnownIssuer> {
+    let mut all: Vec<KnownIssuer> = Vec::new();
     for provider in providers.iter() {
         let client = provider.client_id.clone();
         match all.iter_mut().find(|known| same_issuer(&known.issuer, &provider.issuer)) {
             Some(known) => known.shared_clients.extend(client),
-            None => all.push(Known {
+            None => all.push(KnownIssuer {
                 issuer: provider.issuer.clone(),
                 transport: provider.transport.clone(),
                 shared_clients: client.into_iter().collect(),
@@ -130,7 +130,7 @@ fn known(site: &Site, providers: &Providers) -> Vec<Known> {
     for issuer in site.allowed_issuers.iter().flatten() {
         if !all.iter().any(|known| same_issuer(&known.issuer, issuer)) {
             let (issuer, transport) = (issuer.clone(), Transport::default());
-            all.push(Known { issuer, transport, shared_clients: Vec::new() });
+            all.push(KnownIssuer { issuer, transport, shared_clients: Vec::new() });
         }
     }
     all
@@ -139,13 +139,13 @@ fn known(site: &Site, providers: &Providers) -> Vec<Known> {
 /// Has the records opened and ended. What came before the deadline counts; of each of the others it is said that nothing
 /// is known, and why that was not all. `keys` is asked for when the process has become the system user.
 fn ask(
-    reader: Reader,
+    reader: FileReader,
     uid: u32,
     keys: impl FnOnce() -> Keyring,
-    issuers: Vec<Known>,
+    issuers: Vec<KnownIssuer>,
     records: &[Sealed],
-) -> (Vec<Said>, Option<String>) {
-    let mut said: Vec<Said> = Vec::new();
+) -> (Vec<GrantOutcome>, Option<String>) {
+    let mut said: Vec<GrantOutcome> = Vec::new();
     let asked = || -> Result<(), LineError> {
         let mut process = Subprocess::start("end-grants", PATIENCE)?;
         process.tell(&reader.system)?;
@@ -163,16 +163,20 @@ fn ask(
     let why = trouble.as_deref().unwrap_or("nothing came back");
     let heard: BTreeSet<&str> = said.iter().map(|said| said.account.as_str()).collect();
     let unheard: BTreeSet<&str> = records.iter().map(|sealed| sealed.account.as_str()).collect();
-    let unheard: Vec<Said> = unheard.difference(&heard).map(|account| not_heard_of(account, why)).collect();
+    let unheard: Vec<GrantOutcome> =
+        unheard.difference(&heard).map(|account| not_heard_of(account, why)).collect();
     said.extend(unheard);
     (said, trouble)
 }
 
 /// Takes what is said until that is all.
-fn hear(mut next: impl FnMut() -> Result<Said, LineError>, said: &mut Vec<Said>) -> Result<(), LineError> {
+fn hear(
+    mut next: impl FnMut() -> Result<GrantOutcome, LineError>,
+    said: &mut Vec<GrantOutcome>,
+) -> Result<(), LineError> {
     loop {
         match next()? {
-            Said { what: What::All, .. } => return Ok(()),
+            GrantOutcome { what: GrantPart::All, .. } => return Ok(()),
             more => said.push(more),
         }
     }
@@ -182,13 +186,16 @@ fn hear(mut next: impl FnMut() -> Result<Said, LineError>, said: &mut Vec<Said>)
 #[derive(Debug, Serialize, Deserialize)]
 struct Ready {}
 
-fn not_heard_of(account: &str, why: &str) -> Said {
+fn not_heard_of(account: &str, why: &str) -> GrantOutcome {
     let (issuer, client_id) = (String::new(), String::new());
-    Said { account: account.to_owned(), what: What::NotReached { issuer, client_id, why: why.to_owned() } }
+    GrantOutcome {
+        account: account.to_owned(),
+        what: GrantPart::NotReached { issuer, client_id, why: why.to_owned() },
+    }
 }
 
 impl AtIssuer {
-    fn of_reading(&mut self, records: &Records, account: &Account) {
+    fn of_reading(&mut self, records: &Records, account: &UserEntry) {
         if let Some(trouble) = &records.trouble {
             self.not_done.push(format!("the store of {} could not be read: {trouble}", account.name));
         } else if records.sealed.is_empty() && records.skipped.is_empty() {
@@ -202,27 +209,29 @@ impl AtIssuer {
         }
     }
 
-    fn of(&mut self, said: &Said) {
-        let Said { account, what } = said;
+    fn of(&mut self, said: &GrantOutcome) {
+        let GrantOutcome { account, what } = said;
         let (done, line) = match what {
-            What::All => return,
-            What::Grant(Came::Ended) => (true, format!("account '{account}': revoked at the issuer")),
-            What::Grant(Came::Unknown) => {
+            GrantPart::All => return,
+            GrantPart::Grant(EndOutcome::Ended) => {
+                (true, format!("account '{account}': revoked at the issuer"))
+            }
+            GrantPart::Grant(EndOutcome::Unknown) => {
                 (true, format!("account '{account}': the issuer does not know the grant, or not any more"))
             }
-            What::Grant(Came::Not(why)) => {
+            GrantPart::Grant(EndOutcome::Not(why)) => {
                 (false, format!("account '{account}': is still good at the issuer: {why}"))
             }
-            What::Client(Came::Ended) => {
+            GrantPart::Client(EndOutcome::Ended) => {
                 (true, format!("account '{account}': its client deleted at the issuer"))
             }
-            What::Client(Came::Unknown) => {
+            GrantPart::Client(EndOutcome::Unknown) => {
                 (true, format!("account '{account}': the issuer does not know the client, or not any more"))
             }
-            What::Client(Came::Not(why)) => {
+            GrantPart::Client(EndOutcome::Not(why)) => {
                 (false, format!("account '{account}': its client stays at the issuer: {why}"))
             }
-            What::NotReached { issuer, client_id, why } => {
+            GrantPart::NotReached { issuer, client_id, why } => {
                 let of = if issuer.is_empty() {
                     String::new()
                 } else {
@@ -245,9 +254,9 @@ mod tests {
 
     #[test]
     fn what_is_cut_off_after_a_grant_is_told_apart_from_what_is_all() {
-        let grant = Said { account: "a".into(), what: What::Grant(Came::Ended) };
-        let all = Said { account: String::new(), what: What::All };
-        let heard = |mut lines: Vec<Said>| {
+        let grant = GrantOutcome { account: "a".into(), what: GrantPart::Grant(EndOutcome::Ended) };
+        let all = GrantOutcome { account: String::new(), what: GrantPart::All };
+        let heard = |mut lines: Vec<GrantOutcome>| {
             let mut said = Vec::new();
             lines.reverse();
             let end = hear(|| lines.pop().ok_or(LineError::Closed), &mut said);
@@ -277,13 +286,17 @@ mod tests {
     fn what_is_not_ended_is_told_apart_from_what_is() {
         let mut told = AtIssuer::default();
         let what = [
-            What::Grant(Came::Not("down".into())),
-            What::Client(Came::Ended),
-            What::NotReached { issuer: "https://x/".into(), client_id: "c".into(), why: "unknown".into() },
+            GrantPart::Grant(EndOutcome::Not("down".into())),
+            GrantPart::Client(EndOutcome::Ended),
+            GrantPart::NotReached {
+                issuer: "https://x/".into(),
+                client_id: "c".into(),
+                why: "unknown".into(),
+            },
         ];
         for what in what {
-            told.of(&Said { account: "a".into(), what: what.clone() });
-            told.of(&Said { account: "a".into(), what });
+            told.of(&GrantOutcome { account: "a".into(), what: what.clone() });
+            told.of(&GrantOutcome { account: "a".into(), what });
         }
         assert_eq!(told.done, ["account 'a': its client deleted at the issuer"], "and each line once");
         assert_eq!(

@@ -7,7 +7,7 @@ use clap::Parser;
 use super::enable::{SSHD, Service};
 use super::{revoked_file, say, system_user};
 use crate::config::{ConfigError, Providers, Site};
-use crate::host::installed::{self, Found};
+use crate::host::installed::{self, InstalledFile};
 use crate::host::pam_file::{MODULE, PamFile, Rule, Says};
 use crate::host::pam_judge::Fault;
 use crate::host::{node_keys, pam_stack};
@@ -92,9 +92,9 @@ fn files() -> Vec<String> {
     ];
     for (name, found) in programs {
         match found {
-            Found::Good(_) => {}
-            Found::Bad(path, why) => wrong.push(format!("{}: {why}", path.display())),
-            Found::Missing => wrong.push(format!("{name} is not installed")),
+            InstalledFile::Good(_) => {}
+            InstalledFile::Bad(path, why) => wrong.push(format!("{}: {why}", path.display())),
+            InstalledFile::Missing => wrong.push(format!("{name} is not installed")),
         }
     }
     wrong.extend(revoked_file::mistakes());

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 
 use clap::Parser;
 
-use super::find::{self, Whose};
+use super::find::{self, ProcessesOf};
 use super::kill::count;
 use super::{audit, say};
 use crate::host::drain::DRAIN;
@@ -30,8 +30,8 @@ pub(super) fn run(args: &DrainArgs) -> Outcome {
     }
     drain()?;
     audit("drained");
-    let left =
-        find::find(Whose::Everybody).map_or_else(|_| "agents".to_owned(), |found| count(found.agents.len()));
+    let left = find::find(ProcessesOf::Everybody)
+        .map_or_else(|_| "agents".to_owned(), |found| count(found.agents.len()));
     say(&format!(
         "logins get no agent until 'iam-session-admin drain --off'; {left} on this host now ('iam-session-admin sessions')"
     ))?;

@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 
 use super::confirm::{self, Consent};
-use super::file::{self, Look};
+use super::file::{self, FileLook};
 use super::{audit, say};
 use crate::clock::unix_time;
-use crate::host::installed::{self, Found};
+use crate::host::installed::{self, InstalledFile};
 use crate::host::pam_file::MODULE;
-use crate::host::pam_judge::{self, Fault, Judgement, Refusal};
+use crate::host::pam_judge::{self, Fault, Judgement, UnfitPamFile};
 use crate::host::pam_line;
 use crate::host::pam_stack::{self, DIRECTORIES};
 use crate::outcome::{Exit, Outcome, warn};
@@ -92,7 +92,7 @@ pub(super) struct Service {
     path: PathBuf,
     read_at: PathBuf,
     text: String,
-    look: Look,
+    look: FileLook,
 }
 
 impl Service {
@@ -133,13 +133,13 @@ impl Service {
             .map_err(|error| Failure::failed(format!("cannot read {}: {error}", self.path.display())))
     }
 
-    fn refused(&self, why: Refusal) -> Failure {
+    fn refused(&self, why: UnfitPamFile) -> Failure {
         let by_hand = "do it by hand: pam_iam(8), THE PAM LINE".to_owned();
         let (why, info) = match why {
-            Refusal::Unreadable(why) => (why.to_string(), by_hand),
-            Refusal::NoSessions => ("it has no session line".to_owned(), by_hand),
-            Refusal::Ends(Fault { what, mend, .. }) => (what, format!("{mend}; or {by_hand}")),
-            Refusal::Counts(place) => {
+            UnfitPamFile::Unreadable(why) => (why.to_string(), by_hand),
+            UnfitPamFile::NoSessions => ("it has no session line".to_owned(), by_hand),
+            UnfitPamFile::Ends(Fault { what, mend, .. }) => (what, format!("{mend}; or {by_hand}")),
+            UnfitPamFile::Counts(place) => {
                 (format!("{place} counts {MODULE} among the lines that it jumps over"), by_hand)
             }
         };
@@ -150,9 +150,9 @@ impl Service {
 /// A line whose module is missing changes nothing, but who enables it thinks otherwise.
 fn check_installed() -> Result<(), Failure> {
     match installed::module() {
-        Found::Good(_) => {}
-        Found::Bad(path, why) => return Err(Failure::failed(format!("{}: {why}", path.display()))),
-        Found::Missing => {
+        InstalledFile::Good(_) => {}
+        InstalledFile::Bad(path, why) => return Err(Failure::failed(format!("{}: {why}", path.display()))),
+        InstalledFile::Missing => {
             return Err(Failure::failed("pam_iam.so is in no directory of PAM modules")
                 .advise("install the package first"));
         }
@@ -188,7 +188,7 @@ fn keep(path: &Path, text: &str) -> Result<PathBuf, Failure> {
     })?;
     let service = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let backup = Path::new(BACKUPS).join(format!("{service}-{}", utc(unix_time())));
-    file::replace(&backup, text.as_bytes(), Look::PUBLIC)?;
+    file::replace(&backup, text.as_bytes(), FileLook::PUBLIC)?;
     Ok(backup)
 }
 

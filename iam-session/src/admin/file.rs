@@ -21,13 +21,13 @@ const READABLE: u32 = 0o444;
 
 /// Whose a file is and who may read it, to be kept when it is replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Look {
+pub(super) struct FileLook {
     uid: u32,
     gid: u32,
     mode: u32,
 }
 
-impl Look {
+impl FileLook {
     /// Of a new file that everybody may read.
     pub(super) const PUBLIC: Self = Self { uid: ROOT, gid: ROOT, mode: 0o644 };
 
@@ -43,7 +43,7 @@ impl Look {
 }
 
 /// What a file holds, and how it looks; `None` where there is none.
-pub(super) fn read(path: &Path, limit: u64) -> Result<Option<(Vec<u8>, Look)>, Failure> {
+pub(super) fn read(path: &Path, limit: u64) -> Result<Option<(Vec<u8>, FileLook)>, Failure> {
     let refused = |error: io::Error| Failure::failed(format!("cannot read {}: {error}", path.display()));
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     let file = match OpenOptions::new().read(true).custom_flags(flags.bits()).open(path) {
@@ -64,7 +64,7 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<Option<(Vec<u8>, Look)>, F
             path.display()
         )));
     }
-    let look = Look { uid: metadata.uid(), gid: metadata.gid(), mode: metadata.mode() & 0o7777 };
+    let look = FileLook { uid: metadata.uid(), gid: metadata.gid(), mode: metadata.mode() & 0o7777 };
     Ok(Some((bytes, look)))
 }
 
@@ -81,8 +81,8 @@ pub(super) fn lock(path: &Path) -> Result<Flock<File>, Failure> {
 }
 
 /// Puts a whole new file in the place of `path`; until it is complete the old one stays.
-pub(super) fn replace(path: &Path, bytes: &[u8], look: Look) -> Result<(), Failure> {
-    let written = Place::open(path).and_then(|place| place.put(bytes, look));
+pub(super) fn replace(path: &Path, bytes: &[u8], look: FileLook) -> Result<(), Failure> {
+    let written = FilePlace::open(path).and_then(|place| place.put(bytes, look));
     written.map_err(|errno| {
         Failure::failed(format!("cannot write {}: {}; it is as it was", path.display(), errno.desc()))
     })
@@ -90,7 +90,7 @@ pub(super) fn replace(path: &Path, bytes: &[u8], look: Look) -> Result<(), Failu
 
 /// A name in an open directory. That may be another user's, as a textfile collector's is: all is done by descriptors,
 /// so that whoever renames or links there meanwhile turns nothing of this on another file.
-struct Place {
+struct FilePlace {
     directory: OwnedFd,
     name: OsString,
     /// Beside it, for rename(2) stays on one file system. Neither libpam nor the module reads names that begin with a
@@ -98,7 +98,7 @@ struct Place {
     draft: OsString,
 }
 
-impl Place {
+impl FilePlace {
     fn open(path: &Path) -> nix::Result<Self> {
         let name = path.file_name().ok_or(Errno::EISDIR)?.to_owned();
         let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -108,7 +108,7 @@ impl Place {
         Ok(Self { directory, name, draft })
     }
 
-    fn put(&self, bytes: &[u8], look: Look) -> nix::Result<()> {
+    fn put(&self, bytes: &[u8], look: FileLook) -> nix::Result<()> {
         let draft = self.draft.as_os_str();
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let file = openat(&self.directory, draft, flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
@@ -122,7 +122,7 @@ impl Place {
     }
 }
 
-fn fill(file: &mut File, bytes: &[u8], look: Look) -> nix::Result<()> {
+fn fill(file: &mut File, bytes: &[u8], look: FileLook) -> nix::Result<()> {
     let mut fill = || -> io::Result<()> {
         file.write_all(bytes)?;
         fchown(&*file, Some(look.uid), Some(look.gid))?;
@@ -148,8 +148,8 @@ mod tests {
         let (given, moved, victim) = (above.join("given"), above.join("moved"), above.join("victim"));
         fs::create_dir_all(&given).unwrap();
         fs::create_dir_all(&victim).unwrap();
-        let look = Look { uid: geteuid().as_raw(), gid: getegid().as_raw(), mode: 0o644 };
-        let place = Place::open(&given.join("a.prom")).unwrap();
+        let look = FileLook { uid: geteuid().as_raw(), gid: getegid().as_raw(), mode: 0o644 };
+        let place = FilePlace::open(&given.join("a.prom")).unwrap();
         fs::rename(&given, &moved).unwrap();
         symlink(&victim, &given).unwrap();
         place.put(b"new", look).unwrap();

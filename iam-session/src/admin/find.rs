@@ -9,9 +9,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 
-use super::inspect::{self, Candidate, Executable, Known, Look, Role};
-use super::process::{self, Agent, Facts, Identity, Job, Program, Stay};
-use super::session_record::{self, Record};
+use super::inspect::{self, Candidate, Executable, KnownPrograms, ProgramLook, ProgramRole};
+use super::process::{self, AgentProcess, Facts, JobProcess, ProcessIdentity, ProgramVersion, StayKind};
+use super::session_record::{self, SessionRecord};
 use crate::outcome::warn;
 use crate::protocol::Failure;
 
@@ -19,7 +19,7 @@ const ROOT: u32 = 0;
 
 /// Whose processes are meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Whose {
+pub(super) enum ProcessesOf {
     Everybody,
     User(u32),
 }
@@ -35,33 +35,33 @@ pub(super) enum Depth {
 
 /// What there is, oldest first.
 #[derive(Debug, Default)]
-pub(super) struct Found {
-    pub(super) agents: Vec<Agent>,
-    pub(super) jobs: Vec<Job>,
+pub(super) struct FoundProcesses {
+    pub(super) agents: Vec<AgentProcess>,
+    pub(super) jobs: Vec<JobProcess>,
     /// Users' processes that could not be looked at: an agent that its user started by hand may be among them.
-    pub(super) unseen: Vec<Job>,
+    pub(super) unseen: Vec<JobProcess>,
 }
 
 /// Looks once or several times, and at no process again that has held it up.
 #[derive(Debug, Default)]
 pub(super) struct Finder {
-    given_up: HashMap<Identity, Look>,
+    given_up: HashMap<ProcessIdentity, ProgramLook>,
 }
 
 /// A process that may be ours.
 #[derive(Debug)]
-struct Listed {
+struct ListedProcess {
     facts: Facts,
     /// By descriptor 2.
     session: Option<String>,
     /// Of that session, if it is this user's.
-    record: Option<Record>,
+    record: Option<SessionRecord>,
 }
 
 /// What a listed process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Agent(Stay, Program),
+enum ProcessKind {
+    Agent(StayKind, ProgramVersion),
     Job,
     /// Ours, but which of both is not known.
     UnclearJob,
@@ -70,23 +70,23 @@ enum Kind {
 }
 
 /// All of ours on this host, or those of one user.
-pub(super) fn find(whose: Whose) -> Result<Found, Failure> {
+pub(super) fn find(whose: ProcessesOf) -> Result<FoundProcesses, Failure> {
     Finder::default().find(whose, Depth::Programs)
 }
 
 impl Finder {
-    pub(super) fn find(&mut self, whose: Whose, depth: Depth) -> Result<Found, Failure> {
+    pub(super) fn find(&mut self, whose: ProcessesOf, depth: Depth) -> Result<FoundProcesses, Failure> {
         let listed = list(whose)?;
         let looks = match depth {
             Depth::Records => HashMap::new(),
             Depth::Programs => self.look_at(&listed),
         };
-        let mut found = Found::default();
+        let mut found = FoundProcesses::default();
         for one in listed {
             let process = one.facts.process;
             let kind = one.kind(looks.get(&process.pid).copied(), depth);
             // Its number may have become another's during the look.
-            if kind != Kind::Other && process.lives() {
+            if kind != ProcessKind::Other && process.lives() {
                 found.take(one, kind);
             }
         }
@@ -96,11 +96,11 @@ impl Finder {
     }
 
     /// Which programs they run: of agents and of what is in no record, by user.
-    fn look_at(&mut self, listed: &[Listed]) -> HashMap<i32, Look> {
+    fn look_at(&mut self, listed: &[ListedProcess]) -> HashMap<i32, ProgramLook> {
         let mut users: BTreeMap<u32, Vec<Candidate>> = BTreeMap::new();
-        let is_new = |one: &&Listed| !self.given_up.contains_key(&one.facts.process);
+        let is_new = |one: &&ListedProcess| !self.given_up.contains_key(&one.facts.process);
         for one in listed.iter().filter(|one| one.needs_look()).filter(is_new) {
-            let known = if one.is_agent() { Known::Agent } else { Known::Nothing };
+            let known = if one.is_agent() { KnownPrograms::Agent } else { KnownPrograms::Nothing };
             users.entry(one.facts.uid).or_default().push(Candidate { pid: one.facts.process.pid, known });
         }
         let mut looks = inspect::look_at(users.into_values().collect());
@@ -119,18 +119,18 @@ impl Finder {
     }
 }
 
-impl Found {
+impl FoundProcesses {
     pub(super) fn is_empty(&self) -> bool {
         self.agents.is_empty() && self.jobs.is_empty()
     }
 
     /// A line a user about what could not be looked at.
     pub(super) fn warnings(&self) -> Vec<String> {
-        let mut users: BTreeMap<u32, Vec<Identity>> = BTreeMap::new();
+        let mut users: BTreeMap<u32, Vec<ProcessIdentity>> = BTreeMap::new();
         for unseen in &self.unseen {
             users.entry(unseen.uid).or_default().push(unseen.process);
         }
-        let line = |(uid, processes): (&u32, &Vec<Identity>)| {
+        let line = |(uid, processes): (&u32, &Vec<ProcessIdentity>)| {
             let first = processes.first()?.description();
             let more = match processes.len() - 1 {
                 0 => String::new(),
@@ -143,26 +143,34 @@ impl Found {
         users.iter().filter_map(line).collect()
     }
 
-    fn take(&mut self, one: Listed, kind: Kind) {
+    fn take(&mut self, one: ListedProcess, kind: ProcessKind) {
         let Facts { process, uid, gid } = one.facts;
-        let job = Job { process, uid };
+        let job = JobProcess { process, uid };
         match kind {
-            Kind::Agent(stay, program) => {
+            ProcessKind::Agent(stay, program) => {
                 let session = process::socket_session(process.pid, uid);
-                self.agents.push(Agent { process, uid, gid, stay, program, session, record: one.record });
+                self.agents.push(AgentProcess {
+                    process,
+                    uid,
+                    gid,
+                    stay,
+                    program,
+                    session,
+                    record: one.record,
+                });
             }
-            Kind::Job => self.jobs.push(job),
-            Kind::UnclearJob => {
+            ProcessKind::Job => self.jobs.push(job),
+            ProcessKind::UnclearJob => {
                 self.jobs.push(job);
                 self.unseen.push(job);
             }
-            Kind::Unseen => self.unseen.push(job),
-            Kind::Other => {}
+            ProcessKind::Unseen => self.unseen.push(job),
+            ProcessKind::Other => {}
         }
     }
 }
 
-impl Listed {
+impl ListedProcess {
     fn is_agent(&self) -> bool {
         self.record.as_ref().is_some_and(|record| record.agent == Some(self.facts.process.pid))
     }
@@ -172,33 +180,39 @@ impl Listed {
         self.is_agent() || self.record.is_none()
     }
 
-    fn kind(&self, look: Option<Look>, depth: Depth) -> Kind {
+    fn kind(&self, look: Option<ProgramLook>, depth: Depth) -> ProcessKind {
         let look = look.unwrap_or_default();
         if self.is_agent() {
             let program = match look.executable {
                 Some(Executable::Agent(program)) => program,
-                _ => Program::Unknown,
+                _ => ProgramVersion::Unknown,
             };
-            return Kind::Agent(Stay::Login, program);
+            return ProcessKind::Agent(StayKind::Login, program);
         }
-        let of_session = if self.session.is_some() { Kind::Job } else { Kind::Other };
+        let of_session = if self.session.is_some() { ProcessKind::Job } else { ProcessKind::Other };
         if self.record.is_some() || depth == Depth::Records {
             return of_session;
         }
         match (look.executable, look.role) {
-            (Some(Executable::Agent(program)), Some(Role::Login)) => Kind::Agent(Stay::Login, program),
-            (Some(Executable::Agent(program)), Some(Role::Shell)) => Kind::Agent(Stay::Shell, program),
-            (Some(Executable::Agent(_)), Some(Role::Job)) | (Some(Executable::Helper), _) => Kind::Job,
-            (Some(Executable::Agent(_)), None) => Kind::UnclearJob,
+            (Some(Executable::Agent(program)), Some(ProgramRole::Login)) => {
+                ProcessKind::Agent(StayKind::Login, program)
+            }
+            (Some(Executable::Agent(program)), Some(ProgramRole::Shell)) => {
+                ProcessKind::Agent(StayKind::Shell, program)
+            }
+            (Some(Executable::Agent(_)), Some(ProgramRole::Job)) | (Some(Executable::Helper), _) => {
+                ProcessKind::Job
+            }
+            (Some(Executable::Agent(_)), None) => ProcessKind::UnclearJob,
             (Some(Executable::Other), _) => of_session,
-            (None, _) if self.session.is_some() => Kind::UnclearJob,
-            (None, _) => Kind::Unseen,
+            (None, _) if self.session.is_some() => ProcessKind::UnclearJob,
+            (None, _) => ProcessKind::Unseen,
         }
     }
 }
 
 /// Root's own processes are left out, but for one that is about to become a user's.
-fn list(whose: Whose) -> Result<Vec<Listed>, Failure> {
+fn list(whose: ProcessesOf) -> Result<Vec<ListedProcess>, Failure> {
     let names =
         fs::read_dir("/proc").map_err(|error| Failure::failed(format!("cannot read /proc: {error}")))?;
     let pids = names.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
@@ -209,7 +223,7 @@ fn list(whose: Whose) -> Result<Vec<Listed>, Failure> {
     };
     let processes: Vec<_> = pids.filter_map(of_process).collect();
     // After the processes: while one lives its record stays.
-    let records: HashMap<String, Record> = match session_record::live() {
+    let records: HashMap<String, SessionRecord> = match session_record::live() {
         Ok(records) => records.into_iter().map(|record| (record.session.clone(), record)).collect(),
         Err(error) => {
             warn(&format!("{error}: where logins come from is not known"));
@@ -217,25 +231,25 @@ fn list(whose: Whose) -> Result<Vec<Listed>, Failure> {
         }
     };
     // Of several processes each has the record.
-    let of_session = |(mut facts, session): (Facts, Option<String>)| -> Option<Listed> {
+    let of_session = |(mut facts, session): (Facts, Option<String>)| -> Option<ListedProcess> {
         let record = session.as_ref().and_then(|session| records.get(session)).cloned();
         facts.uid = user_of(&facts, record.as_ref())?;
         let record = record.filter(|record| record.uid == facts.uid);
-        whose.includes(facts.uid).then_some(Listed { facts, session, record })
+        whose.includes(facts.uid).then_some(ListedProcess { facts, session, record })
     };
     Ok(processes.into_iter().filter_map(of_session).collect())
 }
 
 /// Whose a process is. Of root's own it is the one that is to become the agent: its number is in the record before the
 /// record is its descriptor. A user can give what looks like that descriptor to other programs that run as root.
-fn user_of(facts: &Facts, record: Option<&Record>) -> Option<u32> {
+fn user_of(facts: &Facts, record: Option<&SessionRecord>) -> Option<u32> {
     match facts.uid {
         ROOT => Some(record.filter(|record| record.agent == Some(facts.process.pid))?.uid),
         uid => Some(uid),
     }
 }
 
-impl Whose {
+impl ProcessesOf {
     fn includes(self, uid: u32) -> bool {
         match self {
             Self::Everybody => true,
@@ -244,7 +258,7 @@ impl Whose {
     }
 }
 
-impl Look {
+impl ProgramLook {
     fn was_held_up(self) -> bool {
         match self.executable {
             None => true,
@@ -256,75 +270,85 @@ impl Look {
 
 #[cfg(test)]
 mod tests {
-    use super::session_record::Login;
+    use super::session_record::LoginState;
     use super::*;
 
     const ID: &str = "4f2c0000000000000000000000000001";
 
-    fn record(agent: i32) -> Record {
+    fn record(agent: i32) -> SessionRecord {
         let (user, service, remote) = ("alice".into(), "sshd".into(), "".into());
-        Record {
+        SessionRecord {
             session: ID.into(),
             user,
             uid: 1000,
             service,
             remote,
             agent: Some(agent),
-            login: Login::Open,
+            login: LoginState::Open,
         }
     }
 
-    fn listed(record: Option<Record>, session: Option<&str>) -> Listed {
-        let facts = Facts { process: Identity { start: 0, pid: 42 }, uid: 1000, gid: 1000 };
-        Listed { facts, session: session.map(str::to_owned), record }
+    fn listed(record: Option<SessionRecord>, session: Option<&str>) -> ListedProcess {
+        let facts = Facts { process: ProcessIdentity { start: 0, pid: 42 }, uid: 1000, gid: 1000 };
+        ListedProcess { facts, session: session.map(str::to_owned), record }
     }
 
-    fn look(executable: Option<Executable>, role: Option<Role>) -> Option<Look> {
-        Some(Look { executable, role })
+    fn look(executable: Option<Executable>, role: Option<ProgramRole>) -> Option<ProgramLook> {
+        Some(ProgramLook { executable, role })
     }
 
     #[test]
     fn what_a_record_names_is_the_agent_whichever_program_it_runs() {
         let agent = listed(Some(record(42)), Some(ID));
         for (look, program) in [
-            (None, Program::Unknown),
-            (look(None, None), Program::Unknown),
-            (look(Some(Executable::Other), None), Program::Unknown),
-            (look(Some(Executable::Agent(Program::Replaced)), None), Program::Replaced),
+            (None, ProgramVersion::Unknown),
+            (look(None, None), ProgramVersion::Unknown),
+            (look(Some(Executable::Other), None), ProgramVersion::Unknown),
+            (look(Some(Executable::Agent(ProgramVersion::Replaced)), None), ProgramVersion::Replaced),
         ] {
             for depth in [Depth::Records, Depth::Programs] {
-                assert_eq!(agent.kind(look, depth), Kind::Agent(Stay::Login, program));
+                assert_eq!(agent.kind(look, depth), ProcessKind::Agent(StayKind::Login, program));
             }
         }
         // The others of the session work for it, and nobody needs to look at them.
         let job = listed(Some(record(41)), Some(ID));
         assert!(!job.needs_look());
-        assert_eq!(job.kind(look(Some(Executable::Other), None), Depth::Programs), Kind::Job);
+        assert_eq!(job.kind(look(Some(Executable::Other), None), Depth::Programs), ProcessKind::Job);
     }
 
     #[test]
     fn without_a_record_the_program_counts_and_what_hangs_is_told() {
-        let agent = Some(Executable::Agent(Program::Installed));
+        let agent = Some(Executable::Agent(ProgramVersion::Installed));
         for (executable, role, by_hand, of_session) in [
-            (agent, Some(Role::Shell), Kind::Agent(Stay::Shell, Program::Installed), None),
-            (agent, Some(Role::Login), Kind::Agent(Stay::Login, Program::Installed), None),
-            (agent, Some(Role::Job), Kind::Job, None),
-            (agent, None, Kind::UnclearJob, None),
-            (Some(Executable::Helper), None, Kind::Job, None),
-            (Some(Executable::Other), None, Kind::Other, Some(Kind::Job)),
-            (None, None, Kind::Unseen, Some(Kind::UnclearJob)),
+            (
+                agent,
+                Some(ProgramRole::Shell),
+                ProcessKind::Agent(StayKind::Shell, ProgramVersion::Installed),
+                None,
+            ),
+            (
+                agent,
+                Some(ProgramRole::Login),
+                ProcessKind::Agent(StayKind::Login, ProgramVersion::Installed),
+                None,
+            ),
+            (agent, Some(ProgramRole::Job), ProcessKind::Job, None),
+            (agent, None, ProcessKind::UnclearJob, None),
+            (Some(Executable::Helper), None, ProcessKind::Job, None),
+            (Some(Executable::Other), None, ProcessKind::Other, Some(ProcessKind::Job)),
+            (None, None, ProcessKind::Unseen, Some(ProcessKind::UnclearJob)),
         ] {
             let seen = look(executable, role);
             assert_eq!(listed(None, None).kind(seen, Depth::Programs), by_hand, "{seen:?}");
             assert_eq!(listed(None, Some(ID)).kind(seen, Depth::Programs), of_session.unwrap_or(by_hand));
         }
-        assert_eq!(listed(None, None).kind(None, Depth::Records), Kind::Other);
-        assert_eq!(listed(None, Some(ID)).kind(None, Depth::Records), Kind::Job);
+        assert_eq!(listed(None, None).kind(None, Depth::Records), ProcessKind::Other);
+        assert_eq!(listed(None, Some(ID)).kind(None, Depth::Records), ProcessKind::Job);
     }
 
     #[test]
     fn of_roots_processes_only_the_agent_to_be_is_a_users_whatever_the_descriptor_says() {
-        let of = |uid| Facts { process: Identity { start: 0, pid: 42 }, uid, gid: 0 };
+        let of = |uid| Facts { process: ProcessIdentity { start: 0, pid: 42 }, uid, gid: 0 };
         assert_eq!(user_of(&of(ROOT), Some(&record(42))), Some(1000));
         assert_eq!(user_of(&of(ROOT), Some(&record(41))), None);
         assert_eq!(user_of(&of(ROOT), None), None);
@@ -333,10 +357,10 @@ mod tests {
 
     #[test]
     fn what_could_not_be_looked_at_is_a_line_a_user() {
-        let unseen = |uid, pid| Job { process: Identity { start: 0, pid }, uid };
-        let found = Found {
+        let unseen = |uid, pid| JobProcess { process: ProcessIdentity { start: 0, pid }, uid };
+        let found = FoundProcesses {
             unseen: vec![unseen(7, i32::MAX), unseen(8, i32::MAX), unseen(7, 1)],
-            ..Found::default()
+            ..FoundProcesses::default()
         };
         let lines = found.warnings();
         assert_eq!(lines.len(), 2);
@@ -347,8 +371,9 @@ mod tests {
     #[test]
     fn this_process_is_none_of_ours() {
         let me = std::process::id().try_into().unwrap();
-        let listed = Listed { facts: Facts::of(me).unwrap(), session: process::session_of(me), record: None };
+        let listed =
+            ListedProcess { facts: Facts::of(me).unwrap(), session: process::session_of(me), record: None };
         assert_eq!(listed.session, None);
-        assert_eq!(listed.kind(look(Some(Executable::Other), None), Depth::Programs), Kind::Other);
+        assert_eq!(listed.kind(look(Some(Executable::Other), None), Depth::Programs), ProcessKind::Other);
     }
 }

@@ -1,23 +1,23 @@
 //! What the fuzzers check of root's tool, where it shows what a user's agent says of itself. Touches nothing.
 
 use super::metrics::{self, Host};
-use super::process::{Agent, Identity, Program, Stay};
-use super::sessions::{self, Seen};
+use super::process::{AgentProcess, ProcessIdentity, ProgramVersion, StayKind};
+use super::sessions::{self, SeenAgent};
 use crate::protocol::Status;
 
 const NOW: u64 = 1_800_000_000;
 
-fn seen(told: Status) -> Seen {
-    let agent = Agent {
-        process: Identity { pid: 42, start: 0 },
+fn seen(told: Status) -> SeenAgent {
+    let agent = AgentProcess {
+        process: ProcessIdentity { pid: 42, start: 0 },
         uid: 1000,
         gid: 1000,
-        stay: Stay::Login,
-        program: Program::Installed,
+        stay: StayKind::Login,
+        program: ProgramVersion::Installed,
         session: None,
         record: None,
     };
-    Seen { agent, user: "alice".into(), told: Some(told) }
+    SeenAgent { agent, user: "alice".into(), told: Some(told) }
 }
 
 /// An answer of an agent: it adds no line to a table, no number that is root's, and nothing that a terminal obeys.
@@ -38,6 +38,6 @@ pub fn status(data: &[u8]) {
     }
     let users = metrics.lines().filter(|line| line.starts_with("iam_session_users"));
     assert_eq!(users.collect::<Vec<_>>(), ["iam_session_users 1"]);
-    let json = seen.each_ref().map(Seen::to_json);
+    let json = seen.each_ref().map(SeenAgent::to_json);
     assert!(!json.map(|json| json.to_string()).concat().contains('\n'));
 }

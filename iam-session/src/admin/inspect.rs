@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hand_over;
 use super::parallel::parallel;
-use super::process::{Program, is_program};
+use super::process::{ProgramVersion, is_program};
 use super::subprocess::{self, Answering};
 use crate::line::{Lines, Wait};
 use crate::outcome::{Exit, Outcome};
@@ -42,12 +42,12 @@ const MAX_ARGUMENTS: u64 = 4096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Candidate {
     pub(super) pid: i32,
-    pub(super) known: Known,
+    pub(super) known: KnownPrograms,
 }
 
 /// What is known of it before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Known {
+pub(super) enum KnownPrograms {
     /// That it is an agent: only its program is looked at.
     Agent,
     Nothing,
@@ -56,14 +56,14 @@ pub(super) enum Known {
 /// Which program it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Executable {
-    Agent(Program),
+    Agent(ProgramVersion),
     Helper,
     Other,
 }
 
 /// What the agent's program does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Role {
+pub(super) enum ProgramRole {
     Login,
     Shell,
     Job,
@@ -71,9 +71,9 @@ pub(super) enum Role {
 
 /// What came of the look at one process: `None` is what did not come back, or was not asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Look {
+pub(super) struct ProgramLook {
     pub(super) executable: Option<Executable>,
-    pub(super) role: Option<Role>,
+    pub(super) role: Option<ProgramRole>,
 }
 
 #[derive(Debug, Parser)]
@@ -112,7 +112,7 @@ fn executable_of(link: &Path) -> Executable {
     agent.or_else(helper).unwrap_or(Executable::Other)
 }
 
-fn role(pid: i32) -> Role {
+fn role(pid: i32) -> ProgramRole {
     let mut arguments = Vec::new();
     // What cannot be read has ended.
     let _ = File::open(format!("/proc/{pid}/cmdline"))
@@ -120,17 +120,17 @@ fn role(pid: i32) -> Role {
     role_of(&arguments)
 }
 
-fn role_of(arguments: &[u8]) -> Role {
+fn role_of(arguments: &[u8]) -> ProgramRole {
     match arguments.split(|byte| *byte == 0).nth(1).unwrap_or_default() {
-        b"" => Role::Login,
-        b"standing" => Role::Shell,
+        b"" => ProgramRole::Login,
+        b"standing" => ProgramRole::Shell,
         // A mint, or another process that an agent has started.
-        _ => Role::Job,
+        _ => ProgramRole::Job,
     }
 }
 
 /// Looks at the processes of several users, each user's apart from the others'.
-pub(super) fn look_at(users: Vec<Vec<Candidate>>) -> HashMap<i32, Look> {
+pub(super) fn look_at(users: Vec<Vec<Candidate>>) -> HashMap<i32, ProgramLook> {
     parallel(users, AT_ONCE, |user| look_at_one(user, start)).into_iter().flatten().collect()
 }
 
@@ -144,13 +144,13 @@ fn start(agents: &[i32], others: &[i32]) -> Option<Answering> {
 fn look_at_one(
     mut candidates: Vec<Candidate>,
     start: impl Fn(&[i32], &[i32]) -> Option<Answering>,
-) -> HashMap<i32, Look> {
-    candidates.sort_by_key(|candidate| candidate.known != Known::Agent);
+) -> HashMap<i32, ProgramLook> {
+    candidates.sort_by_key(|candidate| candidate.known != KnownPrograms::Agent);
     let mut looks = HashMap::new();
     let (mut rest, mut hangs) = (candidates.as_slice(), 0);
     while !rest.is_empty() && hangs < MAX_HANGS {
         let batch = rest.get(..BATCH).unwrap_or(rest);
-        let agents = batch.iter().filter(|candidate| candidate.known == Known::Agent).count();
+        let agents = batch.iter().filter(|candidate| candidate.known == KnownPrograms::Agent).count();
         let pids: Vec<i32> = batch.iter().map(|candidate| candidate.pid).collect();
         let (agents, others) = pids.split_at(agents);
         let worker = start(agents, others);
@@ -165,16 +165,16 @@ fn look_at_one(
 }
 
 /// Takes down what the worker tells; of how many processes it has told all.
-fn follow(mut worker: Answering, batch: &[Candidate], looks: &mut HashMap<i32, Look>) -> usize {
+fn follow(mut worker: Answering, batch: &[Candidate], looks: &mut HashMap<i32, ProgramLook>) -> usize {
     let mut lines = Lines::new(MAX_LINE);
     if lines.next(&mut worker.answers, Wait::at_most(START)).is_err() {
         return 0;
     }
     for (done, candidate) in batch.iter().enumerate() {
-        let look: &mut Look = looks.entry(candidate.pid).or_default();
+        let look: &mut ProgramLook = looks.entry(candidate.pid).or_default();
         look.executable = next(&mut lines, &mut worker);
         let Some(executable) = look.executable else { return done };
-        if candidate.known == Known::Nothing && matches!(executable, Executable::Agent(_)) {
+        if candidate.known == KnownPrograms::Nothing && matches!(executable, Executable::Agent(_)) {
             look.role = next(&mut lines, &mut worker);
             if look.role.is_none() {
                 return done;
@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     fn candidates(pids: std::ops::RangeInclusive<i32>) -> Vec<Candidate> {
-        pids.map(|pid| Candidate { pid, known: Known::Nothing }).collect()
+        pids.map(|pid| Candidate { pid, known: KnownPrograms::Nothing }).collect()
     }
 
     /// Stands in for the worker: tells of each process up to the one at which it hangs.
@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn a_user_whose_processes_all_hang_is_given_up_and_agents_are_looked_at_first() {
         let mut all = candidates(1..=50);
-        all.push(Candidate { pid: 99, known: Known::Agent });
+        all.push(Candidate { pid: 99, known: KnownPrograms::Agent });
         let tries = Mutex::new(Vec::new());
         let stuck: Vec<i32> = (1..=50).collect();
         let looks = look_at_one(all, |agents, others| {
@@ -241,19 +241,19 @@ mod tests {
     #[test]
     fn a_process_is_told_by_its_program_and_first_argument() {
         for (link, expected) in [
-            (paths::AGENT.to_owned(), Executable::Agent(Program::Installed)),
-            (format!("{} (deleted)", paths::AGENT), Executable::Agent(Program::Replaced)),
+            (paths::AGENT.to_owned(), Executable::Agent(ProgramVersion::Installed)),
+            (format!("{} (deleted)", paths::AGENT), Executable::Agent(ProgramVersion::Replaced)),
             (format!("{} (deleted)", paths::HELPER), Executable::Helper),
             ("/bin/sh".to_owned(), Executable::Other),
         ] {
             assert_eq!(executable_of(Path::new(&link)), expected, "{link}");
         }
         for (arguments, role) in [
-            (&b"agent\0mint\0"[..], Role::Job),
-            (b"agent\0left-running\x004f2c\0", Role::Job),
-            (b"agent\0standing\0", Role::Shell),
-            (b"agent\0", Role::Login),
-            (b"", Role::Login),
+            (&b"agent\0mint\0"[..], ProgramRole::Job),
+            (b"agent\0left-running\x004f2c\0", ProgramRole::Job),
+            (b"agent\0standing\0", ProgramRole::Shell),
+            (b"agent\0", ProgramRole::Login),
+            (b"", ProgramRole::Login),
         ] {
             assert_eq!(role_of(arguments), role);
         }

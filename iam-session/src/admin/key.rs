@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand};
 
 use super::confirm::{self, Consent};
 use super::sealed_with::{self, Covered, Covers};
-use super::user::{self, Account};
+use super::user::{self, UserEntry};
 use super::{audit, say, session_record};
 use crate::clock::unix_time;
 use crate::host::node_keys::{self, DIRECTORY, KeyFile, MAX_USED};
@@ -197,8 +197,8 @@ fn needing<'c>(covers: &'c Covers, id: &str, others: &[String]) -> impl Iterator
 }
 
 /// Those whom the name service lists, and those who have a session here.
-fn people() -> Result<Vec<Account>, Failure> {
-    let mut accounts: Vec<Account> =
+fn people() -> Result<Vec<UserEntry>, Failure> {
+    let mut accounts: Vec<UserEntry> =
         user::all()?.into_iter().filter(|account| PEOPLE.contains(&account.uid)).collect();
     for record in session_record::live().unwrap_or_default() {
         if !accounts.iter().any(|account| account.uid == record.uid) {

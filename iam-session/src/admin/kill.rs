@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::Parser;
 use nix::sys::signal::Signal;
 
-use super::find::{self, Whose};
-use super::process::Agent;
+use super::find::{self, ProcessesOf};
+use super::process::AgentProcess;
 use super::sessions::found_of;
 use super::{audit, say};
 use crate::clock::boot_time;
@@ -36,7 +36,7 @@ pub(super) fn run(args: &KillArgs) -> Outcome {
             let (name, found) = found_of(user)?;
             (format!("of {name}"), found)
         }
-        None => ("on this host".to_owned(), find::find(Whose::Everybody)?),
+        None => ("on this host".to_owned(), find::find(ProcessesOf::Everybody)?),
     };
     let ended = end(&found.agents)?;
     let agents = count(found.agents.len());
@@ -48,13 +48,13 @@ pub(super) fn run(args: &KillArgs) -> Outcome {
 }
 
 /// Asks all to end, kills what does not, and waits until all are gone; says in a few words what had to be killed.
-pub(super) fn end(agents: &[Agent]) -> Result<String, Failure> {
+pub(super) fn end(agents: &[AgentProcess]) -> Result<String, Failure> {
     for agent in agents {
         agent.process.signal(agent.uid, Signal::SIGTERM)?;
         // One that was stopped hears the first only then.
         agent.process.signal(agent.uid, Signal::SIGCONT)?;
     }
-    let stubborn: Vec<&Agent> = wait(agents.iter().collect());
+    let stubborn: Vec<&AgentProcess> = wait(agents.iter().collect());
     for agent in &stubborn {
         agent.process.signal(agent.uid, Signal::SIGKILL)?;
     }
@@ -73,7 +73,7 @@ pub(super) fn end(agents: &[Agent]) -> Result<String, Failure> {
 }
 
 /// Those that still live when all patience is gone.
-fn wait(mut agents: Vec<&Agent>) -> Vec<&Agent> {
+fn wait(mut agents: Vec<&AgentProcess>) -> Vec<&AgentProcess> {
     let deadline = boot_time() + PATIENCE;
     loop {
         agents.retain(|agent| agent.process.lives());

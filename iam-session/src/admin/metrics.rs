@@ -9,8 +9,8 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-use super::file::{self, Look};
-use super::sessions::{self, Seen};
+use super::file::{self, FileLook};
+use super::sessions::{self, SeenAgent};
 use super::{revoked_file, say};
 use crate::clock::unix_time;
 use crate::host::drain::is_drained;
@@ -48,7 +48,7 @@ pub(super) fn run(args: &MetricsArgs) -> Outcome {
             format!("{} does not end in .prom: the collector would not read it", args.textfile.display());
         return Err(Failure::failed(error).into());
     }
-    file::replace(&args.textfile, text.as_bytes(), Look::PUBLIC)?;
+    file::replace(&args.textfile, text.as_bytes(), FileLook::PUBLIC)?;
     Ok(Exit::Done)
 }
 
@@ -72,7 +72,7 @@ impl Host {
     }
 }
 
-pub(super) fn render(seen: &[Seen], host: &Host, now: u64) -> String {
+pub(super) fn render(seen: &[SeenAgent], host: &Host, now: u64) -> String {
     let mut text = String::new();
     let mut gauge = |name: &str, help: &str, samples: Samples| {
         text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} gauge\n"));
@@ -127,34 +127,34 @@ fn count(labels: impl Iterator<Item = Vec<(&'static str, String)>>) -> Samples {
     samples
 }
 
-fn agents(seen: &[Seen]) -> Samples {
+fn agents(seen: &[SeenAgent]) -> Samples {
     count(seen.iter().map(|seen| {
         vec![("kind", seen.kind().word().to_owned()), ("program", seen.agent.program.word().to_owned())]
     }))
 }
 
-fn users(seen: &[Seen]) -> u64 {
+fn users(seen: &[SeenAgent]) -> u64 {
     let mut uids: Vec<u32> = seen.iter().map(|seen| seen.agent.uid).collect();
     uids.sort_unstable();
     uids.dedup();
     uids.len().try_into().unwrap_or(u64::MAX)
 }
 
-fn versions(seen: &[Seen]) -> Samples {
+fn versions(seen: &[SeenAgent]) -> Samples {
     let version =
-        |seen: &Seen| seen.told.as_ref().map_or_else(|| "none".to_owned(), |told| told.version.clone());
+        |seen: &SeenAgent| seen.told.as_ref().map_or_else(|| "none".to_owned(), |told| told.version.clone());
     let versions: Vec<String> = seen.iter().map(version).collect();
     let known = greatest(&versions, MAX_VERSIONS);
     count(versions.into_iter().map(|version| vec![("version", known(version))]))
 }
 
-fn without_token(seen: &[Seen], now: u64) -> u64 {
+fn without_token(seen: &[SeenAgent], now: u64) -> u64 {
     let none = seen.iter().filter(|seen| seen.token_ends().is_none_or(|end| end <= now));
     none.count().try_into().unwrap_or(u64::MAX)
 }
 
 /// The agents of one user say the same: one of them counts.
-fn accounts(seen: &[Seen]) -> Vec<&Account> {
+fn accounts(seen: &[SeenAgent]) -> Vec<&Account> {
     let mut of_users: BTreeMap<(u32, &str), &Account> = BTreeMap::new();
     for seen in seen {
         for account in seen.told.iter().flat_map(|status| &status.accounts) {
@@ -164,7 +164,7 @@ fn accounts(seen: &[Seen]) -> Vec<&Account> {
     of_users.into_values().collect()
 }
 
-fn errors(seen: &[Seen]) -> Samples {
+fn errors(seen: &[SeenAgent]) -> Samples {
     let accounts = accounts(seen);
     let failing: Vec<(String, FailureKind)> = accounts
         .iter()
@@ -185,7 +185,7 @@ fn greatest(all: &[String], limit: usize) -> impl Fn(String) -> String + use<> {
     move |one| if known.contains(&one) { one.chars().take(MAX_LABEL).collect() } else { OTHERS.to_owned() }
 }
 
-fn ending(seen: &[Seen], now: u64) -> u64 {
+fn ending(seen: &[SeenAgent], now: u64) -> u64 {
     let ends = accounts(seen).into_iter().filter_map(|account| account.enrollment_ends_at);
     ends.filter(|end| *end <= now + SOON).count().try_into().unwrap_or(u64::MAX)
 }
@@ -206,17 +206,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::admin::process::{Agent, Identity, Program, Stay};
+    use crate::admin::process::{AgentProcess, ProcessIdentity, ProgramVersion, StayKind};
 
     const HOST: Host = Host { drained: 0, revoked: Some(2), keys: 1 };
 
-    fn seen(uid: u32, told: Option<serde_json::Value>) -> Seen {
-        let agent = Agent {
-            process: Identity { pid: 42, start: 0 },
+    fn seen(uid: u32, told: Option<serde_json::Value>) -> SeenAgent {
+        let agent = AgentProcess {
+            process: ProcessIdentity { pid: 42, start: 0 },
             uid,
             gid: uid,
-            stay: Stay::Login,
-            program: Program::Installed,
+            stay: StayKind::Login,
+            program: ProgramVersion::Installed,
             session: None,
             record: None,
         };
@@ -227,7 +227,7 @@ mod tests {
             }))
             .unwrap()
         });
-        Seen { agent, user: "alice".into(), told }
+        SeenAgent { agent, user: "alice".into(), told }
     }
 
     fn account(issuer: &str, error: &str) -> serde_json::Value {

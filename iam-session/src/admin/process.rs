@@ -10,9 +10,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, SysconfVar, sysconf};
 use serde::{Deserialize, Serialize};
 
-use super::session_record::{self, Record};
+use super::session_record::{self, SessionRecord};
 use crate::host::process_stat::{DELETED, ProcessStat};
-use crate::paths::Runtime;
+use crate::paths::RuntimePaths;
 use crate::protocol::Failure;
 
 const ROOT: u32 = 0;
@@ -23,7 +23,7 @@ const MAX_FACTS: u64 = 8192;
 
 /// A process that cannot be mistaken for another: its number may come again, both together do not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Identity {
+pub(super) struct ProcessIdentity {
     /// Clock ticks since the boot.
     pub(super) start: u64,
     pub(super) pid: i32,
@@ -31,7 +31,7 @@ pub(super) struct Identity {
 
 /// What an agent ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stay {
+pub(super) enum StayKind {
     /// A login.
     Login,
     /// A shell that ran `iam-session start`.
@@ -40,7 +40,7 @@ pub(super) enum Stay {
 
 /// Whether the program that a process runs is the one that is installed now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Program {
+pub(super) enum ProgramVersion {
     /// It is.
     Installed,
     /// It has been replaced, or removed, since.
@@ -51,42 +51,42 @@ pub(super) enum Program {
 
 /// A process that is an agent.
 #[derive(Clone, Debug)]
-pub(super) struct Agent {
-    pub(super) process: Identity,
+pub(super) struct AgentProcess {
+    pub(super) process: ProcessIdentity,
     pub(super) uid: u32,
     pub(super) gid: u32,
-    pub(super) stay: Stay,
-    pub(super) program: Program,
+    pub(super) stay: StayKind,
+    pub(super) program: ProgramVersion,
     /// By the lock that it holds open; `None` for one that is still starting.
-    pub(super) session: Option<Session>,
+    pub(super) session: Option<ProcessSession>,
     /// Of the login that it was started for; `None` for one that a shell started.
-    pub(super) record: Option<Record>,
+    pub(super) record: Option<SessionRecord>,
 }
 
 /// A process that works for an agent: a mint, its helper, or one that looks what a login left running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Job {
-    pub(super) process: Identity,
+pub(super) struct JobProcess {
+    pub(super) process: ProcessIdentity,
     pub(super) uid: u32,
 }
 
 /// What an agent's session is called, and where its socket is.
 #[derive(Clone, Debug)]
-pub(super) struct Session {
+pub(super) struct ProcessSession {
     pub(super) id: String,
-    pub(super) places: Runtime,
+    pub(super) places: RuntimePaths,
 }
 
 /// What is known of any process without waiting.
 #[derive(Clone, Debug)]
 pub(super) struct Facts {
-    pub(super) process: Identity,
+    pub(super) process: ProcessIdentity,
     /// The real ids: those of ours are all the same.
     pub(super) uid: u32,
     pub(super) gid: u32,
 }
 
-impl Identity {
+impl ProcessIdentity {
     /// The process that has this number now; `None` if none has, or one that has ended.
     pub(super) fn of(pid: i32) -> Option<Self> {
         let start = ProcessStat::of(pid.try_into().ok()?)?.started;
@@ -129,7 +129,7 @@ impl Identity {
     }
 }
 
-impl Program {
+impl ProgramVersion {
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Installed => "installed",
@@ -143,7 +143,7 @@ impl Facts {
     pub(super) fn of(pid: i32) -> Option<Self> {
         let status = text_of(format!("/proc/{pid}/status").as_ref())?;
         let (uid, gid) = (id(&status, "Uid:")?, id(&status, "Gid:")?);
-        Some(Self { process: Identity::of(pid)?, uid, gid })
+        Some(Self { process: ProcessIdentity::of(pid)?, uid, gid })
     }
 }
 
@@ -160,7 +160,7 @@ fn is_to_become(pid: i32, uid: u32) -> bool {
 }
 
 /// By the name of the lock that every agent holds open: the link says it, and nothing is opened.
-pub(super) fn socket_session(pid: i32, uid: u32) -> Option<Session> {
+pub(super) fn socket_session(pid: i32, uid: u32) -> Option<ProcessSession> {
     let links = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten();
     links
         .take(MAX_LINKS)
@@ -170,10 +170,10 @@ pub(super) fn socket_session(pid: i32, uid: u32) -> Option<Session> {
 
 /// Whether the link to a process's program leads to `program`. By its text alone: to look at the file could mean to wait
 /// for the user's file system.
-pub(super) fn is_program(link: &Path, program: &str) -> Option<Program> {
+pub(super) fn is_program(link: &Path, program: &str) -> Option<ProgramVersion> {
     match link.to_str()?.strip_prefix(program)? {
-        "" => Some(Program::Installed),
-        DELETED => Some(Program::Replaced),
+        "" => Some(ProgramVersion::Installed),
+        DELETED => Some(ProgramVersion::Replaced),
         _ => None,
     }
 }
@@ -191,12 +191,12 @@ fn id(status: &str, field: &str) -> Option<u32> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-fn named(lock: &Path, uid: u32) -> Option<Session> {
+fn named(lock: &Path, uid: u32) -> Option<ProcessSession> {
     let id = lock.file_name()?.to_str()?.strip_suffix(".lock")?;
     let agents = lock.parent()?;
     let runtime = agents.parent().filter(|runtime| runtime.is_absolute())?;
     let is_ours = agents.file_name()? == "iam-session" && session_record::is_session_id(id);
-    is_ours.then(|| Session { id: id.to_owned(), places: Runtime::new(runtime, uid) })
+    is_ours.then(|| ProcessSession { id: id.to_owned(), places: RuntimePaths::new(runtime, uid) })
 }
 
 fn describe(pid: i32, stat: &str, wchan: &str, cgroups: &str) -> String {
@@ -233,10 +233,10 @@ mod tests {
 
     #[test]
     fn a_process_is_known_by_number_and_start() {
-        let me = Identity::of(std::process::id().try_into().unwrap()).unwrap();
+        let me = ProcessIdentity::of(std::process::id().try_into().unwrap()).unwrap();
         assert!(me.lives());
-        assert!(!Identity { start: me.start + 1, ..me }.lives());
-        assert!(!Identity { pid: i32::MAX, ..me }.lives());
+        assert!(!ProcessIdentity { start: me.start + 1, ..me }.lives());
+        assert!(!ProcessIdentity { pid: i32::MAX, ..me }.lives());
         let now = crate::clock::unix_time();
         assert!((now - 86_400..=now + 2).contains(&me.started_at()), "{} {now}", me.started_at());
     }
@@ -259,8 +259,8 @@ mod tests {
     fn a_signal_goes_to_the_process_that_was_looked_at_alone() {
         let mut child =
             std::process::Command::new("/bin/cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
-        let process = Identity::of(child.id().try_into().unwrap()).unwrap();
-        let another = Identity { start: process.start + 1, ..process };
+        let process = ProcessIdentity::of(child.id().try_into().unwrap()).unwrap();
+        let another = ProcessIdentity { start: process.start + 1, ..process };
         let me = nix::unistd::getuid().as_raw();
         assert_eq!(another.signal(me, Signal::SIGKILL), Ok(false));
         assert_eq!(process.signal(me + 1, Signal::SIGKILL), Ok(false));
@@ -301,8 +301,8 @@ mod tests {
     fn a_program_is_known_by_its_path_also_when_it_has_been_replaced() {
         let program = "/usr/libexec/iam-session/agent";
         let of = |link: &str| is_program(Path::new(link), program);
-        assert_eq!(of(program), Some(Program::Installed));
-        assert_eq!(of(&format!("{program}{DELETED}")), Some(Program::Replaced));
+        assert_eq!(of(program), Some(ProgramVersion::Installed));
+        assert_eq!(of(&format!("{program}{DELETED}")), Some(ProgramVersion::Replaced));
         assert_eq!((of(&format!("{program}2")), of("/bin/agent")), (None, None));
     }
 }

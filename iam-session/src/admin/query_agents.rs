@@ -10,7 +10,7 @@ use std::thread;
 use clap::Parser;
 
 use super::as_user::Ids;
-use crate::client::Agent;
+use crate::client::AgentClient;
 use crate::line;
 use crate::outcome::{Exit, Outcome, print};
 use crate::protocol::{MAX_LINE, Request, Status};
@@ -26,7 +26,7 @@ pub(super) struct AskArgs {
 pub(super) fn run(args: &AskArgs) -> Outcome {
     let uid = args.whose.become_user()?;
     let ask = |socket: &PathBuf| -> Option<Status> {
-        Agent::connect(socket, uid.as_raw()).ok()?.ask(&Request::Status {}).ok()
+        AgentClient::connect(socket, uid.as_raw()).ok()?.ask(&Request::Status {}).ok()
     };
     thread::scope(|scope| {
         for socket in &args.sockets {

@@ -7,15 +7,15 @@ mod report;
 use clap::Parser;
 use nix::sys::signal::{SigSet, Signal};
 
-use self::ending::Ending;
-use self::report::Report;
+use self::ending::ProcessEnding;
+use self::report::RevokeReport;
 use super::at_issuer::{self, AtIssuer};
 use super::kill::count;
-use super::revoked_file::{self, Listed};
+use super::revoked_file::{self, ListedLine};
 use super::sessions::who;
 use super::system_user::{self, FilesOf};
-use super::user::Account;
-use super::user_files::{LiveToken, Reader};
+use super::user::UserEntry;
+use super::user_files::{FileReader, LiveToken};
 use super::{audit, runtime, say};
 use crate::outcome::{Exit, Outcome};
 use crate::protocol::Failure;
@@ -23,7 +23,7 @@ use crate::text::{printable, utc};
 
 /// End a user's agents, and start no more: list the user in /etc/iam-session/revoked.
 #[derive(Debug, Parser)]
-pub(super) struct RevokeArgs {
+pub(super) struct RevokeUserArgs {
     /// A user name or a uid
     user: String,
     /// Also revoke the enrolments at their issuers, and delete their clients there
@@ -38,14 +38,14 @@ pub(super) struct UnrevokeArgs {
     user: String,
 }
 
-pub(super) fn run(args: &RevokeArgs) -> Outcome {
+pub(super) fn run(args: &RevokeUserArgs) -> Outcome {
     // A connection that drops in the middle of it must not end it there.
     let _ = SigSet::from(Signal::SIGHUP).thread_block();
     let (account, uid) = who(&args.user)?;
     if uid == Some(0) {
         return Err(Failure::failed("root never has an agent").advise("give another user").into());
     }
-    let mut report = Report::default();
+    let mut report = RevokeReport::default();
     let ending = uid.map(|uid| (uid, ending::begin(uid)));
     let name = list(&args.user, account.as_ref(), uid, &mut report)?;
     revoke(args, account.as_ref(), ending, &name, &mut report);
@@ -54,11 +54,11 @@ pub(super) fn run(args: &RevokeArgs) -> Outcome {
 
 /// What follows the list. Each step is tried, whatever becomes of those before it.
 fn revoke(
-    args: &RevokeArgs,
-    account: Option<&Account>,
-    ending: Option<(u32, Ending)>,
+    args: &RevokeUserArgs,
+    account: Option<&UserEntry>,
+    ending: Option<(u32, ProcessEnding)>,
     name: &str,
-    report: &mut Report,
+    report: &mut RevokeReport,
 ) {
     let Some((uid, ending)) = ending else {
         report.failed(
@@ -89,7 +89,7 @@ fn revoke(
         return;
     };
     let reader = match system_user::find() {
-        Ok(system) => Reader { system, files: FilesOf { uid, gid: account.gid } },
+        Ok(system) => FileReader { system, files: FilesOf { uid, gid: account.gid } },
         Err(Failure { error, info, kind }) => {
             let error = format!("{error}: what {name} has left was not removed, and no issuer was asked");
             return report.failed(Failure { error, info, kind });
@@ -115,7 +115,7 @@ fn processes(number: usize) -> String {
 }
 
 /// Account by account. What the user's store holds is not changed.
-fn at_issuer(account: &Account, reader: Reader, report: &mut Report) {
+fn at_issuer(account: &UserEntry, reader: FileReader, report: &mut RevokeReport) {
     let AtIssuer { done, not_done } = at_issuer::end(account, reader);
     for line in done.iter().chain(&not_done) {
         audit(&format!("of {}, {line}", account.name));
@@ -141,17 +141,17 @@ pub(super) fn unrevoke(args: &UnrevokeArgs) -> Outcome {
     Ok(Exit::Done)
 }
 
-fn listed<'a>(user: &'a str, account: Option<&'a Account>, uid: Option<u32>) -> Listed<'a> {
+fn listed<'a>(user: &'a str, account: Option<&'a UserEntry>, uid: Option<u32>) -> ListedLine<'a> {
     let mut names: Vec<&str> = account.map(|account| account.name.as_str()).into_iter().collect();
     names.push(user);
-    Listed { names, uid }
+    ListedLine { names, uid }
 }
 
 fn list(
     user: &str,
-    account: Option<&Account>,
+    account: Option<&UserEntry>,
     uid: Option<u32>,
-    report: &mut Report,
+    report: &mut RevokeReport,
 ) -> Result<String, Failure> {
     let name = account.map_or_else(|| user.to_owned(), |account| account.name.clone());
     let added = revoked_file::add(&listed(user, account, uid))?;
@@ -170,7 +170,7 @@ fn list(
     Ok(name)
 }
 
-fn tell_tokens(tokens: &[LiveToken], report: &mut Report) {
+fn tell_tokens(tokens: &[LiveToken], report: &mut RevokeReport) {
     if tokens.is_empty() {
         return report.say(
             "no access token is known that lives; one that was copied is good until it ends".to_owned(),

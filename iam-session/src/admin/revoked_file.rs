@@ -5,20 +5,20 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::file::{self, Look};
-use super::user::{self, Account};
+use super::file::{self, FileLook};
+use super::user::{self, UserEntry};
 use crate::host::revoked::{BYTE_ORDER_MARK, MAX_SIZE, Mention, lines, meaning, mention, number};
-pub(super) use crate::host::revoked::{Listed, REVOKED};
+pub(super) use crate::host::revoked::{ListedLine, REVOKED};
 use crate::paths::SITE_CONFIG;
 use crate::protocol::Failure;
 
 /// Adds a user; whether that changed anything.
-pub(super) fn add(user: &Listed<'_>) -> Result<bool, Failure> {
+pub(super) fn add(user: &ListedLine<'_>) -> Result<bool, Failure> {
     change(|text| added(text, user))
 }
 
 /// Removes a user; whether that changed anything.
-pub(super) fn remove(user: &Listed<'_>) -> Result<bool, Failure> {
+pub(super) fn remove(user: &ListedLine<'_>) -> Result<bool, Failure> {
     change(|text| removed(text, user))
 }
 
@@ -52,7 +52,7 @@ fn change(edit: impl FnOnce(&[u8]) -> Option<Vec<u8>>) -> Result<bool, Failure> 
     let path = Path::new(REVOKED);
     // Of two who change it at once neither may put back what the other has read.
     let _held = file::lock(path)?;
-    let (text, look) = file::read(path, MAX_SIZE as u64)?.unwrap_or_else(|| (Vec::new(), Look::PUBLIC));
+    let (text, look) = file::read(path, MAX_SIZE as u64)?.unwrap_or_else(|| (Vec::new(), FileLook::PUBLIC));
     match edit(&text) {
         None => Ok(false),
         // Agents read it as their users.
@@ -62,7 +62,7 @@ fn change(edit: impl FnOnce(&[u8]) -> Option<Vec<u8>>) -> Result<bool, Failure> 
 
 /// The text with the user's lines at its end, or nothing where they are there already: the name, and the uid. The uid
 /// holds however the name service, or the user, spells the name.
-fn added(text: &[u8], user: &Listed<'_>) -> Option<Vec<u8>> {
+fn added(text: &[u8], user: &ListedLine<'_>) -> Option<Vec<u8>> {
     let is_there = |is: &dyn Fn(&[u8]) -> bool| lines(without_mark(text)).any(is);
     let name = user.name();
     let named = name.filter(|_| !is_there(&|line| user.is_named_in(line)));
@@ -82,7 +82,7 @@ fn added(text: &[u8], user: &Listed<'_>) -> Option<Vec<u8>> {
 }
 
 /// The text without the lines that stand for the user; comments of their own stay.
-fn removed(text: &[u8], user: &Listed<'_>) -> Option<Vec<u8>> {
+fn removed(text: &[u8], user: &ListedLine<'_>) -> Option<Vec<u8>> {
     let (mark, rest) = text.split_at(text.len() - without_mark(text).len());
     let kept: Vec<&[u8]> = lines(rest).filter(|line| !user.is_named_by(line)).collect();
     let kept = [mark, &kept.join(&b'\n')].concat();
@@ -97,7 +97,7 @@ fn users(text: &[u8]) -> usize {
 
 /// The lines that keep nobody out: a name or a uid that the name service does not have, or spells otherwise. Not those
 /// of a user whom it has forgotten since this tool listed the name with its uid.
-fn idle_lines(text: &[u8], find: impl Fn(&str) -> Result<Option<Account>, Failure>) -> Vec<String> {
+fn idle_lines(text: &[u8], find: impl Fn(&str) -> Result<Option<UserEntry>, Failure>) -> Vec<String> {
     let names = names(text);
     let with_uid: BTreeSet<&[u8]> =
         lines(text).filter(|line| is_beside(line, &names)).filter_map(comment).collect();
@@ -122,7 +122,7 @@ fn idle_lines(text: &[u8], find: impl Fn(&str) -> Result<Option<Account>, Failur
     wrong
 }
 
-fn idle(name: &str, found: Option<Account>) -> Option<String> {
+fn idle(name: &str, found: Option<UserEntry>) -> Option<String> {
     let is_number = number(name.as_bytes()).is_some();
     match found {
         None => Some(format!(
@@ -156,7 +156,7 @@ fn comment(line: &[u8]) -> Option<&[u8]> {
     line.get(at + 1..).map(<[u8]>::trim_ascii)
 }
 
-impl Listed<'_> {
+impl ListedLine<'_> {
     /// A name that reads as one: not as a comment, as a uid or as two words.
     fn name(&self) -> Option<&str> {
         let is_name = |name: &&&str| {
@@ -172,8 +172,8 @@ impl Listed<'_> {
 mod tests {
     use super::*;
 
-    fn alice() -> Listed<'static> {
-        Listed { names: vec!["alice"], uid: Some(1000) }
+    fn alice() -> ListedLine<'static> {
+        ListedLine { names: vec!["alice"], uid: Some(1000) }
     }
 
     fn add(text: &str) -> Option<String> {
@@ -197,7 +197,7 @@ mod tests {
             assert_eq!(add(there), None, "{there:?}");
         }
         // Agents obey a line at once when it has an end.
-        let carol = Listed { names: vec!["carol"], uid: None };
+        let carol = ListedLine { names: vec!["carol"], uid: None };
         assert_eq!(added(b"bob\ncarol", &carol).as_deref(), Some(b"bob\ncarol\n".as_slice()));
         assert_eq!(added(b"carol\nbob", &carol), None);
         for other in ["#alice\n", "alicex\n", "10001\n", "bob\n\u{feff}alice\n"] {
@@ -222,10 +222,10 @@ mod tests {
     #[test]
     fn a_name_that_reads_as_something_else_is_listed_by_its_uid_alone() {
         for name in ["a#b", "a b", "1001", ""] {
-            let user = Listed { names: vec![name], uid: Some(1000) };
+            let user = ListedLine { names: vec![name], uid: Some(1000) };
             assert_eq!(added(b"", &user).unwrap(), b"1000\n", "{name:?}");
         }
-        let unknown = Listed { names: vec!["carol"], uid: None };
+        let unknown = ListedLine { names: vec!["carol"], uid: None };
         assert_eq!(added(b"", &unknown).unwrap(), b"carol\n");
     }
 
@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn a_line_that_keeps_nobody_out_is_told() {
         let find = |user: &str| {
-            let account = |name: &str, uid| Account {
+            let account = |name: &str, uid| UserEntry {
                 name: name.into(),
                 uid,
                 gid: uid,

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::process::Agent;
+use super::process::AgentProcess;
 use crate::paths;
 
 /// The runtime directories that logins give a user, and those of agents that live.
-pub(super) fn of(uid: u32, agents: &[Agent]) -> Vec<PathBuf> {
+pub(super) fn of(uid: u32, agents: &[AgentProcess]) -> Vec<PathBuf> {
     let own = [Path::new(LOGIND), Path::new(paths::RUN)].map(|above| above.join(uid.to_string()));
     let theirs =
         agents.iter().filter_map(|agent| Some(agent.session.as_ref()?.places.directory().to_owned()));

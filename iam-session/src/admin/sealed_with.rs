@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::as_user::{self, Ids};
 use super::hand_over;
 use super::parallel::parallel;
-use super::user::Account;
+use super::user::UserEntry;
 use crate::config::Site;
 use crate::line::{Lines, Wait};
 use crate::outcome::{Exit, Outcome};
@@ -85,13 +85,13 @@ fn read(args: &CoversArgs, uid: u32) -> Covers {
 }
 
 /// As root: what there is of each, or `None` where nothing came back.
-pub(super) fn of(accounts: &[Account]) -> Vec<(&Account, Option<Covers>)> {
+pub(super) fn of(accounts: &[UserEntry]) -> Vec<(&UserEntry, Option<Covers>)> {
     let mut all = parallel(accounts.iter().collect(), AT_ONCE, |account| (account, of_user(account)));
     all.sort_by_key(|(account, _)| account.uid);
     all
 }
 
-fn of_user(account: &Account) -> Option<Covers> {
+fn of_user(account: &UserEntry) -> Option<Covers> {
     let arguments = [account.name.clone(), account.home.clone()];
     let mut user = as_user::start((account.uid, account.gid), "covers", arguments)?;
     let line = Lines::new(MAX_LINE).next(&mut user.answers, Wait::at_most(PATIENCE));

@@ -19,7 +19,7 @@ const VERSION: &str = "1";
 
 /// What the module wrote at a login.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Record {
+pub(super) struct SessionRecord {
     pub(super) session: String,
     pub(super) user: String,
     pub(super) uid: u32,
@@ -28,12 +28,12 @@ pub(super) struct Record {
     pub(super) remote: String,
     /// The number of the agent's process, from before it was the user's.
     pub(super) agent: Option<i32>,
-    pub(super) login: Login,
+    pub(super) login: LoginState,
 }
 
 /// Whether the login lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Login {
+pub(super) enum LoginState {
     /// Nobody has closed it.
     Open,
     /// The module has been told that it is over.
@@ -41,14 +41,14 @@ pub(super) enum Login {
 }
 
 /// All records of sessions of which a process lives. The others are removed.
-pub(super) fn live() -> Result<Vec<Record>, DirectoryError> {
+pub(super) fn live() -> Result<Vec<SessionRecord>, DirectoryError> {
     match Directory::open(Path::new(SESSIONS), ROOT)? {
         None => Ok(Vec::new()),
         Some(directory) => live_in(&directory),
     }
 }
 
-fn live_in(directory: &Directory) -> Result<Vec<Record>, DirectoryError> {
+fn live_in(directory: &Directory) -> Result<Vec<SessionRecord>, DirectoryError> {
     let mut records = Vec::new();
     for name in directory.names()?.into_iter().filter(|name| is_session_id(name)) {
         // While a process of the session lives, its descriptor 2 keeps a shared lock.
@@ -62,12 +62,12 @@ fn live_in(directory: &Directory) -> Result<Vec<Record>, DirectoryError> {
 }
 
 /// The record of one session.
-pub(super) fn of(session: &str) -> Option<Record> {
+pub(super) fn of(session: &str) -> Option<SessionRecord> {
     let directory = Directory::open(Path::new(SESSIONS), ROOT).ok()??;
     read(&directory, session).ok()?
 }
 
-fn read(directory: &Directory, session: &str) -> Result<Option<Record>, DirectoryError> {
+fn read(directory: &Directory, session: &str) -> Result<Option<SessionRecord>, DirectoryError> {
     let bytes = directory.read(session, MAX_RECORD)?;
     let record = bytes.and_then(|bytes| parse(&String::from_utf8(bytes).ok()?));
     Ok(record.filter(|record| record.session == session))
@@ -92,7 +92,7 @@ pub(super) fn is_session_id(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-fn parse(text: &str) -> Option<Record> {
+fn parse(text: &str) -> Option<SessionRecord> {
     let field = |wanted: &str| {
         let fields = text.lines().filter_map(|line| line.split_once('='));
         fields.into_iter().find(|(name, _)| *name == wanted).map(|(_, value)| value)
@@ -100,14 +100,14 @@ fn parse(text: &str) -> Option<Record> {
     if field("version")? != VERSION {
         return None;
     }
-    Some(Record {
+    Some(SessionRecord {
         session: field("session")?.to_owned(),
         user: unescaped(field("user")?)?,
         uid: field("uid")?.parse().ok()?,
         service: unescaped(field("service")?)?,
         remote: unescaped(field("remote")?)?,
         agent: field("agent").and_then(|pid| pid.parse().ok()).filter(|pid| *pid > 0),
-        login: if field("closed").is_some() { Login::Closed } else { Login::Open },
+        login: if field("closed").is_some() { LoginState::Closed } else { LoginState::Open },
     })
 }
 
@@ -149,7 +149,7 @@ mod tests {
             (record.user.as_str(), record.service.as_str(), record.remote.as_str()),
             ("alice", "sshd", "a\nb")
         );
-        assert_eq!(record.login, Login::Open);
+        assert_eq!(record.login, LoginState::Open);
         for (from, to) in [("version=1", "version=2"), ("uid=1000", "uid=x"), ("%0a", "%zz")] {
             assert_eq!(parse(&text("").replace(from, to)), None, "{to}");
         }
@@ -160,7 +160,7 @@ mod tests {
         for (rest, agent) in [("", None), ("agent=-1\n", None), ("agent=x\n", None), ("agent=7\n", Some(7))] {
             assert_eq!(parse(&text(rest)).unwrap().agent, agent, "{rest}");
         }
-        assert_eq!(parse(&text("agent=7\nclosed=1\n")).unwrap().login, Login::Closed);
+        assert_eq!(parse(&text("agent=7\nclosed=1\n")).unwrap().login, LoginState::Closed);
     }
 
     #[test]

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use clap::Parser;
 use serde_json::{Value, json};
 
-use super::agent_status::{self, Told};
-use super::find::{self, Found, Whose};
-use super::process::{Agent, Program, Stay};
+use super::agent_status::{self, AgentStatuses};
+use super::find::{self, FoundProcesses, ProcessesOf};
+use super::process::{AgentProcess, ProgramVersion, StayKind};
 use super::say;
-use super::session_record::{self, Login, Record};
-use super::user::{self, Account};
+use super::session_record::{self, LoginState, SessionRecord};
+use super::user::{self, UserEntry};
 use crate::clock::unix_time;
 use crate::outcome::{Exit, Outcome, warn};
 use crate::protocol::{Failure, Status};
@@ -26,15 +26,15 @@ pub(super) struct SessionsArgs {
 
 /// What is known of one agent: by the kernel and the module's record, and by its own word.
 #[derive(Debug)]
-pub(super) struct Seen {
-    pub(super) agent: Agent,
+pub(super) struct SeenAgent {
+    pub(super) agent: AgentProcess,
     pub(super) user: String,
     pub(super) told: Option<Status>,
 }
 
 /// Why an agent lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum SessionKind {
     /// A login lasts.
     Login,
     /// Its login has ended, or has no record.
@@ -50,7 +50,7 @@ const SHORT_ID: usize = 12;
 pub(super) fn run(args: &SessionsArgs) -> Outcome {
     let seen = all()?;
     if args.json {
-        let sessions: Vec<Value> = seen.iter().map(Seen::to_json).collect();
+        let sessions: Vec<Value> = seen.iter().map(SeenAgent::to_json).collect();
         say(&printable_json(&Value::from(sessions).to_string()))?;
     } else if seen.is_empty() {
         say("no agent lives on this host")?;
@@ -61,22 +61,22 @@ pub(super) fn run(args: &SessionsArgs) -> Outcome {
 }
 
 /// All agents, with what they say; records of sessions that have ended are swept on the way.
-pub(super) fn all() -> Result<Vec<Seen>, Failure> {
-    let found = find::find(Whose::Everybody)?;
+pub(super) fn all() -> Result<Vec<SeenAgent>, Failure> {
+    let found = find::find(ProcessesOf::Everybody)?;
     found.warnings().iter().for_each(|line| warn(line));
     let told = agent_status::ask(&found.agents);
     Ok(join(found.agents, told))
 }
 
-fn join(agents: Vec<Agent>, mut told: Told) -> Vec<Seen> {
+fn join(agents: Vec<AgentProcess>, mut told: AgentStatuses) -> Vec<SeenAgent> {
     let mut names = HashMap::new();
-    let of_agent = |agent: Agent| {
+    let of_agent = |agent: AgentProcess| {
         let told = agent.session.as_ref().and_then(|session| told.remove(&session.id));
         let user = match &agent.record {
             Some(record) => record.user.clone(),
             None => names.entry(agent.uid).or_insert_with(|| name_of(agent.uid)).clone(),
         };
-        Seen { agent, user, told }
+        SeenAgent { agent, user, told }
     };
     agents.into_iter().map(of_agent).collect()
 }
@@ -87,7 +87,7 @@ fn name_of(uid: u32) -> String {
 }
 
 /// What runs for one user, by name or uid.
-pub(super) fn found_of(user: &str) -> Result<(String, Found), Failure> {
+pub(super) fn found_of(user: &str) -> Result<(String, FoundProcesses), Failure> {
     let (account, uid) = who(user)?;
     let uid = uid.ok_or_else(|| {
         Failure::failed(format!(
@@ -96,12 +96,12 @@ pub(super) fn found_of(user: &str) -> Result<(String, Found), Failure> {
         .advise("give a user name or the uid; 'iam-session-admin sessions' lists the agents")
     })?;
     let name = account.map_or_else(|| user.to_owned(), |account| account.name);
-    Ok((name, find::find(Whose::User(uid))?))
+    Ok((name, find::find(ProcessesOf::User(uid))?))
 }
 
 /// Who is meant, and the uid. A user whom the name service has forgotten, or does not tell of now, may have agents
 /// still: the uid is what was given, or what root's own records of sessions have for the name.
-pub(super) fn who(user: &str) -> Result<(Option<Account>, Option<u32>), Failure> {
+pub(super) fn who(user: &str) -> Result<(Option<UserEntry>, Option<u32>), Failure> {
     let found = user::find(user);
     if let Ok(Some(account)) = found {
         let uid = account.uid;
@@ -115,18 +115,18 @@ pub(super) fn who(user: &str) -> Result<(Option<Account>, Option<u32>), Failure>
 }
 
 /// Of a name that has meant two users nothing is known.
-fn recorded(records: &[Record], user: &str) -> Option<u32> {
+fn recorded(records: &[SessionRecord], user: &str) -> Option<u32> {
     let mut uids = records.iter().filter(|record| record.user == user).map(|record| record.uid);
     let first = uids.next()?;
     uids.all(|uid| uid == first).then_some(first)
 }
 
-impl Seen {
-    pub(super) fn kind(&self) -> Kind {
+impl SeenAgent {
+    pub(super) fn kind(&self) -> SessionKind {
         match (self.agent.stay, &self.agent.record) {
-            (Stay::Shell, _) => Kind::Shell,
-            (Stay::Login, Some(record)) if record.login == Login::Open => Kind::Login,
-            (Stay::Login, _) => Kind::Past,
+            (StayKind::Shell, _) => SessionKind::Shell,
+            (StayKind::Login, Some(record)) if record.login == LoginState::Open => SessionKind::Login,
+            (StayKind::Login, _) => SessionKind::Past,
         }
     }
 
@@ -167,7 +167,7 @@ impl Seen {
         let session = self.session_id().and_then(|id| id.get(..SHORT_ID));
         let record = self.agent.record.as_ref();
         let remote = record.map(|record| record.remote.as_str()).filter(|text| !text.is_empty());
-        let replaced = if self.agent.program == Program::Replaced { " (replaced)" } else { "" };
+        let replaced = if self.agent.program == ProgramVersion::Replaced { " (replaced)" } else { "" };
         let version = self.told.as_ref().map_or("?", |status| status.version.as_str());
         let row = [
             self.user.clone(),
@@ -190,7 +190,7 @@ impl Seen {
     }
 }
 
-impl Kind {
+impl SessionKind {
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Login => "login",
@@ -206,7 +206,7 @@ fn trouble(status: &Status) -> Option<&str> {
 }
 
 /// Columns as wide as what is in them, but for the last one.
-pub(super) fn table(seen: &[Seen], now: u64) -> String {
+pub(super) fn table(seen: &[SeenAgent], now: u64) -> String {
     let rows: Vec<[String; 7]> =
         std::iter::once(HEAD.map(str::to_owned)).chain(seen.iter().map(|seen| seen.row(now))).collect();
     let width = |column: usize| rows.iter().filter_map(|row| Some(row.get(column)?.chars().count())).max();
@@ -223,26 +223,37 @@ pub(super) fn table(seen: &[Seen], now: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::process::{Identity, Session};
-    use crate::paths::Runtime;
+    use crate::admin::process::{ProcessIdentity, ProcessSession};
+    use crate::paths::RuntimePaths;
 
     const ID: &str = "4f2c0000000000000000000000000001";
 
-    fn agent(stay: Stay) -> Agent {
-        Agent {
-            process: Identity { pid: 42, start: 0 },
+    fn agent(stay: StayKind) -> AgentProcess {
+        AgentProcess {
+            process: ProcessIdentity { pid: 42, start: 0 },
             uid: 1000,
             gid: 1000,
             stay,
-            program: Program::Installed,
-            session: Some(Session { id: ID.into(), places: Runtime::new("/run/user/1000", 1000) }),
+            program: ProgramVersion::Installed,
+            session: Some(ProcessSession {
+                id: ID.into(),
+                places: RuntimePaths::new("/run/user/1000", 1000),
+            }),
             record: None,
         }
     }
 
-    fn record(uid: u32) -> Record {
+    fn record(uid: u32) -> SessionRecord {
         let (user, service, remote) = ("alice".into(), "sshd".into(), "a\u{1b}[2J".into());
-        Record { session: ID.into(), user, uid, service, remote, agent: Some(42), login: Login::Open }
+        SessionRecord {
+            session: ID.into(),
+            user,
+            uid,
+            service,
+            remote,
+            agent: Some(42),
+            login: LoginState::Open,
+        }
     }
 
     fn status(token_expires_at: Option<u64>) -> Status {
@@ -259,20 +270,20 @@ mod tests {
 
     #[test]
     fn an_agent_is_past_when_its_login_has_been_closed_and_its_record_goes_on_naming_it() {
-        let told = |end| Told::from([(ID.to_owned(), status(end))]);
-        let one = Agent { record: Some(record(1000)), ..agent(Stay::Login) };
+        let told = |end| AgentStatuses::from([(ID.to_owned(), status(end))]);
+        let one = AgentProcess { record: Some(record(1000)), ..agent(StayKind::Login) };
         let seen = join(vec![one], told(Some(160)));
         assert_eq!(
             (seen[0].kind(), seen[0].user.as_str(), seen[0].token(100)),
-            (Kind::Login, "alice", "1 min left".into())
+            (SessionKind::Login, "alice", "1 min left".into())
         );
-        let closed = Record { login: Login::Closed, ..record(1000) };
+        let closed = SessionRecord { login: LoginState::Closed, ..record(1000) };
         // As one that was stopped before it had opened anything.
-        let past = Agent { record: Some(closed), session: None, ..agent(Stay::Login) };
+        let past = AgentProcess { record: Some(closed), session: None, ..agent(StayKind::Login) };
         let seen = join(vec![past], told(None));
-        assert_eq!((seen[0].kind(), seen[0].session_id()), (Kind::Past, Some(ID)));
-        assert_eq!(join(vec![agent(Stay::Login)], Told::new())[0].kind(), Kind::Past);
-        assert_eq!(join(vec![agent(Stay::Shell)], told(None))[0].kind(), Kind::Shell);
+        assert_eq!((seen[0].kind(), seen[0].session_id()), (SessionKind::Past, Some(ID)));
+        assert_eq!(join(vec![agent(StayKind::Login)], AgentStatuses::new())[0].kind(), SessionKind::Past);
+        assert_eq!(join(vec![agent(StayKind::Shell)], told(None))[0].kind(), SessionKind::Shell);
     }
 
     #[test]
@@ -284,8 +295,8 @@ mod tests {
 
     #[test]
     fn what_others_say_moves_no_cursor() {
-        let one = Agent { record: Some(record(1000)), ..agent(Stay::Login) };
-        let seen = join(vec![one], Told::from([(ID.to_owned(), status(Some(50)))]));
+        let one = AgentProcess { record: Some(record(1000)), ..agent(StayKind::Login) };
+        let seen = join(vec![one], AgentStatuses::from([(ID.to_owned(), status(Some(50)))]));
         let table = table(&seen, 100);
         assert!(
             table.contains("a\\x1b[2J") && table.contains("4f2c00000000  login") && table.contains("0.1.0"),

@@ -5,10 +5,10 @@ use std::path::Path;
 use clap::Parser;
 
 use super::enable::{SSHD, Service};
-use super::find::{self, Whose};
+use super::find::{self, ProcessesOf};
 use super::{process, revoked_file, say};
 use crate::host::drain::is_drained;
-use crate::host::installed::{self, Found};
+use crate::host::installed::{self, InstalledFile};
 use crate::host::node_keys;
 use crate::outcome::{Exit, Outcome, warn};
 use crate::paths;
@@ -16,12 +16,12 @@ use crate::text::printable;
 
 /// Show how this host stands.
 #[derive(Debug, Parser)]
-pub(super) struct StatusArgs {}
+pub(super) struct HostStatusArgs {}
 
 /// The longest label and two spaces.
 const LABEL: usize = 13;
 
-pub(super) fn run(_args: &StatusArgs) -> Outcome {
+pub(super) fn run(_args: &HostStatusArgs) -> Outcome {
     for (label, value) in [
         ("PAM line", pam()),
         ("site", site()),
@@ -59,11 +59,11 @@ fn options(options: &[String]) -> String {
     if options.is_empty() { "no options".to_owned() } else { options.join(" ") }
 }
 
-fn installed_file(found: &Found) -> String {
+fn installed_file(found: &InstalledFile) -> String {
     match found {
-        Found::Good(path) => path.display().to_string(),
-        Found::Bad(path, why) => format!("{} cannot be used: {why}", path.display()),
-        Found::Missing => "there is none: is the package installed completely?".to_owned(),
+        InstalledFile::Good(path) => path.display().to_string(),
+        InstalledFile::Bad(path, why) => format!("{} cannot be used: {why}", path.display()),
+        InstalledFile::Missing => "there is none: is the package installed completely?".to_owned(),
     }
 }
 
@@ -87,9 +87,9 @@ fn keys() -> String {
 fn runtime() -> String {
     let only = "only users who have /run/user/UID from logind are served";
     match installed::runtime() {
-        Found::Good(path) => format!("{} is a mount of its own", path.display()),
-        Found::Bad(path, why) => format!("{}: {why}; {only}", path.display()),
-        Found::Missing => format!("{} is missing; {only}", paths::RUN),
+        InstalledFile::Good(path) => format!("{} is a mount of its own", path.display()),
+        InstalledFile::Bad(path, why) => format!("{}: {why}; {only}", path.display()),
+        InstalledFile::Missing => format!("{} is missing; {only}", paths::RUN),
     }
 }
 
@@ -110,7 +110,7 @@ fn revoked_users() -> String {
 }
 
 fn agents() -> String {
-    let found = match find::find(Whose::Everybody) {
+    let found = match find::find(ProcessesOf::Everybody) {
         Ok(found) => found,
         Err(failure) => return failure.error,
     };
@@ -119,7 +119,7 @@ fn agents() -> String {
     let mut users: Vec<u32> = agents.iter().map(|agent| agent.uid).collect();
     users.sort_unstable();
     users.dedup();
-    let replaced = agents.iter().filter(|agent| agent.program == process::Program::Replaced).count();
+    let replaced = agents.iter().filter(|agent| agent.program == process::ProgramVersion::Replaced).count();
     let old = if replaced == 0 {
         String::new()
     } else {

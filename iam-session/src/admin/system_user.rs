@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use super::hand_over;
 use super::subprocess;
-use super::user::{self, Account};
-use crate::issuer::wire::{ErrorClass, IssuerError, MAX_LINE, Reply};
+use super::user::{self, UserEntry};
+use crate::issuer::wire::{ErrorClass, HelperReply, IssuerError, MAX_LINE};
 use crate::outcome::{Exit, Outcome};
 use crate::paths;
 use crate::protocol::{Failure, FailureKind};
@@ -57,7 +57,7 @@ pub(super) fn find() -> Result<SystemUser, Failure> {
 }
 
 /// What keeps an account from being the system user, and what to do.
-fn unfit(account: &Account) -> Option<(&'static str, &'static str)> {
+fn unfit(account: &UserEntry) -> Option<(&'static str, &'static str)> {
     const OWN: &str = "give it a uid and a gid of its own";
     let shell = account.shell.rsplit('/').next().unwrap_or_default();
     if account.uid == 0 || account.gid == 0 {
@@ -156,7 +156,7 @@ pub(super) fn run_helper() -> Outcome {
     // Who has started it reads what a helper says.
     let message = info.map_or_else(|| error.clone(), |info| format!("{error}: {info}"));
     let error = IssuerError { class: ErrorClass::Refused, message, status: None, retry_after: None };
-    hand_over(&Reply::Error(error), MAX_LINE)?;
+    hand_over(&HelperReply::Error(error), MAX_LINE)?;
     Ok(Exit::With(FailureKind::Failed))
 }
 
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn root_nobody_and_who_can_log_in_are_not_taken_for_it() {
-        let account = |uid, gid, shell: &str| Account {
+        let account = |uid, gid, shell: &str| UserEntry {
             name: NAME.into(),
             uid,
             gid,

@@ -11,7 +11,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// An entry of the user database.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Account {
+pub(super) struct UserEntry {
     pub(super) name: String,
     pub(super) uid: u32,
     pub(super) gid: u32,
@@ -25,7 +25,7 @@ pub(super) fn is_user(text: &str) -> bool {
 }
 
 /// The account of a name or a uid.
-pub(super) fn find(user: &str) -> Result<Option<Account>, Failure> {
+pub(super) fn find(user: &str) -> Result<Option<UserEntry>, Failure> {
     if !is_user(user) {
         return Err(Failure::failed(format!("'{user}' is no user")).advise("give a user name or a uid"));
     }
@@ -37,7 +37,7 @@ pub(super) fn find(user: &str) -> Result<Option<Account>, Failure> {
 }
 
 /// Everybody whom the name service lists; with LDAP that may be nobody.
-pub(super) fn all() -> Result<Vec<Account>, Failure> {
+pub(super) fn all() -> Result<Vec<UserEntry>, Failure> {
     let text = names::getent("passwd", &[""; 0], PATIENCE).map_err(|error| no_answer("everybody", &error))?;
     Ok(text.lines().filter_map(parse).collect())
 }
@@ -47,10 +47,10 @@ fn no_answer(user: &str, error: &io::Error) -> Failure {
 }
 
 /// passwd(5).
-fn parse(line: &str) -> Option<Account> {
+fn parse(line: &str) -> Option<UserEntry> {
     let fields: Vec<&str> = line.split(':').collect();
     let [name, _, uid, gid, _, home, shell] = fields[..] else { return None };
-    Some(Account {
+    Some(UserEntry {
         name: name.to_owned(),
         uid: uid.parse().ok()?,
         gid: gid.parse().ok()?,

@@ -28,11 +28,11 @@ const PATIENCE_STORE: Duration = Duration::from_secs(60);
 struct Order {
     system: SystemUser,
     files: FilesOf,
-    task: Task,
+    task: ReaderTask,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-enum Task {
+enum ReaderTask {
     /// Tell the access tokens in these runtime directories, then remove what agents have left there.
     Clear { runtime: Vec<PathBuf> },
     /// Hand over the records in this directory; those of the accounts named here before the others.
@@ -41,7 +41,7 @@ enum Task {
 
 /// What the reader has found.
 #[derive(Debug, Serialize, Deserialize)]
-enum Found {
+enum FoundFile {
     Token(LiveToken),
     Record(Sealed),
     /// A file that may be a record, and was not read.
@@ -101,18 +101,18 @@ pub(super) struct Records {
 
 /// Whose files are read, by whom.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Reader {
+pub(super) struct FileReader {
     pub(super) system: SystemUser,
     pub(super) files: FilesOf,
 }
 
-impl Reader {
+impl FileReader {
     /// Tells which access tokens are there, and removes them with all else that agents have left.
     pub(super) fn clear(self, runtime: Vec<PathBuf>) -> Cleared {
         let mut cleared = Cleared::default();
-        let trouble = self.ask(Task::Clear { runtime }, PATIENCE_RUNTIME, |found| match found {
-            Found::Token(token) => cleared.tokens.push(token),
-            Found::Unreadable(why) => cleared.trouble = Some(why),
+        let trouble = self.ask(ReaderTask::Clear { runtime }, PATIENCE_RUNTIME, |found| match found {
+            FoundFile::Token(token) => cleared.tokens.push(token),
+            FoundFile::Unreadable(why) => cleared.trouble = Some(why),
             _ => {}
         });
         cleared.trouble = trouble.or(cleared.trouble);
@@ -126,21 +126,21 @@ impl Reader {
     /// Hands over what lies in the store.
     pub(super) fn records(self, store: &Path, first: Vec<String>) -> Records {
         let mut records = Records::default();
-        let task = Task::Records { store: store.to_owned(), first };
+        let task = ReaderTask::Records { store: store.to_owned(), first };
         let mut unreadable = None;
         let trouble = self.ask(task, PATIENCE_STORE, |found| match found {
-            Found::Record(sealed) => records.sealed.push(sealed),
-            Found::Skipped(skipped) => records.skipped.push(skipped),
-            Found::Others(others) => records.others = others,
-            Found::Unreadable(why) => unreadable = Some(why),
-            Found::Token(_) | Found::NoStore | Found::Done => {}
+            FoundFile::Record(sealed) => records.sealed.push(sealed),
+            FoundFile::Skipped(skipped) => records.skipped.push(skipped),
+            FoundFile::Others(others) => records.others = others,
+            FoundFile::Unreadable(why) => unreadable = Some(why),
+            FoundFile::Token(_) | FoundFile::NoStore | FoundFile::Done => {}
         });
         records.trouble = trouble.or(unreadable);
         records
     }
 
     /// What comes before the deadline counts; what is missing then is told.
-    fn ask(self, task: Task, patience: Duration, mut take: impl FnMut(Found)) -> Option<String> {
+    fn ask(self, task: ReaderTask, patience: Duration, mut take: impl FnMut(FoundFile)) -> Option<String> {
         let Self { system, files } = self;
         let asked = || -> Result<(), LineError> {
             let mut reader = Subprocess::start("read-files", patience)?;
@@ -148,7 +148,7 @@ impl Reader {
             reader.told_all();
             loop {
                 match reader.next()? {
-                    Found::Done => return Ok(()),
+                    FoundFile::Done => return Ok(()),
                     found => take(found),
                 }
             }

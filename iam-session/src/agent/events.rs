@@ -19,7 +19,7 @@ use crate::paths::SITE_CONFIG;
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Source {
+pub(super) enum EventSource {
     /// The login is over, or somebody wrote to the lifeline.
     Lifeline,
     /// A signal that asks the agent to end.
@@ -39,18 +39,18 @@ pub(super) enum Source {
 /// What to wait for.
 #[derive(Default)]
 pub(super) struct Watch<'a> {
-    sources: Vec<Source>,
+    sources: Vec<EventSource>,
     descriptors: Vec<PollFd<'a>>,
 }
 
 impl<'a> Watch<'a> {
-    pub(super) fn add(&mut self, source: Source, descriptor: BorrowedFd<'a>, events: PollFlags) {
+    pub(super) fn add(&mut self, source: EventSource, descriptor: BorrowedFd<'a>, events: PollFlags) {
         self.sources.push(source);
         self.descriptors.push(PollFd::new(descriptor, events));
     }
 
     /// As [`add`](Self::add), for what is only read from.
-    pub(super) fn add_input(&mut self, source: Source, descriptor: &'a impl AsFd) {
+    pub(super) fn add_input(&mut self, source: EventSource, descriptor: &'a impl AsFd) {
         self.add(source, descriptor.as_fd(), PollFlags::POLLIN);
     }
 
@@ -58,12 +58,12 @@ impl<'a> Watch<'a> {
     ///
     /// # Errors
     /// Those of poll(2); EINTR is nothing that happened.
-    pub(super) fn wait(mut self, left: Option<Duration>) -> nix::Result<Vec<(Source, PollFlags)>> {
+    pub(super) fn wait(mut self, left: Option<Duration>) -> nix::Result<Vec<(EventSource, PollFlags)>> {
         match poll(&mut self.descriptors, left.map_or(PollTimeout::NONE, poll_timeout)) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),
         }
-        let happened = |(source, descriptor): (&Source, &PollFd<'_>)| {
+        let happened = |(source, descriptor): (&EventSource, &PollFd<'_>)| {
             let events = descriptor.revents().filter(|events| !events.is_empty())?;
             Some((*source, events))
         };

@@ -50,7 +50,7 @@ const SERVICES: [&str; 20] = [
 
 /// What was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum LeftRunning {
     /// Something runs, or that could not be found out.
     Somebody,
     /// Nothing does.
@@ -84,15 +84,15 @@ impl Search {
     }
 
     /// What it found, once it has ended.
-    pub(super) fn answer(&mut self) -> Option<Found> {
+    pub(super) fn answer(&mut self) -> Option<LeftRunning> {
         match self.end.read(&mut [0]) {
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
                 None
             }
             // Its descriptors are closed on its way out, after its memory is gone: there is nothing left to wait for.
             _ => Some(match self.child.wait() {
-                Ok(status) if status.code() == Some(NOBODY.into()) => Found::Nobody,
-                _ => Found::Somebody,
+                Ok(status) if status.code() == Some(NOBODY.into()) => LeftRunning::Nobody,
+                _ => LeftRunning::Somebody,
             }),
         }
     }
@@ -159,7 +159,7 @@ mod tests {
         Search::of(Command::new("/bin/sh").args(["-c", script]).stdin(Stdio::piped())).unwrap()
     }
 
-    fn found(mut search: Search) -> Found {
+    fn found(mut search: Search) -> LeftRunning {
         let mut polled = [PollFd::new(search.descriptor(), PollFlags::POLLIN)];
         poll(&mut polled, PollTimeout::NONE).unwrap();
         search.answer().unwrap()
@@ -167,9 +167,9 @@ mod tests {
 
     #[test]
     fn only_a_child_that_says_so_has_found_nobody() {
-        assert_eq!(found(search("exit 3")), Found::Nobody);
+        assert_eq!(found(search("exit 3")), LeftRunning::Nobody);
         for other in ["exit 0", "exit 1", "kill -9 $$"] {
-            assert_eq!(found(search(other)), Found::Somebody, "{other}");
+            assert_eq!(found(search(other)), LeftRunning::Somebody, "{other}");
         }
     }
 

@@ -4,9 +4,9 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use super::Stay;
+use super::AgentLife;
 use super::left_running::Search;
-use super::linger::{Lingering, Staying};
+use super::linger::{LingerState, Lingering};
 use super::shells::Shells;
 use crate::config::Linger;
 use crate::protocol::End;
@@ -14,10 +14,10 @@ use crate::protocol::End;
 /// What the agent stays for.
 pub(super) struct Lifetime {
     session: String,
-    state: State,
+    state: LifetimePhase,
 }
 
-enum State {
+enum LifetimePhase {
     /// The login, until the lifeline ends.
     Login,
     /// The shells that it was started in.
@@ -27,38 +27,38 @@ enum State {
 }
 
 impl Lifetime {
-    pub(super) fn begin(stay: Stay, session: &str, now: Duration) -> Self {
+    pub(super) fn begin(stay: AgentLife, session: &str, now: Duration) -> Self {
         let state = match stay {
-            Stay::WithLogin => State::Login,
-            Stay::WithShell(pid) => State::Shells(Shells::begin(pid, now)),
+            AgentLife::WithLogin => LifetimePhase::Login,
+            AgentLife::WithShell(pid) => LifetimePhase::Shells(Shells::begin(pid, now)),
         };
         Self { session: session.to_owned(), state }
     }
 
     /// Whether the end of the lifeline is to be waited for.
     pub(super) fn is_login(&self) -> bool {
-        matches!(self.state, State::Login)
+        matches!(self.state, LifetimePhase::Login)
     }
 
     /// A look that is not over yet.
     pub(super) fn search(&self) -> Option<&Search> {
-        let State::Lingering(lingering) = &self.state else { return None };
+        let LifetimePhase::Lingering(lingering) = &self.state else { return None };
         lingering.search()
     }
 
     /// When to look again, if something is to be looked at.
     pub(super) fn deadline(&self) -> Option<Duration> {
         match &self.state {
-            State::Login => None,
-            State::Shells(shells) => Some(shells.deadline()),
-            State::Lingering(lingering) => Some(lingering.deadline()),
+            LifetimePhase::Login => None,
+            LifetimePhase::Shells(shells) => Some(shells.deadline()),
+            LifetimePhase::Lingering(lingering) => Some(lingering.deadline()),
         }
     }
 
     /// Login or shells have ended: breaks off, unless what they left running may keep its token. Then `look` looks.
     pub(super) fn linger(&mut self, policy: Linger, now: Duration) -> ControlFlow<()> {
         let Some(lingering) = Lingering::begin(policy, now) else { return ControlFlow::Break(()) };
-        self.state = State::Lingering(lingering);
+        self.state = LifetimePhase::Lingering(lingering);
         ControlFlow::Continue(())
     }
 
@@ -71,37 +71,37 @@ impl Lifetime {
     ) -> ControlFlow<(), Option<&'static str>> {
         const REASON: &str = "what it left running keeps its token";
         let staying = match &mut self.state {
-            State::Login => Staying::AsBefore,
-            State::Shells(shells) => {
+            LifetimePhase::Login => LingerState::AsBefore,
+            LifetimePhase::Shells(shells) => {
                 if shells.have_ended(now) {
                     self.linger(policy(), now)?;
                 }
-                Staying::AsBefore
+                LingerState::AsBefore
             }
-            State::Lingering(lingering) => lingering.look(&self.session, now)?,
+            LifetimePhase::Lingering(lingering) => lingering.look(&self.session, now)?,
         };
-        ControlFlow::Continue((staying == Staying::JustKnown).then_some(REASON))
+        ControlFlow::Continue((staying == LingerState::JustKnown).then_some(REASON))
     }
 
     /// Stays for one more shell, if that lives.
     pub(super) fn stay_for(&mut self, pid: u32, now: Duration) -> bool {
-        if let State::Shells(shells) = &mut self.state {
+        if let LifetimePhase::Shells(shells) = &mut self.state {
             return shells.add(pid);
         }
         let mut shells = Shells::begin(pid, now);
         let lives = shells.add(pid);
         if lives {
-            self.state = State::Shells(shells);
+            self.state = LifetimePhase::Shells(shells);
         }
         lives
     }
 }
 
-impl From<Stay> for End {
-    fn from(stay: Stay) -> Self {
+impl From<AgentLife> for End {
+    fn from(stay: AgentLife) -> Self {
         match stay {
-            Stay::WithLogin => Self::Login,
-            Stay::WithShell(_) => Self::Shell,
+            AgentLife::WithLogin => Self::Login,
+            AgentLife::WithShell(_) => Self::Shell,
         }
     }
 }

@@ -4,19 +4,19 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use super::left_running::{Found, Search};
+use super::left_running::{LeftRunning, Search};
 use crate::config::{Linger, LingerFor};
 
 /// The first look after the login's end, for the shell is still on its way out then; doubled up to the second.
 const LOOKS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(20));
 /// When to look: soon at first, later rarely.
 #[derive(Debug)]
-pub(super) struct Looks {
+pub(super) struct LookSchedule {
     next: Duration,
     pause: Duration,
 }
 
-impl Looks {
+impl LookSchedule {
     /// Counted from `now`.
     pub(super) fn from(now: Duration) -> Self {
         let (first, _) = LOOKS;
@@ -50,7 +50,7 @@ impl Looks {
 #[derive(Debug)]
 pub(super) struct Lingering {
     until: Duration,
-    looks: Looks,
+    looks: LookSchedule,
     /// One at a time. While it has no answer, what the login left running is taken to run still.
     search: Option<Search>,
     answers: u32,
@@ -61,7 +61,7 @@ impl Lingering {
     pub(super) fn begin(policy: Linger, now: Duration) -> Option<Self> {
         (policy.what == LingerFor::Processes).then(|| Self {
             until: now + policy.max,
-            looks: Looks::at_once(now),
+            looks: LookSchedule::at_once(now),
             search: None,
             answers: 0,
         })
@@ -78,12 +78,12 @@ impl Lingering {
     }
 
     /// Begins a look that is due, hears the one before, and breaks off where there is nothing left to stay for.
-    pub(super) fn look(&mut self, session: &str, now: Duration) -> ControlFlow<(), Staying> {
+    pub(super) fn look(&mut self, session: &str, now: Duration) -> ControlFlow<(), LingerState> {
         let answer = self.search.as_mut().and_then(Search::answer);
         if answer.is_some() {
             self.search = None;
         }
-        if now >= self.until || answer == Some(Found::Nobody) {
+        if now >= self.until || answer == Some(LeftRunning::Nobody) {
             return ControlFlow::Break(());
         }
         if self.looks.is_due(now) && self.search.is_none() {
@@ -93,13 +93,13 @@ impl Lingering {
         self.answers += u32::from(answer.is_some());
         // By the second one the shell has had its time to end.
         let is_known = answer.is_some() && self.answers == 2;
-        ControlFlow::Continue(if is_known { Staying::JustKnown } else { Staying::AsBefore })
+        ControlFlow::Continue(if is_known { LingerState::JustKnown } else { LingerState::AsBefore })
     }
 }
 
 /// That the agent stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Staying {
+pub(super) enum LingerState {
     /// Which is news.
     JustKnown,
     /// Which is none.
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn looks_become_rare_but_are_never_a_minute_apart() {
-        let mut looks = Looks::at_once(seconds(100));
+        let mut looks = LookSchedule::at_once(seconds(100));
         let mut now = seconds(100);
         assert!(looks.is_due(now) && looks.deadline() == now + LOOKS.0);
         let mut count = 0;
@@ -134,8 +134,8 @@ mod tests {
     fn a_day_is_the_end() {
         let mut lingering = Lingering::begin(Linger::default(), seconds(0)).unwrap();
         // No look is begun here.
-        lingering.looks = Looks::from(seconds(86400));
-        assert_eq!(lingering.look("", seconds(86399)), ControlFlow::Continue(Staying::AsBefore));
+        lingering.looks = LookSchedule::from(seconds(86400));
+        assert_eq!(lingering.look("", seconds(86399)), ControlFlow::Continue(LingerState::AsBefore));
         assert_eq!(lingering.look("", seconds(86400)), ControlFlow::Break(()));
     }
 

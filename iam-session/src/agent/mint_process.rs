@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::own_program;
 use crate::line::{self, LineError, Lines};
-use crate::mint::job::{Done, Job, MAX_LINE, Opening};
+use crate::mint::job::{Job, JobResult, MAX_LINE, UnlockState};
 use crate::protocol::Failure;
 use crate::runtime::token_wanted::TokenJob;
 use crate::store::Keyring;
@@ -28,22 +28,22 @@ const REAP: (Duration, Duration) = (Duration::from_millis(5), Duration::from_sec
 
 /// Names a job that was submitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ticket(u64);
+pub(super) struct JobTicket(u64);
 
 /// What came of a job; the failure is the mint's, not the job's.
-pub(super) type Outcome = Result<Done, Failure>;
+pub(super) type JobOutcome = Result<JobResult, Failure>;
 
 /// The queue and the child that works it off.
-pub(super) struct Link {
+pub(super) struct MintProcess {
     message: Vec<u8>,
     keys: Keyring,
-    opening: Opening,
-    queue: VecDeque<(Ticket, Job)>,
+    opening: UnlockState,
+    queue: VecDeque<(JobTicket, Job)>,
     last: u64,
     running: Option<Running>,
     leaving: Vec<Child>,
     /// What was broken off between two turns.
-    broken_off: Vec<(Ticket, Outcome)>,
+    broken_off: Vec<(JobTicket, JobOutcome)>,
     reap_at: Duration,
     reap_pause: Duration,
 }
@@ -60,17 +60,17 @@ struct Running {
 }
 
 struct Busy {
-    ticket: Ticket,
+    ticket: JobTicket,
     token: Option<TokenJob>,
 }
 
-impl Link {
+impl MintProcess {
     /// `message` is what each mint is given first, `keys` what follows.
     pub(super) fn new(message: Vec<u8>, keys: Keyring) -> Self {
         Self {
             message,
             keys,
-            opening: Opening::default(),
+            opening: UnlockState::default(),
             queue: VecDeque::new(),
             last: 0,
             running: None,
@@ -82,7 +82,7 @@ impl Link {
     }
 
     /// Keeps keys for the mints to come; the one that they are from has them.
-    pub(super) fn keep(&mut self, keys: Keyring, opening: Opening) {
+    pub(super) fn keep(&mut self, keys: Keyring, opening: UnlockState) {
         self.keys = keys;
         self.opening = opening;
     }
@@ -95,14 +95,14 @@ impl Link {
     /// Keeps `keys` alone, and parts with the mint that has more: it ends when its job is done, which is answered with
     /// `failure` now.
     pub(super) fn restrict(&mut self, keys: Keyring, now: Duration, failure: &Failure) {
-        self.keep(keys, Opening::default());
+        self.keep(keys, UnlockState::default());
         let mut ended = Vec::new();
         self.part(now, failure.clone(), &mut ended);
         self.broken_off.append(&mut ended);
     }
 
     /// Queues a job. One that asks for the same token as another is that other.
-    pub(super) fn submit(&mut self, job: Job) -> Ticket {
+    pub(super) fn submit(&mut self, job: Job) -> JobTicket {
         // One that has not begun will see what the asker wants to be seen.
         if let Job::Look = &job
             && let Some((ticket, _)) = self.queue.iter().find(|(_, job)| matches!(job, Job::Look))
@@ -115,8 +115,8 @@ impl Link {
             return ticket;
         }
         self.last += 1;
-        self.queue.push_back((Ticket(self.last), job));
-        Ticket(self.last)
+        self.queue.push_back((JobTicket(self.last), job));
+        JobTicket(self.last)
     }
 
     /// How many jobs wait.
@@ -124,7 +124,7 @@ impl Link {
         self.queue.len()
     }
 
-    fn same(&self, wanted: &TokenJob) -> Option<Ticket> {
+    fn same(&self, wanted: &TokenJob) -> Option<JobTicket> {
         let running = self.running.as_ref().and_then(|running| running.busy.as_ref());
         let running = running.filter(|busy| busy.token.as_ref() == Some(wanted)).map(|busy| busy.ticket);
         let queued = || self.queue.iter().find(|(_, job)| matches!(job, Job::Token(job) if job == wanted));
@@ -152,7 +152,7 @@ impl Link {
     }
 
     /// Moves everything on that can be moved without waiting.
-    pub(super) fn progress(&mut self, now: Duration) -> Vec<(Ticket, Outcome)> {
+    pub(super) fn progress(&mut self, now: Duration) -> Vec<(JobTicket, JobOutcome)> {
         let mut finished = std::mem::take(&mut self.broken_off);
         self.reap(now);
         self.receive(now, &mut finished);
@@ -166,7 +166,7 @@ impl Link {
         finished
     }
 
-    fn receive(&mut self, now: Duration, finished: &mut Vec<(Ticket, Outcome)>) {
+    fn receive(&mut self, now: Duration, finished: &mut Vec<(JobTicket, JobOutcome)>) {
         let Some(running) = &mut self.running else { return };
         match running.exchange() {
             Ok(Some(done)) => {
@@ -184,7 +184,7 @@ impl Link {
         }
     }
 
-    fn dispatch(&mut self, now: Duration, finished: &mut Vec<(Ticket, Outcome)>) {
+    fn dispatch(&mut self, now: Duration, finished: &mut Vec<(JobTicket, JobOutcome)>) {
         if self.running.as_ref().is_some_and(|running| running.busy.is_some()) {
             return;
         }
@@ -194,7 +194,7 @@ impl Link {
         }
     }
 
-    fn hand_over(&mut self, ticket: Ticket, job: &Job, now: Duration) -> Result<(), Failure> {
+    fn hand_over(&mut self, ticket: JobTicket, job: &Job, now: Duration) -> Result<(), Failure> {
         let line = line::encode(job, MAX_LINE).map_err(|_| broken("takes no job of this size"))?;
         if self.running.is_none() {
             if self.leaving.len() >= MAX_HUNG {
@@ -218,7 +218,7 @@ impl Link {
     }
 
     /// Closes the pipes of the mint, which ends it when its job is done.
-    fn part(&mut self, now: Duration, failure: Failure, finished: &mut Vec<(Ticket, Outcome)>) {
+    fn part(&mut self, now: Duration, failure: Failure, finished: &mut Vec<(JobTicket, JobOutcome)>) {
         let Some(running) = self.running.take() else { return };
         finished.extend(running.busy.map(|busy| (busy.ticket, Err(failure))));
         self.leaving.push(running.child);
@@ -250,7 +250,7 @@ impl Running {
         Ok(Self { child, jobs, answers, lines: Lines::new(MAX_LINE), out, sent: 0, busy: None, since: now })
     }
 
-    fn exchange(&mut self) -> Result<Option<Done>, LineError> {
+    fn exchange(&mut self) -> Result<Option<JobResult>, LineError> {
         self.flush()?;
         self.lines.fill(&mut self.answers)?;
         let line = self.lines.take()?;

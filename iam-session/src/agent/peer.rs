@@ -26,14 +26,14 @@ pub(super) struct Peer {
     lines: Lines,
     out: Zeroizing<Vec<u8>>,
     sent: usize,
-    state: State,
+    state: PeerState,
     since: Duration,
     /// Whether it has had a reply.
     is_served: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum PeerState {
     /// Between requests, or within one.
     Listening,
     /// Its request is being seen to.
@@ -68,7 +68,7 @@ impl Peer {
             lines: Lines::new(MAX_LINE),
             out: Zeroizing::default(),
             sent: 0,
-            state: State::Listening,
+            state: PeerState::Listening,
             since: now,
             is_served: false,
         })
@@ -78,10 +78,10 @@ impl Peer {
     pub(super) fn descriptor(&self) -> (BorrowedFd<'_>, PollFlags) {
         let events = match self.state {
             // What was sent ahead is seen to before more is read, or before the end is.
-            State::Listening if self.lines.is_due() => PollFlags::empty(),
-            State::Listening => PollFlags::POLLIN,
-            State::Waiting => PollFlags::empty(),
-            State::Replying | State::Parting => PollFlags::POLLOUT,
+            PeerState::Listening if self.lines.is_due() => PollFlags::empty(),
+            PeerState::Listening => PollFlags::POLLIN,
+            PeerState::Waiting => PollFlags::empty(),
+            PeerState::Replying | PeerState::Parting => PollFlags::POLLOUT,
         };
         (self.stream.as_fd(), events)
     }
@@ -89,9 +89,9 @@ impl Peer {
     /// When it is given up.
     pub(super) fn deadline(&self) -> Option<Duration> {
         let hurries = match self.state {
-            State::Listening => !self.lines.is_empty(),
-            State::Waiting => false,
-            State::Replying | State::Parting => true,
+            PeerState::Listening => !self.lines.is_empty(),
+            PeerState::Waiting => false,
+            PeerState::Replying | PeerState::Parting => true,
         };
         hurries.then_some(self.since + PATIENCE)
     }
@@ -99,12 +99,12 @@ impl Peer {
     /// Whether it could be let go without failing an honest client: the least goes first.
     pub(super) fn expendable(&self) -> Option<(Expendable, Duration)> {
         let why = match self.state {
-            State::Waiting => return None,
-            State::Replying | State::Parting => Expendable::Deaf,
-            State::Listening if self.lines.is_due() && self.is_served => Expendable::Insatiable,
-            State::Listening if self.lines.is_due() => return None,
-            State::Listening if !self.lines.is_empty() => Expendable::Dawdling,
-            State::Listening => Expendable::Idle,
+            PeerState::Waiting => return None,
+            PeerState::Replying | PeerState::Parting => Expendable::Deaf,
+            PeerState::Listening if self.lines.is_due() && self.is_served => Expendable::Insatiable,
+            PeerState::Listening if self.lines.is_due() => return None,
+            PeerState::Listening if !self.lines.is_empty() => Expendable::Dawdling,
+            PeerState::Listening => Expendable::Idle,
         };
         Some((why, self.since))
     }
@@ -116,8 +116,8 @@ impl Peer {
     pub(super) fn progress(&mut self, events: PollFlags, now: Duration) -> Result<(), LineError> {
         let ends = PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL;
         match self.state {
-            State::Listening if self.lines.is_due() => Ok(()),
-            State::Listening if events.contains(PollFlags::POLLIN) => {
+            PeerState::Listening if self.lines.is_due() => Ok(()),
+            PeerState::Listening if events.contains(PollFlags::POLLIN) => {
                 let was_empty = self.lines.is_empty();
                 self.lines.fill(&mut self.stream)?;
                 // A line's time begins with its first byte; further bytes do not prolong it.
@@ -126,7 +126,9 @@ impl Peer {
                 }
                 Ok(())
             }
-            State::Replying | State::Parting if events.contains(PollFlags::POLLOUT) => self.flush(now),
+            PeerState::Replying | PeerState::Parting if events.contains(PollFlags::POLLOUT) => {
+                self.flush(now)
+            }
             _ if events.intersects(ends) => Err(LineError::Closed),
             _ => Ok(()),
         }
@@ -134,12 +136,12 @@ impl Peer {
 
     /// A whole request, if there is one and the client is not waiting for a reply.
     pub(super) fn request(&mut self, now: Duration) -> Result<Option<Zeroizing<Vec<u8>>>, LineError> {
-        if self.state != State::Listening {
+        if self.state != PeerState::Listening {
             return Ok(None);
         }
         let line = self.lines.take()?;
         if line.is_some() {
-            self.state = State::Waiting;
+            self.state = PeerState::Waiting;
             self.since = now;
         }
         Ok(line)
@@ -164,7 +166,7 @@ impl Peer {
                 MAX_LINE,
             )
         })?;
-        (self.sent, self.since, self.state) = (0, now, State::Replying);
+        (self.sent, self.since, self.state) = (0, now, PeerState::Replying);
         self.flush(now)
     }
 
@@ -174,10 +176,10 @@ impl Peer {
     /// When the connection is at its end, be it that all has been sent.
     pub(super) fn dismiss(&mut self, reason: Failure, now: Duration) -> Result<(), LineError> {
         self.reply::<()>(Err(reason), now)?;
-        if self.state == State::Listening {
+        if self.state == PeerState::Listening {
             return Err(LineError::Closed);
         }
-        self.state = State::Parting;
+        self.state = PeerState::Parting;
         Ok(())
     }
 
@@ -189,10 +191,10 @@ impl Peer {
         self.out = Zeroizing::default();
         self.since = now;
         self.is_served = true;
-        if self.state == State::Parting {
+        if self.state == PeerState::Parting {
             return Err(LineError::Closed);
         }
-        self.state = State::Listening;
+        self.state = PeerState::Listening;
         Ok(())
     }
 }

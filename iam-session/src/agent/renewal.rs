@@ -3,47 +3,47 @@
 
 use std::time::Duration;
 
-use super::mint_process::{Link, Ticket};
-use super::schedule::{self, Attempts, Standing, Task};
+use super::mint_process::{JobTicket, MintProcess};
+use super::schedule::{self, AccountState, AgentTask, Attempts};
 use super::start::Started;
 use crate::clock::Now;
 use crate::log::Level;
 use crate::mint::job::Job;
 use crate::protocol::FailureKind;
-use crate::runtime::answer::View;
-use crate::runtime::extra_token_files::Kept;
+use crate::runtime::answer::RuntimeView;
+use crate::runtime::extra_token_files::ExtraTokenFiles;
 use crate::runtime::freshness::Freshness;
 use crate::runtime::host_lock::HostLock;
-use crate::runtime::key_ids::Held;
-use crate::runtime::last_failure::Asker;
-use crate::runtime::last_failure::Setback;
+use crate::runtime::key_ids::KeyIds;
+use crate::runtime::last_failure::LastFailure;
+use crate::runtime::last_failure::RequestedBy;
 use crate::runtime::token_file;
 use crate::runtime::token_wanted::{TokenJob, TokenKind};
 
 /// What an agent works with, and its own share in the spread of renewals.
-pub(super) struct Means<'a> {
+pub(super) struct RenewalContext<'a> {
     pub(super) own: &'a Started,
-    pub(super) link: &'a mut Link,
+    pub(super) link: &'a mut MintProcess,
     pub(super) spread: u8,
     pub(super) now: Now,
 }
 
 /// One file.
 #[derive(Default)]
-pub(super) struct Upkeep {
+pub(super) struct FileRenewal {
     /// The account that the file is kept for; the session's own file is the default account's.
     account: Option<String>,
     attempts: Attempts,
     /// The renewal that this agent has asked for of its own accord.
-    renewal: Option<Ticket>,
-    next_task: Option<(Duration, Task)>,
+    renewal: Option<JobTicket>,
+    next_task: Option<(Duration, AgentTask)>,
     /// When the token in the file ends, if one is there.
     ends: Option<Duration>,
     /// The end of another program's token there, of which the log was told.
     others_told: Option<u64>,
 }
 
-impl Upkeep {
+impl FileRenewal {
     fn of(account: &str) -> Self {
         Self { account: Some(account.to_owned()), ..Self::default() }
     }
@@ -61,15 +61,15 @@ impl Upkeep {
         self.next_task.map(|(at, _)| at).into_iter().chain(self.ends).min()
     }
 
-    fn reschedule(&mut self, means: &Means<'_>) {
+    fn reschedule(&mut self, means: &RenewalContext<'_>) {
         let (own, now) = (means.own, means.now);
         let others = self.others_end(means);
-        let view = View::of(&own.runtime, now);
+        let view = RuntimeView::of(&own.runtime, now);
         let account = self.account.as_deref();
         let setback = view.setback(account);
         let is_filed = token_file::is_there(&own.runtime, &self.file(own));
         let standing = match HostLock::is_in_force(&own.runtime, now.boot) {
-            true => Standing::Nothing,
+            true => AccountState::Nothing,
             false => standing(&view, account, is_filed, setback.as_ref(), &own.held),
         };
         self.next_task = schedule::next(standing, self.attempts, means.spread, now.boot);
@@ -79,7 +79,7 @@ impl Upkeep {
     }
 
     /// When another program's token in the session's file ends, if there is one. The log is told once of each.
-    fn others_end(&mut self, means: &Means<'_>) -> Option<Duration> {
+    fn others_end(&mut self, means: &RenewalContext<'_>) -> Option<Duration> {
         if self.account.is_some() {
             return None;
         }
@@ -98,7 +98,7 @@ impl Upkeep {
         until.map(|end| now.boot + Duration::from_secs(end.saturating_sub(now.unix)))
     }
 
-    fn do_what_is_due(&mut self, means: &mut Means<'_>) {
+    fn do_what_is_due(&mut self, means: &mut RenewalContext<'_>) {
         let now = means.now.boot;
         if self.ends.is_some_and(|ends| ends <= now) {
             self.ends = None;
@@ -115,10 +115,10 @@ impl Upkeep {
         if !self.next_task.is_some_and(|(at, again)| at <= now && again == task) {
             return;
         }
-        let view = View::of(&means.own.runtime, means.now);
+        let view = RuntimeView::of(&means.own.runtime, means.now);
         let account = view.book.find(self.account.as_deref()).map(|entry| entry.name.clone());
         match (task, account) {
-            (Task::Renew, Some(account)) => {
+            (AgentTask::Renew, Some(account)) => {
                 self.renew(account, means);
             }
             _ => {
@@ -129,7 +129,7 @@ impl Upkeep {
         self.reschedule(means);
     }
 
-    fn renew(&mut self, account: String, means: &mut Means<'_>) -> Ticket {
+    fn renew(&mut self, account: String, means: &mut RenewalContext<'_>) -> JobTicket {
         self.attempts.begin(means.now.boot);
         let job = TokenJob { account, kind: TokenKind::Session, freshness: Freshness::Renewed };
         let ticket = means.link.submit(Job::Token(job));
@@ -138,25 +138,25 @@ impl Upkeep {
     }
 
     /// A renewal is back. Where neither a token that is fresh nor a setback is to be seen, it came to nothing.
-    fn finished(&mut self, ticket: Ticket, means: &Means<'_>) {
+    fn finished(&mut self, ticket: JobTicket, means: &RenewalContext<'_>) {
         if self.renewal != Some(ticket) {
             return;
         }
         self.renewal = None;
         let (account, now) = (self.account.as_deref(), means.now);
-        let view = View::of(&means.own.runtime, now);
+        let view = RuntimeView::of(&means.own.runtime, now);
         let life = view.session_token(account).map(|token| token.life());
         if life.is_some_and(|life| life.is_enough(Freshness::Renewed, now.boot)) {
             self.attempts.succeeded();
-        } else if !view.setback(account).is_some_and(|setback| setback.holds(Asker::Agent, now.boot)) {
+        } else if !view.setback(account).is_some_and(|setback| setback.holds(RequestedBy::Agent, now.boot)) {
             self.attempts.came_to_nothing();
         }
     }
 
     /// A token that has ended is worse than none: its reader would be refused without knowing why.
-    fn retract(&self, means: &Means<'_>) {
+    fn retract(&self, means: &RenewalContext<'_>) {
         let runtime = &means.own.runtime;
-        let view = View::of(runtime, means.now);
+        let view = RuntimeView::of(runtime, means.now);
         let wanted = view.book.find(self.account.as_deref()).map(|entry| entry.session_token());
         let file = self.file(means.own);
         if let Err(error) = token_file::retract(runtime, &file, wanted.as_ref(), means.now) {
@@ -167,43 +167,43 @@ impl Upkeep {
 
 /// All files: the session's, and those of single accounts.
 #[derive(Default)]
-pub(super) struct Upkeeps {
-    session: Upkeep,
-    kept: Vec<Upkeep>,
+pub(super) struct FileRenewals {
+    session: FileRenewal,
+    kept: Vec<FileRenewal>,
 }
 
-impl Upkeeps {
-    fn all(&mut self) -> impl Iterator<Item = &mut Upkeep> {
+impl FileRenewals {
+    fn all(&mut self) -> impl Iterator<Item = &mut FileRenewal> {
         std::iter::once(&mut self.session).chain(&mut self.kept)
     }
 
     /// When to come back at the latest.
     pub(super) fn deadline(&self) -> Option<Duration> {
-        std::iter::once(&self.session).chain(&self.kept).filter_map(Upkeep::deadline).min()
+        std::iter::once(&self.session).chain(&self.kept).filter_map(FileRenewal::deadline).min()
     }
 
     /// Takes note of what has changed: the book, the files' names, a token, a setback.
-    pub(super) fn reschedule(&mut self, means: &Means<'_>) {
-        let kept = Kept::read(&means.own.runtime.agents);
+    pub(super) fn reschedule(&mut self, means: &RenewalContext<'_>) {
+        let kept = ExtraTokenFiles::read(&means.own.runtime.agents);
         self.kept.retain(|upkeep| upkeep.account.as_deref().is_some_and(|account| kept.contains(account)));
         for account in kept.iter() {
             if !self.kept.iter().any(|upkeep| upkeep.account.as_deref() == Some(account)) {
-                self.kept.push(Upkeep::of(account));
+                self.kept.push(FileRenewal::of(account));
             }
         }
         self.all().for_each(|upkeep| upkeep.reschedule(means));
     }
 
-    pub(super) fn do_what_is_due(&mut self, means: &mut Means<'_>) {
+    pub(super) fn do_what_is_due(&mut self, means: &mut RenewalContext<'_>) {
         self.all().for_each(|upkeep| upkeep.do_what_is_due(means));
     }
 
-    pub(super) fn finished(&mut self, ticket: Ticket, means: &Means<'_>) {
+    pub(super) fn finished(&mut self, ticket: JobTicket, means: &RenewalContext<'_>) {
         self.all().for_each(|upkeep| upkeep.finished(ticket, means));
     }
 
     /// Renews the session's token now.
-    pub(super) fn renew_session(&mut self, account: String, means: &mut Means<'_>) -> Ticket {
+    pub(super) fn renew_session(&mut self, account: String, means: &mut RenewalContext<'_>) -> JobTicket {
         let ticket = self.session.renew(account, means);
         self.session.reschedule(means);
         ticket
@@ -212,12 +212,12 @@ impl Upkeeps {
 
 /// For the schedule of an account's file; `is_filed`: there is one.
 fn standing<'s>(
-    view: &View<'_>,
+    view: &RuntimeView<'_>,
     account: Option<&str>,
     is_filed: bool,
-    setback: Option<&'s Setback>,
-    held: &Held,
-) -> Standing<'s> {
+    setback: Option<&'s LastFailure>,
+    held: &KeyIds,
+) -> AccountState<'s> {
     let trouble = view.book.trouble.as_ref();
     let entry = view.book.find(account);
     let trouble = trouble.or(entry.and_then(|entry| entry.trouble.as_ref()));
@@ -226,15 +226,15 @@ fn standing<'s>(
         (Some(trouble), entry)
             if trouble.kind == FailureKind::Locked && !entry.is_some_and(|entry| held.opens(entry)) =>
         {
-            Standing::Nothing
+            AccountState::Nothing
         }
-        (Some(_), _) => Standing::Troubled,
-        (None, None) => Standing::Nothing,
+        (Some(_), _) => AccountState::Troubled,
+        (None, None) => AccountState::Nothing,
         // Whoever can renew it does.
-        (None, Some(entry)) if !held.opens(entry) => Standing::Nothing,
+        (None, Some(entry)) if !held.opens(entry) => AccountState::Nothing,
         (None, Some(_)) => {
             let token = view.session_token(account).map(|token| token.life());
-            Standing::Enrolled { token, is_filed, setback }
+            AccountState::Enrolled { token, is_filed, setback }
         }
     }
 }

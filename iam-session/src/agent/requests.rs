@@ -7,18 +7,18 @@ use std::time::Duration;
 
 use serde_json::error::Category;
 
-use super::mint_process::{Link, Outcome, Ticket};
+use super::mint_process::{JobOutcome, JobTicket, MintProcess};
 use super::peer::PeerId;
 use super::refusals::Refusals;
 use crate::clock::Now;
-use crate::mint::job::{AccountDone, AccountJob, Done, Job};
+use crate::mint::job::{AccountDone, AccountJob, Job, JobResult};
 use crate::protocol::{
     Begun, Cancelled, End, Enrolled, Failure, Forgotten, Heeded, NO_SUCH_REQUEST, Polled, Renamed, Request,
     SealReport, Status, StopMode, Token, TokenRequest, Unlocked, Used,
 };
-use crate::runtime::Runtime;
-use crate::runtime::answer::{Decision, View};
-use crate::runtime::key_ids::Held;
+use crate::runtime::RuntimeDirectory;
+use crate::runtime::answer::{RuntimeView, TokenDecision};
+use crate::runtime::key_ids::KeyIds;
 use crate::runtime::token_file;
 use crate::runtime::token_wanted::TokenJob;
 
@@ -34,7 +34,7 @@ const MAX_WAITING_FOR_TOKENS: usize = 96;
 /// An answer of any request.
 #[derive(Debug, serde::Serialize)]
 #[serde(untagged)]
-pub(super) enum Answer {
+pub(super) enum ClientAnswer {
     Token(Token),
     Status(Box<Status>),
     Enrolled(Enrolled),
@@ -49,7 +49,7 @@ pub(super) enum Answer {
     Heeded(Heeded),
 }
 
-impl Answer {
+impl ClientAnswer {
     fn of(done: &AccountDone) -> Self {
         match done {
             AccountDone::Begun(begun) => Self::Begun(begun.clone()),
@@ -64,10 +64,10 @@ impl Answer {
 }
 
 /// What a client gets.
-pub(super) type Reply = Result<Answer, Failure>;
+pub(super) type ClientReply = Result<ClientAnswer, Failure>;
 
 /// The agent's own identity, as `status` tells it.
-pub(super) struct Identity {
+pub(super) struct AgentIdentity {
     pub(super) session: String,
     pub(super) user: String,
     pub(super) ends: End,
@@ -75,7 +75,7 @@ pub(super) struct Identity {
 
 /// What only the agent itself can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wish {
+pub(super) enum AgentCommand {
     /// To stay for this process too.
     Stay(u32),
     End,
@@ -83,48 +83,53 @@ pub(super) enum Wish {
 
 /// Where a request for a token stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
+enum TokenStep {
     First,
     /// The book is as good as it gets.
     AfterLook,
 }
 
-enum Want {
+enum RequestKind {
     Token { request: TokenRequest, job: Option<TokenJob> },
     Status,
     Other,
 }
 
-struct Waiting {
+struct WaitingRequest {
     peer: PeerId,
-    ticket: Ticket,
-    want: Want,
+    ticket: JobTicket,
+    want: RequestKind,
     deadline: Duration,
 }
 
 /// The requests that wait, and the refusals that are remembered.
 pub(super) struct Requests {
-    identity: Identity,
-    waiting: Vec<Waiting>,
+    identity: AgentIdentity,
+    waiting: Vec<WaitingRequest>,
     refusals: Refusals,
-    wishes: Vec<(PeerId, Wish)>,
+    wishes: Vec<(PeerId, AgentCommand)>,
 }
 
 /// What all of it works on.
-pub(super) struct Means<'a> {
-    pub(super) runtime: &'a Runtime,
-    pub(super) held: &'a Held,
-    pub(super) link: &'a mut Link,
+pub(super) struct RequestContext<'a> {
+    pub(super) runtime: &'a RuntimeDirectory,
+    pub(super) held: &'a KeyIds,
+    pub(super) link: &'a mut MintProcess,
     pub(super) now: Now,
 }
 
 impl Requests {
-    pub(super) fn new(identity: Identity) -> Self {
+    pub(super) fn new(identity: AgentIdentity) -> Self {
         Self { identity, waiting: Vec::new(), refusals: Refusals::default(), wishes: Vec::new() }
     }
 
     /// Sees to one line of a client; `None` means later.
-    pub(super) fn receive(&mut self, peer: PeerId, line: &[u8], means: &mut Means<'_>) -> Option<Reply> {
+    pub(super) fn receive(
+        &mut self,
+        peer: PeerId,
+        line: &[u8],
+        means: &mut RequestContext<'_>,
+    ) -> Option<ClientReply> {
         let request = match parse(line) {
             Ok(request) => request,
             Err(failure) => return Some(Err(failure)),
@@ -133,10 +138,10 @@ impl Requests {
             return Some(Err(host_locked()));
         }
         let by = means.now.boot + request.reply_within();
-        let account = |job| (Job::Account(job), Want::Other);
+        let account = |job| (Job::Account(job), RequestKind::Other);
         let (job, want) = match request {
-            Request::AccessToken(request) => return self.token(peer, request, Step::First, by, means),
-            Request::Status {} => (Job::Look, Want::Status),
+            Request::AccessToken(request) => return self.token(peer, request, TokenStep::First, by, means),
+            Request::Status {} => (Job::Look, RequestKind::Status),
             Request::Enroll(beginning) => account(AccountJob::Enroll(beginning)),
             Request::Poll { ticket } => account(AccountJob::Poll { ticket }),
             Request::Cancel { flow } => account(AccountJob::Cancel { flow }),
@@ -148,13 +153,13 @@ impl Requests {
                 account(AccountJob::End { account: name, ending: mode })
             }
             Request::Unlock { passphrase, seconds } => match means.unlock(passphrase, seconds) {
-                Ok(job) => (job, Want::Other),
+                Ok(job) => (job, RequestKind::Other),
                 Err(failure) => return Some(Err(failure)),
             },
-            Request::Lock { passphrase } => (Job::LockHost { passphrase }, Want::Other),
-            Request::Seal(request) => (Job::Slots(request), Want::Other),
-            Request::Stay { pid } => return self.wish(peer, Wish::Stay(pid), StopMode::Started),
-            Request::Stop { mode } => return self.wish(peer, Wish::End, mode),
+            Request::Lock { passphrase } => (Job::LockHost { passphrase }, RequestKind::Other),
+            Request::Seal(request) => (Job::Slots(request), RequestKind::Other),
+            Request::Stay { pid } => return self.wish(peer, AgentCommand::Stay(pid), StopMode::Started),
+            Request::Stop { mode } => return self.wish(peer, AgentCommand::End, mode),
         };
         if means.link.backlog() >= MAX_WAITING {
             return Some(Err(busy()));
@@ -163,7 +168,7 @@ impl Requests {
         None
     }
 
-    fn wish(&mut self, peer: PeerId, wish: Wish, mode: StopMode) -> Option<Reply> {
+    fn wish(&mut self, peer: PeerId, wish: AgentCommand, mode: StopMode) -> Option<ClientReply> {
         if self.identity.ends == End::Login && mode == StopMode::Started {
             return Some(Err(Failure::failed("this agent was started by a login, and ends with it")
                 .advise("log out to end it")));
@@ -173,39 +178,46 @@ impl Requests {
     }
 
     /// What clients wish of the agent, and are to be told about.
-    pub(super) fn take_wishes(&mut self) -> Vec<(PeerId, Wish)> {
+    pub(super) fn take_wishes(&mut self) -> Vec<(PeerId, AgentCommand)> {
         std::mem::take(&mut self.wishes)
     }
 
-    fn wait(&mut self, peer: PeerId, job: Job, want: Want, deadline: Duration, means: &mut Means<'_>) {
+    fn wait(
+        &mut self,
+        peer: PeerId,
+        job: Job,
+        want: RequestKind,
+        deadline: Duration,
+        means: &mut RequestContext<'_>,
+    ) {
         let ticket = means.link.submit(job);
-        self.waiting.push(Waiting { peer, ticket, want, deadline });
+        self.waiting.push(WaitingRequest { peer, ticket, want, deadline });
     }
 
     fn token(
         &mut self,
         peer: PeerId,
         request: TokenRequest,
-        step: Step,
+        step: TokenStep,
         by: Duration,
-        means: &mut Means<'_>,
-    ) -> Option<Reply> {
+        means: &mut RequestContext<'_>,
+    ) -> Option<ClientReply> {
         if means.is_shut() {
             return Some(Err(host_locked()));
         }
-        match View::of(means.runtime, means.now).decide(&request) {
-            Decision::Token(token) => Some(Ok(Answer::Token(token))),
-            Decision::Refuse(failure) => Some(Err(failure)),
+        match RuntimeView::of(means.runtime, means.now).decide(&request) {
+            TokenDecision::Token(token) => Some(Ok(ClientAnswer::Token(token))),
+            TokenDecision::Refuse(failure) => Some(Err(failure)),
             // Enrolled elsewhere since, perhaps, or the home has come back.
-            Decision::Unknown(_) if step == Step::First => {
+            TokenDecision::Unknown(_) if step == TokenStep::First => {
                 if self.waiting_for_tokens() >= MAX_WAITING_FOR_TOKENS {
                     return Some(Err(busy()));
                 }
-                self.wait(peer, Job::Look, Want::Token { request, job: None }, by, means);
+                self.wait(peer, Job::Look, RequestKind::Token { request, job: None }, by, means);
                 None
             }
-            Decision::Unknown(failure) => Some(Err(failure)),
-            Decision::Mint(job) => {
+            TokenDecision::Unknown(failure) => Some(Err(failure)),
+            TokenDecision::Mint(job) => {
                 if let Some(failure) = self.refusals.find(&job, means.now.boot) {
                     return Some(Err(failure));
                 }
@@ -213,7 +225,7 @@ impl Requests {
                 if crowd || means.link.backlog() >= MAX_WAITING {
                     return Some(Err(busy()));
                 }
-                let want = Want::Token { request, job: Some(job.clone()) };
+                let want = RequestKind::Token { request, job: Some(job.clone()) };
                 self.wait(peer, Job::Token(job), want, by, means);
                 None
             }
@@ -221,20 +233,20 @@ impl Requests {
     }
 
     fn waiting_for_tokens(&self) -> usize {
-        self.waiting.iter().filter(|waiting| matches!(waiting.want, Want::Token { .. })).count()
+        self.waiting.iter().filter(|waiting| matches!(waiting.want, RequestKind::Token { .. })).count()
     }
 
     /// The replies that an outcome makes possible.
     pub(super) fn finished(
         &mut self,
-        ticket: Ticket,
-        outcome: &Outcome,
-        means: &mut Means<'_>,
-    ) -> Vec<(PeerId, Reply)> {
+        ticket: JobTicket,
+        outcome: &JobOutcome,
+        means: &mut RequestContext<'_>,
+    ) -> Vec<(PeerId, ClientReply)> {
         let (done, waiting) =
             std::mem::take(&mut self.waiting).into_iter().partition(|waiting| waiting.ticket == ticket);
         self.waiting = waiting;
-        let mut replies: Vec<(PeerId, Reply)> = Vec::new();
+        let mut replies: Vec<(PeerId, ClientReply)> = Vec::new();
         for waiting in done {
             let peer = waiting.peer;
             replies.extend(self.conclude(waiting, outcome, means).map(|reply| (peer, reply)));
@@ -242,36 +254,53 @@ impl Requests {
         replies
     }
 
-    fn conclude(&mut self, waiting: Waiting, outcome: &Outcome, means: &mut Means<'_>) -> Option<Reply> {
+    fn conclude(
+        &mut self,
+        waiting: WaitingRequest,
+        outcome: &JobOutcome,
+        means: &mut RequestContext<'_>,
+    ) -> Option<ClientReply> {
         match (waiting.want, outcome) {
-            (Want::Status, Ok(Done::Looked(Err(failure)))) => Some(Ok(self.status(Some(failure), means))),
-            (Want::Status, _) => Some(Ok(self.status(None, means))),
-            (Want::Token { job: Some(job), .. }, Ok(Done::Token(Ok(token)))) => {
-                Some(Ok(Answer::Token(token.for_account(&job.account))))
+            (RequestKind::Status, Ok(JobResult::Looked(Err(failure)))) => {
+                Some(Ok(self.status(Some(failure), means)))
             }
-            (Want::Token { job: Some(job), .. }, Ok(Done::Token(Err(failure))) | Err(failure)) => {
+            (RequestKind::Status, _) => Some(Ok(self.status(None, means))),
+            (RequestKind::Token { job: Some(job), .. }, Ok(JobResult::Token(Ok(token)))) => {
+                Some(Ok(ClientAnswer::Token(token.for_account(&job.account))))
+            }
+            (
+                RequestKind::Token { job: Some(job), .. },
+                Ok(JobResult::Token(Err(failure))) | Err(failure),
+            ) => {
                 self.refusals.remember(&job, failure, means.now.boot);
-                let fallback = View::of(means.runtime, means.now).fallback(&job);
-                Some(fallback.map(Answer::Token).ok_or_else(|| failure.clone()))
+                let fallback = RuntimeView::of(means.runtime, means.now).fallback(&job);
+                Some(fallback.map(ClientAnswer::Token).ok_or_else(|| failure.clone()))
             }
             // What is known may be all there is to know; that the book could not be written says more than it does.
-            (Want::Token { request, job: None }, Ok(Done::Looked(Err(failure)))) => {
-                match View::of(means.runtime, means.now).decide(&request) {
-                    Decision::Token(token) => Some(Ok(Answer::Token(token))),
+            (RequestKind::Token { request, job: None }, Ok(JobResult::Looked(Err(failure)))) => {
+                match RuntimeView::of(means.runtime, means.now).decide(&request) {
+                    TokenDecision::Token(token) => Some(Ok(ClientAnswer::Token(token))),
                     _ => Some(Err(failure.clone())),
                 }
             }
-            (Want::Token { request, job: None }, Ok(Done::Looked(Ok(())))) => {
-                self.token(waiting.peer, request, Step::AfterLook, waiting.deadline, means)
+            (RequestKind::Token { request, job: None }, Ok(JobResult::Looked(Ok(())))) => {
+                self.token(waiting.peer, request, TokenStep::AfterLook, waiting.deadline, means)
             }
-            (Want::Other, Ok(Done::Account(done))) => {
-                Some(done.as_ref().map(|done| Answer::of(done)).map_err(Clone::clone))
+            (RequestKind::Other, Ok(JobResult::Account(done))) => {
+                Some(done.as_ref().map(|done| ClientAnswer::of(done)).map_err(Clone::clone))
             }
-            (Want::Other, Ok(Done::Unlocked(unlocked))) => Some(
-                unlocked.as_ref().map(|unlock| Answer::Unlocked(unlock.answer.clone())).map_err(Clone::clone),
+            (RequestKind::Other, Ok(JobResult::Unlocked(unlocked))) => Some(
+                unlocked
+                    .as_ref()
+                    .map(|unlock| ClientAnswer::Unlocked(unlock.answer.clone()))
+                    .map_err(Clone::clone),
             ),
-            (Want::Other, Ok(Done::Locked(done))) => Some(done.clone().map(|()| Answer::Heeded(Heeded {}))),
-            (Want::Other, Ok(Done::Sealed(sealed))) => Some(sealed.clone().map(Answer::Sealed)),
+            (RequestKind::Other, Ok(JobResult::Locked(done))) => {
+                Some(done.clone().map(|()| ClientAnswer::Heeded(Heeded {})))
+            }
+            (RequestKind::Other, Ok(JobResult::Sealed(sealed))) => {
+                Some(sealed.clone().map(ClientAnswer::Sealed))
+            }
             (_, Err(failure)) => Some(Err(failure.clone())),
             (_, Ok(_)) => {
                 Some(Err(Failure::failed("the agent's mint answered something else than was asked")
@@ -281,22 +310,24 @@ impl Requests {
     }
 
     /// Replies to those who have waited long enough. What they asked for goes on, and is cached.
-    pub(super) fn overdue(&mut self, means: &Means<'_>) -> Vec<(PeerId, Reply)> {
+    pub(super) fn overdue(&mut self, means: &RequestContext<'_>) -> Vec<(PeerId, ClientReply)> {
         let (late, waiting) = std::mem::take(&mut self.waiting)
             .into_iter()
             .partition(|waiting| waiting.deadline <= means.now.boot);
         self.waiting = waiting;
-        let late: Vec<Waiting> = late;
+        let late: Vec<WaitingRequest> = late;
         late.into_iter().map(|waiting| (waiting.peer, self.give_up(&waiting.want, means))).collect()
     }
 
-    fn give_up(&self, want: &Want, means: &Means<'_>) -> Reply {
+    fn give_up(&self, want: &RequestKind, means: &RequestContext<'_>) -> ClientReply {
         let fallback = match want {
-            Want::Status => return Ok(self.status(None, means)),
-            Want::Token { job: Some(job), .. } => View::of(means.runtime, means.now).fallback(job),
+            RequestKind::Status => return Ok(self.status(None, means)),
+            RequestKind::Token { job: Some(job), .. } => {
+                RuntimeView::of(means.runtime, means.now).fallback(job)
+            }
             _ => None,
         };
-        fallback.map(Answer::Token).ok_or_else(|| {
+        fallback.map(ClientAnswer::Token).ok_or_else(|| {
             Failure::unreachable("neither the issuer nor the home directory has answered in time")
                 .advise("try again later")
         })
@@ -313,12 +344,12 @@ impl Requests {
     }
 
     /// `unwritten`: why the book is not up to date.
-    fn status(&self, unwritten: Option<&Failure>, means: &Means<'_>) -> Answer {
-        let view = View::of(means.runtime, means.now);
+    fn status(&self, unwritten: Option<&Failure>, means: &RequestContext<'_>) -> ClientAnswer {
+        let view = RuntimeView::of(means.runtime, means.now);
         let (accounts, trouble) = view.accounts();
         let host_locked = means.is_shut().then(host_locked);
         let lock = means.lock_state();
-        Answer::Status(Box::new(Status {
+        ClientAnswer::Status(Box::new(Status {
             session: self.identity.session.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::runtime::freshness::Life;
-use crate::runtime::last_failure::{Outlook, Setback};
+use crate::runtime::freshness::TokenLife;
+use crate::runtime::last_failure::{LastFailure, RetryWhen};
 
 /// The agents of one user spread their renewals over this part of a token's life; the first to renew spares the
 /// others the attempt.
@@ -16,7 +16,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// What the agent does by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Task {
+pub(super) enum AgentTask {
     /// Have the session token renewed.
     Renew,
     /// See whether the store can be read again.
@@ -25,13 +25,13 @@ pub(super) enum Task {
 
 /// What is known of the default account.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Standing<'a> {
+pub(super) enum AccountState<'a> {
     /// There is none, or nobody but the user can do anything about it.
     Nothing,
     /// The store or its record cannot be read.
     Troubled,
     /// Enrolled, perhaps with a token, which should be in the file, perhaps after a failure.
-    Enrolled { token: Option<Life>, is_filed: bool, setback: Option<&'a Setback> },
+    Enrolled { token: Option<TokenLife>, is_filed: bool, setback: Option<&'a LastFailure> },
 }
 
 /// The last attempt of this agent, and how long it waits before the next.
@@ -64,22 +64,24 @@ impl Attempts {
 
 /// The next task and its time on CLOCK_BOOTTIME. `spread` (0 to 255) is this agent's own.
 pub(super) fn next(
-    standing: Standing<'_>,
+    standing: AccountState<'_>,
     attempts: Attempts,
     spread: u8,
     now: Duration,
-) -> Option<(Duration, Task)> {
+) -> Option<(Duration, AgentTask)> {
     // At once the first time: a moment that moves with `now` would never come.
     let after = |pause| attempts.last.map_or(now, |last| last + pause);
     match standing {
-        Standing::Nothing => None,
-        Standing::Troubled => Some((after(LOOK_AGAIN), Task::Look)),
-        Standing::Enrolled { setback: Some(setback), .. } if setback.outlook == Outlook::Lasting => None,
-        Standing::Enrolled { token, is_filed, setback } => {
+        AccountState::Nothing => None,
+        AccountState::Troubled => Some((after(LOOK_AGAIN), AgentTask::Look)),
+        AccountState::Enrolled { setback: Some(setback), .. } if setback.outlook == RetryWhen::Lasting => {
+            None
+        }
+        AccountState::Enrolled { token, is_filed, setback } => {
             let due = token.map_or(now, |life| life.renewal() + jitter(life, spread));
             let spared = setback.map_or(now, |setback| setback.not_before);
-            let renewal = (due.max(spared).max(after(attempts.pause)), Task::Renew);
-            let look = (after(LOOK_AGAIN), Task::Look);
+            let renewal = (due.max(spared).max(after(attempts.pause)), AgentTask::Renew);
+            let look = (after(LOOK_AGAIN), AgentTask::Look);
             // There is a token and no file: it could not be written, or somebody removed it.
             let missing = token.is_some() && !is_filed && look.0 < renewal.0;
             Some(if missing { look } else { renewal })
@@ -87,7 +89,7 @@ pub(super) fn next(
     }
 }
 
-fn jitter(life: Life, spread: u8) -> Duration {
+fn jitter(life: TokenLife, spread: u8) -> Duration {
     life.ends.saturating_sub(life.issued) / SPREAD * u32::from(spread) / 256
 }
 
@@ -96,68 +98,68 @@ mod tests {
     use super::*;
     use crate::clock::Now;
     use crate::protocol::Failure;
-    use crate::runtime::last_failure::Pause;
+    use crate::runtime::last_failure::RetryPause;
 
     const NOW: Duration = Duration::from_secs(1000);
 
-    fn at(standing: Standing<'_>, last_attempt: Option<u64>, spread: u8) -> Option<(u64, Task)> {
+    fn at(standing: AccountState<'_>, last_attempt: Option<u64>, spread: u8) -> Option<(u64, AgentTask)> {
         let attempts = Attempts { last: last_attempt.map(Duration::from_secs), ..Attempts::default() };
         next(standing, attempts, spread, NOW).map(|(at, task)| (at.as_secs(), task))
     }
 
-    fn enrolled(token: Option<Life>, setback: Option<&Setback>) -> Standing<'_> {
-        Standing::Enrolled { token, is_filed: true, setback }
+    fn enrolled(token: Option<TokenLife>, setback: Option<&LastFailure>) -> AccountState<'_> {
+        AccountState::Enrolled { token, is_filed: true, setback }
     }
 
-    fn life(issued: u64, ends: u64) -> Option<Life> {
-        Some(Life { issued: Duration::from_secs(issued), ends: Duration::from_secs(ends) })
+    fn life(issued: u64, ends: u64) -> Option<TokenLife> {
+        Some(TokenLife { issued: Duration::from_secs(issued), ends: Duration::from_secs(ends) })
     }
 
-    fn setback(outlook: Outlook) -> Setback {
+    fn setback(outlook: RetryWhen) -> LastFailure {
         let failure = Failure::unreachable("e");
-        let wish = Pause::Issuers(Duration::from_secs(30));
-        Setback::after(None, failure, outlook, wish, 0, "boot", Now { unix: 0, boot: NOW })
+        let wish = RetryPause::Issuers(Duration::from_secs(30));
+        LastFailure::after(None, failure, outlook, wish, 0, "boot", Now { unix: 0, boot: NOW })
     }
 
     #[test]
     fn a_token_is_renewed_at_two_thirds_of_its_life_and_by_each_agent_at_its_own_moment() {
         let standing = enrolled(life(1000, 4600), None);
-        assert_eq!(at(standing, None, 0), Some((3400, Task::Renew)));
-        assert_eq!(at(standing, None, 128), Some((3490, Task::Renew)));
+        assert_eq!(at(standing, None, 0), Some((3400, AgentTask::Renew)));
+        assert_eq!(at(standing, None, 128), Some((3490, AgentTask::Renew)));
     }
 
     #[test]
     fn a_missing_token_is_due_at_once_and_never_again_within_seconds() {
         let standing = enrolled(None, None);
-        assert_eq!(at(standing, None, 0), Some((1000, Task::Renew)));
-        assert_eq!(at(standing, Some(999), 0), Some((1004, Task::Renew)));
+        assert_eq!(at(standing, None, 0), Some((1000, AgentTask::Renew)));
+        assert_eq!(at(standing, Some(999), 0), Some((1004, AgentTask::Renew)));
     }
 
     #[test]
     fn a_failing_issuer_is_spared() {
-        let passing = setback(Outlook::Passing);
+        let passing = setback(RetryWhen::Passing);
         let standing = enrolled(life(0, 1200), Some(&passing));
-        assert_eq!(at(standing, None, 0), Some((1030, Task::Renew)));
+        assert_eq!(at(standing, None, 0), Some((1030, AgentTask::Renew)));
     }
 
     #[test]
     fn what_only_the_user_can_mend_wakes_nobody() {
-        let lasting = setback(Outlook::Lasting);
+        let lasting = setback(RetryWhen::Lasting);
         assert_eq!(at(enrolled(None, Some(&lasting)), None, 0), None);
-        assert_eq!(at(Standing::Nothing, None, 0), None);
+        assert_eq!(at(AccountState::Nothing, None, 0), None);
     }
 
     #[test]
     fn an_unreadable_store_is_looked_at_at_once_and_then_once_a_minute() {
-        assert_eq!(at(Standing::Troubled, None, 0), Some((1000, Task::Look)));
-        assert_eq!(at(Standing::Troubled, Some(990), 0), Some((1050, Task::Look)));
+        assert_eq!(at(AccountState::Troubled, None, 0), Some((1000, AgentTask::Look)));
+        assert_eq!(at(AccountState::Troubled, Some(990), 0), Some((1050, AgentTask::Look)));
     }
 
     #[test]
     fn a_file_that_is_missing_is_seen_to() {
-        let standing = |is_filed| Standing::Enrolled { token: life(1000, 4600), is_filed, setback: None };
-        assert_eq!(at(standing(false), Some(990), 0), Some((1050, Task::Look)));
-        assert_eq!(at(standing(true), Some(990), 0), Some((3400, Task::Renew)));
+        let standing = |is_filed| AccountState::Enrolled { token: life(1000, 4600), is_filed, setback: None };
+        assert_eq!(at(standing(false), Some(990), 0), Some((1050, AgentTask::Look)));
+        assert_eq!(at(standing(true), Some(990), 0), Some((3400, AgentTask::Renew)));
     }
 
     #[test]

@@ -11,23 +11,23 @@ use std::time::Duration;
 
 use nix::poll::PollFlags;
 
-use self::revoked::Obedience;
-use super::Stay;
-use super::events::{Source, Watch};
+use self::revoked::RevokedWatch;
+use super::AgentLife;
+use super::events::{EventSource, Watch};
 use super::lifetime::Lifetime;
-use super::login_status::Verdict;
-use super::mint_process::{Link, Outcome, Ticket};
+use super::login_status::LoginStatus;
+use super::mint_process::{JobOutcome, JobTicket, MintProcess};
 use super::peer::PeerId;
 use super::peers::Peers;
-use super::renewal::{self, Upkeeps};
-use super::requests::{Answer, Identity, Means, Reply, Requests, Wish};
+use super::renewal::{self, FileRenewals};
+use super::requests::{AgentCommand, AgentIdentity, ClientAnswer, ClientReply, RequestContext, Requests};
 use super::start::{self, Started};
-use super::status_lines::{self, Report, Word};
+use super::status_lines::{self, StatusPipe, StatusWord};
 use crate::clock::{self, Now};
 use crate::log::Level;
-use crate::mint::job::{Done, Job};
+use crate::mint::job::{Job, JobResult};
 use crate::protocol::{Failure, Heeded};
-use crate::runtime::answer::View;
+use crate::runtime::answer::RuntimeView;
 use crate::runtime::token_file;
 
 /// How long the store is waited for before the login is told that it cannot be read: less than the module waits.
@@ -37,10 +37,10 @@ const FIRST_LOOK: Duration = Duration::from_millis(200);
 const LOOK_WITHOUT_NEWS: Duration = Duration::from_secs(60);
 
 /// The whole program.
-pub(super) fn main(stay: Stay) -> ExitCode {
+pub(super) fn main(stay: AgentLife) -> ExitCode {
     let Ok((lifeline, report)) = start::take_over_standard_streams() else { return ExitCode::FAILURE };
     match start::start(lifeline, stay) {
-        Ok(Some(started)) => Agent::new(started, report, stay).run(),
+        Ok(Some(started)) => AgentLoop::new(started, report, stay).run(),
         Ok(None) => ExitCode::SUCCESS,
         Err(code) => {
             report.fail(code);
@@ -50,58 +50,59 @@ pub(super) fn main(stay: Stay) -> ExitCode {
 }
 
 /// What the login still waits to be told.
-enum Telling {
+enum LoginReport {
     /// The first line, once the mint has looked at the store.
     First {
-        look: Ticket,
+        look: JobTicket,
         until: Duration,
     },
     /// A second one, once there is a token.
     Second {
-        mint: Ticket,
+        mint: JobTicket,
     },
     Nothing,
 }
 
-struct Agent {
+struct AgentLoop {
     own: Started,
-    report: Report,
-    telling: Telling,
-    link: Link,
+    report: StatusPipe,
+    telling: LoginReport,
+    link: MintProcess,
     requests: Requests,
     peers: Peers,
     /// Something was done that may let more be done at once.
     is_restless: bool,
     /// This agent's share in the spread of renewals.
     spread: u8,
-    upkeeps: Upkeeps,
+    upkeeps: FileRenewals,
     lifetime: Lifetime,
     /// The end of the time for which the user's lock of this host is open.
     open_until: Option<Duration>,
-    obedience: Obedience,
+    obedience: RevokedWatch,
 }
 
-impl Agent {
-    fn new(mut own: Started, report: Report, stay: Stay) -> Self {
+impl AgentLoop {
+    fn new(mut own: Started, report: StatusPipe, stay: AgentLife) -> Self {
         let mut spread = [0];
         let _ = getrandom::fill(&mut spread);
         let [spread] = spread;
         let uid = own.runtime.places.uid();
         let lifetime = Lifetime::begin(stay, &own.session, clock::boot_time());
-        let identity = Identity { session: own.session.clone(), user: own.user.clone(), ends: stay.into() };
+        let identity =
+            AgentIdentity { session: own.session.clone(), user: own.user.clone(), ends: stay.into() };
         Self {
-            link: Link::new(std::mem::take(&mut own.message), std::mem::take(&mut own.keys)),
+            link: MintProcess::new(std::mem::take(&mut own.message), std::mem::take(&mut own.keys)),
             requests: Requests::new(identity),
             own,
             report,
-            telling: Telling::Nothing,
+            telling: LoginReport::Nothing,
             peers: Peers::new(uid),
             is_restless: false,
             spread,
-            upkeeps: Upkeeps::default(),
+            upkeeps: FileRenewals::default(),
             lifetime,
             open_until: None,
-            obedience: Obedience::default(),
+            obedience: RevokedWatch::default(),
         }
     }
 
@@ -132,7 +133,7 @@ impl Agent {
             self.tell(now);
         } else {
             let look = self.link.submit(Job::Look);
-            self.telling = Telling::First { look, until: now.boot + FIRST_LOOK };
+            self.telling = LoginReport::First { look, until: now.boot + FIRST_LOOK };
         }
     }
 
@@ -141,7 +142,7 @@ impl Agent {
         self.obey(before)?;
         self.advance(before);
         self.heed(before)?;
-        let policy = || View::of(&self.own.runtime, before).book.linger;
+        let policy = || RuntimeView::of(&self.own.runtime, before).book.linger;
         if let Some(text) = self.lifetime.look(policy, before.boot)? {
             self.own.log.event(Level::Info, "lingering", &[("reason", text)]);
         }
@@ -152,12 +153,12 @@ impl Agent {
         let mut ready = Vec::new();
         for (source, flags) in events {
             match source {
-                Source::Lifeline => self.login_ends(now)?,
-                Source::Signal => return ControlFlow::Break(()),
-                Source::News => self.read_news(now),
-                Source::Listener => self.peers.accept(&self.own.listener, now.boot),
-                Source::Mint | Source::Search => {}
-                Source::Peer(id) => ready.push((id, flags)),
+                EventSource::Lifeline => self.login_ends(now)?,
+                EventSource::Signal => return ControlFlow::Break(()),
+                EventSource::News => self.read_news(now),
+                EventSource::Listener => self.peers.accept(&self.own.listener, now.boot),
+                EventSource::Mint | EventSource::Search => {}
+                EventSource::Peer(id) => ready.push((id, flags)),
             }
         }
         for (id, flags) in ready {
@@ -169,24 +170,24 @@ impl Agent {
     fn watch(&self) -> Watch<'_> {
         let mut watch = Watch::default();
         if self.lifetime.is_login() {
-            watch.add_input(Source::Lifeline, &self.own.lifeline);
+            watch.add_input(EventSource::Lifeline, &self.own.lifeline);
         }
-        watch.add_input(Source::Signal, &self.own.signals);
+        watch.add_input(EventSource::Signal, &self.own.signals);
         if self.peers.are_let_in() {
-            watch.add_input(Source::Listener, &self.own.listener);
+            watch.add_input(EventSource::Listener, &self.own.listener);
         }
         if let Some(news) = &self.own.news {
-            watch.add_input(Source::News, news);
+            watch.add_input(EventSource::News, news);
         }
         if let Some(search) = self.lifetime.search() {
-            watch.add(Source::Search, search.descriptor(), PollFlags::POLLIN);
+            watch.add(EventSource::Search, search.descriptor(), PollFlags::POLLIN);
         }
         for (descriptor, events) in self.link.descriptors() {
-            watch.add(Source::Mint, descriptor, events);
+            watch.add(EventSource::Mint, descriptor, events);
         }
         for peer in self.peers.iter() {
             let (descriptor, events) = peer.descriptor();
-            watch.add(Source::Peer(peer.id), descriptor, events);
+            watch.add(EventSource::Peer(peer.id), descriptor, events);
         }
         watch
     }
@@ -196,7 +197,7 @@ impl Agent {
             return Some(Duration::ZERO);
         }
         let telling = match self.telling {
-            Telling::First { until, .. } => Some(until),
+            LoginReport::First { until, .. } => Some(until),
             _ => None,
         };
         let peers = self.peers.deadline();
@@ -220,17 +221,17 @@ impl Agent {
         if !matches!((&self.own.lifeline).read(&mut [0]), Ok(0)) {
             return ControlFlow::Break(());
         }
-        self.lifetime.linger(View::of(&self.own.runtime, now).book.linger, now.boot)
+        self.lifetime.linger(RuntimeView::of(&self.own.runtime, now).book.linger, now.boot)
     }
 
     /// Does what only the agent itself can do for a client.
     fn heed(&mut self, now: Now) -> ControlFlow<()> {
         for (peer, wish) in self.requests.take_wishes() {
-            let heeded =
-                wish == Wish::End || matches!(wish, Wish::Stay(pid) if self.lifetime.stay_for(pid, now.boot));
-            let reply = if heeded { Ok(Answer::Heeded(Heeded {})) } else { Err(not_there()) };
+            let heeded = wish == AgentCommand::End
+                || matches!(wish, AgentCommand::Stay(pid) if self.lifetime.stay_for(pid, now.boot));
+            let reply = if heeded { Ok(ClientAnswer::Heeded(Heeded {})) } else { Err(not_there()) };
             self.reply(peer, reply, now);
-            if wish == Wish::End {
+            if wish == AgentCommand::End {
                 return ControlFlow::Break(());
             }
         }
@@ -251,7 +252,7 @@ impl Agent {
         }
         let late = self.requests.overdue(&means(&self.own, &mut self.link, now));
         self.reply_all(late, now);
-        if matches!(self.telling, Telling::First { until, .. } if until <= now.boot) {
+        if matches!(self.telling, LoginReport::First { until, .. } if until <= now.boot) {
             self.tell_unread(now);
         }
     }
@@ -278,14 +279,14 @@ impl Agent {
         }
     }
 
-    fn reply_all(&mut self, replies: Vec<(PeerId, Reply)>, now: Now) {
+    fn reply_all(&mut self, replies: Vec<(PeerId, ClientReply)>, now: Now) {
         for (id, reply) in replies {
             self.reply(id, reply, now);
         }
     }
 
-    fn reply(&mut self, id: PeerId, reply: Reply, now: Now) {
-        if matches!(reply, Ok(Answer::Token(_))) && self.obey(now).is_break() {
+    fn reply(&mut self, id: PeerId, reply: ClientReply, now: Now) {
+        if matches!(reply, Ok(ClientAnswer::Token(_))) && self.obey(now).is_break() {
             // The next turn is the last one.
             self.is_restless = true;
             return;
@@ -302,13 +303,13 @@ impl Agent {
         self.reschedule(now);
     }
 
-    fn finished(&mut self, ticket: Ticket, outcome: &Outcome, now: Now) {
+    fn finished(&mut self, ticket: JobTicket, outcome: &JobOutcome, now: Now) {
         self.heed_keys(outcome);
         self.upkeeps.finished(ticket, &upkeep_means(&self.own, &mut self.link, self.spread, now));
         self.reschedule(now);
         match self.telling {
-            Telling::First { look, .. } if look == ticket => self.tell_first(outcome, now),
-            Telling::Second { mint } if mint == ticket => self.tell_second(now),
+            LoginReport::First { look, .. } if look == ticket => self.tell_first(outcome, now),
+            LoginReport::Second { mint } if mint == ticket => self.tell_second(now),
             _ => {}
         }
         let mut means = means(&self.own, &mut self.link, now);
@@ -316,8 +317,8 @@ impl Agent {
         self.reply_all(replies, now);
     }
 
-    fn tell_first(&mut self, outcome: &Outcome, now: Now) {
-        if matches!(outcome, Ok(Done::Looked(Ok(())))) {
+    fn tell_first(&mut self, outcome: &JobOutcome, now: Now) {
+        if matches!(outcome, Ok(JobResult::Looked(Ok(())))) {
             self.tell(now);
         } else {
             self.tell_unread(now);
@@ -326,26 +327,26 @@ impl Agent {
 
     /// The store cannot be read, or not in time: that the host is locked may be known all the same.
     fn tell_unread(&mut self, now: Now) {
-        let verdict = if self.is_shut(now) { Verdict::LOCKED } else { Verdict::UNREAD };
+        let verdict = if self.is_shut(now) { LoginStatus::LOCKED } else { LoginStatus::UNREAD };
         self.say(verdict, now);
         self.tell_no_more();
     }
 
-    fn say(&mut self, verdict: Verdict, now: Now) {
+    fn say(&mut self, verdict: LoginStatus, now: Now) {
         let due = |_: &_| status_lines::is_hint_due(self.own.hints, &self.own.runtime.agents, now.unix);
         let hint = verdict.hint.filter(due);
         self.report.say(verdict.word, hint);
     }
 
     fn tell(&mut self, now: Now) {
-        let view = View::of(&self.own.runtime, now);
+        let view = RuntimeView::of(&self.own.runtime, now);
         let setback = view.setback(None);
         let has_token = self.file_is_good(now);
         if !has_token && self.is_shut(now) {
             return self.tell_unread(now);
         }
-        let verdict = Verdict::of(&view.book, has_token, setback.as_ref(), now);
-        if verdict.word == Word::Ready && verdict.hint.is_none() {
+        let verdict = LoginStatus::of(&view.book, has_token, setback.as_ref(), now);
+        if verdict.word == StatusWord::Ready && verdict.hint.is_none() {
             status_lines::forget_hint(&self.own.runtime.agents);
         }
         let default = view.book.find(None).filter(|entry| self.own.held.opens(entry));
@@ -355,7 +356,7 @@ impl Agent {
             Some(account) => {
                 let mut means = upkeep_means(&self.own, &mut self.link, self.spread, now);
                 let mint = self.upkeeps.renew_session(account, &mut means);
-                self.telling = Telling::Second { mint };
+                self.telling = LoginReport::Second { mint };
             }
             None => self.tell_no_more(),
         }
@@ -363,20 +364,20 @@ impl Agent {
 
     fn tell_second(&mut self, now: Now) {
         if self.file_is_good(now) {
-            self.report.say(Word::Ready, None);
+            self.report.say(StatusWord::Ready, None);
         }
         self.tell_no_more();
     }
 
     fn tell_no_more(&mut self) {
-        self.telling = Telling::Nothing;
+        self.telling = LoginReport::Nothing;
         self.report.close();
     }
 
     /// Whether the file holds the default account's token, and that token lives.
     fn file_is_good(&self, now: Now) -> bool {
         let runtime = &self.own.runtime;
-        let token = View::of(runtime, now).session_token(None);
+        let token = RuntimeView::of(runtime, now).session_token(None);
         let name = runtime.places.token_file_name();
         token.is_some_and(|token| token_file::holds(&runtime.top, &name, &token.access_token))
             || token_file::others_until(runtime, now).is_some()
@@ -395,12 +396,17 @@ impl Agent {
     }
 }
 
-fn upkeep_means<'a>(own: &'a Started, link: &'a mut Link, spread: u8, now: Now) -> renewal::Means<'a> {
-    renewal::Means { own, link, spread, now }
+fn upkeep_means<'a>(
+    own: &'a Started,
+    link: &'a mut MintProcess,
+    spread: u8,
+    now: Now,
+) -> renewal::RenewalContext<'a> {
+    renewal::RenewalContext { own, link, spread, now }
 }
 
-fn means<'a>(own: &'a Started, link: &'a mut Link, now: Now) -> Means<'a> {
-    Means { runtime: &own.runtime, held: &own.held, link, now }
+fn means<'a>(own: &'a Started, link: &'a mut MintProcess, now: Now) -> RequestContext<'a> {
+    RequestContext { runtime: &own.runtime, held: &own.held, link, now }
 }
 
 fn not_there() -> Failure {

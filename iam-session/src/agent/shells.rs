@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::linger::Looks;
+use super::linger::LookSchedule;
 use crate::host::process_stat::ProcessStat;
 
 /// More than one person has terminals; the list is no place to fill memory.
@@ -10,12 +10,12 @@ const MAX: usize = 256;
 
 /// A process. Its number may be used again, so the time of its start is part of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Shell {
+struct WatchedShell {
     pid: u32,
     started: u64,
 }
 
-impl Shell {
+impl WatchedShell {
     fn of(pid: u32) -> Option<Self> {
         Some(Self { pid, started: ProcessStat::of(pid)?.started })
     }
@@ -28,20 +28,20 @@ impl Shell {
 /// Those that are known, and when to look whether one still lives.
 #[derive(Debug)]
 pub(super) struct Shells {
-    list: Vec<Shell>,
-    looks: Looks,
+    list: Vec<WatchedShell>,
+    looks: LookSchedule,
 }
 
 impl Shells {
     /// One that may have ended already.
     pub(super) fn begin(pid: u32, now: Duration) -> Self {
-        Self { list: Shell::of(pid).into_iter().collect(), looks: Looks::from(now) }
+        Self { list: WatchedShell::of(pid).into_iter().collect(), looks: LookSchedule::from(now) }
     }
 
     /// One more; whether there was room for it and it lives.
     pub(super) fn add(&mut self, pid: u32) -> bool {
         self.list.retain(|shell| shell.lives());
-        let Some(shell) = Shell::of(pid).filter(|_| self.list.len() < MAX) else { return false };
+        let Some(shell) = WatchedShell::of(pid).filter(|_| self.list.len() < MAX) else { return false };
         if !self.list.contains(&shell) {
             self.list.push(shell);
         }
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_number_that_is_used_again_is_another_process() {
-        let mut shell = Shell::of(std::process::id()).unwrap();
+        let mut shell = WatchedShell::of(std::process::id()).unwrap();
         assert!(shell.lives());
         shell.started -= 1;
         assert!(!shell.lives());

@@ -12,17 +12,17 @@ use nix::sys::inotify::Inotify;
 use nix::sys::signalfd::SignalFd;
 use nix::unistd::{dup2_stdin, dup2_stdout, geteuid, setsid};
 
-use super::Stay;
+use super::AgentLife;
 use super::events;
-use super::status_lines::{Code, Report};
+use super::status_lines::{StartFailure, StatusPipe};
 use crate::clock;
 use crate::harden::harden;
-use crate::host::revoked::{List, Ruling};
+use crate::host::revoked::{RevokedList, Ruling};
 use crate::lifeline_message::{HintPolicy, Message};
 use crate::log::{Level, Log};
 use crate::paths;
-use crate::runtime::key_ids::Held;
-use crate::runtime::{Presence, Runtime};
+use crate::runtime::key_ids::KeyIds;
+use crate::runtime::{AgentPresence, RuntimeDirectory};
 use crate::store::Keyring;
 
 /// What the log is told of an agent whose user is revoked.
@@ -33,26 +33,26 @@ pub(super) struct Started {
     pub(super) session: String,
     pub(super) user: String,
     pub(super) hints: HintPolicy,
-    pub(super) held: Held,
+    pub(super) held: KeyIds,
     /// For the mints: as the module sent it, but for the keys.
     pub(super) message: Vec<u8>,
     pub(super) keys: Keyring,
     pub(super) lifeline: File,
     pub(super) signals: SignalFd,
-    pub(super) runtime: Runtime,
-    pub(super) presence: Presence,
+    pub(super) runtime: RuntimeDirectory,
+    pub(super) presence: AgentPresence,
     pub(super) listener: UnixListener,
     pub(super) news: Option<Inotify>,
     /// Who is revoked.
-    pub(super) list: List,
+    pub(super) list: RevokedList,
     pub(super) log: Log,
 }
 
 /// Takes the lifeline and the status pipe away from the standard streams: what is opened later must not land on
 /// them, and the status pipe must end when we say so.
-pub(super) fn take_over_standard_streams() -> io::Result<(File, Report)> {
+pub(super) fn take_over_standard_streams() -> io::Result<(File, StatusPipe)> {
     let lifeline = File::from(io::stdin().as_fd().try_clone_to_owned()?);
-    let report = Report::to(File::from(io::stdout().as_fd().try_clone_to_owned()?));
+    let report = StatusPipe::to(File::from(io::stdout().as_fd().try_clone_to_owned()?));
     let nothing = File::options().read(true).write(true).open("/dev/null")?;
     dup2_stdin(&nothing)?;
     dup2_stdout(&nothing)?;
@@ -60,38 +60,38 @@ pub(super) fn take_over_standard_streams() -> io::Result<(File, Report)> {
 }
 
 /// Starts, or says why not. `Ok(None)`: the login ended before it began.
-pub(super) fn start(mut lifeline: File, stay: Stay) -> Result<Option<Started>, Code> {
-    harden().map_err(|_| Code::Harden)?;
-    if stay != Stay::WithLogin {
+pub(super) fn start(mut lifeline: File, stay: AgentLife) -> Result<Option<Started>, StartFailure> {
+    harden().map_err(|_| StartFailure::Harden)?;
+    if stay != AgentLife::WithLogin {
         // The module has done that for its agents. Without it a Ctrl-C at the terminal would be for this one too.
-        setsid().map_err(|_| Code::Harden)?;
+        setsid().map_err(|_| StartFailure::Harden)?;
     }
     let mut message = match Message::read(&mut lifeline) {
         Ok(message) => message,
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-        Err(_) => return Err(Code::Message),
+        Err(_) => return Err(StartFailure::Message),
     };
     if message.uid != geteuid().as_raw() {
-        return Err(Code::Message);
+        return Err(StartFailure::Message);
     }
     // What opens the store is kept in one place only, so that it can be let go of.
     let keys = std::mem::take(&mut message.keys);
-    let bytes = message.to_bytes().ok_or(Code::Message)?;
-    let signals = events::ending_signals().map_err(|_| Code::Harden)?;
+    let bytes = message.to_bytes().ok_or(StartFailure::Message)?;
+    let signals = events::ending_signals().map_err(|_| StartFailure::Harden)?;
     let session = message.session();
     let log = Log::of(&message.user, &session);
-    let mut list = List::new(&message.user, message.uid);
+    let mut list = RevokedList::new(&message.user, message.uid);
     // Since the module has looked; and nobody has who starts one by hand.
     if list.look(clock::boot_time()) == Ruling::Revoked {
         log.event(Level::Warning, "agent_ended", &REASON_REVOKED);
         return Ok(None);
     }
-    let places = paths::Runtime::new(&message.runtime, message.uid);
-    let (runtime, presence) = Runtime::enter(places, &session).map_err(|error| {
+    let places = paths::RuntimePaths::new(&message.runtime, message.uid);
+    let (runtime, presence) = RuntimeDirectory::enter(places, &session).map_err(|error| {
         log.error(&error.to_string());
-        Code::Runtime
+        StartFailure::Runtime
     })?;
-    let held = Held::of(&keys, None);
+    let held = KeyIds::of(&keys, None);
     // Without it other agents take a record for closed that only this one opens: a nuisance, not a reason to fail.
     let _ = presence.tell_keys(held.ids());
     // What cannot be swept is somebody's who lives, or in nobody's way.
@@ -99,7 +99,7 @@ pub(super) fn start(mut lifeline: File, stay: Stay) -> Result<Option<Started>, C
     let socket = runtime.places.socket(&session);
     let listener = listen(&socket).map_err(|error| {
         log.error(&format!("cannot listen at {}: {error}", socket.display()));
-        Code::Socket
+        StartFailure::Socket
     })?;
     Ok(Some(Started {
         session,

@@ -17,7 +17,7 @@ const HINT_AT_MOST_EVERY: u64 = 24 * 60 * 60;
 /// How the login stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Word {
+pub(super) enum StatusWord {
     /// A good token is in the file.
     Ready,
     /// Enrolled; no good token yet.
@@ -45,7 +45,7 @@ pub(super) enum Hint {
 /// Why there is no agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Code {
+pub(super) enum StartFailure {
     /// The lifeline message is not one, or not this user's.
     Message,
     /// The process could not be closed to others of the same uid.
@@ -57,14 +57,14 @@ pub(super) enum Code {
 }
 
 /// The module's end of it may be gone: the module waits for a moment only, and that is no failure.
-pub(super) struct Report(Option<File>);
+pub(super) struct StatusPipe(Option<File>);
 
-impl Report {
+impl StatusPipe {
     pub(super) fn to(pipe: File) -> Self {
         Self(Some(pipe))
     }
 
-    pub(super) fn say(&mut self, word: Word, hint: Option<Hint>) {
+    pub(super) fn say(&mut self, word: StatusWord, hint: Option<Hint>) {
         self.line(&match hint {
             Some(hint) => format!("{} {}\n", spelled(&word), spelled(&hint)),
             None => format!("{}\n", spelled(&word)),
@@ -72,7 +72,7 @@ impl Report {
     }
 
     /// The last line of an agent that does not come to be.
-    pub(super) fn fail(mut self, code: Code) {
+    pub(super) fn fail(mut self, code: StartFailure) {
         self.line(&format!("failed {}\n", spelled(&code)));
     }
 
@@ -122,9 +122,9 @@ mod tests {
 
     use super::*;
 
-    fn written(write: impl FnOnce(Report)) -> String {
+    fn written(write: impl FnOnce(StatusPipe)) -> String {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
-        write(Report::to(File::from(OwnedFd::from(ours))));
+        write(StatusPipe::to(File::from(OwnedFd::from(ours))));
         let mut text = String::new();
         theirs.read_to_string(&mut text).unwrap();
         text
@@ -133,20 +133,20 @@ mod tests {
     #[test]
     fn every_line_is_one_that_the_module_knows() {
         for (word, hint, line) in [
-            (Word::Ready, None, "ready\n"),
-            (Word::Ready, Some(Hint::EndsSoon), "ready ends-soon\n"),
-            (Word::ReadyNoToken, None, "ready-no-token\n"),
-            (Word::NotEnrolled, Some(Hint::Enrol), "not-enrolled enrol\n"),
-            (Word::Locked, Some(Hint::Unlock), "locked unlock\n"),
-            (Word::StoreUnavailable, None, "store-unavailable\n"),
+            (StatusWord::Ready, None, "ready\n"),
+            (StatusWord::Ready, Some(Hint::EndsSoon), "ready ends-soon\n"),
+            (StatusWord::ReadyNoToken, None, "ready-no-token\n"),
+            (StatusWord::NotEnrolled, Some(Hint::Enrol), "not-enrolled enrol\n"),
+            (StatusWord::Locked, Some(Hint::Unlock), "locked unlock\n"),
+            (StatusWord::StoreUnavailable, None, "store-unavailable\n"),
         ] {
             assert_eq!(written(|mut report| report.say(word, hint)), line);
         }
         for (code, line) in [
-            (Code::Message, "failed message\n"),
-            (Code::Harden, "failed harden\n"),
-            (Code::Runtime, "failed runtime\n"),
-            (Code::Socket, "failed socket\n"),
+            (StartFailure::Message, "failed message\n"),
+            (StartFailure::Harden, "failed harden\n"),
+            (StartFailure::Runtime, "failed runtime\n"),
+            (StartFailure::Socket, "failed socket\n"),
         ] {
             assert_eq!(written(|report| report.fail(code)), line);
         }
@@ -156,8 +156,8 @@ mod tests {
     fn a_module_that_is_gone_is_no_failure() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         drop(theirs);
-        let mut report = Report::to(File::from(OwnedFd::from(ours)));
-        report.say(Word::Ready, None);
+        let mut report = StatusPipe::to(File::from(OwnedFd::from(ours)));
+        report.say(StatusWord::Ready, None);
         assert!(report.0.is_none());
     }
 

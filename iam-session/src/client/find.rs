@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{geteuid, gethostname};
 
-use crate::paths::{ENV_SOCKET, RUN, Runtime};
+use crate::paths::{ENV_SOCKET, RUN, RuntimePaths};
 
 /// Below the home directory; a directory a host is below it.
 const STATE: &str = ".local/state/iam-session-run";
@@ -78,7 +78,7 @@ impl Places {
         let runtime = self.runtime.clone().filter(|directory| *directory == logind);
         let own = Path::new(RUN).join(self.uid.to_string());
         let agents = [runtime, Some(own), self.below_home.clone()].into_iter().flatten();
-        let agents = agents.map(|directory| Runtime::new(directory, self.uid).agents());
+        let agents = agents.map(|directory| RuntimePaths::new(directory, self.uid).agents());
         let first = siblings.clone();
         siblings.into_iter().chain(agents.filter(move |directory| Some(directory) != first.as_ref()))
     }

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::print_json;
-use crate::client::{Agent, Places};
+use crate::client::{AgentClient, Places};
 use crate::clock::unix_time;
 use crate::jwt::{Jwt, NotReadable};
 use crate::outcome::{Exit, Outcome, Stop, print};
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &DecodeArgs) -> Outcome {
 }
 
 fn of_session() -> Result<(Zeroizing<String>, String), Stop> {
-    let mut agent = Agent::find(&Places::of_environment())?;
+    let mut agent = AgentClient::find(&Places::of_environment())?;
     let token: Token = agent.ask(&Request::AccessToken(TokenRequest::default()))?;
     let origin = format!("The session's token, of account '{}'", printable(&token.account));
     Ok((Zeroizing::new(token.access_token.expose().to_owned()), origin))

@@ -25,8 +25,8 @@ use nix::unistd::geteuid;
 use serde::{Deserialize, Serialize};
 
 use self::deadline::Check;
-use self::finding::{Finding, State, render};
-use self::session::Session;
+use self::finding::{Finding, Severity, render};
+use self::session::SessionLook;
 use self::storage::StorageUrl;
 use super::print_json;
 use super::status::mistakes;
@@ -62,20 +62,20 @@ pub(crate) struct DoctorArgs {
 
 /// What `--json` prints.
 #[derive(Serialize, Deserialize)]
-struct Report {
+struct DoctorReport {
     healthy: bool,
     findings: Vec<Finding>,
 }
 
-impl Report {
+impl DoctorReport {
     fn of(findings: Vec<Finding>) -> Self {
-        Self { healthy: findings.iter().all(|finding| finding.state != State::Wrong), findings }
+        Self { healthy: findings.iter().all(|finding| finding.state != Severity::Wrong), findings }
     }
 }
 
 pub(crate) fn run(args: DoctorArgs) -> Outcome {
     if args.look {
-        print_json(&Report::of(examine(args.url)))?;
+        print_json(&DoctorReport::of(examine(args.url)))?;
         return Ok(Exit::Done);
     }
     if args.url.is_some() && geteuid().is_root() {
@@ -99,11 +99,11 @@ fn examine(url: Option<StorageUrl>) -> Vec<Finding> {
     let uid = places.uid();
     let (session, found) = match deadline::first(AGENT, move || session::look(&places)) {
         Some((session, findings)) => (session, findings),
-        None => (Session::default(), vec![Finding::unknown("agent", "it does not answer in time")]),
+        None => (SessionLook::default(), vec![Finding::unknown("agent", "it does not answer in time")]),
     };
     let session = Arc::new(session);
     let mut checks = Vec::new();
-    let mut add = |name, patience, check: fn(&Session, u32) -> Vec<Finding>| {
+    let mut add = |name, patience, check: fn(&SessionLook, u32) -> Vec<Finding>| {
         let session = Arc::clone(&session);
         checks.push(Check::new(name, patience, move || check(&session, uid)));
     };

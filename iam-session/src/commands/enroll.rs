@@ -14,15 +14,15 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 
 use self::flow::Flow;
-use self::plan::Plan;
-use self::report::Obtained;
+use self::plan::EnrollPlan;
+use self::report::EnrollOutcome;
 use super::account_name;
 use super::client_options::ClientArgs;
 use super::device_flow::Report;
 use super::prompt::{self, Person};
 use super::providers_for_user::{Membership, known_providers};
 use super::secret_input::word;
-use crate::client::{Agent, Places};
+use crate::client::{AgentClient, Places};
 use crate::config::{Providers, Site};
 use crate::harden::harden;
 use crate::outcome::{Exit, Outcome, Stop, warn};
@@ -68,7 +68,7 @@ pub(crate) fn run(args: EnrollArgs) -> Outcome {
     reported(report, || {
         let configuration = Configuration::load()?;
         // The agent first: without one, nothing must be registered that nobody will keep.
-        let mut agent = Agent::find(&Places::of_environment())?;
+        let mut agent = AgentClient::find(&Places::of_environment())?;
         let status: Status = agent.ask(&Request::Status {})?;
         Enrolment { args, configuration, status, occasion: Occasion::First, report }.run(&mut agent)
     })
@@ -80,7 +80,7 @@ pub(super) fn again_for(account: String, mut args: EnrollArgs) -> Outcome {
     let report = report_of(&args);
     reported(report, || {
         let configuration = Configuration::load()?;
-        let mut agent = Agent::find(&Places::of_environment())?;
+        let mut agent = AgentClient::find(&Places::of_environment())?;
         let name = account_name(&mut agent, &account)?;
         let status: Status = agent.ask(&Request::Status {})?;
         let known = status.accounts.iter().find(|account| account.name == name);
@@ -146,7 +146,7 @@ struct Enrolment {
 }
 
 impl Enrolment {
-    fn run(&self, agent: &mut Agent) -> Outcome {
+    fn run(&self, agent: &mut AgentClient) -> Outcome {
         let (args, status, report) = (&self.args, &self.status, self.report);
         if status.sealing == Sealing::Nothing {
             return Err(Failure::from(StoreError::NoSealingKey).into());
@@ -171,14 +171,14 @@ impl Enrolment {
         conclude(report, &status.user, &obtained)
     }
 
-    fn plan(&self, mut person: Option<&mut Person>) -> Result<Plan, Failure> {
+    fn plan(&self, mut person: Option<&mut Person>) -> Result<EnrollPlan, Failure> {
         let (args, Configuration { site, providers }) = (&self.args, &self.configuration);
         let membership = Membership::default();
         let is_member = |groups: &[String]| membership.of(groups);
         let asked = person.as_deref_mut();
         let provider = prompt::choose(args.issuer.as_deref(), providers, site, is_member, asked)?;
         let cert_dir = env::var_os("X509_CERT_DIR");
-        Plan::new(args, provider, person.as_deref(), &self.status, self.occasion, cert_dir)
+        EnrollPlan::new(args, provider, person.as_deref(), &self.status, self.occasion, cert_dir)
     }
 }
 
@@ -187,7 +187,7 @@ fn no_client() -> Failure {
         .advise("name that with --client-id")
 }
 
-fn conclude(report: Report, user: &str, obtained: &Obtained) -> Outcome {
+fn conclude(report: Report, user: &str, obtained: &EnrollOutcome) -> Outcome {
     report::enrolled(report, user, obtained)?;
     for (scope, reason) in obtained.shortfall.iter() {
         warn(&format!("scope '{scope}' was not granted: {reason}"));

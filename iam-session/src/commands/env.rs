@@ -8,8 +8,8 @@ use std::path::Path;
 use clap::Parser;
 
 use super::account_name;
-use super::shell::Shell;
-use crate::client::{Agent, Places};
+use super::shell::ShellSyntax;
+use crate::client::{AgentClient, Places};
 use crate::outcome::{Exit, Outcome, Stop, print, warn};
 use crate::paths::{ENV_SESSION, ENV_SOCKET, ENV_TOKEN_FILE};
 use crate::protocol::{Failure, Request, Status, Used};
@@ -23,12 +23,12 @@ pub(crate) struct EnvArgs {
     account: Option<String>,
     /// The shell whose language is printed; the default follows $SHELL
     #[arg(long, value_enum, value_name = "SHELL")]
-    shell: Option<Shell>,
+    shell: Option<ShellSyntax>,
 }
 
 pub(crate) fn run(args: &EnvArgs) -> Outcome {
-    let shell = Shell::choose(args.shell);
-    let mut agent = Agent::find(&Places::of_environment())?;
+    let shell = ShellSyntax::choose(args.shell);
+    let mut agent = AgentClient::find(&Places::of_environment())?;
     match &args.account {
         None => {
             let status: Status = agent.ask(&Request::Status {})?;
@@ -39,7 +39,7 @@ pub(crate) fn run(args: &EnvArgs) -> Outcome {
 }
 
 /// Prints what names a session.
-pub(super) fn session(shell: Shell, socket: &Path, status: &Status) -> Outcome {
+pub(super) fn session(shell: ShellSyntax, socket: &Path, status: &Status) -> Outcome {
     let socket = socket.to_str().ok_or_else(|| unprintable("the socket's path"))?;
     let variables =
         [(ENV_TOKEN_FILE, &*status.token_file), (ENV_SOCKET, socket), (ENV_SESSION, &*status.session)];
@@ -47,7 +47,7 @@ pub(super) fn session(shell: Shell, socket: &Path, status: &Status) -> Outcome {
     Ok(Exit::Done)
 }
 
-fn of_account(shell: Shell, agent: &mut Agent, account: &str) -> Outcome {
+fn of_account(shell: ShellSyntax, agent: &mut AgentClient, account: &str) -> Outcome {
     let account = account_name(agent, account)?;
     let kept: Used = agent.ask(&Request::Keep { account })?;
     // The file is kept from now on: the shell should know it, whether or not there is a token yet.
@@ -59,7 +59,7 @@ fn of_account(shell: Shell, agent: &mut Agent, account: &str) -> Outcome {
     Ok(Exit::Done)
 }
 
-fn export(shell: Shell, variables: &[(&str, &str)]) -> Result<(), Stop> {
+fn export(shell: ShellSyntax, variables: &[(&str, &str)]) -> Result<(), Stop> {
     // A newline would end the line within a value, and in csh even within quotes.
     if variables.iter().any(|(_, value)| value.contains(char::is_control)) {
         return Err(unprintable("the runtime directory's path").into());

@@ -3,7 +3,7 @@
 use clap::Parser;
 
 use crate::account;
-use crate::client::{Agent, Places};
+use crate::client::{AgentClient, Places};
 use crate::outcome::{Exit, Outcome, Stop, print, warn};
 use crate::protocol::{Ending, Failure, FailureKind, ForgetAction, ForgetStep, Forgotten, Request};
 use crate::text::printable;
@@ -23,7 +23,7 @@ pub(crate) struct ForgetArgs {
 pub(crate) fn run(args: ForgetArgs) -> Outcome {
     account::validate(&args.account)
         .map_err(|error| Failure::usage(error.to_string()).advise("'iam-session list' shows the accounts"))?;
-    let mut agent = Agent::find(&Places::of_environment())?;
+    let mut agent = AgentClient::find(&Places::of_environment())?;
     let mode = if args.local { Ending::Remove } else { Ending::Forget };
     let forgotten: Forgotten = agent.ask(&Request::EndAccount { account: args.account, mode })?;
     tell(&forgotten, "")?;

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::print_json;
 use super::status::layout::enrolment;
-use crate::client::{Agent, Places};
+use crate::client::{AgentClient, Places};
 use crate::clock::unix_time;
 use crate::outcome::{Exit, Outcome, print};
 use crate::protocol::{Account, Failure, Request, Status};
@@ -33,7 +33,7 @@ struct Listing<'a> {
 }
 
 pub(crate) fn run(args: &ListArgs) -> Outcome {
-    let mut agent = Agent::find(&Places::of_environment())?;
+    let mut agent = AgentClient::find(&Places::of_environment())?;
     let status: Status = agent.ask(&Request::Status {})?;
     if args.json {
         let default_account = status.default_account.as_deref();

@@ -4,7 +4,7 @@
 use clap::Parser;
 
 use super::passphrase::{self, PassphraseArgs, Terminal, Use};
-use crate::client::{Agent, ClientError, Places};
+use crate::client::{AgentClient, ClientError, Places};
 use crate::outcome::{Exit, Outcome, print, warn};
 use crate::protocol::{Failure, Heeded, Request, Status};
 
@@ -20,7 +20,7 @@ pub(crate) fn run(args: &LockArgs) -> Outcome {
     passphrase::prepare()?;
     let given = args.passphrase.read()?;
     let places = Places::with_home();
-    let mut agent = Agent::find(&places)?;
+    let mut agent = AgentClient::find(&places)?;
     let status: Status = agent.ask(&Request::Status {})?;
     status.lock.refuse_older_agent()?;
     // A lock that there is has its passphrase.
@@ -33,7 +33,7 @@ pub(crate) fn run(args: &LockArgs) -> Outcome {
     };
     agent.ask::<Heeded>(&Request::Lock { passphrase })?;
     for path in places.in_other_directories(agent.path()) {
-        let locked = Agent::connect(&path, places.uid())
+        let locked = AgentClient::connect(&path, places.uid())
             .and_then(|mut other| other.ask::<Heeded>(&Request::Lock { passphrase: None }));
         match locked {
             // Of an agent that was killed only the socket is left.

@@ -8,7 +8,7 @@ pub(crate) use given::{PassphraseArgs, read_line_of};
 pub(crate) use purpose::Purpose;
 pub(crate) use terminal::Terminal;
 
-use crate::client::Agent;
+use crate::client::AgentClient;
 use crate::harden::harden;
 use crate::outcome::print_error;
 use crate::protocol::{Failure, FailureKind, MIN_PASSPHRASE, Request, Sealing, Status, Unlocked};
@@ -19,7 +19,7 @@ const TRIES: u32 = 3;
 
 /// Where a passphrase comes from.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Source<'a> {
+pub(crate) enum PassphraseSource<'a> {
     /// The terminal; it may be asked again.
     Terminal,
     /// It was given in another way; there is no other.
@@ -28,7 +28,7 @@ pub(crate) enum Source<'a> {
 
 /// What an agent has to be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Need {
+pub(crate) enum PassphraseUse {
     /// The passphrase of what is enrolled.
     Open,
     /// A new one, for what will be.
@@ -55,7 +55,7 @@ impl Use {
     }
 }
 
-impl Need {
+impl PassphraseUse {
     pub(crate) fn of(status: &Status) -> Self {
         // Given once more, it makes the time of an unlock longer, or ends that.
         let is_open_for_a_while = status.lock.unlocked_until.is_some() || status.lock.lock_kept;
@@ -78,18 +78,18 @@ pub(crate) fn prepare() -> Result<(), Failure> {
 
 /// Gives the agent the passphrase it needs; gives back the one that was right, for the others.
 pub(crate) fn unlock(
-    agent: &mut Agent,
-    need: Need,
-    source: Source<'_>,
+    agent: &mut AgentClient,
+    need: PassphraseUse,
+    source: PassphraseSource<'_>,
     seconds: Option<u64>,
 ) -> Result<(Unlocked, Secret), Failure> {
     match source {
-        Source::Given(passphrase) => send(agent, passphrase.duplicate(), seconds),
-        Source::Terminal if need == Need::Choose => {
+        PassphraseSource::Given(passphrase) => send(agent, passphrase.duplicate(), seconds),
+        PassphraseSource::Terminal if need == PassphraseUse::Choose => {
             let passphrase = choose(&mut Terminal::open()?, Use::Enrol)?;
             send(agent, passphrase, seconds)
         }
-        Source::Terminal => {
+        PassphraseSource::Terminal => {
             let mut terminal = Terminal::open()?;
             for _ in 1..TRIES {
                 match send(agent, terminal.ask("iam-session passphrase: ")?, seconds) {
@@ -104,7 +104,11 @@ pub(crate) fn unlock(
     }
 }
 
-fn send(agent: &mut Agent, passphrase: Secret, seconds: Option<u64>) -> Result<(Unlocked, Secret), Failure> {
+fn send(
+    agent: &mut AgentClient,
+    passphrase: Secret,
+    seconds: Option<u64>,
+) -> Result<(Unlocked, Secret), Failure> {
     check(&passphrase, 1)?;
     let request = Request::Unlock { passphrase: passphrase.duplicate(), seconds };
     Ok((agent.ask(&request)?, passphrase))

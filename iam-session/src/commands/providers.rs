@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::print_json;
 use super::providers_for_user::{Membership, known_providers};
-use crate::config::{DefaultProvider, Provider, Providers, Site, Whose, Why};
+use crate::config::{DefaultProvider, Provider, ProviderFileOwner, Providers, Site, Why};
 use crate::outcome::{Exit, Outcome, print};
 use crate::paths::SITE_CONFIG;
 use crate::text::printable;
@@ -26,7 +26,7 @@ const FORBIDDEN: &str = "(not allowed by this site)";
 
 /// What `--json` prints.
 #[derive(Serialize)]
-struct List<'a> {
+struct ProviderList<'a> {
     default_provider: Option<&'a str>,
     default_because: Option<&'static str>,
     providers: Vec<Row<'a>>,
@@ -54,20 +54,24 @@ pub(crate) fn run(args: &ProvidersArgs) -> Outcome {
     Ok(Exit::Done)
 }
 
-fn list<'a>(providers: &'a Providers, site: &Site, default: Option<&DefaultProvider<'a>>) -> List<'a> {
+fn list<'a>(
+    providers: &'a Providers,
+    site: &Site,
+    default: Option<&DefaultProvider<'a>>,
+) -> ProviderList<'a> {
     let alias = default.map(|default| default.provider.alias.as_str());
     let row = |provider: &'a Provider| Row {
         alias: &provider.alias,
         issuer: &provider.issuer,
         name: provider.name.as_deref(),
         whose: match provider.whose {
-            Whose::Site => "site",
-            Whose::User => "user",
+            ProviderFileOwner::Site => "site",
+            ProviderFileOwner::User => "user",
         },
         allowed: site.allows(&provider.issuer),
         default: alias == Some(provider.alias.as_str()),
     };
-    List {
+    ProviderList {
         default_provider: alias,
         default_because: default.map(|default| match default.why {
             Why::Groups => "groups",
@@ -78,7 +82,7 @@ fn list<'a>(providers: &'a Providers, site: &Site, default: Option<&DefaultProvi
     }
 }
 
-fn table(list: &List<'_>, default: Option<&DefaultProvider<'_>>) -> String {
+fn table(list: &ProviderList<'_>, default: Option<&DefaultProvider<'_>>) -> String {
     let width = |text: fn(&Row<'_>) -> usize| list.providers.iter().map(text).max().unwrap_or_default();
     let (aliases, issuers) = (width(|row| row.alias.len()), width(|row| row.issuer.len()));
     let mut text = String::new();
@@ -93,7 +97,7 @@ fn table(list: &List<'_>, default: Option<&DefaultProvider<'_>>) -> String {
     text + &conclusion(list, default)
 }
 
-fn conclusion(list: &List<'_>, default: Option<&DefaultProvider<'_>>) -> String {
+fn conclusion(list: &ProviderList<'_>, default: Option<&DefaultProvider<'_>>) -> String {
     let Some(DefaultProvider { provider, why }) = default else {
         return match list.providers.is_empty() {
             true => {
@@ -117,7 +121,7 @@ mod tests {
     fn providers() -> Providers {
         let wlcg = Provider {
             name: Some("WLCG\x1b[2J".into()),
-            whose: Whose::Site,
+            whose: ProviderFileOwner::Site,
             ..Provider::unlisted("https://wlcg.example/", "wlcg")
         };
         Providers::of(vec![wlcg, Provider::unlisted("https://mine.example/x/", "mine")])

@@ -4,7 +4,7 @@ use clap::Parser;
 
 use super::account_name;
 use crate::account;
-use crate::client::{Agent, Places};
+use crate::client::{AgentClient, Places};
 use crate::outcome::{Exit, Outcome, print, warn};
 use crate::protocol::{Failure, Renamed, Request};
 use crate::text::printable;
@@ -24,7 +24,7 @@ pub(crate) struct RenameArgs {
 pub(crate) fn run(args: RenameArgs) -> Outcome {
     account::validate(&args.to)
         .map_err(|error| Failure::usage(error.to_string()).advise("choose another name"))?;
-    let mut agent = Agent::find(&Places::of_environment())?;
+    let mut agent = AgentClient::find(&Places::of_environment())?;
     let account = account_name(&mut agent, &args.account)?;
     let renamed: Renamed = agent.ask(&Request::Rename { account: account.clone(), to: args.to })?;
     print(

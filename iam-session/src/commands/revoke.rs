@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::Parser;
 
 use super::forget;
-use crate::client::{Agent, ClientError, Places};
+use crate::client::{AgentClient, ClientError, Places};
 use crate::clock::unix_time;
 use crate::outcome::{Exit, Outcome, print, print_error, warn};
 use crate::protocol::{Account, Ending, Failure, FailureKind, Forgotten, Heeded, Request, Status, StopMode};
@@ -27,7 +27,7 @@ pub(crate) struct RevokeArgs {
 
 pub(crate) fn run(args: &RevokeArgs) -> Outcome {
     let places = Places::with_home();
-    let mut agent = Agent::find(&places)?;
+    let mut agent = AgentClient::find(&places)?;
     let status: Status = agent.ask(&Request::Status {})?;
     if !args.yes {
         confirm(&status)?;
@@ -40,11 +40,11 @@ pub(crate) fn run(args: &RevokeArgs) -> Outcome {
         exit = Exit::With(FailureKind::Failed);
     }
     for account in &status.accounts {
-        if revoke(&mut agent, account)? == Told::Behind {
+        if revoke(&mut agent, account)? == RevokeEnd::Behind {
             exit = Exit::With(FailureKind::Failed);
         }
     }
-    if end_agents(&places, &agent) == Told::Behind || is_left(&status) {
+    if end_agents(&places, &agent) == RevokeEnd::Behind || is_left(&status) {
         exit = Exit::With(FailureKind::Failed);
     }
     if let Some(text) = still_valid(&status, unix_time()) {
@@ -55,7 +55,7 @@ pub(crate) fn run(args: &RevokeArgs) -> Outcome {
 
 /// Whether something stayed behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
+enum RevokeEnd {
     Done,
     Behind,
 }
@@ -84,25 +84,25 @@ fn question(status: &Status) -> String {
     )
 }
 
-fn revoke(agent: &mut Agent, account: &Account) -> Result<Told, crate::outcome::Stop> {
+fn revoke(agent: &mut AgentClient, account: &Account) -> Result<RevokeEnd, crate::outcome::Stop> {
     let name = &account.name;
     let request = Request::EndAccount { account: name.clone(), mode: Ending::Revoke };
     match agent.ask::<Forgotten>(&request) {
         Ok(forgotten) => {
             let is_done = forget::tell(&forgotten, &format!("account '{}': ", printable(name)))?;
-            Ok(if is_done { Told::Done } else { Told::Behind })
+            Ok(if is_done { RevokeEnd::Done } else { RevokeEnd::Behind })
         }
         Err(error) => {
             // The others should end all the same.
             warn(&format!("account '{name}' was not revoked: {}", Failure::from(error).error));
-            Ok(Told::Behind)
+            Ok(RevokeEnd::Behind)
         }
     }
 }
 
 /// Each agent of the user on this host, the one that has answered so far as the last.
-fn end_agents(places: &Places, own: &Agent) -> Told {
-    let mut told = Told::Done;
+fn end_agents(places: &Places, own: &AgentClient) -> RevokeEnd {
+    let mut told = RevokeEnd::Done;
     let mut ended = 0;
     let others = places.all().into_iter().filter(|path| path != own.path());
     for path in others.chain([own.path().to_owned()]) {
@@ -112,7 +112,7 @@ fn end_agents(places: &Places, own: &Agent) -> Told {
             Err(ClientError::Dead { .. }) => {}
             Err(error) => {
                 warn(&format!("an agent was not ended: {}", Failure::from(error).error));
-                told = Told::Behind;
+                told = RevokeEnd::Behind;
             }
         }
     }
@@ -121,7 +121,7 @@ fn end_agents(places: &Places, own: &Agent) -> Told {
 }
 
 fn end(path: &Path, uid: u32) -> Result<(), ClientError> {
-    let mut agent = Agent::connect(path, uid)?;
+    let mut agent = AgentClient::connect(path, uid)?;
     agent.ask::<Heeded>(&Request::Stop { mode: StopMode::Any })?;
     agent.wait_for_its_end();
     Ok(())

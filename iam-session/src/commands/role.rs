@@ -6,12 +6,12 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use crate::config::{Role, Roles, Site, User};
+use crate::config::{RoleDefinition, Roles, Site, User};
 use crate::paths::SITE_CONFIG;
 use crate::protocol::Failure;
 
 /// The role of that name: the site's, or one of the user's own.
-pub(crate) fn named(name: &str) -> Result<Role, Failure> {
+pub(crate) fn named(name: &str) -> Result<RoleDefinition, Failure> {
     let site = Site::load(Path::new(SITE_CONFIG))?.roles;
     if let Some(role) = site.get(name) {
         // What is wrong in the user's file does not keep the site's roles away.
@@ -22,7 +22,7 @@ pub(crate) fn named(name: &str) -> Result<Role, Failure> {
     find(name, &site.or(user))
 }
 
-fn find(name: &str, roles: &Roles) -> Result<Role, Failure> {
+fn find(name: &str, roles: &Roles) -> Result<RoleDefinition, Failure> {
     if let Some(role) = roles.get(name) {
         return Ok(role.clone());
     }

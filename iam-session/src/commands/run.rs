@@ -8,8 +8,8 @@ use std::process::Command;
 
 use clap::Parser;
 
-use super::token_options::{Wanted, fetch};
-use crate::client::{Agent, Places};
+use super::token_options::{TokenOptions, fetch};
+use crate::client::{AgentClient, Places};
 use crate::outcome::{Exit, IAM_SESSION, Outcome, Stop};
 use crate::protocol::{Failure, TokenRequest};
 use crate::secret::Secret;
@@ -30,7 +30,7 @@ const NOT_FOUND: u8 = 127;
 #[command(name = "run", bin_name = "iam-session run")]
 pub(crate) struct RunArgs {
     #[command(flatten)]
-    wanted: Wanted,
+    wanted: TokenOptions,
     /// Seconds that the token must still live
     #[arg(long, value_name = "SECONDS")]
     min_valid: Option<u32>,
@@ -60,7 +60,7 @@ pub(crate) fn run(args: Result<RunArgs, Stop>) -> Outcome {
 
 fn token(args: &RunArgs) -> Result<Secret, Stop> {
     // The connection ends here, and so before the command begins.
-    let mut agent = Agent::find(&Places::of_environment())?;
+    let mut agent = AgentClient::find(&Places::of_environment())?;
     Ok(fetch(&mut agent, args.request()?)?.access_token)
 }
 

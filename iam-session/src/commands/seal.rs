@@ -6,7 +6,7 @@ mod list;
 use clap::{Parser, Subcommand};
 
 use super::print_json;
-use crate::client::{Agent, Places};
+use crate::client::{AgentClient, Places};
 use crate::outcome::{Exit, Outcome, print, warn};
 use crate::protocol::{Failure, Request, SealAction, SealReport, SealRequest, SealedAccount};
 use crate::text::printable;
@@ -50,7 +50,7 @@ pub(crate) fn run(args: SealArgs) -> Outcome {
 }
 
 fn ask(action: SealAction, account: Option<String>) -> Result<SealReport, Failure> {
-    let mut agent = Agent::find(&Places::of_environment())?;
+    let mut agent = AgentClient::find(&Places::of_environment())?;
     Ok(agent.ask(&Request::Seal(SealRequest { action, account }))?)
 }
 

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 
 /// A family of shells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Shell {
+pub(crate) enum ShellSyntax {
     /// bash, dash, ksh, zsh
     #[value(aliases = ["bash", "dash", "ksh", "zsh"])]
     Sh,
@@ -18,7 +18,7 @@ pub(crate) enum Shell {
     Fish,
 }
 
-impl Shell {
+impl ShellSyntax {
     /// The one asked for, or the user's own.
     pub(crate) fn choose(asked: Option<Self>) -> Self {
         asked.unwrap_or_else(|| Self::of(env::var_os("SHELL").as_deref()))
@@ -78,40 +78,40 @@ mod tests {
     #[test]
     fn the_users_own_shell_is_the_default() {
         for (path, shell) in [
-            ("/bin/bash", Shell::Sh),
-            ("/usr/bin/tcsh", Shell::Csh),
-            ("/bin/csh", Shell::Csh),
-            ("/usr/bin/fish", Shell::Fish),
-            ("/opt/csh/zsh", Shell::Sh),
-            ("", Shell::Sh),
+            ("/bin/bash", ShellSyntax::Sh),
+            ("/usr/bin/tcsh", ShellSyntax::Csh),
+            ("/bin/csh", ShellSyntax::Csh),
+            ("/usr/bin/fish", ShellSyntax::Fish),
+            ("/opt/csh/zsh", ShellSyntax::Sh),
+            ("", ShellSyntax::Sh),
         ] {
-            assert_eq!(Shell::of(Some(OsStr::new(path))), shell, "{path}");
+            assert_eq!(ShellSyntax::of(Some(OsStr::new(path))), shell, "{path}");
         }
-        assert_eq!(Shell::of(None), Shell::Sh);
+        assert_eq!(ShellSyntax::of(None), ShellSyntax::Sh);
     }
 
     #[test]
     fn every_shell_can_be_named() {
         for (name, shell) in [
-            ("bash", Shell::Sh),
-            ("zsh", Shell::Sh),
-            ("sh", Shell::Sh),
-            ("tcsh", Shell::Csh),
-            ("fish", Shell::Fish),
+            ("bash", ShellSyntax::Sh),
+            ("zsh", ShellSyntax::Sh),
+            ("sh", ShellSyntax::Sh),
+            ("tcsh", ShellSyntax::Csh),
+            ("fish", ShellSyntax::Fish),
         ] {
-            assert_eq!(Shell::from_str(name, false), Ok(shell), "{name}");
+            assert_eq!(ShellSyntax::from_str(name, false), Ok(shell), "{name}");
         }
     }
 
     #[test]
     fn each_shell_gets_its_own_words() {
-        let export = |shell: Shell| shell.export(&[("A", "/x y/it's"), ("B", "1")]);
-        assert_eq!(export(Shell::Sh), "A='/x y/it'\\''s'; export A;\nB='1'; export B;\n");
-        assert_eq!(export(Shell::Csh), "setenv A /x\\ y/it\\'s;\nsetenv B 1;\n");
-        assert_eq!(export(Shell::Fish), "set -gx A '/x y/it\\'s';\nset -gx B '1';\n");
-        assert_eq!(Shell::Sh.unset(&["A", "B"]), "unset A;\nunset B;\n");
-        assert_eq!(Shell::Csh.unset(&["A"]), "unsetenv A;\n");
-        assert_eq!(Shell::Fish.unset(&["A"]), "set -e A;\n");
+        let export = |shell: ShellSyntax| shell.export(&[("A", "/x y/it's"), ("B", "1")]);
+        assert_eq!(export(ShellSyntax::Sh), "A='/x y/it'\\''s'; export A;\nB='1'; export B;\n");
+        assert_eq!(export(ShellSyntax::Csh), "setenv A /x\\ y/it\\'s;\nsetenv B 1;\n");
+        assert_eq!(export(ShellSyntax::Fish), "set -gx A '/x y/it\\'s';\nset -gx B '1';\n");
+        assert_eq!(ShellSyntax::Sh.unset(&["A", "B"]), "unset A;\nunset B;\n");
+        assert_eq!(ShellSyntax::Csh.unset(&["A"]), "unsetenv A;\n");
+        assert_eq!(ShellSyntax::Fish.unset(&["A"]), "set -e A;\n");
     }
 
     #[test]

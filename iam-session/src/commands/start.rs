@@ -12,17 +12,17 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-use self::identity::Identity;
+use self::identity::LoginIdentity;
 use super::env;
-use super::passphrase::{self, Need, PassphraseArgs, Source};
-use super::shell::Shell;
+use super::passphrase::{self, PassphraseArgs, PassphraseSource, PassphraseUse};
+use super::shell::ShellSyntax;
 use super::unlock;
-use crate::client::{Agent, Places, sockets};
+use crate::client::{AgentClient, Places, sockets};
 use crate::clock::boot_time;
 use crate::harden::close_inherited;
-use crate::host::revoked::{List, REVOKED, Ruling};
+use crate::host::revoked::{REVOKED, RevokedList, Ruling};
 use crate::outcome::{Exit, Outcome, Stop, warn};
-use crate::paths::{ENV_SOCKET, Runtime};
+use crate::paths::{ENV_SOCKET, RuntimePaths};
 use crate::protocol::{End, Failure, Heeded, Request, Status};
 use crate::secret::Secret;
 
@@ -32,7 +32,7 @@ use crate::secret::Secret;
 pub(crate) struct StartArgs {
     /// The shell whose language is printed; the default follows $SHELL
     #[arg(long, value_enum, value_name = "SHELL")]
-    shell: Option<Shell>,
+    shell: Option<ShellSyntax>,
     #[command(flatten)]
     passphrase: PassphraseArgs,
     /// Ask for no passphrase; sealed accounts stay locked
@@ -41,19 +41,19 @@ pub(crate) struct StartArgs {
 }
 
 pub(crate) fn run(args: &StartArgs) -> Outcome {
-    let shell = Shell::choose(args.shell);
+    let shell = ShellSyntax::choose(args.shell);
     passphrase::prepare()?;
     let passphrase = args.passphrase.read()?;
     // First of all: the agent is to inherit nothing, and so far nothing here is open that is ours. Who waits for the end of
     // one that the shell had open would wait for the agent's.
     let _ = close_inherited();
-    let identity = Identity::of_environment()?;
+    let identity = LoginIdentity::of_environment()?;
     if_revoked(&identity)?;
     let parent = parent::shell().ok_or_else(no_shell)?;
     if let Some((path, status)) = named(identity.uid, parent) {
         return env::session(shell, &path, &status);
     }
-    let places = Runtime::new(place::choose(&identity)?, identity.uid);
+    let places = RuntimePaths::new(place::choose(&identity)?, identity.uid);
     // Of two shells that begin at once one finds the other's.
     let alone = place::alone(places.directory());
     if let Some((path, status)) = standing(&places, parent) {
@@ -62,7 +62,7 @@ pub(crate) fn run(args: &StartArgs) -> Outcome {
     let session = launch::agent(&identity, &places, parent)?;
     drop(alone);
     let path = places.socket(&session);
-    let mut agent = Agent::connect(&path, identity.uid)?;
+    let mut agent = AgentClient::connect(&path, identity.uid)?;
     let status: Status = agent.ask(&Request::Status {})?;
     let unlocked = if args.no_unlock { Ok(()) } else { unlock(&mut agent, &status, passphrase.as_ref()) };
     // It is there, locked or not, and lives as long as the shell: the shell should know it.
@@ -73,7 +73,7 @@ pub(crate) fn run(args: &StartArgs) -> Outcome {
 /// The agent that this shell has already, from a login or from here: it needs no other.
 fn named(uid: u32, parent: u32) -> Option<(PathBuf, Status)> {
     let path = std::env::var_os(ENV_SOCKET).map(PathBuf::from)?;
-    let mut agent = Agent::connect(&path, uid).ok()?;
+    let mut agent = AgentClient::connect(&path, uid).ok()?;
     let status: Status = agent.ask(&Request::Status {}).ok()?;
     if status.ends == End::Shell {
         // It may come from another shell, whose child this one is, or was.
@@ -83,9 +83,9 @@ fn named(uid: u32, parent: u32) -> Option<(PathBuf, Status)> {
 }
 
 /// An agent that another shell has started: it stays for this one too.
-fn standing(places: &Runtime, parent: u32) -> Option<(PathBuf, Status)> {
+fn standing(places: &RuntimePaths, parent: u32) -> Option<(PathBuf, Status)> {
     sockets(&places.agents(), places.uid()).into_iter().find_map(|path| {
-        let mut agent = Agent::connect(&path, places.uid()).ok()?;
+        let mut agent = AgentClient::connect(&path, places.uid()).ok()?;
         let status: Status = agent.ask(&Request::Status {}).ok()?;
         (status.ends == End::Shell).then_some(())?;
         agent.ask::<Heeded>(&Request::Stay { pid: parent }).ok()?;
@@ -93,16 +93,16 @@ fn standing(places: &Runtime, parent: u32) -> Option<(PathBuf, Status)> {
     })
 }
 
-fn unlock(agent: &mut Agent, status: &Status, given: Option<&Secret>) -> Result<(), Failure> {
-    let need = Need::of(status);
+fn unlock(agent: &mut AgentClient, status: &Status, given: Option<&Secret>) -> Result<(), Failure> {
+    let need = PassphraseUse::of(status);
     let source = match given {
-        Some(passphrase) => Source::Given(passphrase),
-        None if need == Need::Nothing => return Ok(()),
-        None if need == Need::Choose && !passphrase::Terminal::is_there() => {
+        Some(passphrase) => PassphraseSource::Given(passphrase),
+        None if need == PassphraseUse::Nothing => return Ok(()),
+        None if need == PassphraseUse::Choose && !passphrase::Terminal::is_there() => {
             warn("there is no passphrase to seal an enrolment with yet; run 'iam-session unlock'");
             return Ok(());
         }
-        None => Source::Terminal,
+        None => PassphraseSource::Terminal,
     };
     let unlocked = unlock::unlock(&Places::of_environment(), agent, status, source, None)?;
     if let Some(trouble) = unlocked.trouble {
@@ -112,8 +112,8 @@ fn unlock(agent: &mut Agent, status: &Status, given: Option<&Secret>) -> Result<
 }
 
 /// The agent looks itself, and has no words for it: it would only be gone.
-fn if_revoked(identity: &Identity) -> Result<(), Failure> {
-    match List::new(&identity.user, identity.uid).look(boot_time()) {
+fn if_revoked(identity: &LoginIdentity) -> Result<(), Failure> {
+    match RevokedList::new(&identity.user, identity.uid).look(boot_time()) {
         Ruling::Revoked => {
             Err(Failure::refused(format!("you are listed in {REVOKED}: you get no agent on this host"))
                 .advise("ask the administrators"))
@@ -138,6 +138,6 @@ mod tests {
         assert!(StartArgs::try_parse_from(["start", "--passphrase-fd", "x"]).is_err());
         assert!(StartArgs::try_parse_from(["start", "--passphrase-fd", "3", "--no-unlock"]).is_err());
         let args = StartArgs::try_parse_from(["start", "--shell", "fish", "--passphrase-fd", "3"]).unwrap();
-        assert_eq!(args.shell, Some(Shell::Fish));
+        assert_eq!(args.shell, Some(ShellSyntax::Fish));
     }
 }

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use self::advice::Environment;
 use super::print_json;
-use crate::client::{Agent, Places};
+use crate::client::{AgentClient, Places};
 use crate::clock::unix_time;
 use crate::config::{ConfigError, Providers, Site, User};
 use crate::outcome::{Exit, Outcome, print, warn};
@@ -33,7 +33,7 @@ pub(crate) struct StatusArgs {
 
 /// What `--json` prints: the agent's answer and what we add to it.
 #[derive(Serialize)]
-struct Report<'a> {
+struct StatusReply<'a> {
     #[serde(flatten)]
     status: &'a Status,
     socket: &'a Path,
@@ -43,7 +43,7 @@ struct Report<'a> {
 
 pub(crate) fn run(args: &StatusArgs) -> Outcome {
     let places = Places::of_environment();
-    let mut agent = Agent::find(&places)?;
+    let mut agent = AgentClient::find(&places)?;
     let status: Status = agent.ask(&Request::Status {})?;
     let now = unix_time();
     let mut warnings = Environment::read(&places).warnings(&status, agent.path(), now);
@@ -51,7 +51,7 @@ pub(crate) fn run(args: &StatusArgs) -> Outcome {
     warnings.extend(mistakes().iter().map(ConfigError::to_string));
     let next = advice::next(&status, now);
     if args.json {
-        print_json(&Report { status: &status, socket: agent.path(), warnings: &warnings, next: &next })?;
+        print_json(&StatusReply { status: &status, socket: agent.path(), warnings: &warnings, next: &next })?;
     } else {
         print(layout::render(&status, &next, now).as_bytes())?;
         warnings.iter().for_each(|warning| warn(warning));

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::Parser;
 use nix::unistd::geteuid;
 
-use super::shell::Shell;
-use crate::client::{Agent, ClientError};
+use super::shell::ShellSyntax;
+use crate::client::{AgentClient, ClientError};
 use crate::outcome::{Exit, Outcome, print, warn};
 use crate::paths::{ENV_SESSION, ENV_SOCKET, ENV_TOKEN_FILE};
 use crate::protocol::{Failure, Heeded, Request, StopMode};
@@ -18,17 +18,17 @@ use crate::protocol::{Failure, Heeded, Request, StopMode};
 pub(crate) struct StopArgs {
     /// The shell whose language is printed; the default follows $SHELL
     #[arg(long, value_enum, value_name = "SHELL")]
-    shell: Option<Shell>,
+    shell: Option<ShellSyntax>,
 }
 
 pub(crate) fn run(args: &StopArgs) -> Outcome {
-    let shell = Shell::choose(args.shell);
+    let shell = ShellSyntax::choose(args.shell);
     let path = env::var_os(ENV_SOCKET).filter(|value| !value.is_empty()).map(PathBuf::from);
     let path = path.ok_or_else(|| {
         Failure::no_agent(format!("{ENV_SOCKET} is not set: this shell has no agent"))
             .advise("run it in the shell where you ran 'iam-session start'")
     })?;
-    match Agent::connect(&path, geteuid().as_raw()) {
+    match AgentClient::connect(&path, geteuid().as_raw()) {
         Ok(mut agent) => {
             agent.ask::<Heeded>(&Request::Stop { mode: StopMode::Started })?;
             agent.wait_for_its_end();

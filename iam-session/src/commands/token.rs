@@ -7,8 +7,8 @@ use zeroize::Zeroizing;
 
 use self::once::OnceArgs;
 use super::print_json;
-use super::token_options::{Wanted, fetch};
-use crate::client::{Agent, Places};
+use super::token_options::{TokenOptions, fetch};
+use crate::client::{AgentClient, Places};
 use crate::outcome::{Exit, Outcome, Stop, print};
 use crate::protocol::{Failure, TokenRequest};
 use crate::secret::Secret;
@@ -23,7 +23,7 @@ const A_NEW_ONE: i64 = -1;
 #[command(name = "token", bin_name = "iam-session token")]
 pub(crate) struct TokenArgs {
     #[command(flatten)]
-    wanted: Wanted,
+    wanted: TokenOptions,
     /// Seconds that the token must still live
     #[arg(long, value_name = "SECONDS")]
     min_valid: Option<u32>,
@@ -47,7 +47,7 @@ pub(crate) fn run(args: TokenArgs) -> Outcome {
     if args.once.once {
         return once::run(&args);
     }
-    let mut agent = Agent::find(&Places::of_environment())?;
+    let mut agent = AgentClient::find(&Places::of_environment())?;
     let token = fetch(&mut agent, args.request()?)?;
     if args.json {
         print_json(&token)?;

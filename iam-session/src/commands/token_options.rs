@@ -3,9 +3,9 @@
 use clap::Args;
 
 use super::role;
-use crate::client::Agent;
+use crate::client::AgentClient;
 use crate::clock;
-use crate::config::Role;
+use crate::config::RoleDefinition;
 use crate::outcome::Stop;
 use crate::protocol::{Failure, Request, Token, TokenRequest};
 use crate::text;
@@ -15,7 +15,7 @@ const ON_THE_WAY: u64 = 5;
 
 /// The options.
 #[derive(Debug, Default, Args)]
-pub(super) struct Wanted {
+pub(super) struct TokenOptions {
     /// Scopes the token should carry; may be repeated, or name several
     #[arg(short, long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
@@ -30,7 +30,7 @@ pub(super) struct Wanted {
     account: Option<String>,
 }
 
-impl Wanted {
+impl TokenOptions {
     /// The request for it. What a role stands for takes the role's place; an audience that was named stays.
     pub(super) fn request(&self, min_valid_period: i64) -> Result<TokenRequest, Failure> {
         // An empty variable of a script's would otherwise give the session's wide token.
@@ -43,7 +43,7 @@ impl Wanted {
         }
         let role = match &self.role {
             Some(name) => role::named(name)?,
-            None => Role { scope: self.scopes.iter().collect(), audience: String::new() },
+            None => RoleDefinition { scope: self.scopes.iter().collect(), audience: String::new() },
         };
         let audiences: Vec<&str> = self.audiences.iter().flat_map(|one| one.split_whitespace()).collect();
         Ok(TokenRequest {
@@ -56,7 +56,7 @@ impl Wanted {
 }
 
 /// A token of the agent's that lives as long as was asked for.
-pub(super) fn fetch(agent: &mut Agent, request: TokenRequest) -> Result<Token, Stop> {
+pub(super) fn fetch(agent: &mut AgentClient, request: TokenRequest) -> Result<Token, Stop> {
     let wanted = u64::try_from(request.min_valid_period).unwrap_or_default();
     let token: Token = agent.ask(&Request::AccessToken(request))?;
     let left = token.expires_at.saturating_sub(clock::unix_time());

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use clap::Parser;
 
-use super::passphrase::{self, Need, PassphraseArgs, Source};
-use crate::client::{Agent, ClientError, Places};
+use super::passphrase::{self, PassphraseArgs, PassphraseSource, PassphraseUse};
+use crate::client::{AgentClient, ClientError, Places};
 use crate::outcome::{Exit, Outcome, print, warn};
 use crate::protocol::{Failure, Request, Status, Unlocked};
 use crate::secret::Secret;
@@ -31,14 +31,14 @@ pub(crate) fn run(args: &UnlockArgs) -> Outcome {
     passphrase::prepare()?;
     let given = args.passphrase.read()?;
     let places = Places::with_home();
-    let mut agent = Agent::find(&places)?;
+    let mut agent = AgentClient::find(&places)?;
     let status: Status = agent.ask(&Request::Status {})?;
-    let need = Need::of(&status);
-    if need == Need::Nothing {
+    let need = PassphraseUse::of(&status);
+    if need == PassphraseUse::Nothing {
         print(b"nothing is locked\n")?;
         return Ok(Exit::Done);
     }
-    let source = given.as_ref().map_or(Source::Terminal, Source::Given);
+    let source = given.as_ref().map_or(PassphraseSource::Terminal, PassphraseSource::Given);
     let unlocked = unlock(&places, &mut agent, &status, source, args.span)?;
     print(told(&unlocked, need, args.span).as_bytes())?;
     if let Some(trouble) = unlocked.trouble {
@@ -52,17 +52,17 @@ pub(crate) fn run(args: &UnlockArgs) -> Outcome {
 /// agents of a directory; what is sealed under a passphrase is not: no key crosses a socket, and each agent is given the passphrase.
 pub(super) fn unlock(
     places: &Places,
-    agent: &mut Agent,
+    agent: &mut AgentClient,
     status: &Status,
-    source: Source<'_>,
+    source: PassphraseSource<'_>,
     seconds: Option<u64>,
 ) -> Result<Unlocked, Failure> {
-    let (need, is_lock) = (Need::of(status), status.lock.host_locked || status.lock.lock_kept);
+    let (need, is_lock) = (PassphraseUse::of(status), status.lock.host_locked || status.lock.lock_kept);
     if is_lock {
         status.lock.refuse_older_agent()?;
     }
     let (unlocked, passphrase) = passphrase::unlock(agent, need, source, seconds)?;
-    if need == Need::Open {
+    if need == PassphraseUse::Open {
         let others = match is_lock {
             true => places.in_other_directories(agent.path()),
             false => places.all().into_iter().filter(|path| path != agent.path()).collect(),
@@ -87,7 +87,7 @@ fn unlock_other(
     passphrase: &Secret,
     seconds: Option<u64>,
 ) -> Result<(), ClientError> {
-    let mut agent = Agent::connect(path, places.uid())?;
+    let mut agent = AgentClient::connect(path, places.uid())?;
     let status: Status = agent.ask(&Request::Status {})?;
     if !status.lock.host_locked && status.locked.is_empty() && status.lock.unlocked_until.is_none() {
         return Ok(());
@@ -101,12 +101,14 @@ fn unlock_other(
     unlocked
 }
 
-fn told(unlocked: &Unlocked, need: Need, span: Option<u64>) -> String {
+fn told(unlocked: &Unlocked, need: PassphraseUse, span: Option<u64>) -> String {
     let names: Vec<String> = unlocked.accounts.iter().map(|name| format!("'{}'", printable(name))).collect();
     let span = span.map(|seconds| format!(" for {}", duration(seconds))).unwrap_or_default();
     match (names.is_empty(), need) {
         (false, _) => format!("unlocked {}{span}\n", names.join(", ")),
-        (true, Need::Choose) => format!("what you enrol now is sealed under this passphrase{span}\n"),
+        (true, PassphraseUse::Choose) => {
+            format!("what you enrol now is sealed under this passphrase{span}\n")
+        }
         (true, _) => format!("unlocked this host{span}\n"),
     }
 }

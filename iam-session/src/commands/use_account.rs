@@ -3,7 +3,7 @@
 use clap::Parser;
 
 use super::account_name;
-use crate::client::{Agent, Places};
+use crate::client::{AgentClient, Places};
 use crate::outcome::{Exit, Outcome, print, warn};
 use crate::protocol::{Request, Used};
 use crate::text::printable;
@@ -18,7 +18,7 @@ pub(crate) struct UseArgs {
 }
 
 pub(crate) fn run(args: &UseArgs) -> Outcome {
-    let mut agent = Agent::find(&Places::of_environment())?;
+    let mut agent = AgentClient::find(&Places::of_environment())?;
     let account = account_name(&mut agent, &args.account)?;
     let used: Used = agent.ask(&Request::Use { account })?;
     print(

@@ -22,7 +22,7 @@ pub(super) struct Document {
 }
 
 /// One `key = value` with the place it stands at.
-pub(super) struct Entry<'a> {
+pub(super) struct ConfigEntry<'a> {
     document: &'a Document,
     key: &'a str,
     value: &'a Spanned<DeValue<'a>>,
@@ -46,7 +46,7 @@ impl Document {
     /// Gives each entry of the top level to `set`, in the order of the file.
     pub(super) fn each(
         &self,
-        mut set: impl FnMut(&Entry<'_>) -> Result<(), ConfigError>,
+        mut set: impl FnMut(&ConfigEntry<'_>) -> Result<(), ConfigError>,
     ) -> Result<(), ConfigError> {
         let table = DeTable::parse(&self.text).map_err(|error| {
             let span = error.span().unwrap_or_default();
@@ -55,7 +55,7 @@ impl Document {
         let mut entries: Vec<_> = table.get_ref().iter().collect();
         entries.sort_by_key(|(key, _)| key.span().start);
         for (key, value) in entries {
-            set(&Entry { document: self, key: key.get_ref(), value })?;
+            set(&ConfigEntry { document: self, key: key.get_ref(), value })?;
         }
         Ok(())
     }
@@ -75,7 +75,7 @@ impl Document {
     }
 }
 
-impl Entry<'_> {
+impl ConfigEntry<'_> {
     /// The file and the line it stands on.
     pub(super) fn place(&self) -> String {
         let document = self.document;
@@ -117,13 +117,13 @@ impl Entry<'_> {
     }
 
     /// The entries of a table, in the order of the file.
-    pub(super) fn entries(&self, accepted: &str) -> Result<Vec<Entry<'_>>, ConfigError> {
+    pub(super) fn entries(&self, accepted: &str) -> Result<Vec<ConfigEntry<'_>>, ConfigError> {
         let DeValue::Table(table) = self.value.get_ref() else {
             return Err(self.wrong_type(self.value.get_ref(), accepted));
         };
         let mut entries: Vec<_> = table.iter().collect();
         entries.sort_by_key(|(key, _)| key.span().start);
-        let entry = |(key, value)| Entry { document: self.document, key: name(key), value };
+        let entry = |(key, value)| ConfigEntry { document: self.document, key: name(key), value };
         Ok(entries.into_iter().map(entry).collect())
     }
 

@@ -1,6 +1,6 @@
 //! One file of `issuers.d`: an issuer as the site, or the user, knows it. Touches nothing.
 
-use super::document::{Document, Entry};
+use super::document::{ConfigEntry, Document};
 use super::scope_table::ScopeTable;
 use super::subject::{ExpectedSubject, SUBJECT};
 use super::value::{
@@ -51,7 +51,7 @@ const GROUPS: &str = "an array of names or numbers of Unix groups, each a string
 
 /// Who has written a provider's file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whose {
+pub enum ProviderFileOwner {
     /// The site; all keys hold.
     Site,
     /// The user, or nobody.
@@ -98,7 +98,7 @@ pub struct Provider {
     /// Its name for people.
     pub name: Option<String>,
     /// Who says all this.
-    pub whose: Whose,
+    pub whose: ProviderFileOwner,
     /// What to ask for at enrolment.
     pub scope: Option<ScopeSet>,
     /// What may go into the token file, instead of the site's default.
@@ -136,7 +136,7 @@ impl Provider {
             alias: alias.to_owned(),
             issuer: issuer.to_owned(),
             name: None,
-            whose: Whose::User,
+            whose: ProviderFileOwner::User,
             scope: None,
             session_scope: None,
             audience_mode: AudienceMode::default(),
@@ -188,10 +188,10 @@ impl Provider {
     }
 
     /// Reads one file.
-    pub(super) fn parse(document: &Document, whose: Whose) -> Result<Self, ConfigError> {
+    pub(super) fn parse(document: &Document, whose: ProviderFileOwner) -> Result<Self, ConfigError> {
         let mut provider = Self { whose, ..Self::unlisted("", "") };
         document.each(|entry| {
-            if whose == Whose::User && SITE_KEYS.contains(&entry.key()) {
+            if whose == ProviderFileOwner::User && SITE_KEYS.contains(&entry.key()) {
                 let accepted: Vec<_> = KEYS.into_iter().filter(|key| !SITE_KEYS.contains(key)).collect();
                 return Err(entry.misplaced("the site", &accepted));
             }
@@ -210,7 +210,7 @@ impl Provider {
         Ok(provider)
     }
 
-    fn set(&mut self, entry: &Entry<'_>) -> Result<(), ConfigError> {
+    fn set(&mut self, entry: &ConfigEntry<'_>) -> Result<(), ConfigError> {
         match entry.key() {
             "alias" => self.alias = entry.parsed(ACCOUNT, account)?,
             "issuer" => self.issuer = entry.parsed(ISSUER, issuer_url)?,
@@ -244,7 +244,7 @@ impl Provider {
         Ok(())
     }
 
-    fn announce(&mut self, entry: &Entry<'_>, notice: Notice) -> Result<(), ConfigError> {
+    fn announce(&mut self, entry: &ConfigEntry<'_>, notice: Notice) -> Result<(), ConfigError> {
         match self.notice.replace(notice) {
             None => Ok(()),
             Some(_) => Err(entry.surplus("there is a notice already", "'notice' or 'notice_file', not both")),
@@ -252,7 +252,7 @@ impl Provider {
     }
 }
 
-fn groups(entry: &Entry<'_>) -> Result<Vec<String>, ConfigError> {
+fn groups(entry: &ConfigEntry<'_>) -> Result<Vec<String>, ConfigError> {
     let groups = entry.strings(GROUPS)?;
     match groups.iter().find(|name| !group(name)) {
         Some(wrong) => Err(entry.wrong(wrong, GROUPS)),
@@ -298,7 +298,7 @@ mod tests {
     use super::*;
 
     fn parse(path: &str, text: &str) -> Result<Provider, String> {
-        Provider::parse(&Document::of(path, text), Whose::Site).map_err(|error| error.to_string())
+        Provider::parse(&Document::of(path, text), ProviderFileOwner::Site).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -306,7 +306,10 @@ mod tests {
         let provider = parse("/etc/x/wlcg.toml", "issuer = \"https://wlcg.example/\"").unwrap();
         assert_eq!(
             provider,
-            Provider { whose: Whose::Site, ..Provider::unlisted("https://wlcg.example/", "wlcg") }
+            Provider {
+                whose: ProviderFileOwner::Site,
+                ..Provider::unlisted("https://wlcg.example/", "wlcg")
+            }
         );
     }
 
@@ -356,7 +359,8 @@ mod tests {
     fn what_the_site_decides_is_not_in_a_users_file() {
         let user = |line: &str| {
             let text = format!("issuer = \"https://a/\"\n{line}");
-            Provider::parse(&Document::of("u.toml", &text), Whose::User).map_err(|error| error.to_string())
+            Provider::parse(&Document::of("u.toml", &text), ProviderFileOwner::User)
+                .map_err(|error| error.to_string())
         };
         assert_eq!(user("client_id = \"mine\"").unwrap().client_id.as_deref(), Some("mine"));
         for key in SITE_KEYS {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::document::{Document, files};
-use super::provider::{Provider, Whose};
+use super::provider::{Provider, ProviderFileOwner};
 use super::value::same_issuer;
 use super::{ConfigError, Site};
 
@@ -43,7 +43,7 @@ impl Providers {
     /// The first [`ConfigError`]; two files with one alias are one.
     pub fn load(directory: &Path) -> Result<Self, ConfigError> {
         let mut providers = Self::default();
-        providers.add_all(&directory.join(DIRECTORY), Whose::Site)?;
+        providers.add_all(&directory.join(DIRECTORY), ProviderFileOwner::Site)?;
         Ok(providers)
     }
 
@@ -53,11 +53,11 @@ impl Providers {
     /// # Errors
     /// The first [`ConfigError`]; an alias or an issuer of the site's is one.
     pub fn with_those_of(mut self, home: &Path) -> Result<Self, ConfigError> {
-        self.add_all(&home.join(USER_CONFIG).join(DIRECTORY), Whose::User)?;
+        self.add_all(&home.join(USER_CONFIG).join(DIRECTORY), ProviderFileOwner::User)?;
         Ok(self)
     }
 
-    fn add_all(&mut self, directory: &Path, whose: Whose) -> Result<(), ConfigError> {
+    fn add_all(&mut self, directory: &Path, whose: ProviderFileOwner) -> Result<(), ConfigError> {
         for path in files(directory)? {
             if let Some(document) = Document::read(&path)? {
                 self.add(&document, whose)?;
@@ -66,7 +66,7 @@ impl Providers {
         Ok(())
     }
 
-    fn add(&mut self, document: &Document, whose: Whose) -> Result<(), ConfigError> {
+    fn add(&mut self, document: &Document, whose: ProviderFileOwner) -> Result<(), ConfigError> {
         let provider = Provider::parse(document, whose)?;
         if let Some(other) = self.by_alias(&provider.alias) {
             let owner = if other.whose == whose { "that of another file" } else { "one of the site's" };
@@ -153,20 +153,25 @@ impl Providers {
 mod tests {
     use super::*;
 
-    fn add(providers: &mut Providers, whose: Whose, path: &str, text: &str) -> Result<(), String> {
+    fn add(
+        providers: &mut Providers,
+        whose: ProviderFileOwner,
+        path: &str,
+        text: &str,
+    ) -> Result<(), String> {
         providers.add(&Document::of(path, text), whose).map_err(|error| error.to_string())
     }
 
     fn site() -> Providers {
         let mut providers = Providers::default();
-        add(&mut providers, Whose::Site, "d/a.toml", "issuer = \"https://a/\"").unwrap();
+        add(&mut providers, ProviderFileOwner::Site, "d/a.toml", "issuer = \"https://a/\"").unwrap();
         providers
     }
 
     #[test]
     fn one_alias_names_one_provider() {
         assert_eq!(
-            add(&mut site(), Whose::Site, "d/b.toml", "alias = \"a\"\nissuer = \"https://b/\""),
+            add(&mut site(), ProviderFileOwner::Site, "d/b.toml", "alias = \"a\"\nissuer = \"https://b/\""),
             Err("d/b.toml:1: alias 'a' is already that of another file; accepted: an alias of its own".into())
         );
     }
@@ -174,14 +179,14 @@ mod tests {
     #[test]
     fn a_users_own_stands_beside_the_sites_and_not_in_its_place() {
         let mut providers = site();
-        add(&mut providers, Whose::User, "h/mine.toml", "issuer = \"https://mine/\"").unwrap();
-        assert_eq!(providers.by_alias("mine").map(|provider| provider.whose), Some(Whose::User));
+        add(&mut providers, ProviderFileOwner::User, "h/mine.toml", "issuer = \"https://mine/\"").unwrap();
+        assert_eq!(providers.by_alias("mine").map(|provider| provider.whose), Some(ProviderFileOwner::User));
         assert_eq!(
-            add(&mut providers, Whose::User, "h/a.toml", "issuer = \"https://b/\""),
+            add(&mut providers, ProviderFileOwner::User, "h/a.toml", "issuer = \"https://b/\""),
             Err("h/a.toml:1: alias 'a' is already one of the site's; accepted: an alias of its own".into())
         );
         assert_eq!(
-            add(&mut providers, Whose::User, "h/b.toml", "issuer = \"https://A:443\""),
+            add(&mut providers, ProviderFileOwner::User, "h/b.toml", "issuer = \"https://A:443\""),
             Err("h/b.toml:1: issuer https://A:443 is already the site's provider 'a'; \
                  accepted: an issuer that the site does not list"
                 .into())
@@ -191,7 +196,13 @@ mod tests {
     #[test]
     fn an_issuer_in_another_case_is_another_one_and_its_like_is_found() {
         let mut providers = Providers::default();
-        add(&mut providers, Whose::Site, "d/g.toml", "issuer = \"https://kc.example/realms/Grid\"").unwrap();
+        add(
+            &mut providers,
+            ProviderFileOwner::Site,
+            "d/g.toml",
+            "issuer = \"https://kc.example/realms/Grid\"",
+        )
+        .unwrap();
         let alias = |url| providers.by_issuer_in_another_case(url).map(|provider| provider.alias.as_str());
         assert_eq!(alias("https://kc.example/realms/grid/"), Some("g"));
         assert_eq!(alias("https://KC.example/realms/Grid"), None);

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::ConfigError;
-use super::document::Entry;
+use super::document::ConfigEntry;
 use super::value::{ACCOUNT, SCOPE, account, scopes};
 use crate::scope::ScopeSet;
 
@@ -15,7 +15,7 @@ const KEYS: [&str; 2] = ["scope", "audience"];
 
 /// What a role stands for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Role {
+pub struct RoleDefinition {
     /// The scopes.
     pub scope: ScopeSet,
     /// The audiences, space-separated; empty for the issuer's default.
@@ -24,11 +24,11 @@ pub struct Role {
 
 /// Roles by their names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Roles(BTreeMap<String, Role>);
+pub struct Roles(BTreeMap<String, RoleDefinition>);
 
 impl Roles {
     /// The role of that name.
-    pub fn get(&self, name: &str) -> Option<&Role> {
+    pub fn get(&self, name: &str) -> Option<&RoleDefinition> {
         self.0.get(name)
     }
 
@@ -46,7 +46,7 @@ impl Roles {
     }
 
     /// Adds those of the table; a later one replaces an earlier one of its name.
-    pub(super) fn read(&mut self, table: &Entry<'_>) -> Result<(), ConfigError> {
+    pub(super) fn read(&mut self, table: &ConfigEntry<'_>) -> Result<(), ConfigError> {
         for entry in table.entries(TABLES)? {
             let name = account(entry.key()).ok_or_else(|| entry.wrong_name(ACCOUNT))?;
             self.0.insert(name, role(&entry)?);
@@ -55,8 +55,8 @@ impl Roles {
     }
 }
 
-fn role(table: &Entry<'_>) -> Result<Role, ConfigError> {
-    let mut role = Role::default();
+fn role(table: &ConfigEntry<'_>) -> Result<RoleDefinition, ConfigError> {
+    let mut role = RoleDefinition::default();
     for entry in table.entries(TABLES)? {
         match entry.key() {
             "scope" => role.scope = entry.parsed(SCOPE, scopes)?,

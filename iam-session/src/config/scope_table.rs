@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::ConfigError;
-use super::document::Entry;
+use super::document::ConfigEntry;
 use super::value::{SCOPE, scopes};
 use crate::scope::ScopeSet;
 
@@ -44,7 +44,7 @@ impl ScopeTable {
         scope.iter().filter(|one| self.get(one).is_some() || !parts.allows(one)).collect()
     }
 
-    pub(super) fn read(&mut self, table: &Entry<'_>) -> Result<(), ConfigError> {
+    pub(super) fn read(&mut self, table: &ConfigEntry<'_>) -> Result<(), ConfigError> {
         for entry in table.entries(TABLE)? {
             let word = entry.key();
             if word.is_empty() || !word.bytes().all(|byte| byte.is_ascii_graphic()) {

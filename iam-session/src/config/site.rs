@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::ConfigError;
-use super::document::{Document, Entry, files};
+use super::document::{ConfigEntry, Document, files};
 use super::linger::{self, Linger};
 use super::password_flow::{PASSWORD_FLOW, PasswordFlow, password_flow};
 use super::roles::Roles;
@@ -122,7 +122,7 @@ impl Site {
     }
 }
 
-fn token_file_size(entry: &Entry<'_>) -> Result<usize, ConfigError> {
+fn token_file_size(entry: &ConfigEntry<'_>) -> Result<usize, ConfigError> {
     let size = entry.number(BYTES)?;
     match (TOKEN_FILE..=LARGEST_TOKEN_FILE).contains(&size) {
         true => Ok(size),
@@ -135,7 +135,7 @@ fn site_name(text: &str) -> Option<String> {
     (legal && (1..=MAX_SITE).contains(&text.len())).then(|| text.to_owned())
 }
 
-fn issuers(entry: &Entry<'_>) -> Result<Vec<String>, ConfigError> {
+fn issuers(entry: &ConfigEntry<'_>) -> Result<Vec<String>, ConfigError> {
     let issuers = entry.strings(ISSUERS)?;
     match issuers.iter().find(|text| issuer_url(text).is_none()) {
         Some(wrong) => Err(entry.wrong(wrong, ISSUER)),

@@ -18,7 +18,7 @@ const MACHINE: std::ops::Range<usize> = 18..20;
 
 /// A file that must be there and in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum InstalledFile {
     /// It is.
     Good(PathBuf),
     /// It is not: which, and why not.
@@ -28,7 +28,7 @@ pub(crate) enum Found {
 }
 
 /// The module where libpam finds it, of this machine's kind.
-pub(crate) fn module() -> Found {
+pub(crate) fn module() -> InstalledFile {
     let multiarch = ["/usr/lib", "/lib"].into_iter().filter_map(|above| fs::read_dir(above).ok());
     let multiarch = multiarch.flatten().flatten().map(|entry| entry.path().join("security"));
     let directories = MODULE_DIRECTORIES.iter().map(PathBuf::from).chain(multiarch);
@@ -36,9 +36,9 @@ pub(crate) fn module() -> Found {
         directories.map(|directory| directory.join(MODULE)).filter(|path| path.exists()).collect();
     let good = found.iter().find(|path| judge(path).is_none());
     match (good, found.first()) {
-        (Some(path), _) => Found::Good(path.clone()),
-        (None, Some(path)) => Found::Bad(path.clone(), judge(path).unwrap_or_default()),
-        (None, None) => Found::Missing,
+        (Some(path), _) => InstalledFile::Good(path.clone()),
+        (None, Some(path)) => InstalledFile::Bad(path.clone(), judge(path).unwrap_or_default()),
+        (None, None) => InstalledFile::Missing,
     }
 }
 
@@ -60,15 +60,15 @@ fn elf(path: &Path) -> Option<[u8; ELF_HEAD]> {
 }
 
 /// A program that holds secrets: users may run it and not read it, or they could attach to it.
-pub(crate) fn program(path: &str) -> Found {
+pub(crate) fn program(path: &str) -> InstalledFile {
     let path = PathBuf::from(path);
-    let Ok(metadata) = fs::metadata(&path) else { return Found::Missing };
+    let Ok(metadata) = fs::metadata(&path) else { return InstalledFile::Missing };
     if !metadata.is_file() || !is_roots(&path) {
-        return Found::Bad(path, "it must be a file that root alone can write");
+        return InstalledFile::Bad(path, "it must be a file that root alone can write");
     }
     match metadata.mode() & 0o7777 {
-        0o711 => Found::Good(path),
-        _ => Found::Bad(path, "its mode must be 0711, so that who runs it cannot attach to it"),
+        0o711 => InstalledFile::Good(path),
+        _ => InstalledFile::Bad(path, "its mode must be 0711, so that who runs it cannot attach to it"),
     }
 }
 
@@ -90,17 +90,17 @@ pub(crate) fn site(path: &Path) -> Result<(), String> {
 }
 
 /// Whether runtime directories can be made where logind makes none.
-pub(crate) fn runtime() -> Found {
+pub(crate) fn runtime() -> InstalledFile {
     let path = PathBuf::from(paths::RUN);
-    let Ok(metadata) = fs::symlink_metadata(&path) else { return Found::Missing };
+    let Ok(metadata) = fs::symlink_metadata(&path) else { return InstalledFile::Missing };
     if !metadata.is_dir() || metadata.uid() != 0 || metadata.mode() & 0o7777 != 0o711 {
-        return Found::Bad(path, "it must be a directory of root with mode 0711");
+        return InstalledFile::Bad(path, "it must be a directory of root with mode 0711");
     }
     let above = fs::metadata("/run").map(|above| above.dev());
     if above.is_ok_and(|above| above == metadata.dev()) {
-        return Found::Bad(path, "it is no mount of its own");
+        return InstalledFile::Bad(path, "it is no mount of its own");
     }
-    Found::Good(path)
+    InstalledFile::Good(path)
 }
 
 #[cfg(test)]
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn what_users_can_read_holds_no_secrets() {
-        assert!(matches!(program("/bin/sh"), Found::Bad(_, why) if why.starts_with("its mode")));
-        assert_eq!(program("/nonexistent"), Found::Missing);
+        assert!(matches!(program("/bin/sh"), InstalledFile::Bad(_, why) if why.starts_with("its mode")));
+        assert_eq!(program("/nonexistent"), InstalledFile::Missing);
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 
 use super::pam_file::{MODULE, PamFile, Type, Unreadable};
 use super::pam_line::{self, Mistake};
-use super::pam_stack::{Ending, Files, Stack, Step};
+use super::pam_stack::{Files, Stack, StackEnding, Step};
 
 const CONTROL: &str = "optional";
 /// What these do at a login, the module builds upon: the directory, the label, the home.
@@ -112,12 +112,12 @@ fn control(step: &Step) -> Option<Fault> {
     Some(Fault::wrong(what, &format!("write '{CONTROL}' there")))
 }
 
-fn ended(ending: &Ending<'_>, own: &str) -> Fault {
+fn ended(ending: &StackEnding<'_>, own: &str) -> Fault {
     Fault::wrong(ending.describe(MODULE), &mend(ending, own))
 }
 
 /// A `done` in a file that is included ends all; in a substack, that file alone. A jump out of a substack is an error.
-fn mend(ending: &Ending<'_>, own: &str) -> String {
+fn mend(ending: &StackEnding<'_>, own: &str) -> String {
     let place = ending.step.place();
     if ending.is_jump() {
         format!("correct the jump in {place}")
@@ -140,7 +140,7 @@ fn late(stack: &Stack, at: usize) -> Option<&Step> {
 
 /// Why no line is put into a file, or taken out.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum UnfitPamFile {
     Unreadable(Unreadable),
     /// Nothing to put ours beside.
     NoSessions,
@@ -160,20 +160,20 @@ pub(crate) struct Placed {
 
 /// The text of the service's own file with `line` as the last of the session lines, or in front of what ends the stack
 /// there. As the last it runs in the user's context, and with what pam_systemd has set.
-pub(crate) fn place(service: &str, line: &str, files: &Files<'_>) -> Result<Placed, Refusal> {
-    let (path, text) = files(service).map_err(|_| Refusal::NoSessions)?;
+pub(crate) fn place(service: &str, line: &str, files: &Files<'_>) -> Result<Placed, UnfitPamFile> {
+    let (path, text) = files(service).map_err(|_| UnfitPamFile::NoSessions)?;
     let file = PamFile::parse(&text);
-    file.check().map_err(Refusal::Unreadable)?;
-    let stack = Stack::of(service, Type::Session, files).map_err(|_| Refusal::NoSessions)?;
+    file.check().map_err(UnfitPamFile::Unreadable)?;
+    let stack = Stack::of(service, Type::Session, files).map_err(|_| UnfitPamFile::NoSessions)?;
     let has_sessions = |line| stack.steps.iter().any(|step| step.by == line);
     let rules: Vec<_> = file.rules.iter().filter(|rule| has_sessions(rule.line)).collect();
-    let first = rules.first().ok_or(Refusal::NoSessions)?;
+    let first = rules.first().ok_or(UnfitPamFile::NoSessions)?;
     let texts = rules.iter().rev().map(|rule| file.with_behind(rule, line));
     let mut refusal = None;
     let mut before = None;
     for text in texts.chain([file.with_before(first, line)]) {
         let read = |name: &str| if name == service { Ok((path.clone(), text.clone())) } else { files(name) };
-        let stack = Stack::of(service, Type::Session, &read).map_err(|_| Refusal::NoSessions)?;
+        let stack = Stack::of(service, Type::Session, &read).map_err(|_| UnfitPamFile::NoSessions)?;
         let Some(at) = stack.steps.iter().position(|step| step.is_module(MODULE)) else { continue };
         let (reached, endings) = stack.endings(at);
         let ending = endings.iter().find(|ending| !(reached && ending.is_failure()));
@@ -186,18 +186,18 @@ pub(crate) fn place(service: &str, line: &str, files: &Files<'_>) -> Result<Plac
             }
         }
     }
-    Err(refusal.map_or(Refusal::NoSessions, Refusal::Ends))
+    Err(refusal.map_or(UnfitPamFile::NoSessions, UnfitPamFile::Ends))
 }
 
 /// The text of the service's own file without the line of ours.
-pub(crate) fn displace(service: &str, files: &Files<'_>) -> Result<String, Refusal> {
-    let (_, text) = files(service).map_err(|_| Refusal::NoSessions)?;
+pub(crate) fn displace(service: &str, files: &Files<'_>) -> Result<String, UnfitPamFile> {
+    let (_, text) = files(service).map_err(|_| UnfitPamFile::NoSessions)?;
     let file = PamFile::parse(&text);
-    file.check().map_err(Refusal::Unreadable)?;
-    let stack = Stack::of(service, Type::Session, files).map_err(|_| Refusal::NoSessions)?;
+    file.check().map_err(UnfitPamFile::Unreadable)?;
+    let stack = Stack::of(service, Type::Session, files).map_err(|_| UnfitPamFile::NoSessions)?;
     let mut ours = stack.steps.iter().enumerate().filter(|(_, step)| step.is_module(MODULE));
     match ours.find_map(|(at, _)| stack.jumps_over(at).next()) {
-        Some(step) => Err(Refusal::Counts(step.place())),
+        Some(step) => Err(UnfitPamFile::Counts(step.place())),
         None => Ok(file.without_ours()),
     }
 }

@@ -89,8 +89,8 @@ impl Stack {
     }
 
     /// Whether the step at `goal` is reached, and which steps before it may keep it from that.
-    pub(crate) fn endings(&self, goal: usize) -> (bool, Vec<Ending<'_>>) {
-        let mut endings: BTreeMap<usize, Ending<'_>> = BTreeMap::new();
+    pub(crate) fn endings(&self, goal: usize) -> (bool, Vec<StackEnding<'_>>) {
+        let mut endings: BTreeMap<usize, StackEnding<'_>> = BTreeMap::new();
         let mut is_reached = false;
         let mut seen = HashSet::new();
         let mut ways = vec![Way { at: 0, verdict: Verdict::None, saved: Vec::new() }];
@@ -104,7 +104,7 @@ impl Stack {
             for (answer, action) in answers(step) {
                 let (next, verdict) = self.after(&way, answer, action);
                 if next > goal {
-                    let found = Ending { step, answers: Vec::new(), action };
+                    let found = StackEnding { step, answers: Vec::new(), action };
                     endings.entry(way.at).or_insert(found).answers.push(answer);
                 } else {
                     ways.push(Way { at: next, verdict, saved: way.saved.clone() });
@@ -269,13 +269,13 @@ enum Action {
 
 /// A step by which the goal is not reached.
 #[derive(Debug)]
-pub(crate) struct Ending<'s> {
+pub(crate) struct StackEnding<'s> {
     pub(crate) step: &'s Step,
     answers: Vec<Answer>,
     action: Action,
 }
 
-impl Ending<'_> {
+impl StackEnding<'_> {
     /// Whether only a session that fails ends here.
     pub(crate) fn is_failure(&self) -> bool {
         self.action == Action::Die && !self.answers.contains(&Answer::Success)

@@ -26,7 +26,7 @@ const SETTLED: Duration = Duration::from_secs(5);
 
 /// A user by all that a line may stand for.
 #[derive(Clone, Debug)]
-pub(crate) struct Listed<'a> {
+pub(crate) struct ListedLine<'a> {
     /// Names that mean this user.
     pub(crate) names: Vec<&'a str>,
     pub(crate) uid: Option<u32>,
@@ -44,7 +44,7 @@ pub(crate) enum Mention {
 }
 
 /// How `text` names `user`.
-pub(crate) fn mention(text: &[u8], user: &Listed<'_>) -> Mention {
+pub(crate) fn mention(text: &[u8], user: &ListedLine<'_>) -> Mention {
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let end = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     let (whole, last) = text.split_at(end);
@@ -73,7 +73,7 @@ pub(crate) fn number(meaning: &[u8]) -> Option<u32> {
     meaning.iter().all(u8::is_ascii_digit).then(|| str::from_utf8(meaning).ok()?.parse().ok())?
 }
 
-impl Listed<'_> {
+impl ListedLine<'_> {
     /// Whether a line means this user.
     pub(crate) fn is_named_by(&self, line: &[u8]) -> bool {
         self.is_named_in(line) || self.is_numbered_in(line)
@@ -130,17 +130,17 @@ pub(crate) enum Ruling {
 
 /// The list as one process looks at it again and again: it is read only where it has changed.
 #[derive(Debug)]
-pub(crate) struct List {
+pub(crate) struct RevokedList {
     directory: PathBuf,
     owner: u32,
     user: String,
     uid: u32,
-    seen: Option<Seen>,
+    seen: Option<SeenVersion>,
 }
 
 #[derive(Debug)]
-struct Seen {
-    state: State,
+struct SeenVersion {
+    state: ListVersion,
     /// When it was first seen so, on CLOCK_BOOTTIME.
     since: Duration,
     /// When it was read last: of two changes within 10 ms the kernel may give both one time.
@@ -150,9 +150,9 @@ struct Seen {
 }
 
 /// What tells one state of the list from the next: of the directory and of the file, if they are there.
-type State = [Option<[i64; 7]>; 2];
+type ListVersion = [Option<[i64; 7]>; 2];
 
-impl List {
+impl RevokedList {
     /// For a user of this name and uid.
     pub(crate) fn new(user: &str, uid: u32) -> Self {
         Self::of(SITE_CONFIG.into(), owner::root(), user, uid)
@@ -178,8 +178,8 @@ impl List {
         self.seen.as_ref().filter(|seen| seen.is_unfinished).map(|seen| seen.since + SETTLED)
     }
 
-    fn read_at(&self, now: Duration, state: State, since: Duration) -> Seen {
-        let user = Listed { names: vec![&self.user], uid: Some(self.uid) };
+    fn read_at(&self, now: Duration, state: ListVersion, since: Duration) -> SeenVersion {
+        let user = ListedLine { names: vec![&self.user], uid: Some(self.uid) };
         let is_settled = now >= since + SETTLED;
         let (ruling, is_unfinished) = match read_in(&self.directory, self.owner) {
             Err(why) => (Ruling::Unknown(why), false),
@@ -189,10 +189,10 @@ impl List {
                 Mention::Unfinished | Mention::Whole => (Ruling::Revoked, false),
             },
         };
-        Seen { state, since, read: now, ruling, is_unfinished }
+        SeenVersion { state, since, read: now, ruling, is_unfinished }
     }
 
-    fn state(&self) -> State {
+    fn state(&self) -> ListVersion {
         // A change of owner or mode shows in the ctime.
         let of = |its: Metadata| {
             let [device, inode, size] = [its.dev(), its.ino(), its.size()].map(u64::cast_signed);

@@ -59,7 +59,7 @@ pub(super) enum Payload {
 }
 
 /// The Authorization header.
-pub(super) enum Authorization<'r> {
+pub(super) enum AuthorizationHeader<'r> {
     None,
     Basic { user: String, password: Zeroizing<String> },
     Bearer(&'r Secret),
@@ -70,7 +70,7 @@ pub(super) struct Call<'r> {
     pub(super) exchange: Exchange,
     pub(super) url: Url,
     pub(super) payload: Payload,
-    pub(super) authorization: Authorization<'r>,
+    pub(super) authorization: AuthorizationHeader<'r>,
     /// What must never come back in a message.
     secrets: Vec<&'r str>,
     /// Whose request it is, which may; empty where nobody's.
@@ -97,7 +97,7 @@ impl<'r> Call<'r> {
             exchange,
             url,
             payload,
-            authorization: Authorization::None,
+            authorization: AuthorizationHeader::None,
             secrets: Vec::new(),
             client_id: "",
         })
@@ -146,9 +146,9 @@ impl<'r> Call<'r> {
         Ok(secret.into_iter().fold(call, Self::hiding))
     }
 
-    /// The same with `Authorization: Bearer` (RFC 6750 §2.1).
+    /// The same with `AuthorizationHeader: Bearer` (RFC 6750 §2.1).
     pub(super) fn bearer(mut self, token: &'r Secret) -> Self {
-        self.authorization = Authorization::Bearer(token);
+        self.authorization = AuthorizationHeader::Bearer(token);
         self.hiding(token)
     }
 
@@ -204,11 +204,11 @@ fn unusable_url(exchange: Exchange, url: &str, error: UrlError) -> IssuerError {
 }
 
 /// Both parts are form-urlencoded before they are joined (RFC 6749 §2.3.1).
-fn basic<'r>(client_id: &str, secret: Option<&Secret>) -> Authorization<'r> {
+fn basic<'r>(client_id: &str, secret: Option<&Secret>) -> AuthorizationHeader<'r> {
     let user = byte_serialize(client_id.as_bytes()).collect();
     let secret = secret.map(Secret::expose).unwrap_or_default();
     let password = Zeroizing::new(byte_serialize(secret.as_bytes()).collect());
-    Authorization::Basic { user, password }
+    AuthorizationHeader::Basic { user, password }
 }
 
 #[cfg(test)]
@@ -241,7 +241,7 @@ pub(super) mod tests {
         let client = client(ClientAuth::Basic);
         let call = call(Exchange::Refresh, &client);
         assert_eq!(form_of(&call), "x=1+2");
-        let Authorization::Basic { user, password } = call.authorization else { panic!("not Basic") };
+        let AuthorizationHeader::Basic { user, password } = call.authorization else { panic!("not Basic") };
         assert_eq!((user.as_str(), password.as_str()), ("id%3A1", "s+cr%26t%25"));
     }
 
@@ -255,7 +255,7 @@ pub(super) mod tests {
         let public = client(ClientAuth::Public);
         let call = call(Exchange::Refresh, &public);
         assert_eq!(form_of(&call), "x=1+2&client_id=id%3A1");
-        assert!(matches!(call.authorization, Authorization::None));
+        assert!(matches!(call.authorization, AuthorizationHeader::None));
     }
 
     #[test]
@@ -263,7 +263,7 @@ pub(super) mod tests {
         let client = client(ClientAuth::Basic);
         let call = call(Exchange::DeviceAuthorization, &client);
         assert_eq!(form_of(&call), "x=1+2&client_id=id%3A1");
-        assert!(matches!(call.authorization, Authorization::Basic { .. }));
+        assert!(matches!(call.authorization, AuthorizationHeader::Basic { .. }));
     }
 
     #[test]

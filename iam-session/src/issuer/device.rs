@@ -4,7 +4,7 @@ use super::body::{BodyError, Object, is_visible};
 use super::call::{Call, Exchange};
 use super::token::Audience;
 use super::url;
-use super::wire::{Answer, Client, DeviceCode, ErrorClass, IssuerError, UserCode};
+use super::wire::{Client, DeviceCode, ErrorClass, HelperAnswer, IssuerError, UserCode};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
 
@@ -67,7 +67,7 @@ pub(super) fn poll<'r>(
 }
 
 /// Reads what the user must be shown (RFC 8628 §3.2). All of it goes to a terminal and into a QR code.
-pub(super) fn answer(body: &[u8]) -> Result<Answer, BodyError> {
+pub(super) fn answer(body: &[u8]) -> Result<HelperAnswer, BodyError> {
     let mut fields = Object::parse(body)?;
     let device_code = Secret::new(fields.require_text("device_code")?);
     if !is_visible(device_code.expose(), MAX_DEVICE_CODE) {
@@ -94,7 +94,7 @@ pub(super) fn answer(body: &[u8]) -> Result<Answer, BodyError> {
         expires_in: life(&fields)?,
         interval: interval(&fields),
     };
-    Ok(Answer::DeviceAuthorization(DeviceCode { device_code, code_verifier: None, shown }))
+    Ok(HelperAnswer::DeviceAuthorization(DeviceCode { device_code, code_verifier: None, shown }))
 }
 
 fn life(fields: &Object) -> Result<u64, BodyError> {
@@ -122,7 +122,7 @@ mod tests {
             r#"{{"device_code":"dc","user_code":"ABCD-EFGH","verification_uri":"https://iam.example.org/device"{extra}}}"#
         );
         match answer(body.as_bytes())? {
-            Answer::DeviceAuthorization(DeviceCode { shown, .. }) => {
+            HelperAnswer::DeviceAuthorization(DeviceCode { shown, .. }) => {
                 Ok((shown.expires_in, shown.interval, shown.verification_uri_complete))
             }
             other => panic!("{other:?}"),
@@ -191,7 +191,9 @@ mod tests {
             (r#""verification_url":"https://a/old","verification_uri":"https://a/d""#, "https://a/d"),
         ] {
             let body = format!(r#"{{"device_code":"dc","user_code":"A",{fields}}}"#);
-            let Ok(Answer::DeviceAuthorization(code)) = answer(body.as_bytes()) else { panic!("{body}") };
+            let Ok(HelperAnswer::DeviceAuthorization(code)) = answer(body.as_bytes()) else {
+                panic!("{body}")
+            };
             assert_eq!(code.shown.verification_uri, uri);
         }
     }

@@ -3,7 +3,7 @@
 use super::body::{BodyError, Object};
 use super::call::{Call, Exchange, Payload};
 use super::url::{self, WELL_KNOWN};
-use super::wire::{Answer, ClientAuth, Endpoints, IssuerError};
+use super::wire::{ClientAuth, Endpoints, HelperAnswer, IssuerError};
 
 /// `GET <issuer>/.well-known/openid-configuration`.
 pub(super) fn call(issuer: &str) -> Result<Call<'static>, IssuerError> {
@@ -29,7 +29,7 @@ pub(super) fn nearest(asked: &str) -> Option<String> {
 }
 
 /// Reads the document that came for `asked`.
-pub(super) fn answer(asked: &str, body: &[u8]) -> Result<Answer, BodyError> {
+pub(super) fn answer(asked: &str, body: &[u8]) -> Result<HelperAnswer, BodyError> {
     let mut document = Object::parse(body)?;
     let issuer = document.require_text("issuer")?;
     if !is_same_issuer(asked, &issuer) {
@@ -44,7 +44,7 @@ pub(super) fn answer(asked: &str, body: &[u8]) -> Result<Answer, BodyError> {
     let userinfo = endpoint(&mut document, "userinfo_endpoint")?;
     let scopes_supported = document.scope("scopes_supported").unwrap_or_default();
     let auth_methods = auth_methods(&document);
-    Ok(Answer::Discovered { issuer, endpoints, scopes_supported, auth_methods, userinfo })
+    Ok(HelperAnswer::Discovered { issuer, endpoints, scopes_supported, auth_methods, userinfo })
 }
 
 /// Equal modulo one trailing slash: IAM's own name ends in one, its tokens' `iss` and people's habits may not.
@@ -144,7 +144,8 @@ mod tests {
     #[test]
     fn a_document_of_iam_is_read() {
         let found = answer("https://iam.example.org", IAM.as_bytes()).unwrap();
-        let Answer::Discovered { issuer, endpoints, scopes_supported, auth_methods, userinfo } = found else {
+        let HelperAnswer::Discovered { issuer, endpoints, scopes_supported, auth_methods, userinfo } = found
+        else {
             panic!()
         };
         assert_eq!(issuer, "https://iam.example.org/");
@@ -157,7 +158,8 @@ mod tests {
     #[test]
     fn an_issuer_without_device_flow_and_registration_is_fine() {
         let body = br#"{"issuer":"https://a.example","token_endpoint":"https://a.example/t","registration_endpoint":null}"#;
-        let Answer::Discovered { endpoints, auth_methods, .. } = answer("https://a.example/", body).unwrap()
+        let HelperAnswer::Discovered { endpoints, auth_methods, .. } =
+            answer("https://a.example/", body).unwrap()
         else {
             panic!()
         };

@@ -5,21 +5,21 @@
 use super::body::BodyError;
 use super::call::{Call, Exchange, Payload, Response};
 use super::refusal::{refusal, refusal_in_success};
-use super::token::{Audience, Wanted};
+use super::token::{Audience, ExpectedToken};
 use super::transport::{Connections, Deadline};
-use super::wire::{Answer, ErrorClass, IssuerError, Request, Transport};
+use super::wire::{ErrorClass, HelperAnswer, HelperRequest, IssuerError, Transport};
 use super::{device, discovery, management, password, pkce, registration, revocation, token, userinfo};
 
 /// Asks the issuer.
 pub(super) fn perform(
     connections: &mut Connections,
-    request: &Request,
+    request: &HelperRequest,
     deadline: Deadline,
-) -> Result<Answer, IssuerError> {
-    if let Request::WidenClient { client, scope, known, transport } = request {
+) -> Result<HelperAnswer, IssuerError> {
+    if let HelperRequest::WidenClient { client, scope, known, transport } = request {
         return management::widen(client, scope, known, |call| connections.send(transport, call, deadline));
     }
-    let is_proven = matches!(request, Request::AuthorizeDevice { takes_verifier: true, .. });
+    let is_proven = matches!(request, HelperRequest::AuthorizeDevice { takes_verifier: true, .. });
     let verifier = is_proven.then(pkce::verifier).flatten();
     let challenge = verifier.as_ref().map(pkce::challenge);
     let challenge = challenge.as_deref();
@@ -30,7 +30,7 @@ pub(super) fn perform(
     if let Some(call) = answer.as_ref().err().and_then(|error| another_try(request, challenge, error)) {
         answer = ask(&call?);
     }
-    if let Ok(Answer::DeviceAuthorization(code)) = &mut answer {
+    if let Ok(HelperAnswer::DeviceAuthorization(code)) = &mut answer {
         code.code_verifier = verifier;
     }
     answer.map_err(|error| with_nearest(request, error, send))
@@ -38,20 +38,20 @@ pub(super) fn perform(
 
 /// What an issuer that has refused a request may want instead.
 fn another_try<'r>(
-    request: &'r Request,
+    request: &'r HelperRequest,
     challenge: Option<&str>,
     refused: &IssuerError,
 ) -> Option<Result<Call<'r>, IssuerError>> {
     match request {
-        Request::Register { endpoint, client_name, scope, auth, initial_access_token, .. } => {
+        HelperRequest::Register { endpoint, client_name, scope, auth, initial_access_token, .. } => {
             let scope = registration::without_openid(scope, refused)?;
             Some(registration::call(endpoint, client_name, &scope, *auth, initial_access_token.as_ref()))
         }
-        Request::AuthorizeDevice { endpoint, client, scope, .. } => {
+        HelperRequest::AuthorizeDevice { endpoint, client, scope, .. } => {
             let scope = device::without_offline_access(scope, refused)?;
             Some(device::call(endpoint, client, &scope, challenge))
         }
-        Request::Revoke { endpoint, client, refresh_token, .. } => {
+        HelperRequest::Revoke { endpoint, client, refresh_token, .. } => {
             revocation::by_basic(endpoint, client, refresh_token, refused)
         }
         _ => None,
@@ -60,12 +60,12 @@ fn another_try<'r>(
 
 /// A discovery that found nothing, and one more, which may find where the issuer is.
 fn with_nearest(
-    request: &Request,
+    request: &HelperRequest,
     error: IssuerError,
     mut send: impl FnMut(&Call<'_>) -> Result<Response, IssuerError>,
 ) -> IssuerError {
     let mut found = || {
-        let Request::Discover { issuer, .. } = request else { return None };
+        let HelperRequest::Discover { issuer, .. } = request else { return None };
         // What was found and is no issuer's, or is another's, has been told.
         error
             .status
@@ -73,7 +73,7 @@ fn with_nearest(
         let near = discovery::nearest(issuer)?;
         let response = send(&discovery::call(&near).ok()?).ok().filter(|response| response.status == 200)?;
         match discovery::answer(&near, &response.body) {
-            Ok(Answer::Discovered { issuer, .. }) => Some(issuer),
+            Ok(HelperAnswer::Discovered { issuer, .. }) => Some(issuer),
             _ => None,
         }
     };
@@ -87,21 +87,21 @@ fn with_nearest(
 }
 
 fn call_for<'r>(
-    request: &'r Request,
+    request: &'r HelperRequest,
     challenge: Option<&str>,
 ) -> Result<(Call<'r>, &'r Transport), IssuerError> {
     Ok(match request {
-        Request::Discover { issuer, transport } | Request::Probe { issuer, transport } => {
+        HelperRequest::Discover { issuer, transport } | HelperRequest::Probe { issuer, transport } => {
             (discovery::call(issuer)?, transport)
         }
-        Request::Register { endpoint, client_name, scope, auth, initial_access_token, transport } => {
+        HelperRequest::Register { endpoint, client_name, scope, auth, initial_access_token, transport } => {
             let token = initial_access_token.as_ref();
             (registration::call(endpoint, client_name, scope, *auth, token)?, transport)
         }
-        Request::AuthorizeDevice { endpoint, client, scope, transport, .. } => {
+        HelperRequest::AuthorizeDevice { endpoint, client, scope, transport, .. } => {
             (device::call(endpoint, client, scope, challenge)?, transport)
         }
-        Request::PollDevice {
+        HelperRequest::PollDevice {
             endpoint,
             client,
             device_code,
@@ -113,7 +113,7 @@ fn call_for<'r>(
             let audience = Audience { names: audience, mode: *audience_mode };
             (device::poll(endpoint, client, device_code, code_verifier.as_ref(), audience)?, transport)
         }
-        Request::Password {
+        HelperRequest::Password {
             endpoint,
             client,
             username,
@@ -124,37 +124,49 @@ fn call_for<'r>(
             transport,
         } => {
             let audience = Audience { names: audience, mode: *audience_mode };
-            let login = password::Login { username, password, scope, audience };
+            let login = password::PasswordLogin { username, password, scope, audience };
             (password::call(endpoint, client, &login)?, transport)
         }
-        Request::Refresh { endpoint, client, refresh_token, scope, audience, audience_mode, transport } => {
+        HelperRequest::Refresh {
+            endpoint,
+            client,
+            refresh_token,
+            scope,
+            audience,
+            audience_mode,
+            transport,
+        } => {
             let audience = Audience { names: audience, mode: *audience_mode };
-            (token::refresh(endpoint, client, &Wanted { refresh_token, scope, audience })?, transport)
+            (token::refresh(endpoint, client, &ExpectedToken { refresh_token, scope, audience })?, transport)
         }
-        Request::Adopt { endpoint, client, refresh_token, transport } => {
+        HelperRequest::Adopt { endpoint, client, refresh_token, transport } => {
             (token::adopt(endpoint, client, refresh_token)?, transport)
         }
-        Request::Userinfo { endpoint, access_token, transport, .. } => {
+        HelperRequest::Userinfo { endpoint, access_token, transport, .. } => {
             (userinfo::call(endpoint, access_token)?, transport)
         }
-        Request::Revoke { endpoint, client, refresh_token, transport } => {
+        HelperRequest::Revoke { endpoint, client, refresh_token, transport } => {
             (revocation::call(endpoint, client, refresh_token)?, transport)
         }
         // The first of its two, and not read here: `perform` sees to both.
-        Request::WidenClient { client, transport, .. } => {
+        HelperRequest::WidenClient { client, transport, .. } => {
             (management::call(client, Payload::Get)?, transport)
         }
-        Request::Deregister { registration_client_uri, registration_access_token, transport } => {
+        HelperRequest::Deregister { registration_client_uri, registration_access_token, transport } => {
             (registration::delete(registration_client_uri, registration_access_token)?, transport)
         }
     })
 }
 
 /// Reads an answer; pure.
-fn interpret(request: &Request, call: &Call<'_>, response: &Response) -> Result<Answer, IssuerError> {
+fn interpret(
+    request: &HelperRequest,
+    call: &Call<'_>,
+    response: &Response,
+) -> Result<HelperAnswer, IssuerError> {
     let error = match (200..=299).contains(&response.status) {
         true => match (read(request, response), refusal_in_success(call, response)) {
-            (Ok(Answer::Done | Answer::Claim { .. }) | Err(_), Some(error)) => error,
+            (Ok(HelperAnswer::Done | HelperAnswer::Claim { .. }) | Err(_), Some(error)) => error,
             (Ok(answer), _) => return Ok(answer),
             (Err(error), None) => call.malformed(response.status, &error),
         },
@@ -162,7 +174,7 @@ fn interpret(request: &Request, call: &Call<'_>, response: &Response) -> Result<
     };
     match (call.exchange, &error) {
         // A token that is dead (RFC 7009 §2.2).
-        (Exchange::Revocation, error) if error.class == ErrorClass::CredentialDead => Ok(Answer::Done),
+        (Exchange::Revocation, error) if error.class == ErrorClass::CredentialDead => Ok(HelperAnswer::Done),
         // The registration token is not taken: the client is gone (RFC 7592 §2.3), or has another one by now.
         (Exchange::Deregistration, IssuerError { status: Some(401 | 404), .. }) => {
             Err(IssuerError { class: ErrorClass::ClientGone, ..error })
@@ -172,29 +184,31 @@ fn interpret(request: &Request, call: &Call<'_>, response: &Response) -> Result<
 }
 
 /// What of a useless answer to a refresh must not be lost.
-fn salvage(request: &Request, body: &[u8], error: IssuerError) -> Result<Answer, IssuerError> {
-    let refresh = matches!(request, Request::Refresh { .. } | Request::Adopt { .. });
+fn salvage(request: &HelperRequest, body: &[u8], error: IssuerError) -> Result<HelperAnswer, IssuerError> {
+    let refresh = matches!(request, HelperRequest::Refresh { .. } | HelperRequest::Adopt { .. });
     let saved = refresh.then(|| token::salvage(body)).flatten();
     let Some((refresh_token, refresh_token_expires_at)) = saved else { return Err(error) };
-    Ok(Answer::Unusable { refresh_token, refresh_token_expires_at, error })
+    Ok(HelperAnswer::Unusable { refresh_token, refresh_token_expires_at, error })
 }
 
-fn read(request: &Request, response: &Response) -> Result<Answer, BodyError> {
+fn read(request: &HelperRequest, response: &Response) -> Result<HelperAnswer, BodyError> {
     let body = &response.body;
     match request {
         // Who answers in somebody's place, as the page of a hotel's network does, has not been reached.
-        Request::Probe { issuer, .. } => {
-            discovery::answer(issuer, body).map(|_| Answer::Reached { date: response.date })
+        HelperRequest::Probe { issuer, .. } => {
+            discovery::answer(issuer, body).map(|_| HelperAnswer::Reached { date: response.date })
         }
-        Request::Discover { issuer, .. } => discovery::answer(issuer, body),
-        Request::Register { scope, auth, .. } => registration::answer(scope, *auth, body),
-        Request::AuthorizeDevice { .. } => device::answer(body),
-        Request::PollDevice { .. }
-        | Request::Password { .. }
-        | Request::Refresh { .. }
-        | Request::Adopt { .. } => token::answer(body),
-        Request::Userinfo { claim, .. } => userinfo::answer(claim, body),
-        Request::Revoke { .. } | Request::Deregister { .. } | Request::WidenClient { .. } => Ok(Answer::Done),
+        HelperRequest::Discover { issuer, .. } => discovery::answer(issuer, body),
+        HelperRequest::Register { scope, auth, .. } => registration::answer(scope, *auth, body),
+        HelperRequest::AuthorizeDevice { .. } => device::answer(body),
+        HelperRequest::PollDevice { .. }
+        | HelperRequest::Password { .. }
+        | HelperRequest::Refresh { .. }
+        | HelperRequest::Adopt { .. } => token::answer(body),
+        HelperRequest::Userinfo { claim, .. } => userinfo::answer(claim, body),
+        HelperRequest::Revoke { .. }
+        | HelperRequest::Deregister { .. }
+        | HelperRequest::WidenClient { .. } => Ok(HelperAnswer::Done),
     }
 }
 
@@ -208,7 +222,7 @@ mod tests {
     use crate::scope::ScopeSet;
     use crate::secret::Secret;
 
-    fn interpreted(request: &Request, status: u16, body: &str) -> Result<Answer, IssuerError> {
+    fn interpreted(request: &HelperRequest, status: u16, body: &str) -> Result<HelperAnswer, IssuerError> {
         let (call, _) = call_for(request, None).unwrap();
         let response = Response {
             status,
@@ -219,16 +233,16 @@ mod tests {
         interpret(request, &call, &response)
     }
 
-    fn deregister() -> Request {
-        Request::Deregister {
+    fn deregister() -> HelperRequest {
+        HelperRequest::Deregister {
             registration_client_uri: "https://iam.example.org/c/1".into(),
             registration_access_token: Secret::new("rat".into()),
             transport: Transport::default(),
         }
     }
 
-    fn revoke() -> Request {
-        Request::Revoke {
+    fn revoke() -> HelperRequest {
+        HelperRequest::Revoke {
             endpoint: "https://iam.example.org/revoke".into(),
             client: client(ClientAuth::Basic),
             refresh_token: Secret::new("rt".into()),
@@ -245,7 +259,7 @@ mod tests {
             (revoke(), 400, r#"{"error":"invalid_grant"}"#),
             (revoke(), 401, r#"{"error":"invalid_token"}"#),
         ] {
-            assert!(matches!(interpreted(&request, status, body), Ok(Answer::Done)), "{status} {body}");
+            assert!(matches!(interpreted(&request, status, body), Ok(HelperAnswer::Done)), "{status} {body}");
         }
         // It is gone, or has another registration token by now: who asked can tell.
         for status in [401, 404] {
@@ -270,7 +284,7 @@ mod tests {
 
     #[test]
     fn a_page_in_place_of_a_token_says_so() {
-        let request = Request::PollDevice {
+        let request = HelperRequest::PollDevice {
             endpoint: "https://iam.example.org/token".into(),
             client: client(ClientAuth::Public),
             device_code: Secret::new("dc".into()),
@@ -287,8 +301,8 @@ mod tests {
         );
     }
 
-    fn refresh() -> Request {
-        Request::Adopt {
+    fn refresh() -> HelperRequest {
+        HelperRequest::Adopt {
             endpoint: "https://iam.example.org/token".into(),
             client: client(ClientAuth::Basic),
             refresh_token: Secret::new("rt".into()),
@@ -296,8 +310,8 @@ mod tests {
         }
     }
 
-    fn poll() -> Request {
-        Request::PollDevice {
+    fn poll() -> HelperRequest {
+        HelperRequest::PollDevice {
             endpoint: "https://iam.example.org/token".into(),
             client: client(ClientAuth::Public),
             device_code: Secret::new("dc".into()),
@@ -334,12 +348,12 @@ mod tests {
         let dead = r#"{"error":"invalid_grant"}"#;
         assert_eq!(interpreted(&refresh(), 200, dead).unwrap_err().class, Class::CredentialDead);
         let kept = r#"{"error":"invalid_scope","refresh_token":"rt-2"}"#;
-        let Ok(Answer::Unusable { error, .. }) = interpreted(&refresh(), 200, kept) else { panic!() };
+        let Ok(HelperAnswer::Unusable { error, .. }) = interpreted(&refresh(), 200, kept) else { panic!() };
         assert_eq!(error.class, Class::ScopeRefused);
         let refused = r#"{"error":"unsupported_token_type"}"#;
         assert_eq!(interpreted(&revoke(), 200, refused).unwrap_err().class, Class::Refused);
         let token = r#"{"access_token":"at","error":"","error_description":null}"#;
-        assert!(matches!(interpreted(&poll(), 200, token), Ok(Answer::Token(_))));
+        assert!(matches!(interpreted(&poll(), 200, token), Ok(HelperAnswer::Token(_))));
     }
 
     #[test]
@@ -349,8 +363,8 @@ mod tests {
         }
     }
 
-    fn register(scope: &str) -> Request {
-        Request::Register {
+    fn register(scope: &str) -> HelperRequest {
+        HelperRequest::Register {
             endpoint: "https://kc.example.org/register".into(),
             client_name: "iam-session".into(),
             scope: ScopeSet::parse(scope),
@@ -361,7 +375,7 @@ mod tests {
     }
 
     /// What is sent after an answer, if anything is.
-    fn sent_after(request: &Request, status: u16, body: &str) -> Option<String> {
+    fn sent_after(request: &HelperRequest, status: u16, body: &str) -> Option<String> {
         let error = interpreted(request, status, body).unwrap_err();
         let call = another_try(request, None, &error)?.unwrap();
         Some(match call.payload {
@@ -390,7 +404,7 @@ mod tests {
 
     #[test]
     fn a_code_that_is_refused_for_its_scopes_is_asked_for_without_offline_access() {
-        let authorize = |scope: &str| Request::AuthorizeDevice {
+        let authorize = |scope: &str| HelperRequest::AuthorizeDevice {
             endpoint: "https://iam.example.org/devicecode".into(),
             client: client(ClientAuth::Public),
             scope: ScopeSet::parse(scope),
@@ -410,7 +424,7 @@ mod tests {
     #[test]
     fn another_issuers_document_names_both() {
         let request =
-            Request::Discover { issuer: "https://a.example".into(), transport: Transport::default() };
+            HelperRequest::Discover { issuer: "https://a.example".into(), transport: Transport::default() };
         let body = r#"{"issuer":"https://b.example/\u001b[2J","token_endpoint":"https://b.example/t"}"#;
         let error = interpreted(&request, 200, body).unwrap_err();
         assert_eq!(error.message, "a.example says that it is the issuer 'https://b.example/[2J'");

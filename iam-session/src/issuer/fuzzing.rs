@@ -6,8 +6,8 @@ use super::body::BodyError;
 use super::call::{Call, Response};
 use super::redact::redact;
 use super::refusal::refusal as refused;
-use super::token::{Audience, Wanted};
-use super::wire::{Answer, AudienceMode, Client, ClientAuth, IssuerError, Reply, TokenAnswer};
+use super::token::{Audience, ExpectedToken};
+use super::wire::{AudienceMode, Client, ClientAuth, HelperAnswer, HelperReply, IssuerError, TokenAnswer};
 use super::{device, discovery, management, registration, retry_after, token, url, userinfo, wire};
 use crate::jwt::Jwt;
 use crate::line;
@@ -37,7 +37,7 @@ fn with_call(check: impl FnOnce(&Call<'_>)) {
     };
     let scope = ScopeSet::parse("openid");
     let audience = Audience { names: "", mode: AudienceMode::Audience };
-    let wanted = Wanted { refresh_token: &secret, scope: &scope, audience };
+    let wanted = ExpectedToken { refresh_token: &secret, scope: &scope, audience };
     match token::refresh("https://iam.example/token", &client, &wanted) {
         Ok(call) => check(&call),
         Err(error) => panic!("{error}"),
@@ -53,9 +53,9 @@ fn can_be_shown(text: &str) {
     assert!(!repeats, "{text:?}");
 }
 
-fn crosses_the_pipe(reply: &Reply) {
+fn crosses_the_pipe(reply: &HelperReply) {
     let Ok(line) = line::encode(reply, wire::MAX_LINE) else { panic!("{reply:?} is too long") };
-    let again: Result<Reply, _> = serde_json::from_slice(&line);
+    let again: Result<HelperReply, _> = serde_json::from_slice(&line);
     let again = again.ok().and_then(|again| line::encode(&again, wire::MAX_LINE).ok());
     assert_eq!(again.as_deref(), Some(&*line));
 }
@@ -79,10 +79,10 @@ pub fn answer(data: &[u8]) {
     };
     match read {
         Ok(answer) => {
-            if let Answer::Token(answer) = &answer {
+            if let HelperAnswer::Token(answer) = &answer {
                 is_in_order(answer);
             }
-            crosses_the_pipe(&Reply::Ok(answer));
+            crosses_the_pipe(&HelperReply::Ok(answer));
         }
         Err(error) => unusable(&error, &body),
     }
@@ -102,7 +102,7 @@ pub fn client(data: &[u8]) {
     match management::told(&body, &client, &ScopeSet::parse("storage.read:/")) {
         Ok((answer, update)) => {
             is_still_ours(&answer);
-            crosses_the_pipe(&Reply::Ok(answer));
+            crosses_the_pipe(&HelperReply::Ok(answer));
             let sent: serde_json::Value = serde_json::from_slice(&update).unwrap_or_default();
             assert_eq!(sent["client_id"], "client");
             let scope = sent["scope"].as_str().unwrap_or_default();
@@ -114,8 +114,8 @@ pub fn client(data: &[u8]) {
 }
 
 /// Whoever changes it goes to the host that registered it, and with something to show there.
-fn is_still_ours(answer: &Answer) {
-    let Answer::Client { client, .. } = answer else { panic!("{answer:?}") };
+fn is_still_ours(answer: &HelperAnswer) {
+    let HelperAnswer::Client { client, .. } = answer else { panic!("{answer:?}") };
     assert_eq!(client.client_id, "client");
     assert!(client.client_secret.as_ref().is_some_and(|secret| !secret.expose().is_empty()));
     assert!(client.registration_access_token.as_ref().is_some_and(|token| !token.expose().is_empty()));
@@ -128,7 +128,11 @@ fn unusable(error: &BodyError, body: &[u8]) {
         let error = call.malformed(200, error);
         presentable(&error);
         if let Some((refresh_token, refresh_token_expires_at)) = token::salvage(body) {
-            crosses_the_pipe(&Reply::Ok(Answer::Unusable { refresh_token, refresh_token_expires_at, error }));
+            crosses_the_pipe(&HelperReply::Ok(HelperAnswer::Unusable {
+                refresh_token,
+                refresh_token_expires_at,
+                error,
+            }));
         }
     });
 }
@@ -146,7 +150,7 @@ pub fn refusal(data: &[u8]) {
     with_call(|call| {
         let error = refused(call, &Response { status, retry_after: None, date: None, body });
         presentable(&error);
-        crosses_the_pipe(&Reply::Error(error));
+        crosses_the_pipe(&HelperReply::Error(error));
     });
 }
 

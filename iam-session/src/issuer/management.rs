@@ -9,7 +9,7 @@ use super::call::{Call, Exchange, Payload, Response, failure};
 use super::refusal::refusal;
 use super::registration::{MAX_CREDENTIAL, OPENID, askable, management};
 use super::url;
-use super::wire::{Answer, Client, ErrorClass, IssuerError};
+use super::wire::{Client, ErrorClass, HelperAnswer, IssuerError};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
 
@@ -36,7 +36,7 @@ pub(super) fn widen(
     scope: &ScopeSet,
     known: &ScopeSet,
     mut send: impl FnMut(&Call<'_>) -> Result<Response, IssuerError>,
-) -> Result<Answer, IssuerError> {
+) -> Result<HelperAnswer, IssuerError> {
     let read = call(client, Payload::Get)?;
     let (mut metadata, now) = understood(&read, &send(&read)?, client, known)?;
     let answer = |registered, error| answer(registered, scope, error);
@@ -56,8 +56,8 @@ pub(super) fn widen(
     }
 }
 
-fn answer(registered: Registered, asked: &ScopeSet, error: Option<IssuerError>) -> Answer {
-    Answer::Client { client: registered.client, scope: askable(registered.scope, asked), error }
+fn answer(registered: Registered, asked: &ScopeSet, error: Option<IssuerError>) -> HelperAnswer {
+    HelperAnswer::Client { client: registered.client, scope: askable(registered.scope, asked), error }
 }
 
 pub(super) fn call(client: &Client, payload: Payload) -> Result<Call<'_>, IssuerError> {
@@ -87,7 +87,7 @@ pub(super) fn told(
     body: &[u8],
     before: &Client,
     scope: &ScopeSet,
-) -> Result<(Answer, Zeroizing<Vec<u8>>), BodyError> {
+) -> Result<(HelperAnswer, Zeroizing<Vec<u8>>), BodyError> {
     let (mut metadata, now) = read(body, before, &ScopeSet::default())?;
     let update = update(&mut metadata, &now.client, &now.scope.union(scope));
     Ok((answer(now, scope, None), update))
@@ -144,7 +144,7 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use super::super::call::{Authorization, tests::client};
+    use super::super::call::{AuthorizationHeader, tests::client};
     use super::super::wire::ClientAuth;
     use super::*;
 
@@ -159,7 +159,7 @@ mod tests {
     }
 
     /// What an issuer that answers so is asked, with which token, and what comes of it.
-    fn widened(answers: &[(u16, Value)]) -> (Vec<(Value, String)>, Result<Answer, IssuerError>) {
+    fn widened(answers: &[(u16, Value)]) -> (Vec<(Value, String)>, Result<HelperAnswer, IssuerError>) {
         let asked = RefCell::new(Vec::new());
         let send = |call: &Call<'_>| {
             let (status, body) = &answers[asked.borrow().len()];
@@ -167,7 +167,7 @@ mod tests {
                 Payload::Put(body) => serde_json::from_slice(body).unwrap(),
                 _ => Value::Null,
             };
-            let Authorization::Bearer(token) = &call.authorization else { panic!("no token") };
+            let AuthorizationHeader::Bearer(token) = &call.authorization else { panic!("no token") };
             asked.borrow_mut().push((sent, token.expose().to_owned()));
             Ok(Response {
                 status: *status,
@@ -189,8 +189,8 @@ mod tests {
         json!({"client_id": "id:1", "client_secret": "s cr&t%", "scope": scope, "contacts": [], "x_own": 7})
     }
 
-    fn told(answer: Result<Answer, IssuerError>) -> (String, String, Option<ErrorClass>) {
-        let Ok(Answer::Client { client, scope, error }) = answer else { panic!("{answer:?}") };
+    fn told(answer: Result<HelperAnswer, IssuerError>) -> (String, String, Option<ErrorClass>) {
+        let Ok(HelperAnswer::Client { client, scope, error }) = answer else { panic!("{answer:?}") };
         let token = client.registration_access_token.unwrap().expose().to_owned();
         (token, scope.to_string(), error.map(|error| error.class))
     }
@@ -218,7 +218,7 @@ mod tests {
             now["registration_client_uri"] = uri.into();
             now["registration_access_token"] = "token-2".into();
             let (_, answer) = widened(&[(200, now)]);
-            let Ok(Answer::Client { client, .. }) = answer else { panic!() };
+            let Ok(HelperAnswer::Client { client, .. }) = answer else { panic!() };
             assert_eq!(client.registration_client_uri.as_deref(), Some(kept), "{uri}");
             assert_eq!(client.registration_access_token.unwrap().expose(), "token-2");
         }
@@ -246,7 +246,7 @@ mod tests {
         after["client_secret"] = "another".into();
         after.as_object_mut().unwrap().remove("scope");
         let (_, answer) = widened(&[(200, registered("openid")), (200, after)]);
-        let Ok(Answer::Client { client, scope, .. }) = answer else { panic!() };
+        let Ok(HelperAnswer::Client { client, scope, .. }) = answer else { panic!() };
         assert_eq!(client.client_secret.unwrap().expose(), "another");
         assert_eq!(client.registration_access_token.unwrap().expose(), "token-1");
         assert_eq!(scope.to_string(), "openid storage.modify:/");
@@ -270,7 +270,7 @@ mod tests {
             }
             let (asked, answer) = widened(&[(200, before), (200, after)]);
             assert_eq!(asked[1].0["client_secret"], "s cr&t%", "{hidden}");
-            let Ok(Answer::Client { client, .. }) = answer else { panic!("{hidden}") };
+            let Ok(HelperAnswer::Client { client, .. }) = answer else { panic!("{hidden}") };
             assert_eq!(client.client_secret.unwrap().expose(), "s cr&t%", "{hidden}");
         }
     }

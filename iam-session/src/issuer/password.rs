@@ -10,7 +10,7 @@ use crate::scope::ScopeSet;
 use crate::secret::Secret;
 
 /// Who logs in, and for what.
-pub(super) struct Login<'r> {
+pub(super) struct PasswordLogin<'r> {
     pub(super) username: &'r str,
     pub(super) password: &'r Secret,
     pub(super) scope: &'r ScopeSet,
@@ -21,7 +21,7 @@ pub(super) struct Login<'r> {
 pub(super) fn call<'r>(
     endpoint: &str,
     client: &'r Client,
-    login: &Login<'r>,
+    login: &PasswordLogin<'r>,
 ) -> Result<Call<'r>, IssuerError> {
     if login.scope.is_empty() {
         // RFC 6749 §3.3: no scope means whatever the issuer likes, at IAM all that the client may have.
@@ -48,7 +48,7 @@ mod tests {
         let (client, password) = (client(ClientAuth::Post), Secret::new("p&ss wörd".into()));
         let scope = ScopeSet::parse(scope);
         let audience = Audience { names, mode };
-        let login = Login { username: "a l", password: &password, scope: &scope, audience };
+        let login = PasswordLogin { username: "a l", password: &password, scope: &scope, audience };
         call("https://a.example/t", &client, &login).map(|call| form_of(&call))
     }
 
@@ -75,7 +75,7 @@ mod tests {
         let (client, password) = (client(ClientAuth::Public), Secret::new("hunter2".into()));
         let scope = ScopeSet::parse("openid");
         let audience = Audience { names: "", mode: AudienceMode::None };
-        let login = Login { username: "alice", password: &password, scope: &scope, audience };
+        let login = PasswordLogin { username: "alice", password: &password, scope: &scope, audience };
         let call = call("https://a.example/t", &client, &login).unwrap();
         assert_eq!(call.quote("alice may not use hunter2"), "alice may not use [redacted]");
     }

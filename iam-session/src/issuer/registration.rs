@@ -7,7 +7,7 @@ use super::body::{BodyError, Object, is_visible};
 use super::call::{Call, Exchange, Payload};
 use super::device::DEVICE_CODE_GRANT;
 use super::url;
-use super::wire::{Answer, Client, ClientAuth, IssuerError};
+use super::wire::{Client, ClientAuth, HelperAnswer, IssuerError};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
 
@@ -57,7 +57,7 @@ pub(super) fn askable(mut told: ScopeSet, asked: &ScopeSet) -> ScopeSet {
 }
 
 /// Reads the registered client (RFC 7591 §3.2.1).
-pub(super) fn answer(asked: &ScopeSet, auth: ClientAuth, body: &[u8]) -> Result<Answer, BodyError> {
+pub(super) fn answer(asked: &ScopeSet, auth: ClientAuth, body: &[u8]) -> Result<HelperAnswer, BodyError> {
     let mut fields = Object::parse(body)?;
     let scope = askable(fields.scope("scope").unwrap_or_else(|| asked.clone()), asked);
     let auth = match fields.take_text("token_endpoint_auth_method") {
@@ -79,7 +79,7 @@ pub(super) fn answer(asked: &ScopeSet, auth: ClientAuth, body: &[u8]) -> Result<
     let (registration_client_uri, registration_access_token) = managed.unzip();
     let client =
         Client { client_id, client_secret, auth, registration_client_uri, registration_access_token };
-    Ok(Answer::Registered { client, scope })
+    Ok(HelperAnswer::Registered { client, scope })
 }
 
 fn client_secret(fields: &mut Object) -> Result<Secret, BodyError> {
@@ -110,7 +110,7 @@ mod tests {
 
     fn registered(body: &str) -> Result<(Client, ScopeSet), BodyError> {
         match answer(&ScopeSet::parse("openid storage.read:/"), ClientAuth::Basic, body.as_bytes())? {
-            Answer::Registered { client, scope } => Ok((client, scope)),
+            HelperAnswer::Registered { client, scope } => Ok((client, scope)),
             other => panic!("{other:?}"),
         }
     }
@@ -160,7 +160,7 @@ mod tests {
         let body = r#"{"client_id":"a","client_secret":"s","scope":"storage.read:/ email"}"#;
         assert_eq!(registered(body).unwrap().1, ScopeSet::parse("email openid storage.read:/"));
         let unasked = answer(&ScopeSet::parse("email"), ClientAuth::Basic, body.as_bytes()).unwrap();
-        let Answer::Registered { scope, .. } = unasked else { panic!() };
+        let HelperAnswer::Registered { scope, .. } = unasked else { panic!() };
         assert_eq!(scope, ScopeSet::parse("email storage.read:/"));
     }
 

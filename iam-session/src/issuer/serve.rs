@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::call::failure;
 use super::dispatch::perform;
 use super::transport::Deadline;
-use super::wire::{Answer, DEADLINE, ErrorClass, IssuerError, MAX_LINE, Reply, Request};
+use super::wire::{DEADLINE, ErrorClass, HelperAnswer, HelperReply, HelperRequest, IssuerError, MAX_LINE};
 use crate::harden::{harden, outlive_the_session};
 use crate::line::{LineError, Lines};
 
@@ -48,19 +48,19 @@ fn serve_standard_streams() -> io::Result<()> {
 fn serve(
     mut input: impl Read,
     mut output: impl Write,
-    mut answer: impl FnMut(&Request) -> Result<Answer, IssuerError>,
+    mut answer: impl FnMut(&HelperRequest) -> Result<HelperAnswer, IssuerError>,
 ) -> io::Result<()> {
     let mut lines = Lines::new(MAX_LINE);
     loop {
         let reply = match lines.next_of_blocking(&mut input) {
             Ok(line) => match parse(&line).and_then(|request| answer(&request)) {
-                Ok(answer) => Reply::Ok(answer),
-                Err(error) => Reply::Error(error),
+                Ok(answer) => HelperReply::Ok(answer),
+                Err(error) => HelperReply::Error(error),
             },
             Err(LineError::Closed) => return Ok(()),
             Err(error @ LineError::TooLong(_)) => {
                 // Where the next request begins is unknown: say so and end.
-                write(&mut output, &Reply::Error(failure(ErrorClass::Refused, &error.to_string())))?;
+                write(&mut output, &HelperReply::Error(failure(ErrorClass::Refused, &error.to_string())))?;
                 return Err(io::Error::other(error));
             }
             Err(error) => return Err(io::Error::other(error)),
@@ -70,7 +70,7 @@ fn serve(
 }
 
 /// serde's own message may quote what it could not read, so only the place is told.
-fn parse(line: &[u8]) -> Result<Request, IssuerError> {
+fn parse(line: &[u8]) -> Result<HelperRequest, IssuerError> {
     serde_json::from_slice(line).map_err(|error| {
         let message = format!(
             "the helper was sent something that is no request of its version (column {})",
@@ -81,10 +81,10 @@ fn parse(line: &[u8]) -> Result<Request, IssuerError> {
 }
 
 /// One write, so that a reader never sees half a line of ours while we are alive.
-fn write(output: &mut impl Write, reply: &Reply) -> io::Result<()> {
+fn write(output: &mut impl Write, reply: &HelperReply) -> io::Result<()> {
     let mut line = encode(reply)?;
     if line.len() > MAX_LINE {
-        line = encode(&Reply::Error(failure(
+        line = encode(&HelperReply::Error(failure(
             ErrorClass::Malformed,
             "the issuer's answer is too long to pass on",
         )))?;
@@ -93,7 +93,7 @@ fn write(output: &mut impl Write, reply: &Reply) -> io::Result<()> {
     output.flush()
 }
 
-fn encode(reply: &Reply) -> io::Result<Zeroizing<Vec<u8>>> {
+fn encode(reply: &HelperReply) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut line = Zeroizing::new(Vec::with_capacity(REPLY_CAPACITY));
     serde_json::to_writer(&mut *line, reply)?;
     line.push(b'\n');
@@ -107,7 +107,7 @@ mod tests {
 
     fn served(
         input: &[u8],
-        answer: impl FnMut(&Request) -> Result<Answer, IssuerError>,
+        answer: impl FnMut(&HelperRequest) -> Result<HelperAnswer, IssuerError>,
     ) -> (io::Result<()>, String) {
         let mut output = Vec::new();
         let result = serve(input, &mut output, answer);
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn each_line_has_its_reply_and_the_end_is_no_error() {
-        let (result, output) = served(DISCOVER.repeat(2).as_bytes(), |_| Ok(Answer::Done));
+        let (result, output) = served(DISCOVER.repeat(2).as_bytes(), |_| Ok(HelperAnswer::Done));
         assert!(result.is_ok());
         assert_eq!(output, "{\"ok\":{\"answer\":\"done\"}}\n".repeat(2));
     }
@@ -134,7 +134,8 @@ mod tests {
             "{\"request\":\"revoke\",\"endpoint\":\"https://a\",\"client\":{\"client_id\":\"a\"},\"refresh_token\":{\"CANARY\":1}}",
             "{\"request\":\"discover\",\"issuer\":\"a\",\"transport\":{\"CANARY\":\"CANARY\"}}",
         ] {
-            let (result, output) = served(format!("{bad}\n{DISCOVER}").as_bytes(), |_| Ok(Answer::Done));
+            let (result, output) =
+                served(format!("{bad}\n{DISCOVER}").as_bytes(), |_| Ok(HelperAnswer::Done));
             assert!(result.is_ok());
             let replies: Vec<_> = output.lines().collect();
             assert_eq!(replies.len(), 2, "{bad}");
@@ -145,7 +146,7 @@ mod tests {
 
     #[test]
     fn an_endless_line_ends_the_helper_with_a_reply() {
-        let (result, output) = served(&vec![b'x'; MAX_LINE + 5], |_| Ok(Answer::Done));
+        let (result, output) = served(&vec![b'x'; MAX_LINE + 5], |_| Ok(HelperAnswer::Done));
         assert!(result.is_err());
         assert!(
             output.starts_with("{\"error\":{\"class\":\"refused\"") && output.ends_with('\n'),
@@ -157,7 +158,7 @@ mod tests {
     fn an_answer_above_the_limit_becomes_an_error() {
         let scope = ScopeSet::parse(&"x".repeat(MAX_LINE));
         let (_, output) = served(DISCOVER.as_bytes(), |_| {
-            Ok(Answer::Discovered {
+            Ok(HelperAnswer::Discovered {
                 userinfo: None,
                 issuer: String::new(),
                 endpoints: super::super::wire::Endpoints {

@@ -2,7 +2,7 @@
 
 use super::body::{BodyError, Object, is_visible, scope_of};
 use super::call::{Call, Exchange, failure};
-use super::wire::{Answer, AudienceMode, Client, ErrorClass, IssuerError, TokenAnswer};
+use super::wire::{AudienceMode, Client, ErrorClass, HelperAnswer, IssuerError, TokenAnswer};
 use crate::jwt::Jwt;
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
@@ -19,7 +19,7 @@ const MAX_LIFE: u64 = 365 * 86400;
 const MAX_NAME: usize = 256;
 
 /// What a refresh asks for besides the client.
-pub(super) struct Wanted<'r> {
+pub(super) struct ExpectedToken<'r> {
     pub(super) refresh_token: &'r Secret,
     pub(super) scope: &'r ScopeSet,
     pub(super) audience: Audience<'r>,
@@ -38,7 +38,7 @@ pub(super) struct Audience<'r> {
 pub(super) fn refresh<'r>(
     endpoint: &str,
     client: &'r Client,
-    wanted: &Wanted<'r>,
+    wanted: &ExpectedToken<'r>,
 ) -> Result<Call<'r>, IssuerError> {
     if wanted.scope.is_empty() {
         // RFC 6749 §6: no scope means all that was granted, and a session token is narrow.
@@ -87,7 +87,7 @@ impl<'r> Audience<'r> {
 }
 
 /// Reads a token response.
-pub(super) fn answer(body: &[u8]) -> Result<Answer, BodyError> {
+pub(super) fn answer(body: &[u8]) -> Result<HelperAnswer, BodyError> {
     let mut fields = Object::parse(body)?;
     if fields.has("token_type") && !is_bearer(&mut fields) {
         return Err(BodyError::Unusable("token_type", "is not Bearer"));
@@ -95,7 +95,7 @@ pub(super) fn answer(body: &[u8]) -> Result<Answer, BodyError> {
     let access_token = token(&mut fields, "access_token")?.ok_or(BodyError::Missing("access_token"))?;
     let refresh_token = token(&mut fields, "refresh_token")?;
     let jwt = read(&access_token);
-    Ok(Answer::Token(TokenAnswer {
+    Ok(HelperAnswer::Token(TokenAnswer {
         expires_in: life(&fields, jwt.as_ref())?,
         scope: fields.scope("scope"),
         refresh_token_expires_at: refresh_token.as_ref().and_then(end),
@@ -177,7 +177,7 @@ mod tests {
 
     fn read(body: &str) -> Result<TokenAnswer, BodyError> {
         match answer(body.as_bytes())? {
-            Answer::Token(token) => Ok(token),
+            HelperAnswer::Token(token) => Ok(token),
             other => panic!("{other:?}"),
         }
     }
@@ -186,7 +186,7 @@ mod tests {
         let client = client(ClientAuth::Basic);
         let (token, scope) = (Secret::new("rt".into()), ScopeSet::parse("storage.read:/ openid"));
         let audience = Audience { names: audience, mode: audience_mode };
-        let wanted = Wanted { refresh_token: &token, scope: &scope, audience };
+        let wanted = ExpectedToken { refresh_token: &token, scope: &scope, audience };
         refresh("https://a.example/t", &client, &wanted)
             .map(|call| form_of(&call))
             .map_err(|error| error.class)
@@ -241,7 +241,7 @@ mod tests {
         let (client, token, scope) =
             (client(ClientAuth::Basic), Secret::new("rt".into()), ScopeSet::parse(""));
         let audience = Audience { names: "", mode: AudienceMode::None };
-        let wanted = Wanted { refresh_token: &token, scope: &scope, audience };
+        let wanted = ExpectedToken { refresh_token: &token, scope: &scope, audience };
         assert_eq!(
             refresh("https://a.example/t", &client, &wanted).err().unwrap().class,
             ErrorClass::Refused

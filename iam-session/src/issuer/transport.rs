@@ -10,7 +10,7 @@ use reqwest::{Method, Proxy, Url, redirect, retry};
 use rustls::{ClientConfig, RootCertStore};
 use zeroize::Zeroizing;
 
-use super::call::{Authorization, Call, Exchange, Payload, Response, failure};
+use super::call::{AuthorizationHeader, Call, Exchange, Payload, Response, failure};
 use super::redact::{redact, shorten};
 use super::roots::roots;
 use super::unreachable::unreachable;
@@ -151,9 +151,9 @@ fn request(client: &Client, call: &Call<'_>, url: Url) -> RequestBuilder {
     };
     let request = request.header(ACCEPT, "application/json");
     match &call.authorization {
-        Authorization::None => request,
-        Authorization::Basic { user, password } => request.basic_auth(user, Some(password.as_str())),
-        Authorization::Bearer(token) => request.bearer_auth(token.expose()),
+        AuthorizationHeader::None => request,
+        AuthorizationHeader::Basic { user, password } => request.basic_auth(user, Some(password.as_str())),
+        AuthorizationHeader::Bearer(token) => request.bearer_auth(token.expose()),
     }
 }
 

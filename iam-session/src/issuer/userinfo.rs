@@ -2,7 +2,7 @@
 
 use super::body::{BodyError, Object};
 use super::call::{Call, Exchange, Payload};
-use super::wire::{Answer, IssuerError};
+use super::wire::{HelperAnswer, IssuerError};
 use crate::secret::Secret;
 
 /// More of a claim than this is read by nobody: it crosses a pipe in one line.
@@ -14,7 +14,7 @@ pub(super) fn call<'r>(endpoint: &str, access_token: &'r Secret) -> Result<Call<
 }
 
 /// Reads one claim. A signed answer (application/jwt) is no object: nobody asked for one at registration.
-pub(super) fn answer(claim: &str, body: &[u8]) -> Result<Answer, BodyError> {
+pub(super) fn answer(claim: &str, body: &[u8]) -> Result<HelperAnswer, BodyError> {
     let mut fields = Object::parse(body)?;
     let mut values = fields.values(claim);
     let mut room = MAX_CLAIM;
@@ -27,7 +27,7 @@ pub(super) fn answer(claim: &str, body: &[u8]) -> Result<Answer, BodyError> {
     });
     // §5.3.2: sub is always there; what has none is some other page.
     fields.require_text("sub")?;
-    Ok(Answer::Claim { values })
+    Ok(HelperAnswer::Claim { values })
 }
 
 #[cfg(test)]
@@ -36,7 +36,7 @@ mod tests {
 
     fn values(claim: &str, body: &str) -> Result<Vec<String>, BodyError> {
         match answer(claim, body.as_bytes())? {
-            Answer::Claim { values } => Ok(values),
+            HelperAnswer::Claim { values } => Ok(values),
             other => panic!("{other:?}"),
         }
     }

@@ -1,7 +1,7 @@
 //! The helper's requests and replies, one JSON object a line. Touches nothing.
 //!
 //! Whoever starts a helper (the command line for a first enrolment, `agent mint` for all else) writes a
-//! [`Request`] and reads a [`Reply`]. Every reply comes within [`DEADLINE`].
+//! [`HelperRequest`] and reads a [`HelperReply`]. Every reply comes within [`DEADLINE`].
 
 use std::time::Duration;
 
@@ -112,8 +112,8 @@ pub struct Endpoints {
 /// One request to the helper.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case")]
-pub enum Request {
-    /// `GET <issuer>/.well-known/openid-configuration` → [`Answer::Discovered`].
+pub enum HelperRequest {
+    /// `GET <issuer>/.well-known/openid-configuration` → [`HelperAnswer::Discovered`].
     Discover {
         /// The issuer's URL, with or without its trailing slash.
         issuer: String,
@@ -121,7 +121,7 @@ pub enum Request {
         #[serde(default)]
         transport: Transport,
     },
-    /// The same, to see whether the issuer can be reached and what time it is there → [`Answer::Reached`].
+    /// The same, to see whether the issuer can be reached and what time it is there → [`HelperAnswer::Reached`].
     Probe {
         /// The issuer's URL.
         issuer: String,
@@ -129,7 +129,7 @@ pub enum Request {
         #[serde(default)]
         transport: Transport,
     },
-    /// Dynamic registration (RFC 7591) → [`Answer::Registered`].
+    /// Dynamic registration (RFC 7591) → [`HelperAnswer::Registered`].
     Register {
         /// The registration endpoint.
         endpoint: String,
@@ -146,7 +146,7 @@ pub enum Request {
         #[serde(default)]
         transport: Transport,
     },
-    /// Start of the device flow (RFC 8628 §3.1) → [`Answer::DeviceAuthorization`].
+    /// Start of the device flow (RFC 8628 §3.1) → [`HelperAnswer::DeviceAuthorization`].
     AuthorizeDevice {
         /// The device authorization endpoint.
         endpoint: String,
@@ -162,7 +162,7 @@ pub enum Request {
         #[serde(default)]
         transport: Transport,
     },
-    /// One poll of the device flow (RFC 8628 §3.4) → [`Answer::Token`], or an error of a class
+    /// One poll of the device flow (RFC 8628 §3.4) → [`HelperAnswer::Token`], or an error of a class
     /// `authorization_pending`, `slow_down`, `access_denied` or `expired_token`.
     PollDevice {
         /// The token endpoint.
@@ -185,7 +185,7 @@ pub enum Request {
         #[serde(default)]
         transport: Transport,
     },
-    /// A token for a user name and a password (RFC 6749 §4.3) → [`Answer::Token`].
+    /// A token for a user name and a password (RFC 6749 §4.3) → [`HelperAnswer::Token`].
     Password {
         /// The token endpoint.
         endpoint: String,
@@ -208,7 +208,7 @@ pub enum Request {
         #[serde(default)]
         transport: Transport,
     },
-    /// A refresh (RFC 6749 §6) → [`Answer::Token`].
+    /// A refresh (RFC 6749 §6) → [`HelperAnswer::Token`].
     Refresh {
         /// The token endpoint.
         endpoint: String,
@@ -230,7 +230,7 @@ pub enum Request {
         transport: Transport,
     },
     /// A refresh of a token that was obtained elsewhere, which names no scope and so tells all that was granted
-    /// (RFC 6749 §6) → [`Answer::Token`]. What is wide about the access token is for nobody to keep.
+    /// (RFC 6749 §6) → [`HelperAnswer::Token`]. What is wide about the access token is for nobody to keep.
     Adopt {
         /// The token endpoint.
         endpoint: String,
@@ -243,7 +243,7 @@ pub enum Request {
         #[serde(default)]
         transport: Transport,
     },
-    /// One claim of the userinfo endpoint (OpenID Connect Core §5.3) → [`Answer::Claim`].
+    /// One claim of the userinfo endpoint (OpenID Connect Core §5.3) → [`HelperAnswer::Claim`].
     Userinfo {
         /// The userinfo endpoint.
         endpoint: String,
@@ -256,7 +256,7 @@ pub enum Request {
         #[serde(default)]
         transport: Transport,
     },
-    /// Revocation of a refresh token (RFC 7009) → [`Answer::Done`].
+    /// Revocation of a refresh token (RFC 7009) → [`HelperAnswer::Done`].
     Revoke {
         /// The revocation endpoint.
         endpoint: String,
@@ -269,7 +269,7 @@ pub enum Request {
         #[serde(default)]
         transport: Transport,
     },
-    /// Has a client that we registered be allowed to ask for more (RFC 7592 §2.2) → [`Answer::Client`].
+    /// Has a client that we registered be allowed to ask for more (RFC 7592 §2.2) → [`HelperAnswer::Client`].
     WidenClient {
         /// The client.
         client: Client,
@@ -282,7 +282,7 @@ pub enum Request {
         #[serde(default)]
         transport: Transport,
     },
-    /// Deletion of a client that we registered (RFC 7592 §2.3) → [`Answer::Done`].
+    /// Deletion of a client that we registered (RFC 7592 §2.3) → [`HelperAnswer::Done`].
     Deregister {
         /// The client's own `registration_client_uri`.
         registration_client_uri: String,
@@ -298,9 +298,9 @@ pub enum Request {
 /// One reply of the helper.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Reply {
+pub enum HelperReply {
     /// The issuer did what was asked.
-    Ok(Answer),
+    Ok(HelperAnswer),
     /// It did not, or could not be asked.
     Error(IssuerError),
 }
@@ -308,7 +308,7 @@ pub enum Reply {
 /// What the issuer answered.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
-pub enum Answer {
+pub enum HelperAnswer {
     /// The discovery document, as far as we use it.
     Discovered {
         /// As the issuer spells itself; equal to what was asked modulo one trailing slash.

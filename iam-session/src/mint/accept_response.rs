@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Mint;
 use super::drafts::explain;
-use super::token::Errand;
+use super::token::RefreshAttempt;
 use crate::clock::Now;
 use crate::directory::Draft;
 use crate::helper::{HelperError, not_for};
@@ -13,18 +13,18 @@ use crate::issuer::wire::{ErrorClass, IssuerError, TokenAnswer};
 use crate::json::spelled;
 use crate::log::Level;
 use crate::protocol::Failure;
-use crate::runtime::accounts::Entry;
-use crate::runtime::cache::{CachedToken, Wanted};
-use crate::runtime::last_failure::{Against, Outlook, Pause, Setback, Setbacks};
+use crate::runtime::accounts::AccountEntry;
+use crate::runtime::cache::{CacheKey, CachedToken};
+use crate::runtime::last_failure::{FailureScope, LastFailure, LastFailures, RetryPause, RetryWhen};
 use crate::runtime::token_wanted::TokenKind;
 use crate::scope::{ScopeSet, is_identity};
 use crate::secret::Secret;
 use crate::store::{Opened, Record, SessionToken, Store, StoreError};
 
 /// How long an issuer is spared that has refused, and will until somebody does something about it.
-const REFUSED: Pause = Pause::Ours(Duration::from_secs(15 * 60));
+const REFUSED: RetryPause = RetryPause::Ours(Duration::from_secs(15 * 60));
 /// The same of one that does not know the client, which may change and seldom does.
-const UNKNOWN_CLIENT: Pause = Pause::Ours(Duration::from_secs(2 * 60 * 60));
+const UNKNOWN_CLIENT: RetryPause = RetryPause::Ours(Duration::from_secs(2 * 60 * 60));
 /// Of a longer list of scopes the first ones say enough.
 const MAX_NAMED: usize = 5;
 
@@ -33,7 +33,7 @@ impl Mint {
     pub(crate) fn settle(
         &self,
         store: &Store,
-        errand: &Errand<'_>,
+        errand: &RefreshAttempt<'_>,
         opened: &Opened,
         answer: TokenAnswer,
         asked: Now,
@@ -41,11 +41,17 @@ impl Mint {
         let granted = answer.rights().unwrap_or_else(|| unstated(errand, &opened.record));
         let granted = rights(granted, &errand.wanted.scope);
         let misses = answer.missing_audience(&errand.wanted.audience);
-        self.note(self.setbacks(&errand.wanted.record_id).clear(Against::Record));
+        self.note(self.setbacks(&errand.wanted.record_id).clear(FailureScope::Record));
         if let Err(failure) = judge(errand, &granted, misses) {
             self.log_failure(&errand.entry.name, "scope_missing", &failure);
             if errand.job.kind == TokenKind::Session {
-                self.note_setback(errand, Against::Session, failure.clone(), Outlook::Passing, REFUSED);
+                self.note_setback(
+                    errand,
+                    FailureScope::Session,
+                    failure.clone(),
+                    RetryWhen::Passing,
+                    REFUSED,
+                );
             }
             return Err(failure);
         }
@@ -54,7 +60,7 @@ impl Mint {
         let token = self.cached(errand, answer, granted, asked);
         self.note(self.runtime.cache.put(&token, Now::read()));
         if errand.job.kind == TokenKind::Session {
-            self.note(self.setbacks(&errand.wanted.record_id).clear(Against::Session));
+            self.note(self.setbacks(&errand.wanted.record_id).clear(FailureScope::Session));
             self.seal_token(store, errand, opened, &token, asked);
         }
         self.log_minted(errand, &token);
@@ -63,7 +69,13 @@ impl Mint {
 
     /// The life of a token is counted from before the request, and a second less: an issuer counts from the start of
     /// its second. It ends earlier for us than for anybody else.
-    fn cached(&self, errand: &Errand<'_>, answer: TokenAnswer, granted: ScopeSet, asked: Now) -> CachedToken {
+    fn cached(
+        &self,
+        errand: &RefreshAttempt<'_>,
+        answer: TokenAnswer,
+        granted: ScopeSet,
+        asked: Now,
+    ) -> CachedToken {
         let life = answer.expires_in.saturating_sub(1).max(1);
         CachedToken {
             wanted: errand.wanted.clone(),
@@ -128,7 +140,7 @@ impl Mint {
     fn seal_token(
         &self,
         store: &Store,
-        errand: &Errand<'_>,
+        errand: &RefreshAttempt<'_>,
         opened: &Opened,
         token: &CachedToken,
         asked: Now,
@@ -147,10 +159,10 @@ impl Mint {
     }
 
     /// Notes why there is no token, and when the issuer may be asked again.
-    pub(crate) fn set_back(&self, errand: &Errand<'_>, error: HelperError) -> Failure {
+    pub(crate) fn set_back(&self, errand: &RefreshAttempt<'_>, error: HelperError) -> Failure {
         let (against, outlook, pause) = match &error {
             HelperError::Issuer(error) => consequence(error, &errand.job.kind),
-            _ => (Against::Record, Outlook::Passing, Pause::Doubling),
+            _ => (FailureScope::Record, RetryWhen::Passing, RetryPause::Doubling),
         };
         let class = match &error {
             HelperError::Issuer(error) => spelled(&error.class),
@@ -161,13 +173,13 @@ impl Mint {
             _ => None,
         };
         let failure = match outlook {
-            Outlook::Lasting => explain(error.into(), errand.past),
-            Outlook::Passing => error.into(),
+            RetryWhen::Lasting => explain(error.into(), errand.past),
+            RetryWhen::Passing => error.into(),
         };
         let failure = Failure { info: advice.or(failure.info), ..failure };
         self.log_failure(&errand.entry.name, &class, &failure);
         // What somebody named and may not have says nothing about the next request.
-        if against == Against::Record || errand.job.kind == TokenKind::Session {
+        if against == FailureScope::Record || errand.job.kind == TokenKind::Session {
             self.note_setback(errand, against, failure.clone(), outlook, pause);
         }
         failure
@@ -175,25 +187,25 @@ impl Mint {
 
     pub(crate) fn note_setback(
         &self,
-        errand: &Errand<'_>,
-        against: Against,
+        errand: &RefreshAttempt<'_>,
+        against: FailureScope,
         failure: Failure,
-        outlook: Outlook,
-        pause: Pause,
+        outlook: RetryWhen,
+        pause: RetryPause,
     ) {
         self.note_setback_of(&errand.wanted, against, failure, outlook, pause);
     }
 
     pub(crate) fn note_setback_of(
         &self,
-        wanted: &Wanted,
-        against: Against,
+        wanted: &CacheKey,
+        against: FailureScope,
         failure: Failure,
-        outlook: Outlook,
-        pause: Pause,
+        outlook: RetryWhen,
+        pause: RetryPause,
     ) {
         let setbacks = self.setbacks(&wanted.record_id);
-        let session_scope = (against == Against::Session).then(|| wanted.scope.clone());
+        let session_scope = (against == FailureScope::Session).then(|| wanted.scope.clone());
         let previous = setbacks.find(against).filter(|previous| previous.session_scope == session_scope);
         let mut spread = [0];
         // Without randomness all agents of one user still share one back-off.
@@ -201,12 +213,12 @@ impl Mint {
         let [spread] = spread;
         let boot_id = self.runtime.cache.boot_id();
         let setback =
-            Setback::after(previous.as_ref(), failure, outlook, pause, spread, boot_id, Now::read());
-        self.note(setbacks.note(against, &Setback { session_scope, ..setback }));
+            LastFailure::after(previous.as_ref(), failure, outlook, pause, spread, boot_id, Now::read());
+        self.note(setbacks.note(against, &LastFailure { session_scope, ..setback }));
     }
 
     /// What the site's audit wants of a token; never the token.
-    fn log_minted(&self, errand: &Errand<'_>, token: &CachedToken) {
+    fn log_minted(&self, errand: &RefreshAttempt<'_>, token: &CachedToken) {
         let (scope, expires_at) = (token.granted.to_string(), token.expires_at.to_string());
         self.log.event(
             Level::Info,
@@ -222,12 +234,12 @@ impl Mint {
         );
     }
 
-    pub(crate) fn setbacks<'a>(&'a self, record_id: &'a str) -> Setbacks<'a> {
+    pub(crate) fn setbacks<'a>(&'a self, record_id: &'a str) -> LastFailures<'a> {
         self.runtime.setbacks(record_id)
     }
 }
 
-impl Errand<'_> {
+impl RefreshAttempt<'_> {
     /// What of the scope that was asked for is not in `granted`.
     fn missing(&self, granted: &ScopeSet) -> Vec<String> {
         self.scope_sets.with_words(&self.wanted.scope, granted).missing(&self.wanted.scope)
@@ -235,7 +247,7 @@ impl Errand<'_> {
 
     /// What to do, by the names of account and client, whatever the issuer says of them.
     fn advice(&self, class: ErrorClass) -> Option<String> {
-        let Entry { name, client_id, .. } = &self.entry;
+        let AccountEntry { name, client_id, .. } = &self.entry;
         match class {
             ErrorClass::CredentialDead => Some(format!("enrol again: run 'iam-session reenroll {name}'")),
             ErrorClass::ClientGone => Some(format!(
@@ -251,7 +263,7 @@ impl Errand<'_> {
 
 /// What a response without a scope grants: what was asked (RFC 6749 §5.1), unless this issuer otherwise says it. IAM
 /// leaves the scope out when its policy has taken everything away.
-fn unstated(errand: &Errand<'_>, record: &Record) -> ScopeSet {
+fn unstated(errand: &RefreshAttempt<'_>, record: &Record) -> ScopeSet {
     if record.states_scope { ScopeSet::default() } else { errand.wanted.scope.clone() }
 }
 
@@ -265,7 +277,7 @@ fn rights(granted: ScopeSet, asked: &ScopeSet) -> ScopeSet {
 }
 
 /// Compares what was granted with what was asked.
-fn judge(errand: &Errand<'_>, granted: &ScopeSet, misses: Vec<String>) -> Result<(), Failure> {
+fn judge(errand: &RefreshAttempt<'_>, granted: &ScopeSet, misses: Vec<String>) -> Result<(), Failure> {
     let (asked, entry) = (&errand.wanted.scope, &errand.entry);
     refuse_if_any(misses, |audience| not_for(&entry.issuer, &audience))?;
     match errand.job.kind {
@@ -304,22 +316,22 @@ fn some_of(scopes: &[String]) -> String {
 }
 
 /// What fails with it, whether trying again may help, and how long the issuer is spared.
-fn consequence(error: &IssuerError, kind: &TokenKind) -> (Against, Outlook, Pause) {
+fn consequence(error: &IssuerError, kind: &TokenKind) -> (FailureScope, RetryWhen, RetryPause) {
     use ErrorClass as E;
-    let issuers = error.retry_after.map(|seconds| Pause::Issuers(Duration::from_secs(seconds)));
+    let issuers = error.retry_after.map(|seconds| RetryPause::Issuers(Duration::from_secs(seconds)));
     match error.class {
-        E::CredentialDead => (Against::Record, Outlook::Lasting, Pause::Doubling),
+        E::CredentialDead => (FailureScope::Record, RetryWhen::Lasting, RetryPause::Doubling),
         // A client that is disabled can be enabled again, and no answer tells it from one that is gone.
-        E::ClientGone => (Against::Record, Outlook::Passing, issuers.unwrap_or(UNKNOWN_CLIENT)),
+        E::ClientGone => (FailureScope::Record, RetryWhen::Passing, issuers.unwrap_or(UNKNOWN_CLIENT)),
         E::Unreachable | E::Busy | E::Malformed => {
-            (Against::Record, Outlook::Passing, issuers.unwrap_or(Pause::Doubling))
+            (FailureScope::Record, RetryWhen::Passing, issuers.unwrap_or(RetryPause::Doubling))
         }
-        E::ScopeRefused | E::AudienceRefused => (Against::Session, Outlook::Passing, REFUSED),
+        E::ScopeRefused | E::AudienceRefused => (FailureScope::Session, RetryWhen::Passing, REFUSED),
         E::Refused | E::AccessDenied if *kind != TokenKind::Session => {
-            (Against::Session, Outlook::Passing, REFUSED)
+            (FailureScope::Session, RetryWhen::Passing, REFUSED)
         }
         // Somebody at the issuer, or the user on its page, has to do something: that takes a while.
-        _ => (Against::Record, Outlook::Passing, issuers.unwrap_or(REFUSED)),
+        _ => (FailureScope::Record, RetryWhen::Passing, issuers.unwrap_or(REFUSED)),
     }
 }
 
@@ -337,13 +349,13 @@ mod tests {
             consequence(&error, kind).0
         };
         for class in [E::Refused, E::AccessDenied] {
-            assert_eq!(against(class, &named), Against::Session, "{class:?}");
-            assert_eq!(against(class, &TokenKind::Session), Against::Record, "{class:?}");
+            assert_eq!(against(class, &named), FailureScope::Session, "{class:?}");
+            assert_eq!(against(class, &TokenKind::Session), FailureScope::Record, "{class:?}");
         }
         for class in
             [E::CredentialDead, E::ClientGone, E::ClientSuspended, E::UserSuspended, E::AupUnsigned, E::Busy]
         {
-            assert_eq!(against(class, &named), Against::Record, "{class:?}");
+            assert_eq!(against(class, &named), FailureScope::Record, "{class:?}");
         }
     }
 
@@ -355,9 +367,9 @@ mod tests {
         };
         assert_eq!(
             consequence(ErrorClass::ClientGone),
-            (Against::Record, Outlook::Passing, Pause::Ours(Duration::from_secs(7200)))
+            (FailureScope::Record, RetryWhen::Passing, RetryPause::Ours(Duration::from_secs(7200)))
         );
-        assert_eq!(consequence(ErrorClass::CredentialDead).1, Outlook::Lasting);
+        assert_eq!(consequence(ErrorClass::CredentialDead).1, RetryWhen::Lasting);
     }
 
     #[test]

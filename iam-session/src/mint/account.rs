@@ -5,7 +5,7 @@ use data_encoding::HEXLOWER;
 use super::Mint;
 use super::policy::{Policy, not_allowed};
 use crate::protocol::Failure;
-use crate::runtime::accounts::Entry;
+use crate::runtime::accounts::AccountEntry;
 use crate::scope::ScopeSet;
 use crate::store::{Cover, KeyId, Opened, Store, StoreError};
 
@@ -30,10 +30,10 @@ impl Mint {
 }
 
 /// As the book shows an account whose record opens.
-pub(crate) fn entry(name: &str, opened: &Opened, policy: &Policy) -> Entry {
+pub(crate) fn entry(name: &str, opened: &Opened, policy: &Policy) -> AccountEntry {
     let (record, cover) = (&opened.record, opened.cover());
     let allowed = policy.allows(&record.issuer);
-    Entry {
+    AccountEntry {
         name: name.to_owned(),
         issuer: record.issuer.clone(),
         client_id: record.client.client_id.clone(),
@@ -54,8 +54,8 @@ fn hexadecimal(keys: &[KeyId]) -> Vec<String> {
 }
 
 /// As the book shows one whose record does not.
-pub(crate) fn closed_entry(name: &str, cover: Option<&Cover>, trouble: StoreError) -> Entry {
-    Entry {
+pub(crate) fn closed_entry(name: &str, cover: Option<&Cover>, trouble: StoreError) -> AccountEntry {
+    AccountEntry {
         name: name.to_owned(),
         issuer: String::new(),
         client_id: String::new(),

@@ -9,9 +9,9 @@ use crate::account;
 use crate::clock::Now;
 use crate::log::Level;
 use crate::protocol::{Failure, Renamed, Used};
-use crate::runtime::extra_token_files::{Kept, MAX_KEPT};
+use crate::runtime::extra_token_files::{ExtraTokenFiles, MAX_KEPT};
 use crate::runtime::freshness::Freshness;
-use crate::runtime::token_file::{self, Others};
+use crate::runtime::token_file::{self, ForeignToken};
 use crate::runtime::token_wanted::{TokenJob, TokenKind};
 use crate::store::{Store, StoreError};
 
@@ -81,7 +81,7 @@ impl Mint {
             self.note(token_file::retract(&self.runtime, &file, None, Now::read()));
         } else {
             // The user wants this one there, whoever has put what into it.
-            self.align_files(&self.look_with(policy), Others::Replace);
+            self.align_files(&self.look_with(policy), ForeignToken::Replace);
         }
         Ok(Used {
             account: name.to_owned(),
@@ -91,7 +91,7 @@ impl Mint {
     }
 
     fn keep_account(&mut self, policy: &Policy, store: &Store, name: &str) -> Result<Used, Failure> {
-        let kept = Kept::read(&self.runtime.agents).with(name).ok_or_else(|| {
+        let kept = ExtraTokenFiles::read(&self.runtime.agents).with(name).ok_or_else(|| {
             Failure::failed(format!("{MAX_KEPT} accounts have a file of their own already"))
                 .advise("log out of all sessions to be rid of those")
         })?;
@@ -117,7 +117,7 @@ impl Mint {
     pub(crate) fn show(&self, policy: &Policy) {
         let book = self.look_with(policy);
         let _ = self.publish_book(&book);
-        self.align_files(&book, Others::Leave);
+        self.align_files(&book, ForeignToken::Leave);
     }
 
     fn rename(&mut self, name: &str, to: String) -> Result<Renamed, Failure> {
@@ -146,7 +146,7 @@ impl Mint {
         self.unsaved.rename(name, &to);
         self.log.event(Level::Info, "renamed", &[("account", name), ("to", &to)]);
         let chosen = if was_chosen { store.choose_default(&to) } else { Ok(()) };
-        let is_kept = Kept::read(&self.runtime.agents).contains(name);
+        let is_kept = ExtraTokenFiles::read(&self.runtime.agents).contains(name);
         if is_kept {
             self.forget_kept(name, Some(&to));
         }
@@ -161,7 +161,7 @@ impl Mint {
 
     /// Keeps no file for `name` any more, but perhaps one for who has its place. The caller holds the mint lock.
     pub(crate) fn forget_kept(&self, name: &str, successor: Option<&str>) {
-        let before = Kept::read(&self.runtime.agents);
+        let before = ExtraTokenFiles::read(&self.runtime.agents);
         if !before.contains(name) {
             return;
         }

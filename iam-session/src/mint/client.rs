@@ -4,7 +4,7 @@ use super::Mint;
 use super::policy::{Policy, not_allowed};
 use crate::config::same_issuer;
 use crate::helper::HelperError;
-use crate::issuer::wire::{Answer, Client, IssuerError, Request};
+use crate::issuer::wire::{Client, HelperAnswer, HelperRequest, IssuerError};
 use crate::log::Level;
 use crate::protocol::Failure;
 use crate::scope::ScopeSet;
@@ -16,7 +16,7 @@ pub(crate) const SEALED_OTHERWISE: &str =
     "is not sealed as a new enrolment is, so that its client is not shared";
 
 /// Who else needs a client.
-pub(crate) enum Need {
+pub(crate) enum ClientUse {
     /// Nobody.
     None,
     /// Another account.
@@ -26,7 +26,7 @@ pub(crate) enum Need {
 }
 
 /// What of a wish a client may ask for.
-pub(crate) enum Fit {
+pub(crate) enum GrantableScope {
     /// This much, with the record that it was read from.
     Scope(Box<Record>, ScopeSet),
     /// Too little: another client is needed. Why.
@@ -48,17 +48,17 @@ impl Mint {
     }
 
     /// Whether an account besides `name` has the client of `record`. What a record says in clear is enough to spare it.
-    pub(crate) fn need(&self, store: &Store, name: &str, record: &Record) -> Need {
+    pub(crate) fn need(&self, store: &Store, name: &str, record: &Record) -> ClientUse {
         let names = match store.accounts() {
             Ok(names) => names,
-            Err(error) => return Need::Unknown(error),
+            Err(error) => return ClientUse::Unknown(error),
         };
-        let mut need = Need::None;
+        let mut need = ClientUse::None;
         for other in names.into_iter().filter(|other| other != name) {
             match self.cover(store, &other) {
-                Ok(cover) if is_of(&cover.issuer, &cover.client_id, record) => return Need::Account,
+                Ok(cover) if is_of(&cover.issuer, &cover.client_id, record) => return ClientUse::Account,
                 Ok(_) => {}
-                Err(error) => need = Need::Unknown(error),
+                Err(error) => need = ClientUse::Unknown(error),
             }
         }
         need
@@ -72,13 +72,13 @@ impl Mint {
         account: &str,
         record: Record,
         wanted: &ScopeSet,
-    ) -> Result<Fit, Failure> {
+    ) -> Result<GrantableScope, Failure> {
         let Some(known) = registered_scope(&record) else {
             // Not a client of ours: what it may ask for its issuer will tell.
-            return Ok(Fit::Scope(record.into(), wanted.clone()));
+            return Ok(GrantableScope::Scope(record.into(), wanted.clone()));
         };
         if known.missing(wanted).is_empty() {
-            return Ok(Fit::Scope(record.into(), wanted.clone()));
+            return Ok(GrantableScope::Scope(record.into(), wanted.clone()));
         }
         let locks = self.lock(store, &self.patience())?;
         let fit = self.widen(store, account, wanted);
@@ -87,10 +87,10 @@ impl Mint {
     }
 
     /// Under the locks, for the answer may hold a new secret for every record of the client.
-    fn widen(&mut self, store: &Store, account: &str, wanted: &ScopeSet) -> Result<Fit, Failure> {
+    fn widen(&mut self, store: &Store, account: &str, wanted: &ScopeSet) -> Result<GrantableScope, Failure> {
         let newest = self.newest(store, account)?;
         if !self.may_share_client(&newest) {
-            return Ok(Fit::Not(format!("account '{account}' {SEALED_OTHERWISE}")));
+            return Ok(GrantableScope::Not(format!("account '{account}' {SEALED_OTHERWISE}")));
         }
         let first = &newest.record;
         let (issuer, client_id) = (first.issuer.clone(), first.client.client_id.clone());
@@ -100,30 +100,34 @@ impl Mint {
                 Ok(cover) => cover,
                 // A new secret could not be kept for it.
                 Err(error) => {
-                    return Ok(Fit::Not(format!("account '{other}' may have the same client, and {error}")));
+                    return Ok(GrantableScope::Not(format!(
+                        "account '{other}' may have the same client, and {error}"
+                    )));
                 }
             };
             if same_issuer(&cover.issuer, &issuer) && cover.client_id == client_id {
                 match self.newest(store, &other) {
                     Ok(record) if !self.may_share_client(&record) => {
-                        return Ok(Fit::Not(format!("account '{other}' {SEALED_OTHERWISE}")));
+                        return Ok(GrantableScope::Not(format!("account '{other}' {SEALED_OTHERWISE}")));
                     }
                     Ok(record) if share_a_holder(&record.record, first) => opened.push((other, record)),
                     Ok(_) => {
                         let error =
                             format!("account '{other}' names the same client, and not the same server");
-                        return Ok(Fit::Not(error));
+                        return Ok(GrantableScope::Not(error));
                     }
                     Err(error) => {
-                        return Ok(Fit::Not(format!("account '{other}' has the same client, and {error}")));
+                        return Ok(GrantableScope::Not(format!(
+                            "account '{other}' has the same client, and {error}"
+                        )));
                     }
                 }
             }
         }
         opened.insert(0, (account.to_owned(), newest));
-        let Some(request) = widening(&opened, wanted) else { return Ok(Fit::Not(String::new())) };
+        let Some(request) = widening(&opened, wanted) else { return Ok(GrantableScope::Not(String::new())) };
         match self.ask(&request) {
-            Ok(Answer::Client { client, scope, error }) => {
+            Ok(HelperAnswer::Client { client, scope, error }) => {
                 self.keep_client(store, &mut opened, &client, &scope);
                 if error.is_none() {
                     let fields = [("account", account), ("issuer", &issuer), ("scope", &scope.to_string())];
@@ -153,9 +157,9 @@ impl Mint {
         account: &str,
         wanted: &ScopeSet,
         registered: &ScopeSet,
-    ) -> Result<Fit, Failure> {
+    ) -> Result<GrantableScope, Failure> {
         let fitting = wanted.iter().filter(|scope| registered.allows(scope)).collect();
-        Ok(Fit::Scope(self.open(store, account)?.record.into(), fitting))
+        Ok(GrantableScope::Scope(self.open(store, account)?.record.into(), fitting))
     }
 
     /// Seals what is new of a client into all its records. What the disk does not take is kept as a rotated refresh
@@ -198,13 +202,13 @@ impl Mint {
 }
 
 /// What is known of the client is in all its records: what was registered, and what was granted with it.
-fn widening(opened: &[(String, Opened)], wanted: &ScopeSet) -> Option<Request> {
+fn widening(opened: &[(String, Opened)], wanted: &ScopeSet) -> Option<HelperRequest> {
     let (_, first) = opened.first()?;
     let known = opened.iter().map(|(_, opened)| &opened.record).fold(ScopeSet::default(), |known, record| {
         let registered = registered_scope(record).unwrap_or_default();
         known.union(&registered).union(&record.scope)
     });
-    Some(Request::WidenClient {
+    Some(HelperRequest::WidenClient {
         client: first.record.client.duplicate(),
         scope: wanted.clone(),
         known,
@@ -246,9 +250,9 @@ fn registered_scope(record: &Record) -> Option<ScopeSet> {
 }
 
 /// An issuer that is out of reach may let us later; with any other answer it takes another client.
-fn refused(error: IssuerError) -> Result<Fit, Failure> {
+fn refused(error: IssuerError) -> Result<GrantableScope, Failure> {
     let error = HelperError::Issuer(error);
-    if error.is_passing() { Err(error.into()) } else { Ok(Fit::Not(error.to_string())) }
+    if error.is_passing() { Err(error.into()) } else { Ok(GrantableScope::Not(error.to_string())) }
 }
 
 /// Whether the site lets its users enrol with the issuer of a record.

@@ -10,15 +10,15 @@ use zeroize::Zeroizing;
 
 use super::Mint;
 use super::accounts::usage;
-use super::client::{Fit, SEALED_OTHERWISE, allowed};
+use super::client::{GrantableScope, SEALED_OTHERWISE, allowed};
 use super::policy::Policy;
-use super::verify_subject::Obtained;
+use super::verify_subject::NewGrant;
 use crate::account;
 use crate::clock::boot_time;
 use crate::config::{Provider, ScopeTable, same_issuer};
 use crate::helper::{HelperError, no_device_flow};
 use crate::issuer::wire::{
-    Answer, ClientAuth, DeviceCode, ErrorClass, IssuerError, Request, TokenAnswer, Transport,
+    ClientAuth, DeviceCode, ErrorClass, HelperAnswer, HelperRequest, IssuerError, TokenAnswer, Transport,
 };
 use crate::protocol::{
     Beginning, Begun, Code, Enrolled, Failure, FailureKind, Import, NO_OFFLINE_ACCESS, Polled,
@@ -173,8 +173,8 @@ impl Mint {
             return Ok(Err(format!("it {SEALED_OTHERWISE}")));
         }
         let (record, scope) = match self.fit(store, account, opened.record, wanted)? {
-            Fit::Scope(record, scope) => (*record, scope),
-            Fit::Not(error) => return Ok(Err(error)),
+            GrantableScope::Scope(record, scope) => (*record, scope),
+            GrantableScope::Not(error) => return Ok(Err(error)),
         };
         if wanted.allows("offline_access") && !scope.allows("offline_access") {
             return Ok(Err(format!("{} does not let it ask for 'offline_access'", record.issuer)));
@@ -198,13 +198,15 @@ impl Mint {
     }
 
     fn discover(&mut self, issuer: &str, transport: &Transport) -> Result<Discovered, Failure> {
-        let request = Request::Discover { issuer: issuer.to_owned(), transport: transport.clone() };
+        let request = HelperRequest::Discover { issuer: issuer.to_owned(), transport: transport.clone() };
         match self.ask(&request)? {
-            Answer::Discovered { issuer, endpoints, scopes_supported, auth_methods, .. } => Ok(Discovered {
-                record: Record::without_client(issuer, endpoints, transport.clone()),
-                offered: scopes_supported,
-                methods: auth_methods,
-            }),
+            HelperAnswer::Discovered { issuer, endpoints, scopes_supported, auth_methods, .. } => {
+                Ok(Discovered {
+                    record: Record::without_client(issuer, endpoints, transport.clone()),
+                    offered: scopes_supported,
+                    methods: auth_methods,
+                })
+            }
             _ => Err(HelperError::Garbage.into()),
         }
     }
@@ -223,7 +225,7 @@ impl Mint {
             record.endpoints.registration.clone().ok_or_else(|| no_registration(&record.issuer))?;
         let pending = self.room_for_pending(store, &beginning.flow)?;
         let client_name = policy.client_name(&self.message.user);
-        let request = Request::Register {
+        let request = HelperRequest::Register {
             endpoint,
             client_name: client_name.clone(),
             scope: beginning.scope.clone().unwrap_or_default(),
@@ -232,7 +234,7 @@ impl Mint {
             transport: record.transport.clone(),
         };
         match self.ask(&request) {
-            Ok(Answer::Registered { client, scope }) => {
+            Ok(HelperAnswer::Registered { client, scope }) => {
                 record.client = client;
                 (record.registered_scope, record.client_name) = (Some(scope), Some(client_name));
                 self.keep_pending(store, &pending, record).map(Ok)
@@ -251,7 +253,7 @@ impl Mint {
         record: &Record,
         scope: &ScopeSet,
     ) -> Result<DeviceCode, HelperError> {
-        let request = Request::AuthorizeDevice {
+        let request = HelperRequest::AuthorizeDevice {
             endpoint,
             client: record.client.duplicate(),
             scope: scope.clone(),
@@ -259,7 +261,7 @@ impl Mint {
             transport: record.transport.clone(),
         };
         match self.ask(&request)? {
-            Answer::DeviceAuthorization(code) => Ok(code),
+            HelperAnswer::DeviceAuthorization(code) => Ok(code),
             _ => Err(HelperError::Garbage),
         }
     }
@@ -278,7 +280,7 @@ impl Mint {
         let record = self.client_of(&policy, &store, &mut ticket)?;
         self.former(&store, &ticket.account, &record.issuer)?;
         self.may_ask()?;
-        let request = Request::PollDevice {
+        let request = HelperRequest::PollDevice {
             endpoint: record.endpoints.token.clone(),
             client: record.client.duplicate(),
             device_code: ticket.device_code.duplicate(),
@@ -288,7 +290,7 @@ impl Mint {
             transport: record.transport.clone(),
         };
         match self.ask(&request) {
-            Ok(Answer::Token(token)) => {
+            Ok(HelperAnswer::Token(token)) => {
                 let sets = policy.scope_sets(&record.issuer);
                 self.granted(&store, &sets, ticket, record, token).map(Polled::Enrolled)
             }
@@ -345,7 +347,7 @@ impl Mint {
         };
         record.subject = token.subject;
         let name = ticket.account;
-        let obtained = Obtained { account: name.clone(), record, imported: false };
+        let obtained = NewGrant { account: name.clone(), record, imported: false };
         let before = record_file(store, &name);
         let unwanted = obtained.unwanted();
         match ticket.client {
@@ -377,7 +379,7 @@ impl Mint {
         record.audience_mode = provider.audience_mode;
         record.client = import.client.client(&methods);
         (record.refresh_token, record.scope) = (import.refresh_token, import.scope);
-        self.enroll(Obtained { account: import.target.account, record, imported: true }, None)
+        self.enroll(NewGrant { account: import.target.account, record, imported: true }, None)
     }
 
     fn seal_ticket(&self, ticket: &Ticket) -> Result<String, Failure> {

@@ -15,7 +15,7 @@ use crate::store::{Opened, Store};
 
 /// What is known of the refreshes before this one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Past {
+pub(crate) enum EarlierRefresh {
     /// Each came to its end.
     #[default]
     Clear,
@@ -26,8 +26,13 @@ pub(crate) enum Past {
 impl Mint {
     /// The newest of an account's record, `opened` or what a mint did not come to put in its place. Under the locks.
     /// Best effort: what cannot be read now is found the next time.
-    pub(crate) fn recover(&mut self, store: &Store, account: &str, mut opened: Opened) -> (Opened, Past) {
-        let mut past = Past::Clear;
+    pub(crate) fn recover(
+        &mut self,
+        store: &Store,
+        account: &str,
+        mut opened: Opened,
+    ) -> (Opened, EarlierRefresh) {
+        let mut past = EarlierRefresh::Clear;
         for (name, file) in store.unfinished(account).unwrap_or_default() {
             let path = store.record_path(account);
             match Opened::open(&file, &path, self.message.uid, &self.message.keys) {
@@ -37,7 +42,7 @@ impl Mint {
                 }
                 Ok(_) => {}
                 Err(_) => {
-                    past = Past::Unclear;
+                    past = EarlierRefresh::Unclear;
                     continue;
                 }
             }
@@ -64,8 +69,8 @@ impl Mint {
 
 /// Gives up the room that was made for an answer; it stays as a sign for who comes later where the issuer may have
 /// replaced the refresh token nevertheless, or somebody thought so before.
-pub(crate) fn give_up(room: Option<Draft<'_>>, past: Past, error: &HelperError) {
-    let unclear = past == Past::Unclear || is_lost(error);
+pub(crate) fn give_up(room: Option<Draft<'_>>, past: EarlierRefresh, error: &HelperError) {
+    let unclear = past == EarlierRefresh::Unclear || is_lost(error);
     if let Some(room) = room.filter(|_| unclear) {
         room.leave();
     }
@@ -83,10 +88,10 @@ fn is_lost(error: &HelperError) -> bool {
 }
 
 /// Says why the refresh token may be dead, where that is not the issuer's doing.
-pub(crate) fn explain(failure: Failure, past: Past) -> Failure {
+pub(crate) fn explain(failure: Failure, past: EarlierRefresh) -> Failure {
     match past {
-        Past::Clear => failure,
-        Past::Unclear => Failure {
+        EarlierRefresh::Clear => failure,
+        EarlierRefresh::Unclear => Failure {
             error: format!(
                 "{}; a refresh before, which was cut off or whose answer was lost, may have used up the refresh token",
                 failure.error

@@ -4,10 +4,10 @@ use data_encoding::HEXLOWER;
 
 use super::Mint;
 use super::accounts::usage;
-use super::client::{Need, share_a_holder};
+use super::client::{ClientUse, share_a_holder};
 use super::policy::{Policy, not_allowed};
 use super::token::RECORD_SIZE;
-use super::verify_subject::{Obtained, Rotation};
+use super::verify_subject::{NewGrant, RotatedToken};
 use crate::account;
 use crate::clock;
 use crate::config::{Revocation, same_issuer};
@@ -24,7 +24,7 @@ impl Mint {
     /// cannot be had is told, and is no failure of the enrolment.
     pub(crate) fn enroll(
         &mut self,
-        mut obtained: Obtained,
+        mut obtained: NewGrant,
         client_of: Option<&str>,
     ) -> Result<Enrolled, Failure> {
         account::validate(&obtained.account)
@@ -60,7 +60,7 @@ impl Mint {
         &mut self,
         store: &Store,
         policy: &Policy,
-        mut obtained: Obtained,
+        mut obtained: NewGrant,
     ) -> Result<Enrolled, Failure> {
         let name = obtained.account.clone();
         let former = self.former(store, &name, &obtained.record.issuer)?;
@@ -86,7 +86,7 @@ impl Mint {
         // Which account was there first decides whose token is in the file: enrolled again it is no younger.
         let since = former.as_ref().map_or_else(clock::unix_time, |former| former.record.enrolled_at);
         let mut record = obtained.record;
-        (record.enrolled_at, record.rotates) = (since, rotation == Rotation::Replaced);
+        (record.enrolled_at, record.rotates) = (since, rotation == RotatedToken::Replaced);
         let sealed = self.seal(store, &name, record, room).map_err(|failure| {
             self.endings.extend(stray);
             if imported { rotation.explain(failure) } else { failure }
@@ -117,7 +117,7 @@ impl Mint {
     /// Ends what was replaced, but for what would end with it and is still of use.
     fn end_former(&mut self, store: &Store, policy: &Policy, name: &str, former: &Record, record: &Record) {
         let is_replaced = former.client.client_id != record.client.client_id;
-        let is_needless = is_replaced && matches!(self.need(store, name, former), Need::None);
+        let is_needless = is_replaced && matches!(self.need(store, name, former), ClientUse::None);
         if is_needless || policy.revocation(&former.issuer) == Revocation::Token {
             let endpoint = former.endpoints.revocation.as_deref();
             self.endings.extend(revocation(former, endpoint, &former.transport));

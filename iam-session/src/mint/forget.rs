@@ -4,14 +4,14 @@
 use data_encoding::HEXLOWER;
 
 use super::Mint;
-use super::client::Need;
+use super::client::ClientUse;
 use super::policy::Policy;
 use crate::config::Revocation;
-use crate::end_grant::{Ended, deregistration, revocation};
+use crate::end_grant::{GrantEnd, deregistration, revocation};
 use crate::log::Level;
 use crate::protocol::{Ending, Failure, ForgetAction, ForgetStep, Forgotten};
-use crate::runtime::last_failure::Against;
-use crate::runtime::token_file::Others;
+use crate::runtime::last_failure::FailureScope;
+use crate::runtime::token_file::ForeignToken;
 use crate::store::{Cover, Opened, Record, Store};
 use crate::text::{printable, utc};
 
@@ -22,7 +22,7 @@ impl Mint {
             let steps = mint.end_under_lock(store, policy, name, ending);
             let book = mint.look_with(policy);
             let published = mint.publish_book(&book);
-            mint.align_files(&book, Others::Leave);
+            mint.align_files(&book, ForeignToken::Leave);
             published.map(|()| Forgotten { account: name.to_owned(), steps })
         };
         match ending {
@@ -83,12 +83,12 @@ impl Mint {
 
     fn end(&mut self, store: &Store, revocation: Revocation, name: &str, opened: &Opened) -> Vec<ForgetStep> {
         let need = self.need(store, name, &opened.record);
-        if revocation == Revocation::Grant && !matches!(need, Need::None) {
+        if revocation == Revocation::Grant && !matches!(need, ClientUse::None) {
             let shared = "its issuer would end another account of the same client with it; it ends with the last of them";
             return vec![behind(ForgetAction::Revoke, shared.to_owned()), remove(store, name)];
         }
         let revoked = self.revoke(&opened.record);
-        if let Err((Keep::Record, error)) = revoked {
+        if let Err((KeepAfterFailure::Record, error)) = revoked {
             let kept = "it is kept so that its refresh token can still be revoked; try again later";
             let kept = format!("{kept}, or remove it with 'iam-session forget --local {}'", printable(name));
             return vec![behind(ForgetAction::Revoke, error), behind(ForgetAction::Remove, kept)];
@@ -98,15 +98,15 @@ impl Mint {
         if let Some(request) = deregistration(&opened.record.client, &opened.record.transport) {
             // Another account goes on with it: then that is what it is for.
             match need {
-                Need::Account => {}
-                Need::Unknown(error) => {
+                ClientUse::Account => {}
+                ClientUse::Unknown(error) => {
                     let unknown = format!("another account may need it: {error}");
                     steps.push(behind(ForgetAction::Deregister, unknown));
                 }
-                Need::None => {
-                    let error = match Ended::by(self.ask(&request)) {
-                        Ended::Now | Ended::Before => None,
-                        Ended::Refused(error) | Ended::NotYet(error) => Some(error.to_string()),
+                ClientUse::None => {
+                    let error = match GrantEnd::by(self.ask(&request)) {
+                        GrantEnd::Now | GrantEnd::Before => None,
+                        GrantEnd::Refused(error) | GrantEnd::NotYet(error) => Some(error.to_string()),
                     };
                     steps.push(ForgetStep { step: ForgetAction::Deregister, error });
                 }
@@ -119,26 +119,26 @@ impl Mint {
     /// What is cached and noted of a record that is no more.
     pub(crate) fn forget_record(&self, record_id: &str) {
         let setbacks = self.setbacks(record_id);
-        self.note(setbacks.clear(Against::Record));
-        self.note(setbacks.clear(Against::Session));
+        self.note(setbacks.clear(FailureScope::Record));
+        self.note(setbacks.clear(FailureScope::Session));
         self.note(self.runtime.cache.forget(record_id));
     }
 
-    fn revoke(&mut self, record: &Record) -> Result<(), (Keep, String)> {
+    fn revoke(&mut self, record: &Record) -> Result<(), (KeepAfterFailure, String)> {
         let endpoint = record.endpoints.revocation.as_deref();
         let Some(request) = revocation(record, endpoint, &record.transport) else {
-            return Err((Keep::Nothing, format!("{} offers no revocation", record.issuer)));
+            return Err((KeepAfterFailure::Nothing, format!("{} offers no revocation", record.issuer)));
         };
-        match Ended::by(self.ask(&request)) {
-            Ended::Now | Ended::Before => Ok(()),
-            Ended::Refused(error) => Err((Keep::Nothing, error.to_string())),
-            Ended::NotYet(error) => Err((Keep::Record, error.to_string())),
+        match GrantEnd::by(self.ask(&request)) {
+            GrantEnd::Now | GrantEnd::Before => Ok(()),
+            GrantEnd::Refused(error) => Err((KeepAfterFailure::Nothing, error.to_string())),
+            GrantEnd::NotYet(error) => Err((KeepAfterFailure::Record, error.to_string())),
         }
     }
 }
 
 /// What is worth keeping after a revocation that failed.
-enum Keep {
+enum KeepAfterFailure {
     /// It may work later, and needs the record for that.
     Record,
     /// It will not.

@@ -2,11 +2,11 @@
 
 use super::Mint;
 use crate::helper::{self, HelperError};
-use crate::issuer::wire::{Answer, Request};
+use crate::issuer::wire::{HelperAnswer, HelperRequest};
 
 impl Mint {
     /// Asks the issuer, exactly once.
-    pub(crate) fn ask(&mut self, request: &Request) -> Result<Answer, HelperError> {
+    pub(crate) fn ask(&mut self, request: &HelperRequest) -> Result<HelperAnswer, HelperError> {
         helper::ask(&mut self.helper, request)
     }
 }

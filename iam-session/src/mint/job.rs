@@ -24,13 +24,13 @@ pub(crate) const MAX_LINE: usize = 128 * 1024;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Job {
-    /// Look which accounts there are and put a token that is good into the file → [`Done::Looked`].
+    /// Look which accounts there are and put a token that is good into the file → [`JobResult::Looked`].
     Look,
-    /// See to a token → [`Done::Token`].
+    /// See to a token → [`JobResult::Token`].
     Token(TokenJob),
-    /// Something about an account as a whole → [`Done::Account`].
+    /// Something about an account as a whole → [`JobResult::Account`].
     Account(AccountJob),
-    /// Open the user's lock of this host with a passphrase, or what is sealed under it → [`Done::Unlocked`].
+    /// Open the user's lock of this host with a passphrase, or what is sealed under it → [`JobResult::Unlocked`].
     Open {
         /// As it was typed.
         #[serde(serialize_with = "expose_to")]
@@ -38,20 +38,20 @@ pub(crate) enum Job {
         /// On CLOCK_BOOTTIME: not to be used later.
         until: Option<Duration>,
     },
-    /// Lock this host → [`Done::Locked`].
+    /// Lock this host → [`JobResult::Locked`].
     LockHost {
         /// That of a new lock.
         #[serde(serialize_with = "expose_option_to")]
         passphrase: Option<Secret>,
     },
-    /// See to the slots of records → [`Done::Sealed`].
+    /// See to the slots of records → [`JobResult::Sealed`].
     Slots(SealRequest),
     /// All keys that the agent has, given to each mint before its first job; not answered.
     Keys {
         keys: Keyring,
         /// How long it has those of passphrases.
         #[serde(default)]
-        opening: Opening,
+        opening: UnlockState,
     },
     /// As [`Job::Open`], asked by agents of versions whose locks had keys in them: not with a lock.
     Unlock {
@@ -74,7 +74,7 @@ pub(crate) enum Job {
 
 /// How long keys of passphrases are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Opening {
+pub(crate) struct UnlockState {
     /// On CLOCK_BOOTTIME; for good if absent.
     pub(crate) until: Option<Duration>,
 }
@@ -82,7 +82,7 @@ pub(crate) struct Opening {
 /// The answer to a [`Job`].
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Done {
+pub(crate) enum JobResult {
     /// The book is up to date, or says why it is not.
     Looked(Result<(), Failure>),
     /// The token, which is in the cache too where that could be written.
@@ -90,7 +90,7 @@ pub(crate) enum Done {
     /// Done as far as it could be.
     Account(Result<Box<AccountDone>, Failure>),
     /// The agent keeps the keys.
-    Unlocked(Result<Box<Unlock>, Failure>),
+    Unlocked(Result<Box<UnlockResult>, Failure>),
     /// The marker is on the disk.
     Locked(Result<(), Failure>),
     /// Refused to an agent of an earlier version.
@@ -101,11 +101,11 @@ pub(crate) enum Done {
 
 /// What came of an unlock.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Unlock {
+pub(crate) struct UnlockResult {
     /// All keys that the agent has from now on.
     pub(crate) keys: Keyring,
     /// How long it has those of passphrases.
-    pub(crate) opening: Opening,
+    pub(crate) opening: UnlockState,
     /// What the client is told.
     pub(crate) answer: Unlocked,
 }

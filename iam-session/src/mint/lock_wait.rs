@@ -65,7 +65,7 @@ impl Mint {
     }
 
     /// Waits for both locks.
-    pub(crate) fn lock(&mut self, store: &Store, patience: &Patience) -> Result<Locks, Failure> {
+    pub(crate) fn lock(&mut self, store: &Store, patience: &Patience) -> Result<MintLocks, Failure> {
         if let Some(kept) = self.unsaved.take_locks() {
             return Ok(kept);
         }
@@ -77,7 +77,7 @@ impl Mint {
         };
         loop {
             match store.lock() {
-                Ok(store) => return Ok(Locks { _mint: Some(mint), _store: Some(store) }),
+                Ok(store) => return Ok(MintLocks { _mint: Some(mint), _store: Some(store) }),
                 Err(StoreError::Busy { .. }) => patience.pause()?,
                 Err(error) => return Err(error.into()),
             }
@@ -104,7 +104,7 @@ impl Mint {
         store: &Store,
         account: &str,
         patience: &Patience,
-    ) -> Result<Option<Locks>, Failure> {
+    ) -> Result<Option<MintLocks>, Failure> {
         if let Some(kept) = self.unsaved.take_locks() {
             return Ok(Some(kept));
         }
@@ -119,13 +119,13 @@ impl Mint {
                 Err(error) if is_unwritable(&error) && !self.open(store, account)?.record.rotates => None,
                 Err(error) => return Err(error.into()),
             };
-            return Ok(Some(Locks { _mint: Some(mint), _store: store }));
+            return Ok(Some(MintLocks { _mint: Some(mint), _store: store }));
         }
     }
 
     /// Both locks, if they are free. Where the runtime directory has gone with the last agent, nobody else mints on this
     /// host.
-    pub(crate) fn lock_now(&mut self, store: &Store) -> Option<Locks> {
+    pub(crate) fn lock_now(&mut self, store: &Store) -> Option<MintLocks> {
         if let Some(kept) = self.unsaved.take_locks() {
             return Some(kept);
         }
@@ -134,7 +134,7 @@ impl Mint {
             Ok(lock) => lock,
             Err(_) => None,
         };
-        Some(Locks { _mint: mint, _store: Some(store.lock().ok()?) })
+        Some(MintLocks { _mint: mint, _store: Some(store.lock().ok()?) })
     }
 
     fn try_lock_mint(&self) -> Result<Option<FileLock>, Failure> {
@@ -147,7 +147,7 @@ impl Mint {
 /// What a job holds while it works. The store's lock goes when any descriptor of its file is closed, so a mint never
 /// has two.
 #[derive(Debug)]
-pub(crate) struct Locks {
+pub(crate) struct MintLocks {
     _mint: Option<FileLock>,
     _store: Option<Lock>,
 }

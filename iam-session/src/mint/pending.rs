@@ -5,10 +5,10 @@
 
 use super::Mint;
 use super::accounts::usage;
-use super::client::Need;
+use super::client::ClientUse;
 use super::policy::Policy;
 use crate::clock::unix_time;
-use crate::end_grant::{Ended, deregistration};
+use crate::end_grant::{GrantEnd, deregistration};
 use crate::log::Level;
 use crate::protocol::{Cancelled, Failure};
 use crate::store::{Opened, Pending, Record, Store, StoreError};
@@ -124,13 +124,13 @@ impl Mint {
             Err(format!("client '{}' stays registered at {}{why}", printable(name), record.issuer))
         };
         let ended = match (self.need(store, "", &record), deregistration(&record.client, &record.transport)) {
-            (Need::Account, _) => Ok(()),
-            (Need::Unknown(error), _) => return stays(format!(": an account may need it: {error}")),
-            (Need::None, None) => stays(String::new()),
-            (Need::None, Some(request)) => match Ended::by(self.ask(&request)) {
-                Ended::Now | Ended::Before => Ok(()),
-                Ended::Refused(error) => stays(format!(": {error}")),
-                Ended::NotYet(error) => return stays(format!(": {error}")),
+            (ClientUse::Account, _) => Ok(()),
+            (ClientUse::Unknown(error), _) => return stays(format!(": an account may need it: {error}")),
+            (ClientUse::None, None) => stays(String::new()),
+            (ClientUse::None, Some(request)) => match GrantEnd::by(self.ask(&request)) {
+                GrantEnd::Now | GrantEnd::Before => Ok(()),
+                GrantEnd::Refused(error) => stays(format!(": {error}")),
+                GrantEnd::NotYet(error) => return stays(format!(": {error}")),
             },
         };
         let _ = store.remove_named(&pending.name());

@@ -8,14 +8,14 @@ use crate::clock::Now;
 use crate::config::{LARGEST_TOKEN_FILE, TOKEN_FILE};
 use crate::directory::DirectoryError;
 use crate::protocol::{Failure, FailureKind};
-use crate::runtime::accounts::{Book, Entry};
+use crate::runtime::accounts::{AccountBook, AccountEntry};
 use crate::runtime::cache::CachedToken;
-use crate::runtime::extra_token_files::{self, Kept};
-use crate::runtime::last_failure::{Against, Outlook, Pause};
-use crate::runtime::token_file::{self, Others};
+use crate::runtime::extra_token_files::{self, ExtraTokenFiles};
+use crate::runtime::last_failure::{FailureScope, RetryPause, RetryWhen};
+use crate::runtime::token_file::{self, ForeignToken};
 
 /// Nothing that is asked again changes it; what the site or the user changes is seen to in this time.
-const TOO_LARGE: Pause = Pause::Ours(Duration::from_secs(15 * 60));
+const TOO_LARGE: RetryPause = RetryPause::Ours(Duration::from_secs(15 * 60));
 
 impl Mint {
     /// A runtime directory that is full or gone ends no job; the administrator is told.
@@ -26,8 +26,8 @@ impl Mint {
     }
 
     /// Writes the book if it has changed. The caller holds the mint lock, or there is no book yet.
-    pub(crate) fn publish_book(&self, book: &Book) -> Result<(), Failure> {
-        if Book::read(&self.runtime.agents).as_ref() == Some(book) {
+    pub(crate) fn publish_book(&self, book: &AccountBook) -> Result<(), Failure> {
+        if AccountBook::read(&self.runtime.agents).as_ref() == Some(book) {
             return Ok(());
         }
         book.write(&self.runtime.agents).map_err(|error| {
@@ -38,13 +38,13 @@ impl Mint {
 
     /// Puts each account's session token into its file, or removes a file whose token is no good: the default
     /// account's into the session's, and each kept one's into its own. The caller holds the mint lock.
-    pub(crate) fn align_files(&self, book: &Book, others: Others) {
+    pub(crate) fn align_files(&self, book: &AccountBook, others: ForeignToken) {
         if self.is_revoked() {
             return self.note(self.runtime.remove_tokens());
         }
         let places = &self.runtime.places;
         self.align(book, book.find(None), &places.token_file_name(), others);
-        for account in Kept::read(&self.runtime.agents).iter() {
+        for account in ExtraTokenFiles::read(&self.runtime.agents).iter() {
             self.align(book, book.find(Some(account)), &places.kept_file_name(account), others);
         }
     }
@@ -57,13 +57,13 @@ impl Mint {
         }
     }
 
-    fn align(&self, book: &Book, entry: Option<&Entry>, file: &str, others: Others) {
+    fn align(&self, book: &AccountBook, entry: Option<&AccountEntry>, file: &str, others: ForeignToken) {
         if is_unknown(book, entry) {
             // Not to know is no reason to take a good token away; the agents remove one that ends.
             return;
         }
         let now = Now::read();
-        let wanted = entry.filter(|entry| entry.trouble.is_none()).map(Entry::session_token);
+        let wanted = entry.filter(|entry| entry.trouble.is_none()).map(AccountEntry::session_token);
         let token = wanted.as_ref().and_then(|wanted| self.runtime.cache.find(wanted, now.boot));
         let Some(token) = token else {
             return self.note(token_file::retract(&self.runtime, file, wanted.as_ref(), now));
@@ -72,10 +72,10 @@ impl Mint {
         if let Err(error) = token_file::publish(&self.runtime, file, &token, limit, others, now) {
             let (failure, pause) = match error {
                 DirectoryError::TooLarge { .. } => (too_large(&token, limit), TOO_LARGE),
-                error => (no_place(&error), Pause::Doubling),
+                error => (no_place(&error), RetryPause::Doubling),
             };
             self.log.error(&failure.error);
-            self.note_setback_of(&token.wanted, Against::Session, failure, Outlook::Passing, pause);
+            self.note_setback_of(&token.wanted, FailureScope::Session, failure, RetryWhen::Passing, pause);
         }
     }
 }
@@ -93,7 +93,7 @@ fn too_large(token: &CachedToken, limit: usize) -> Failure {
 }
 
 /// Whether it cannot be said now what belongs into the file. That the site does not allow an issuer is known.
-fn is_unknown(book: &Book, entry: Option<&Entry>) -> bool {
+fn is_unknown(book: &AccountBook, entry: Option<&AccountEntry>) -> bool {
     let trouble = entry.and_then(|entry| entry.trouble.as_ref());
     book.trouble.is_some() || trouble.is_some_and(|trouble| trouble.kind != FailureKind::Refused)
 }

@@ -6,7 +6,7 @@
 
 use super::Mint;
 use crate::clock;
-use crate::host::revoked::{List, REVOKED, Ruling};
+use crate::host::revoked::{REVOKED, RevokedList, Ruling};
 use crate::protocol::Failure;
 
 impl Mint {
@@ -31,7 +31,7 @@ impl Mint {
 
     /// As the list is now: a mint has one for minutes at most.
     fn ruling(&self) -> Ruling {
-        List::new(&self.message.user, self.message.uid).look(clock::boot_time())
+        RevokedList::new(&self.message.user, self.message.uid).look(clock::boot_time())
     }
 }
 

@@ -9,9 +9,9 @@ use super::policy::{Policy, not_allowed};
 use crate::clock::Now;
 use crate::directory::DirectoryError;
 use crate::protocol::Failure;
-use crate::runtime::accounts::{Book, Entry};
+use crate::runtime::accounts::{AccountBook, AccountEntry};
 use crate::runtime::cache::CachedToken;
-use crate::runtime::token_file::Others;
+use crate::runtime::token_file::ForeignToken;
 use crate::store::{Cover, Opened, SessionToken, Store, StoreError};
 
 impl Mint {
@@ -25,7 +25,7 @@ impl Mint {
         }
         match self.runtime.try_lock_mint() {
             Ok(Some(_lock)) => self.look_under_lock(),
-            Ok(None) if Book::read(&self.runtime.agents).is_some() => Ok(()),
+            Ok(None) if AccountBook::read(&self.runtime.agents).is_some() => Ok(()),
             Ok(None) => self.publish_book(&self.look_now()),
             Err(error) => Err(no_place(&error)),
         }
@@ -38,18 +38,18 @@ impl Mint {
         }
         let book = policy.map_or_else(|trouble| self.troubled(trouble), |policy| self.look_with(&policy));
         let published = self.publish_book(&book);
-        self.align_files(&book, Others::Leave);
+        self.align_files(&book, ForeignToken::Leave);
         published
     }
 
-    pub(crate) fn look_now(&self) -> Book {
+    pub(crate) fn look_now(&self) -> AccountBook {
         match Policy::load(&self.message) {
             Ok(policy) => self.look_with(&policy),
             Err(trouble) => self.troubled(trouble),
         }
     }
 
-    pub(crate) fn look_with(&self, policy: &Policy) -> Book {
+    pub(crate) fn look_with(&self, policy: &Policy) -> AccountBook {
         let book = match self.store(policy) {
             Ok(Some(store)) => self.look_at(&store, policy),
             Ok(None) => self.without_store(policy),
@@ -57,27 +57,27 @@ impl Mint {
         };
         // Who has enrolled needs no invitation, and name services are not asked for one.
         let invites = book.entries.is_empty() && policy.invites();
-        Book { invites, linger: policy.linger(), max_token_file: policy.max_token_file(), ..book }
+        AccountBook { invites, linger: policy.linger(), max_token_file: policy.max_token_file(), ..book }
     }
 
     /// What was known before stays known: that the store cannot be read ends no token.
-    fn troubled(&self, trouble: Failure) -> Book {
-        Book { trouble: Some(trouble), ..Book::read(&self.runtime.agents).unwrap_or_default() }
+    fn troubled(&self, trouble: Failure) -> AccountBook {
+        AccountBook { trouble: Some(trouble), ..AccountBook::read(&self.runtime.agents).unwrap_or_default() }
     }
 
     /// Nobody has enrolled, or what there was is not mounted: we never remove the directory.
-    fn without_store(&self, policy: &Policy) -> Book {
-        let before = Book::read(&self.runtime.agents).unwrap_or_default();
+    fn without_store(&self, policy: &Policy) -> AccountBook {
+        let before = AccountBook::read(&self.runtime.agents).unwrap_or_default();
         if before.entries.is_empty() {
-            return Book::default();
+            return AccountBook::default();
         }
         let path = policy.store_dir(&self.message);
         let failure = Failure::failed(format!("{} is not there any more", path.display()))
             .advise("is the home directory mounted?");
-        Book { trouble: Some(failure), ..before }
+        AccountBook { trouble: Some(failure), ..before }
     }
 
-    fn look_at(&self, store: &Store, policy: &Policy) -> Book {
+    fn look_at(&self, store: &Store, policy: &Policy) -> AccountBook {
         let names = match store.accounts() {
             Ok(names) => names,
             Err(error) => return self.troubled(Failure::from(error)),
@@ -104,38 +104,45 @@ impl Mint {
         let opened = || entries.iter().filter_map(|entry| Some((entry.enrolled_at?, entry.name.clone())));
         let first = || opened().min().map(|(_, name)| name);
         let any = || entries.first().map(|entry| entry.name.clone());
-        Book { default_account: preferred.or_else(first).or_else(any), entries, ..Book::default() }
+        AccountBook {
+            default_account: preferred.or_else(first).or_else(any),
+            entries,
+            ..AccountBook::default()
+        }
     }
 
     /// A record that this mint cannot open. The book is shared: where another agent of the user lives that can, what
     /// that one wrote stays. Of one that nobody can read now, or that is damaged, what is known stays known.
-    fn closed(&self, store: &Store, name: &str, error: StoreError, policy: &Policy) -> Entry {
+    fn closed(&self, store: &Store, name: &str, error: StoreError, policy: &Policy) -> AccountEntry {
         let cover = self.cover(store, name).ok();
         let wants_key = matches!(error, StoreError::NoKey { .. } | StoreError::Locked { .. });
         let others = cover.as_ref().filter(|_| wants_key).and_then(|cover| self.entry_of_others(name, cover));
         let Some(mut entry) = others else {
             let closed = closed_entry(name, cover.as_ref(), error);
-            let before = Book::read(&self.runtime.agents);
+            let before = AccountBook::read(&self.runtime.agents);
             let known = before.as_ref().and_then(|book| book.find(Some(name)));
             let known = known.filter(|_| cover.is_none() || !wants_key).cloned();
-            return known.map(|known| Entry { trouble: closed.trouble.clone(), ..known }).unwrap_or(closed);
+            return known
+                .map(|known| AccountEntry { trouble: closed.trouble.clone(), ..known })
+                .unwrap_or(closed);
         };
         entry.session_scope = policy.session_scope(&entry.issuer, &entry.scope);
         entry.trouble = (!policy.allows(&entry.issuer)).then(|| not_allowed(&entry.issuer));
         entry
     }
 
-    fn entry_of_others(&self, name: &str, cover: &Cover) -> Option<Entry> {
-        let book = Book::read(&self.runtime.agents)?;
-        let same =
-            |entry: &&Entry| entry.record_id == HEXLOWER.encode(&cover.id) && entry.enrolled_at.is_some();
+    fn entry_of_others(&self, name: &str, cover: &Cover) -> Option<AccountEntry> {
+        let book = AccountBook::read(&self.runtime.agents)?;
+        let same = |entry: &&AccountEntry| {
+            entry.record_id == HEXLOWER.encode(&cover.id) && entry.enrolled_at.is_some()
+        };
         let entry = book.find(Some(name)).filter(same)?;
         let held = self.runtime.keys_held();
         cover.keys.iter().any(|key| held.contains(&key.to_hexadecimal())).then(|| entry.clone())
     }
 
     /// Puts the session token that lies sealed beside the record into the cache, unless it has a younger one.
-    fn unseal_token(&self, store: &Store, name: &str, opened: &Opened, entry: &Entry) {
+    fn unseal_token(&self, store: &Store, name: &str, opened: &Opened, entry: &AccountEntry) {
         let now = Now::read();
         let wanted = entry.session_token();
         if self.runtime.cache.find(&wanted, now.boot).is_some() || self.is_revoked() {

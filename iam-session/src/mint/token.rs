@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use super::Mint;
 use super::account::entry;
-use super::drafts::{Past, give_up};
+use super::drafts::{EarlierRefresh, give_up};
 use super::policy::{Policy, not_allowed};
 use crate::clock::{self, Now};
 use crate::config::ScopeTable;
 use crate::helper::HelperError;
-use crate::issuer::wire::{Answer, Request};
+use crate::issuer::wire::{HelperAnswer, HelperRequest};
 use crate::protocol::{Failure, FailureKind};
-use crate::runtime::accounts::Entry;
-use crate::runtime::cache::{CachedToken, Wanted};
+use crate::runtime::accounts::AccountEntry;
+use crate::runtime::cache::{CacheKey, CachedToken};
 use crate::runtime::freshness::{Freshness, MINT_AT_MOST_EVERY};
-use crate::runtime::last_failure::{Against, Asker, Outlook, Pause};
-use crate::runtime::token_file::Others;
+use crate::runtime::last_failure::{FailureScope, RequestedBy, RetryPause, RetryWhen};
+use crate::runtime::token_file::ForeignToken;
 use crate::runtime::token_wanted::{TokenJob, TokenKind};
 use crate::store::{Opened, Record, Store, StoreError};
 
@@ -24,30 +24,30 @@ use crate::store::{Opened, Record, Store, StoreError};
 pub(crate) const RECORD_SIZE: usize = 16 * 1024;
 
 /// A job, once it is known which record it is for.
-pub(crate) struct Errand<'a> {
+pub(crate) struct RefreshAttempt<'a> {
     pub(crate) job: &'a TokenJob,
-    pub(crate) entry: Entry,
-    pub(crate) wanted: Wanted,
+    pub(crate) entry: AccountEntry,
+    pub(crate) wanted: CacheKey,
     /// Which scopes stand for others at its issuer.
     pub(crate) scope_sets: ScopeTable,
-    pub(crate) past: Past,
+    pub(crate) past: EarlierRefresh,
 }
 
 /// That a token is not to be had. Said again for a moment, as a token is given again: whoever asks in a loop costs the
 /// issuer no more by that.
-pub(crate) struct Refused {
-    wanted: Wanted,
+pub(crate) struct RefusedToken {
+    wanted: CacheKey,
     failure: Failure,
     /// On CLOCK_BOOTTIME.
     at: Duration,
 }
 
-impl<'a> Errand<'a> {
+impl<'a> RefreshAttempt<'a> {
     fn new(job: &'a TokenJob, opened: &Opened, policy: &Policy) -> Self {
         let entry = entry(&job.account, opened, policy);
         let wanted = job.kind.wanted(&entry);
         let scope_sets = policy.scope_sets(&entry.issuer);
-        Self { job, entry, wanted, scope_sets, past: Past::Clear }
+        Self { job, entry, wanted, scope_sets, past: EarlierRefresh::Clear }
     }
 }
 
@@ -59,7 +59,7 @@ impl Mint {
         let store = self.store(&policy)?.ok_or_else(no_account)?;
         let patience = self.patience();
         loop {
-            let errand = Errand::new(job, &self.open(&store, &job.account)?, &policy);
+            let errand = RefreshAttempt::new(job, &self.open(&store, &job.account)?, &policy);
             if let Some(known) = self.known(&errand) {
                 return known;
             }
@@ -82,7 +82,7 @@ impl Mint {
     ) -> Result<CachedToken, Failure> {
         let opened = self.open(store, &job.account)?;
         let (mut opened, past) = self.recover(store, &job.account, opened);
-        let errand = Errand { past, ..Errand::new(job, &opened, policy) };
+        let errand = RefreshAttempt { past, ..RefreshAttempt::new(job, &opened, policy) };
         let outcome = match self.known(&errand) {
             Some(known) => known,
             None => self.refresh(store, policy, &errand, &mut opened),
@@ -91,7 +91,7 @@ impl Mint {
             && failure.kind == FailureKind::Refused
         {
             let (wanted, failure) = (errand.wanted.clone(), failure.clone());
-            self.refused = Some(Refused { wanted, failure, at: clock::boot_time() });
+            self.refused = Some(RefusedToken { wanted, failure, at: clock::boot_time() });
         }
         let book = self.look_with(policy);
         // Its failure is told; the token is there all the same.
@@ -99,12 +99,15 @@ impl Mint {
         // A new one was asked for: by a user who wants it in the file, or by an enrolment.
         let is_wanted = job.freshness == Freshness::New && job.kind == TokenKind::Session;
         let is_filed = book.default_account.as_ref() == Some(&job.account);
-        self.align_files(&book, if is_wanted && is_filed { Others::Replace } else { Others::Leave });
+        self.align_files(
+            &book,
+            if is_wanted && is_filed { ForeignToken::Replace } else { ForeignToken::Leave },
+        );
         outcome
     }
 
     /// What can be answered without the issuer: a token that will do, or that it must not be asked yet.
-    fn known(&self, errand: &Errand<'_>) -> Option<Result<CachedToken, Failure>> {
+    fn known(&self, errand: &RefreshAttempt<'_>) -> Option<Result<CachedToken, Failure>> {
         let now = clock::boot_time();
         let cached = self.runtime.cache.last(&errand.wanted);
         if let Some(token) = cached {
@@ -123,9 +126,10 @@ impl Mint {
         let setbacks = self.setbacks(&errand.wanted.record_id);
         let setback = match errand.job.kind {
             TokenKind::Session => setbacks.of_session(&errand.wanted.scope),
-            TokenKind::Named { .. } => setbacks.find(Against::Record),
+            TokenKind::Named { .. } => setbacks.find(FailureScope::Record),
         };
-        let asker = if errand.job.freshness == Freshness::Renewed { Asker::Agent } else { Asker::User };
+        let asker =
+            if errand.job.freshness == Freshness::Renewed { RequestedBy::Agent } else { RequestedBy::User };
         setback.filter(|setback| setback.holds(asker, now)).map(|setback| Err(setback.failure_at(now)))
     }
 
@@ -133,7 +137,7 @@ impl Mint {
         &mut self,
         store: &Store,
         policy: &Policy,
-        errand: &Errand<'_>,
+        errand: &RefreshAttempt<'_>,
         opened: &mut Opened,
     ) -> Result<CachedToken, Failure> {
         if !policy.allows(&opened.record.issuer) {
@@ -148,18 +152,18 @@ impl Mint {
         };
         let asked = Now::read();
         match self.ask(&request(&opened.record, policy, &errand.wanted)) {
-            Ok(Answer::Token(mut answer)) => {
+            Ok(HelperAnswer::Token(mut answer)) => {
                 if let Some(new) = answer.refresh_token.take() {
                     let new = (new, answer.refresh_token_expires_at);
                     self.keep_rotated(store, account, opened, new, room);
                 }
-                if errand.past == Past::Unclear {
+                if errand.past == EarlierRefresh::Unclear {
                     // It is clear now. What cannot be removed says something wrong later, and no more.
                     let _ = store.remove_unfinished(account);
                 }
                 self.settle(store, errand, opened, answer, asked)
             }
-            Ok(Answer::Unusable { refresh_token, refresh_token_expires_at, error }) => {
+            Ok(HelperAnswer::Unusable { refresh_token, refresh_token_expires_at, error }) => {
                 self.keep_rotated(store, account, opened, (refresh_token, refresh_token_expires_at), room);
                 Err(self.set_back(errand, error.into()))
             }
@@ -175,10 +179,16 @@ impl Mint {
     }
 
     /// The issuer would give up the refresh token that is stored, and the new one could not be.
-    fn no_room(&self, errand: &Errand<'_>, error: StoreError) -> Failure {
+    fn no_room(&self, errand: &RefreshAttempt<'_>, error: StoreError) -> Failure {
         let failure = Failure::from(error);
         self.log_failure(&errand.entry.name, "store", &failure);
-        self.note_setback(errand, Against::Record, failure.clone(), Outlook::Passing, Pause::OfAgents);
+        self.note_setback(
+            errand,
+            FailureScope::Record,
+            failure.clone(),
+            RetryWhen::Passing,
+            RetryPause::OfAgents,
+        );
         failure
     }
 }
@@ -188,9 +198,9 @@ fn too_short(issuer: &str) -> Failure {
         .advise("tell the issuer's administrators")
 }
 
-fn request(record: &Record, policy: &Policy, wanted: &Wanted) -> Request {
+fn request(record: &Record, policy: &Policy, wanted: &CacheKey) -> HelperRequest {
     let (scope, audience) = policy.asking(&record.issuer, &wanted.scope, &wanted.audience);
-    Request::Refresh {
+    HelperRequest::Refresh {
         endpoint: record.endpoints.token.clone(),
         client: record.client.duplicate(),
         refresh_token: record.refresh_token.duplicate(),

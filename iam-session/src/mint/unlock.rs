@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::Mint;
 use super::derive::no_memory;
-use super::job::{Opening, Unlock};
+use super::job::{UnlockResult, UnlockState};
 use super::policy::Policy;
 use crate::protocol::{Failure, Unlocked, agent_is_older};
-use crate::runtime::accounts::Book;
+use crate::runtime::accounts::AccountBook;
 use crate::runtime::freshness::Freshness;
 use crate::runtime::host_lock::HostLock;
 use crate::runtime::token_wanted::{TokenJob, TokenKind};
@@ -20,7 +20,11 @@ const MAX_DERIVATIONS: usize = 4;
 impl Mint {
     /// Opens what `passphrase` opens, until `until` on CLOCK_BOOTTIME: the user's lock of this host, if there is one, else
     /// what is sealed. Where nothing is, what is enrolled next will be sealed under it.
-    pub(crate) fn unlock(&mut self, passphrase: &Secret, until: Option<Duration>) -> Result<Unlock, Failure> {
+    pub(crate) fn unlock(
+        &mut self,
+        passphrase: &Secret,
+        until: Option<Duration>,
+    ) -> Result<UnlockResult, Failure> {
         let policy = Policy::load(&self.message)?;
         let store = self.store(&policy)?;
         let marker = store.as_ref().map(Store::read_marker).transpose()?.flatten();
@@ -33,7 +37,7 @@ impl Mint {
                     let _ = self.look();
                 }
                 self.message.keys = self.keys_of(passphrase, store.as_ref())?;
-                self.opening = Opening { until };
+                self.opening = UnlockState { until };
             }
         }
         // Where it cannot be written now, the token's own job sees to it.
@@ -41,7 +45,7 @@ impl Mint {
         let book = self.look_with(&policy);
         let trouble = self.session_token(&book).err();
         let open = book.entries.iter().filter(|entry| entry.trouble.is_none());
-        Ok(Unlock {
+        Ok(UnlockResult {
             keys: self.message.keys.duplicate(),
             opening: self.opening,
             answer: Unlocked {
@@ -57,7 +61,7 @@ impl Mint {
         &mut self,
         passphrase: &Secret,
         until: Option<Duration>,
-    ) -> Result<Unlock, Failure> {
+    ) -> Result<UnlockResult, Failure> {
         let store = self.store(&Policy::load(&self.message)?)?;
         match store.as_ref().map(Store::read_marker).transpose()?.flatten() {
             Some(_) => Err(agent_is_older()),
@@ -135,7 +139,7 @@ impl Mint {
     }
 
     /// Sees to a token of the default account, so that the file is there when the user is told.
-    fn session_token(&mut self, book: &Book) -> Result<(), Failure> {
+    fn session_token(&mut self, book: &AccountBook) -> Result<(), Failure> {
         let Some(entry) = book.find(None) else { return Ok(()) };
         if let Some(trouble) = &entry.trouble {
             return Err(trouble.clone());

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Mint;
-use super::lock_wait::Locks;
+use super::lock_wait::MintLocks;
 use super::policy::Policy;
 use crate::clock;
 use crate::log::Level;
@@ -24,7 +24,7 @@ pub(crate) struct Unsaved {
     /// Sealed, by account.
     records: BTreeMap<String, Vec<u8>>,
     /// Taken over from the job that could not write.
-    locks: Option<Locks>,
+    locks: Option<MintLocks>,
 }
 
 impl Unsaved {
@@ -54,14 +54,14 @@ impl Unsaved {
     }
 
     /// The locks that an earlier job has left.
-    pub(crate) fn take_locks(&mut self) -> Option<Locks> {
+    pub(crate) fn take_locks(&mut self) -> Option<MintLocks> {
         self.locks.take()
     }
 }
 
 impl Mint {
     /// Ends a job: its locks go, unless something is still to be written under them.
-    pub(crate) fn release(&mut self, locks: Locks) {
+    pub(crate) fn release(&mut self, locks: MintLocks) {
         self.unsaved.locks = (!self.unsaved.is_empty()).then_some(locks);
     }
 

@@ -12,7 +12,7 @@ use crate::config::{ExpectedSubject, Provider};
 use crate::end_grant::revocation;
 use crate::helper::HelperError;
 use crate::host::names;
-use crate::issuer::wire::{Answer, ErrorClass, Request, TokenAnswer};
+use crate::issuer::wire::{ErrorClass, HelperAnswer, HelperRequest, TokenAnswer};
 use crate::log::Level;
 use crate::protocol::{Failure, FailureKind};
 use crate::scope::ScopeSet;
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const MAX_SHOWN: usize = 100;
 
 /// What an enrolment obtained.
-pub(crate) struct Obtained {
+pub(crate) struct NewGrant {
     /// What the account is to be called.
     pub(crate) account: String,
     /// What is to be sealed.
@@ -37,21 +37,21 @@ pub(crate) struct Obtained {
     pub(crate) imported: bool,
 }
 
-impl Obtained {
+impl NewGrant {
     /// Revocation of its refresh token, where the issuer has an endpoint for it.
-    pub(crate) fn unwanted(&self) -> Option<Request> {
+    pub(crate) fn unwanted(&self) -> Option<HelperRequest> {
         revocation(&self.record, self.record.endpoints.revocation.as_deref(), &self.record.transport)
     }
 }
 
 /// Whether the issuer has given another refresh token meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rotation {
+pub(crate) enum RotatedToken {
     Kept,
     Replaced,
 }
 
-impl Rotation {
+impl RotatedToken {
     /// What whoever gave the refresh token must know where the enrolment fails after all.
     pub(crate) fn explain(self, failure: Failure) -> Failure {
         match self {
@@ -67,12 +67,16 @@ impl Rotation {
 impl Mint {
     /// Completes and checks an enrolment. Whatever refresh token the issuer gives meanwhile takes the place of the one
     /// before.
-    pub(crate) fn vouch(&mut self, policy: &Policy, obtained: &mut Obtained) -> Result<Rotation, Failure> {
+    pub(crate) fn vouch(
+        &mut self,
+        policy: &Policy,
+        obtained: &mut NewGrant,
+    ) -> Result<RotatedToken, Failure> {
         let expecting = policy.expecting(&obtained.record.issuer);
         let Some((provider, expected)) =
             expecting.and_then(|provider| Some((provider, provider.expect_subject.as_ref()?)))
         else {
-            return if obtained.imported { Ok(self.adopt(obtained)?.1) } else { Ok(Rotation::Kept) };
+            return if obtained.imported { Ok(self.adopt(obtained)?.1) } else { Ok(RotatedToken::Kept) };
         };
         self.confirm_login_name()?;
         let userinfo = self.pin(obtained, provider)?;
@@ -102,10 +106,11 @@ impl Mint {
     }
 
     /// Replaces what was said of the issuer by what it says itself; gives its userinfo endpoint.
-    fn pin(&mut self, obtained: &mut Obtained, provider: &Provider) -> Result<Option<String>, Failure> {
+    fn pin(&mut self, obtained: &mut NewGrant, provider: &Provider) -> Result<Option<String>, Failure> {
         let transport = provider.transport.clone();
-        let request = Request::Discover { issuer: provider.issuer.clone(), transport: transport.clone() };
-        let Answer::Discovered { issuer, endpoints, userinfo, .. } = self.ask(&request)? else {
+        let request =
+            HelperRequest::Discover { issuer: provider.issuer.clone(), transport: transport.clone() };
+        let HelperAnswer::Discovered { issuer, endpoints, userinfo, .. } = self.ask(&request)? else {
             return Err(HelperError::Garbage.into());
         };
         (obtained.record.issuer, obtained.record.endpoints, obtained.record.transport) =
@@ -115,8 +120,8 @@ impl Mint {
     }
 
     /// What a refresh token from elsewhere was granted, as the issuer says; of it, what is wanted.
-    fn adopt(&mut self, obtained: &mut Obtained) -> Result<(Secret, Rotation), Failure> {
-        let request = Request::Adopt {
+    fn adopt(&mut self, obtained: &mut NewGrant) -> Result<(Secret, RotatedToken), Failure> {
+        let request = HelperRequest::Adopt {
             endpoint: obtained.record.endpoints.token.clone(),
             client: obtained.record.client.duplicate(),
             refresh_token: obtained.record.refresh_token.duplicate(),
@@ -140,9 +145,9 @@ impl Mint {
     fn refresh_for(
         &mut self,
         expected: &ExpectedSubject,
-        obtained: &mut Obtained,
-    ) -> Result<(Secret, Rotation), Failure> {
-        let request = Request::Refresh {
+        obtained: &mut NewGrant,
+    ) -> Result<(Secret, RotatedToken), Failure> {
+        let request = HelperRequest::Refresh {
             endpoint: obtained.record.endpoints.token.clone(),
             client: obtained.record.client.duplicate(),
             refresh_token: obtained.record.refresh_token.duplicate(),
@@ -158,31 +163,35 @@ impl Mint {
     /// A refresh; a refresh token that comes with its answer is the enrolment's from then on.
     fn redeem(
         &mut self,
-        request: &Request,
-        obtained: &mut Obtained,
-    ) -> Result<(TokenAnswer, Rotation), Failure> {
+        request: &HelperRequest,
+        obtained: &mut NewGrant,
+    ) -> Result<(TokenAnswer, RotatedToken), Failure> {
         self.may_ask()?;
         let mut answer = match self.ask(request) {
-            Ok(Answer::Token(answer)) => answer,
-            Ok(Answer::Unusable { error, refresh_token, .. }) => {
+            Ok(HelperAnswer::Token(answer)) => answer,
+            Ok(HelperAnswer::Unusable { error, refresh_token, .. }) => {
                 obtained.record.refresh_token = refresh_token;
                 let failure = HelperError::Issuer(error).into();
-                return Err(if obtained.imported { Rotation::Replaced.explain(failure) } else { failure });
+                return Err(if obtained.imported {
+                    RotatedToken::Replaced.explain(failure)
+                } else {
+                    failure
+                });
             }
             Ok(_) => return Err(HelperError::Garbage.into()),
             Err(error) => return Err(refused(error)),
         };
-        let Some(token) = answer.refresh_token.take() else { return Ok((answer, Rotation::Kept)) };
+        let Some(token) = answer.refresh_token.take() else { return Ok((answer, RotatedToken::Kept)) };
         let same = token.expose() == obtained.record.refresh_token.expose();
         obtained.record.refresh_token = token;
         obtained.record.refresh_token_expires_at = answer.refresh_token_expires_at;
-        Ok((answer, if same { Rotation::Kept } else { Rotation::Replaced }))
+        Ok((answer, if same { RotatedToken::Kept } else { RotatedToken::Replaced }))
     }
 
     fn claim(
         &mut self,
         expected: &ExpectedSubject,
-        obtained: &Obtained,
+        obtained: &NewGrant,
         userinfo: Option<String>,
         access_token: Secret,
     ) -> Result<Vec<String>, Failure> {
@@ -195,8 +204,8 @@ impl Mint {
         })?;
         let claim = expected.claim().to_owned();
         let transport = obtained.record.transport.clone();
-        match self.ask(&Request::Userinfo { endpoint, access_token, claim, transport })? {
-            Answer::Claim { values } => Ok(values),
+        match self.ask(&HelperRequest::Userinfo { endpoint, access_token, claim, transport })? {
+            HelperAnswer::Claim { values } => Ok(values),
             _ => Err(HelperError::Garbage.into()),
         }
     }
@@ -204,7 +213,7 @@ impl Mint {
     fn compare(
         &self,
         expected: &ExpectedSubject,
-        obtained: &Obtained,
+        obtained: &NewGrant,
         said: &[String],
     ) -> Result<(), Failure> {
         let (claim, wanted) = (expected.claim(), expected.value(&self.message.user));
@@ -227,13 +236,13 @@ impl Mint {
 
     /// What is not kept here must not live on at the issuer either; but a refresh token that came from elsewhere and
     /// is still good there is not ours to end.
-    fn end_refused(&mut self, obtained: &Obtained, rotation: Rotation, failure: &Failure) {
+    fn end_refused(&mut self, obtained: &NewGrant, rotation: RotatedToken, failure: &Failure) {
         let error = failure.to_string();
         let fields =
             [("account", obtained.account.as_str()), ("issuer", &obtained.record.issuer), ("error", &error)];
         self.log.event(Level::Warning, "refused", &fields);
         // One that was replaced meanwhile is ended by the enrolment, as in every other failure.
-        let is_ours = !obtained.imported && rotation == Rotation::Kept;
+        let is_ours = !obtained.imported && rotation == RotatedToken::Kept;
         if let Some(request) = obtained.unwanted().filter(|_| is_ours) {
             let _ = self.ask(&request);
         }
@@ -245,7 +254,7 @@ fn shortened(text: &str) -> String {
     printable(&text.chars().take(MAX_SHOWN).collect::<String>())
 }
 
-fn scope_for(expected: &ExpectedSubject, obtained: &Obtained) -> Result<ScopeSet, Failure> {
+fn scope_for(expected: &ExpectedSubject, obtained: &NewGrant) -> Result<ScopeSet, Failure> {
     let scope = expected.scope_of(&obtained.record.scope);
     if scope.allows("openid") {
         return Ok(scope);
@@ -257,7 +266,7 @@ fn scope_for(expected: &ExpectedSubject, obtained: &Obtained) -> Result<ScopeSet
     .advise("leave nothing out on the consent page; else ask the site's administrators"))
 }
 
-fn nothing_granted(obtained: &Obtained) -> Failure {
+fn nothing_granted(obtained: &NewGrant) -> Failure {
     let issuer = &obtained.record.issuer;
     let (error, info) = match obtained.record.states_scope {
         true => {

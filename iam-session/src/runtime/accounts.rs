@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::cache::Wanted;
+use super::cache::CacheKey;
 use crate::config::{Linger, LingerFor, TOKEN_FILE, same_issuer};
 use crate::directory::{Directory, DirectoryError, Durability};
 use crate::protocol::Failure;
@@ -17,10 +17,10 @@ const MAX_FILE: usize = 256 * 1024;
 /// The accounts of one user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)] // written by whichever version of the mint has looked last
-pub(crate) struct Book {
+pub(crate) struct AccountBook {
     /// Whose token is in the file.
     pub(crate) default_account: Option<String>,
-    pub(crate) entries: Vec<Entry>,
+    pub(crate) entries: Vec<AccountEntry>,
     /// Whether the site names the provider that its users enrol with, so that one who has not may be told.
     pub(crate) invites: bool,
     /// Whether agents stay for what a login left running.
@@ -31,7 +31,7 @@ pub(crate) struct Book {
     pub(crate) trouble: Option<Failure>,
 }
 
-impl Default for Book {
+impl Default for AccountBook {
     /// Where nothing is known, nothing is allowed.
     fn default() -> Self {
         Self {
@@ -47,7 +47,7 @@ impl Default for Book {
 
 /// One account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Entry {
+pub(crate) struct AccountEntry {
     pub(crate) name: String,
     pub(crate) issuer: String,
     /// The client that it was granted to; empty where nothing opens the record.
@@ -75,10 +75,10 @@ pub(crate) struct Entry {
     pub(crate) keys: Vec<String>,
 }
 
-impl Entry {
+impl AccountEntry {
     /// What the session token is cached as.
-    pub(crate) fn session_token(&self) -> Wanted {
-        Wanted {
+    pub(crate) fn session_token(&self) -> CacheKey {
+        CacheKey {
             record_id: self.record_id.clone(),
             scope: self.session_scope.clone(),
             audience: String::new(),
@@ -86,7 +86,7 @@ impl Entry {
     }
 }
 
-impl Book {
+impl AccountBook {
     /// What the last look at the store wrote, if any agent has looked.
     pub(crate) fn read(directory: &Directory) -> Option<Self> {
         serde_json::from_slice(&directory.read(NAME, MAX_FILE).ok()??).ok()
@@ -98,13 +98,13 @@ impl Book {
     }
 
     /// The account with this name, or the default one.
-    pub(crate) fn find(&self, name: Option<&str>) -> Option<&Entry> {
+    pub(crate) fn find(&self, name: Option<&str>) -> Option<&AccountEntry> {
         let name = name.or(self.default_account.as_deref())?;
         self.entries.iter().find(|entry| entry.name == name)
     }
 }
 
-impl Book {
+impl AccountBook {
     /// The name of the account that is meant by a name or by its issuer's URL; `None` stays the default one.
     ///
     /// # Errors
@@ -138,8 +138,8 @@ pub(crate) mod tests {
     use super::*;
     use crate::protocol::FailureKind;
 
-    pub(crate) fn entry(name: &str) -> Entry {
-        Entry {
+    pub(crate) fn entry(name: &str) -> AccountEntry {
+        AccountEntry {
             name: name.into(),
             issuer: "https://issuer.example/".into(),
             client_id: "id-1".into(),
@@ -155,9 +155,9 @@ pub(crate) mod tests {
         }
     }
 
-    pub(crate) fn book(entries: Vec<Entry>) -> Book {
+    pub(crate) fn book(entries: Vec<AccountEntry>) -> AccountBook {
         let default_account = entries.first().map(|entry| entry.name.clone());
-        Book { default_account, entries, ..Book::default() }
+        AccountBook { default_account, entries, ..AccountBook::default() }
     }
 
     #[test]
@@ -168,7 +168,7 @@ pub(crate) mod tests {
     }
     #[test]
     fn an_issuer_stands_for_its_only_account() {
-        let other = Entry { issuer: "https://other.example".into(), ..entry("c") };
+        let other = AccountEntry { issuer: "https://other.example".into(), ..entry("c") };
         let book = book(vec![entry("a"), entry("b"), other]);
         let resolved = |asked| book.resolve(asked).map_err(|failure| failure.kind);
         assert_eq!((resolved(None), resolved(Some("b"))), (Ok(None), Ok(Some("b"))));

@@ -1,18 +1,18 @@
 //! Answers that need no mint: from the accounts file, the cache and the last failures. Touches the agents' directory.
 
-use super::Runtime;
-use super::accounts::{Book, Entry};
+use super::RuntimeDirectory;
+use super::accounts::{AccountBook, AccountEntry};
 use super::cache::CachedToken;
-use super::extra_token_files::Kept;
+use super::extra_token_files::ExtraTokenFiles;
 use super::freshness::Freshness;
-use super::last_failure::Setback;
+use super::last_failure::LastFailure;
 use super::token_wanted::{TokenJob, TokenKind};
 use crate::clock::Now;
 use crate::protocol::{Account, Failure, FailureKind, LastError, Token, TokenRequest};
 
 /// What a request for a token comes to.
 #[derive(Debug)]
-pub(crate) enum Decision {
+pub(crate) enum TokenDecision {
     /// Here it is.
     Token(Token),
     /// It must be minted.
@@ -24,30 +24,32 @@ pub(crate) enum Decision {
 }
 
 /// All that is known without a secret.
-pub(crate) struct View<'a> {
-    runtime: &'a Runtime,
-    pub(crate) book: Book,
+pub(crate) struct RuntimeView<'a> {
+    runtime: &'a RuntimeDirectory,
+    pub(crate) book: AccountBook,
     now: Now,
 }
 
-impl<'a> View<'a> {
-    pub(crate) fn of(runtime: &'a Runtime, now: Now) -> Self {
-        Self { runtime, book: Book::read(&runtime.agents).unwrap_or_default(), now }
+impl<'a> RuntimeView<'a> {
+    pub(crate) fn of(runtime: &'a RuntimeDirectory, now: Now) -> Self {
+        Self { runtime, book: AccountBook::read(&runtime.agents).unwrap_or_default(), now }
     }
 
     /// Decides about a request.
-    pub(crate) fn decide(&self, request: &TokenRequest) -> Decision {
+    pub(crate) fn decide(&self, request: &TokenRequest) -> TokenDecision {
         if let Err(failure) = check(request) {
-            return Decision::Refuse(failure);
+            return TokenDecision::Refuse(failure);
         }
         let account = match self.book.resolve(request.account.as_deref()) {
             Ok(account) => account,
-            Err(failure) => return Decision::Unknown(failure),
+            Err(failure) => return TokenDecision::Unknown(failure),
         };
         let entry = match self.entry(account) {
             Ok(entry) => entry,
             Err(failure) => {
-                return self.kept(account, request).map_or(Decision::Unknown(failure), Decision::Token);
+                return self
+                    .kept(account, request)
+                    .map_or(TokenDecision::Unknown(failure), TokenDecision::Token);
             }
         };
         let job = TokenJob {
@@ -58,13 +60,13 @@ impl<'a> View<'a> {
         if let TokenKind::Named { scope, .. } = &job.kind {
             let missing = entry.scope.missing(scope);
             if !missing.is_empty() {
-                return Decision::Refuse(not_granted(entry, &missing.join(" ")));
+                return TokenDecision::Refuse(not_granted(entry, &missing.join(" ")));
             }
         }
         let cached = self.cached(entry, &job.kind);
         match cached.filter(|token| token.life().is_enough(job.freshness, self.now.boot)) {
-            Some(token) => Decision::Token(token.for_account(&entry.name)),
-            None => Decision::Mint(job),
+            Some(token) => TokenDecision::Token(token.for_account(&entry.name)),
+            None => TokenDecision::Mint(job),
         }
     }
 
@@ -87,7 +89,7 @@ impl<'a> View<'a> {
         token.life().is_enough(wanted, self.now.boot).then(|| token.for_account(&entry.name))
     }
 
-    fn entry(&self, account: Option<&str>) -> Result<&Entry, Failure> {
+    fn entry(&self, account: Option<&str>) -> Result<&AccountEntry, Failure> {
         if let Some(trouble) = &self.book.trouble {
             return Err(trouble.clone());
         }
@@ -95,7 +97,7 @@ impl<'a> View<'a> {
         entry.trouble.clone().map_or(Ok(entry), Err)
     }
 
-    fn cached(&self, entry: &Entry, kind: &TokenKind) -> Option<CachedToken> {
+    fn cached(&self, entry: &AccountEntry, kind: &TokenKind) -> Option<CachedToken> {
         self.runtime.cache.find(&kind.wanted(entry), self.now.boot)
     }
 
@@ -105,17 +107,17 @@ impl<'a> View<'a> {
     }
 
     /// What stands against an account.
-    pub(crate) fn setback(&self, account: Option<&str>) -> Option<Setback> {
+    pub(crate) fn setback(&self, account: Option<&str>) -> Option<LastFailure> {
         self.book.find(account).and_then(|entry| self.setback_of(entry))
     }
 
-    fn setback_of(&self, entry: &Entry) -> Option<Setback> {
+    fn setback_of(&self, entry: &AccountEntry) -> Option<LastFailure> {
         self.runtime.setbacks(&entry.record_id).of_session(&entry.session_scope)
     }
 
     /// For `status`: all accounts, and what stands in the way of a token.
     pub(crate) fn accounts(&self) -> (Vec<Account>, Option<Failure>) {
-        let kept = Kept::read(&self.runtime.agents);
+        let kept = ExtraTokenFiles::read(&self.runtime.agents);
         let accounts: Vec<Account> =
             self.book.entries.iter().map(|entry| self.account(entry, &kept)).collect();
         let default = self.book.find(None);
@@ -126,7 +128,7 @@ impl<'a> View<'a> {
         (accounts, trouble)
     }
 
-    fn account(&self, entry: &Entry, kept: &Kept) -> Account {
+    fn account(&self, entry: &AccountEntry, kept: &ExtraTokenFiles) -> Account {
         let is_kept = kept.contains(&entry.name);
         let kept_file = is_kept.then(|| self.runtime.places.kept_file(&entry.name).display().to_string());
         let setback = self.setback_of(entry).map(|setback| setback.to_last_error(self.now));
@@ -147,7 +149,7 @@ impl<'a> View<'a> {
     }
 }
 
-fn kind(request: &TokenRequest, entry: &Entry) -> TokenKind {
+fn kind(request: &TokenRequest, entry: &AccountEntry) -> TokenKind {
     let audience = request.audience.split_whitespace().collect::<Vec<_>>().join(" ");
     match (request.scope.is_empty(), audience.is_empty()) {
         (true, true) => TokenKind::Session,
@@ -182,7 +184,7 @@ fn unknown(account: Option<&str>) -> Failure {
     }
 }
 
-fn not_granted(entry: &Entry, missing: &str) -> Failure {
+fn not_granted(entry: &AccountEntry, missing: &str) -> Failure {
     Failure::refused(format!("account '{}' was not granted '{missing}'", entry.name)).advise(format!(
         "'iam-session list' shows the scopes you have; for others: iam-session reenroll {} -s …",
         entry.name

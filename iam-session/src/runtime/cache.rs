@@ -6,7 +6,7 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::freshness::Life;
+use super::freshness::TokenLife;
 use crate::clock::Now;
 use crate::directory::{Directory, DirectoryError, Durability};
 use crate::protocol::Token;
@@ -24,14 +24,14 @@ pub(crate) const END_OF_TIME: Duration = Duration::from_secs(1 << 40);
 
 /// What a cached token was asked for: a record, sorted scopes, and audience.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Wanted {
+pub(crate) struct CacheKey {
     /// In hexadecimal.
     pub(crate) record_id: String,
     pub(crate) scope: ScopeSet,
     pub(crate) audience: String,
 }
 
-impl Wanted {
+impl CacheKey {
     fn file_name(&self) -> String {
         // No field can hold a NUL, so no two combinations meet.
         let text = format!("{}\0{}\0{}", self.record_id, self.scope, self.audience);
@@ -42,7 +42,7 @@ impl Wanted {
 /// A token with its own life.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct CachedToken {
-    pub(crate) wanted: Wanted,
+    pub(crate) wanted: CacheKey,
     #[serde(serialize_with = "expose_to")]
     pub(crate) access_token: Secret,
     pub(crate) granted: ScopeSet,
@@ -59,15 +59,15 @@ pub(crate) struct CachedToken {
 }
 
 impl CachedToken {
-    pub(crate) fn life(&self) -> Life {
-        Life { issued: self.issued, ends: self.ends }
+    pub(crate) fn life(&self) -> TokenLife {
+        TokenLife { issued: self.issued, ends: self.ends }
     }
 
     /// A session token that lay sealed beside its record, if it still lives. The wall clock is all there is to
     /// say so: one that claims to come from the future, or to live longer than it did at first, is not believed.
     pub(crate) fn restored(
         sealed: SessionToken,
-        wanted: Wanted,
+        wanted: CacheKey,
         issuer: &str,
         boot_id: &str,
         now: Now,
@@ -125,12 +125,12 @@ impl Cache {
     }
 
     /// The token for `wanted`, if there is one that still lives. Best effort: what cannot be read is not there.
-    pub(crate) fn find(&self, wanted: &Wanted, now: Duration) -> Option<CachedToken> {
+    pub(crate) fn find(&self, wanted: &CacheKey, now: Duration) -> Option<CachedToken> {
         self.last(wanted).filter(|token| token.life().lives_at(now))
     }
 
     /// The token for `wanted` that was minted last, whether or not it lives.
-    pub(crate) fn last(&self, wanted: &Wanted) -> Option<CachedToken> {
+    pub(crate) fn last(&self, wanted: &CacheKey) -> Option<CachedToken> {
         let bytes = zeroize::Zeroizing::new(self.directory.read(&wanted.file_name(), MAX_ENTRY).ok()??);
         let token: CachedToken = serde_json::from_slice(&bytes).ok()?;
         let is_ours = token.wanted == *wanted && token.boot_id == self.boot_id && token.ends < END_OF_TIME;

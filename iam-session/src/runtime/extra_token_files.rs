@@ -1,7 +1,7 @@
 //! The accounts that have a token file of their own besides the session's. All agents of the user see the same list.
 //! Touches the agents' directory.
 
-use super::Runtime;
+use super::RuntimeDirectory;
 use crate::account;
 use crate::directory::{Directory, DirectoryError, Durability};
 
@@ -12,9 +12,9 @@ pub(crate) const MAX_KEPT: usize = 16;
 
 /// Their names, in the order in which they were asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Kept(Vec<String>);
+pub(crate) struct ExtraTokenFiles(Vec<String>);
 
-impl Kept {
+impl ExtraTokenFiles {
     /// What was written last. Best effort: what cannot be read is not kept.
     pub(crate) fn read(directory: &Directory) -> Self {
         let read =
@@ -52,7 +52,7 @@ impl Kept {
 }
 
 /// The names of all kept files in the runtime directory, also of those that nobody remembers.
-pub(crate) fn files(runtime: &Runtime) -> Result<Vec<String>, DirectoryError> {
+pub(crate) fn files(runtime: &RuntimeDirectory) -> Result<Vec<String>, DirectoryError> {
     let prefix = runtime.places.kept_file_name("");
     let is_kept =
         |name: &String| name.strip_prefix(&prefix).is_some_and(|rest| account::validate(rest).is_ok());
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn there_is_room_for_some() {
-        let mut kept = Kept::default();
+        let mut kept = ExtraTokenFiles::default();
         for number in 0..MAX_KEPT {
             kept = kept.with(&format!("a{number}")).unwrap();
         }

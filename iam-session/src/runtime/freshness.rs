@@ -24,12 +24,12 @@ pub(crate) enum Freshness {
 
 /// The life of one token on CLOCK_BOOTTIME.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Life {
+pub(crate) struct TokenLife {
     pub(crate) issued: Duration,
     pub(crate) ends: Duration,
 }
 
-impl Life {
+impl TokenLife {
     /// Two thirds of the whole life, so that every agent computes the same moment.
     pub(crate) fn renewal(&self) -> Duration {
         self.issued.saturating_add(self.ends.saturating_sub(self.issued).saturating_mul(2) / 3)
@@ -89,7 +89,7 @@ impl Freshness {
 mod tests {
     use super::*;
 
-    const LIFE: Life = Life { issued: Duration::from_secs(100), ends: Duration::from_secs(3700) };
+    const LIFE: TokenLife = TokenLife { issued: Duration::from_secs(100), ends: Duration::from_secs(3700) };
 
     fn enough(wanted: Freshness, now: u64) -> bool {
         LIFE.is_enough(wanted, Duration::from_secs(now))

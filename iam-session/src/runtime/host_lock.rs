@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Runtime;
+use super::RuntimeDirectory;
 use crate::directory::{Directory, DirectoryError, Durability};
 use crate::protocol::Failure;
 use crate::store::Marker;
@@ -45,7 +45,7 @@ impl HostLock {
     }
 
     /// Whether there is one that is not open.
-    pub(crate) fn is_in_force(runtime: &Runtime, now: Duration) -> bool {
+    pub(crate) fn is_in_force(runtime: &RuntimeDirectory, now: Duration) -> bool {
         Self::read(&runtime.agents).is_some_and(|lock| lock.is_closed(runtime.cache.boot_id(), now))
     }
 
@@ -65,7 +65,11 @@ impl HostLock {
     }
 
     /// Makes it say that the lock is open for a time.
-    pub(crate) fn open(runtime: &Runtime, marker: &Marker, until: Duration) -> Result<(), DirectoryError> {
+    pub(crate) fn open(
+        runtime: &RuntimeDirectory,
+        marker: &Marker,
+        until: Duration,
+    ) -> Result<(), DirectoryError> {
         let open = Open { until, boot_id: runtime.cache.boot_id().to_owned() };
         Self { id: marker.id(), keys: Vec::new(), open: Some(open) }.write(&runtime.agents)
     }

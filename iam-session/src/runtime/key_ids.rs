@@ -3,20 +3,20 @@
 
 use std::time::Duration;
 
-use super::accounts::{Book, Entry};
+use super::accounts::{AccountBook, AccountEntry};
 use crate::protocol::Sealing;
 use crate::store::{KeyId, Keyring};
 
 /// The ids of an agent's keys. The keys themselves are the mint's.
 #[derive(Debug, Default)]
-pub(crate) struct Held {
+pub(crate) struct KeyIds {
     node: Vec<KeyId>,
     passphrase: Vec<KeyId>,
     /// On CLOCK_BOOTTIME: when those of passphrases are let go of, if they are.
     pub(crate) until: Option<Duration>,
 }
 
-impl Held {
+impl KeyIds {
     /// Those of these keys.
     pub(crate) fn of(keys: &Keyring, until: Option<Duration>) -> Self {
         let passphrase = keys.passphrase().map(|key| key.key.id).collect();
@@ -29,20 +29,21 @@ impl Held {
     }
 
     /// Whether a record is this agent's to open. The book is shared, and another agent may have opened it.
-    pub(crate) fn opens(&self, entry: &Entry) -> bool {
+    pub(crate) fn opens(&self, entry: &AccountEntry) -> bool {
         // A book of an earlier version names no keys; then it is for the mint to find out.
         entry.keys.is_empty() || self.ids().any(|id| entry.keys.contains(&id.to_hexadecimal()))
     }
 
     /// The accounts that wait for a passphrase.
-    pub(crate) fn locked(&self, book: &Book) -> Vec<String> {
+    pub(crate) fn locked(&self, book: &AccountBook) -> Vec<String> {
         let locked = book.entries.iter().filter(|entry| entry.has_passphrase && !self.opens(entry));
         locked.map(|entry| entry.name.clone()).collect()
     }
 
     /// The accounts that a node key of this agent's opens, and a passphrase, too.
-    pub(crate) fn passphrase_too(&self, book: &Book) -> Vec<String> {
-        let by_node = |entry: &&Entry| self.node.iter().any(|id| entry.keys.contains(&id.to_hexadecimal()));
+    pub(crate) fn passphrase_too(&self, book: &AccountBook) -> Vec<String> {
+        let by_node =
+            |entry: &&AccountEntry| self.node.iter().any(|id| entry.keys.contains(&id.to_hexadecimal()));
         let both = book.entries.iter().filter(|entry| entry.has_passphrase).filter(by_node);
         both.map(|entry| entry.name.clone()).collect()
     }
@@ -62,9 +63,9 @@ pub(crate) mod tests {
     use super::*;
     use crate::runtime::accounts::tests::{book, entry};
 
-    pub(crate) fn held(node: &[u8], passphrase: &[u8]) -> Held {
+    pub(crate) fn held(node: &[u8], passphrase: &[u8]) -> KeyIds {
         let ids = |numbers: &[u8]| numbers.iter().map(|number| KeyId([*number; 8])).collect();
-        Held { node: ids(node), passphrase: ids(passphrase), until: None }
+        KeyIds { node: ids(node), passphrase: ids(passphrase), until: None }
     }
 
     #[test]

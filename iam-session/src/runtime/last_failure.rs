@@ -25,7 +25,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Whether trying again without the user can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Outlook {
+pub(crate) enum RetryWhen {
     /// The issuer may answer better later.
     Passing,
     /// Somebody has to do something first: the enrolment has ended, or is suspended.
@@ -34,7 +34,7 @@ pub(crate) enum Outlook {
 
 /// What a failure stands against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Against {
+pub(crate) enum FailureScope {
     /// Every token of the record.
     Record,
     /// Its session token alone: what was wrong is its scope, or its file.
@@ -43,7 +43,7 @@ pub(crate) enum Against {
 
 /// How long the issuer is spared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pause {
+pub(crate) enum RetryPause {
     /// The longer, the more often it has failed.
     Doubling,
     /// As long as it asked for itself, and not less than that.
@@ -56,9 +56,9 @@ pub(crate) enum Pause {
 
 /// The last failure since the last success.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Setback {
+pub(crate) struct LastFailure {
     pub(crate) failure: Failure,
-    pub(crate) outlook: Outlook,
+    pub(crate) outlook: RetryWhen,
     /// What the session token was to carry: once policy has changed that, a failure of it says nothing any more.
     #[serde(default)]
     pub(crate) session_scope: Option<ScopeSet>,
@@ -75,18 +75,18 @@ pub(crate) struct Setback {
 
 /// Who would have the issuer asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asker {
+pub(crate) enum RequestedBy {
     Agent,
     User,
 }
 
-impl Setback {
+impl LastFailure {
     /// The next failure after `previous`. `spread` (0 to 255) is the jitter.
     pub(crate) fn after(
         previous: Option<&Self>,
         failure: Failure,
-        outlook: Outlook,
-        pause: Pause,
+        outlook: RetryWhen,
+        pause: RetryPause,
         spread: u8,
         boot_id: &str,
         now: Now,
@@ -94,10 +94,12 @@ impl Setback {
         let count = previous.map_or(1, |previous| previous.count.saturating_add(1));
         let doubled = FIRST_PAUSE.saturating_mul(1 << (count - 1).min(8)).min(LONGEST_PAUSE);
         let pause_of = |asker| match (pause, asker) {
-            (Pause::Doubling, _) | (Pause::Ours(_), Asker::User) | (Pause::OfAgents, Asker::Agent) => doubled,
-            (Pause::OfAgents, Asker::User) => Duration::ZERO,
-            (Pause::Issuers(wish), _) => doubled.max(wish),
-            (Pause::Ours(wish), Asker::Agent) => doubled.max(wish),
+            (RetryPause::Doubling, _)
+            | (RetryPause::Ours(_), RequestedBy::User)
+            | (RetryPause::OfAgents, RequestedBy::Agent) => doubled,
+            (RetryPause::OfAgents, RequestedBy::User) => Duration::ZERO,
+            (RetryPause::Issuers(wish), _) => doubled.max(wish),
+            (RetryPause::Ours(wish), RequestedBy::Agent) => doubled.max(wish),
         };
         let until = |asker| {
             let pause = pause_of(asker);
@@ -110,23 +112,23 @@ impl Setback {
             count,
             at: now.unix,
             boot_id: boot_id.to_owned(),
-            not_before: until(Asker::Agent),
-            not_on_demand_before: until(Asker::User),
+            not_before: until(RequestedBy::Agent),
+            not_on_demand_before: until(RequestedBy::User),
         }
     }
 
     /// Whether the issuer must not be asked yet.
-    pub(crate) fn holds(&self, asker: Asker, now: Duration) -> bool {
+    pub(crate) fn holds(&self, asker: RequestedBy, now: Duration) -> bool {
         now < match asker {
-            Asker::Agent => self.not_before,
-            Asker::User => self.not_on_demand_before,
+            RequestedBy::Agent => self.not_before,
+            RequestedBy::User => self.not_on_demand_before,
         }
     }
 
     /// For who asks meanwhile: when it is worth asking again.
     pub(crate) fn failure_at(&self, now: Duration) -> Failure {
         let mut failure = self.failure.clone();
-        if self.outlook == Outlook::Passing {
+        if self.outlook == RetryWhen::Passing {
             let left = self.not_on_demand_before.saturating_sub(now).as_secs() + 1;
             failure.error = format!(
                 "{} (the issuer is asked again in {} at the earliest)",
@@ -143,7 +145,7 @@ impl Setback {
         LastError {
             failure: self.failure.clone(),
             at: self.at,
-            next_attempt_at: (self.outlook == Outlook::Passing).then_some(next),
+            next_attempt_at: (self.outlook == RetryWhen::Passing).then_some(next),
         }
     }
 }
@@ -155,45 +157,45 @@ fn shortened(failure: Failure) -> Failure {
 
 /// The setbacks of one record, in the directory of the agents.
 #[derive(Clone, Copy)]
-pub(crate) struct Setbacks<'a> {
+pub(crate) struct LastFailures<'a> {
     pub(crate) directory: &'a Directory,
     pub(crate) record_id: &'a str,
     pub(crate) boot_id: &'a str,
 }
 
-impl Setbacks<'_> {
+impl LastFailures<'_> {
     /// The one that stands there, if one does. Best effort: what cannot be read is not there.
-    pub(crate) fn find(&self, against: Against) -> Option<Setback> {
+    pub(crate) fn find(&self, against: FailureScope) -> Option<LastFailure> {
         let bytes = self.directory.read(&self.file_name(against), MAX_FILE).ok()??;
-        let setback: Setback = serde_json::from_slice(&bytes).ok()?;
+        let setback: LastFailure = serde_json::from_slice(&bytes).ok()?;
         let is_ours = setback.boot_id == self.boot_id && setback.not_before < END_OF_TIME;
         is_ours.then_some(setback)
     }
 
     /// The one that keeps away for longest a session token of this scope.
-    pub(crate) fn of_session(&self, scope: &ScopeSet) -> Option<Setback> {
-        let rank = |setback: &Setback| (setback.outlook == Outlook::Lasting, setback.not_before);
-        [Against::Record, Against::Session]
+    pub(crate) fn of_session(&self, scope: &ScopeSet) -> Option<LastFailure> {
+        let rank = |setback: &LastFailure| (setback.outlook == RetryWhen::Lasting, setback.not_before);
+        [FailureScope::Record, FailureScope::Session]
             .into_iter()
             .filter_map(|against| self.find(against))
             .filter(|setback| setback.session_scope.as_ref().is_none_or(|then| then == scope))
             .max_by_key(rank)
     }
 
-    pub(crate) fn note(&self, against: Against, setback: &Setback) -> Result<(), DirectoryError> {
+    pub(crate) fn note(&self, against: FailureScope, setback: &LastFailure) -> Result<(), DirectoryError> {
         let bytes = serde_json::to_vec(setback).unwrap_or_default();
         self.directory.replace(&self.file_name(against), &bytes, Durability::Volatile)
     }
 
     /// All is well again.
-    pub(crate) fn clear(&self, against: Against) -> Result<(), DirectoryError> {
+    pub(crate) fn clear(&self, against: FailureScope) -> Result<(), DirectoryError> {
         self.directory.remove(&self.file_name(against))
     }
 
-    fn file_name(&self, against: Against) -> String {
+    fn file_name(&self, against: FailureScope) -> String {
         match against {
-            Against::Record => format!("{}{SUFFIX}", self.record_id),
-            Against::Session => format!("{}.session{SUFFIX}", self.record_id),
+            FailureScope::Record => format!("{}{SUFFIX}", self.record_id),
+            FailureScope::Session => format!("{}.session{SUFFIX}", self.record_id),
         }
     }
 }
@@ -203,11 +205,11 @@ const SUFFIX: &str = ".failure";
 /// Whether a file of the agents' directory is a setback that still spares the issuer: it outlives the last login, or
 /// one login after the other would ask a failing issuer each.
 pub(crate) fn still_holds(directory: &Directory, name: &str, boot_id: &str, now: Duration) -> bool {
-    let read = || -> Option<Setback> {
+    let read = || -> Option<LastFailure> {
         name.strip_suffix(SUFFIX)?;
         serde_json::from_slice(&directory.read(name, MAX_FILE).ok()??).ok()
     };
-    read().is_some_and(|setback| setback.boot_id == boot_id && setback.holds(Asker::Agent, now))
+    read().is_some_and(|setback| setback.boot_id == boot_id && setback.holds(RequestedBy::Agent, now))
 }
 
 #[cfg(test)]
@@ -216,21 +218,21 @@ mod tests {
 
     const NOW: Now = Now { unix: 1_000, boot: Duration::from_secs(100) };
 
-    fn setback(previous: Option<&Setback>, pause: Pause, spread: u8) -> Setback {
+    fn setback(previous: Option<&LastFailure>, pause: RetryPause, spread: u8) -> LastFailure {
         let failure = Failure::unreachable("busy");
-        Setback::after(previous, failure, Outlook::Passing, pause, spread, "boot", NOW)
+        LastFailure::after(previous, failure, RetryWhen::Passing, pause, spread, "boot", NOW)
     }
 
-    fn pause(setback: &Setback) -> u64 {
+    fn pause(setback: &LastFailure) -> u64 {
         (setback.not_before - NOW.boot).as_secs()
     }
 
     #[test]
     fn pauses_double_up_to_a_minute() {
-        let mut last = setback(None, Pause::Doubling, 0);
+        let mut last = setback(None, RetryPause::Doubling, 0);
         let mut pauses = vec![pause(&last)];
         for _ in 0..12 {
-            last = setback(Some(&last), Pause::Doubling, 0);
+            last = setback(Some(&last), RetryPause::Doubling, 0);
             pauses.push(pause(&last));
         }
         assert_eq!(pauses[..6], [5, 10, 20, 40, 60, 60]);
@@ -239,43 +241,44 @@ mod tests {
 
     #[test]
     fn jitter_only_lengthens_and_by_a_quarter_at_most() {
-        let paused = |spread| (setback(None, Pause::Doubling, spread).not_before - NOW.boot).as_millis();
+        let paused = |spread| (setback(None, RetryPause::Doubling, spread).not_before - NOW.boot).as_millis();
         assert!(paused(0) == 5_000 && (6_200..6_250).contains(&paused(255)));
     }
 
     #[test]
     fn the_issuers_own_wish_is_honoured_when_it_is_longer() {
-        let wish = |seconds| Pause::Issuers(Duration::from_secs(seconds));
+        let wish = |seconds| RetryPause::Issuers(Duration::from_secs(seconds));
         assert_eq!(pause(&setback(None, wish(300), 0)), 300);
         assert_eq!(pause(&setback(None, wish(1), 0)), 5);
-        assert!(setback(None, wish(300), 0).holds(Asker::User, Duration::from_secs(399)));
+        assert!(setback(None, wish(300), 0).holds(RequestedBy::User, Duration::from_secs(399)));
     }
 
     #[test]
     fn a_user_who_has_seen_to_it_need_not_wait_as_long_as_an_agent_does() {
-        let refused = setback(None, Pause::Ours(Duration::from_secs(900)), 0);
+        let refused = setback(None, RetryPause::Ours(Duration::from_secs(900)), 0);
         let later = Duration::from_secs(106);
-        assert!(refused.holds(Asker::Agent, later) && !refused.holds(Asker::User, later));
+        assert!(refused.holds(RequestedBy::Agent, later) && !refused.holds(RequestedBy::User, later));
     }
 
     #[test]
     fn who_asks_where_nobody_was_asked_is_not_kept_waiting() {
-        let first = setback(None, Pause::OfAgents, 0);
-        let second = setback(Some(&first), Pause::OfAgents, 255);
-        assert!(!second.holds(Asker::User, NOW.boot));
-        assert!(second.holds(Asker::Agent, NOW.boot + FIRST_PAUSE) && pause(&second) > pause(&first));
+        let first = setback(None, RetryPause::OfAgents, 0);
+        let second = setback(Some(&first), RetryPause::OfAgents, 255);
+        assert!(!second.holds(RequestedBy::User, NOW.boot));
+        assert!(second.holds(RequestedBy::Agent, NOW.boot + FIRST_PAUSE) && pause(&second) > pause(&first));
     }
 
     #[test]
     fn a_long_text_is_cut_so_that_it_can_be_read_back() {
         let path = std::env::temp_dir().join(format!("iam-session-failure-{}", std::process::id()));
         let directory = Directory::create(&path, nix::unistd::geteuid().as_raw()).unwrap();
-        let setbacks = Setbacks { directory: &directory, record_id: "01", boot_id: "boot" };
+        let setbacks = LastFailures { directory: &directory, record_id: "01", boot_id: "boot" };
         let failure = Failure::failed("x".repeat(100_000));
-        let long = Setback::after(None, failure, Outlook::Passing, Pause::Doubling, 0, "boot", NOW);
-        setbacks.note(Against::Session, &long).unwrap();
+        let long =
+            LastFailure::after(None, failure, RetryWhen::Passing, RetryPause::Doubling, 0, "boot", NOW);
+        setbacks.note(FailureScope::Session, &long).unwrap();
         assert_eq!(setbacks.of_session(&ScopeSet::default()), Some(long));
-        assert_eq!(setbacks.find(Against::Record), None);
+        assert_eq!(setbacks.find(FailureScope::Record), None);
         assert!(still_holds(&directory, "01.session.failure", "boot", NOW.boot));
         assert!(!still_holds(&directory, "01.session.failure", "boot", NOW.boot + FIRST_PAUSE * 2));
         std::fs::remove_dir_all(&path).unwrap();
@@ -285,23 +288,24 @@ mod tests {
     fn a_failure_of_another_session_scope_holds_nobody_up() {
         let path = std::env::temp_dir().join(format!("iam-session-scope-{}", std::process::id()));
         let directory = Directory::create(&path, nix::unistd::geteuid().as_raw()).unwrap();
-        let setbacks = Setbacks { directory: &directory, record_id: "01", boot_id: "boot" };
+        let setbacks = LastFailures { directory: &directory, record_id: "01", boot_id: "boot" };
         let [then, now] = ["openid storage.modify:/", "openid"].map(ScopeSet::parse);
-        let of_then = Setback { session_scope: Some(then.clone()), ..setback(None, Pause::Doubling, 0) };
-        setbacks.note(Against::Session, &of_then).unwrap();
+        let of_then =
+            LastFailure { session_scope: Some(then.clone()), ..setback(None, RetryPause::Doubling, 0) };
+        setbacks.note(FailureScope::Session, &of_then).unwrap();
         assert_eq!(setbacks.of_session(&then), Some(of_then));
         assert_eq!(setbacks.of_session(&now), None);
         // What stands against the whole record has nothing to do with policy.
-        let of_record = setback(None, Pause::Doubling, 0);
-        setbacks.note(Against::Record, &of_record).unwrap();
+        let of_record = setback(None, RetryPause::Doubling, 0);
+        setbacks.note(FailureScope::Record, &of_record).unwrap();
         assert_eq!(setbacks.of_session(&now), Some(of_record));
         std::fs::remove_dir_all(&path).unwrap();
     }
 
     #[test]
     fn a_lasting_setback_announces_no_attempt() {
-        let lasting = Setback { outlook: Outlook::Lasting, ..setback(None, Pause::Doubling, 0) };
+        let lasting = LastFailure { outlook: RetryWhen::Lasting, ..setback(None, RetryPause::Doubling, 0) };
         assert_eq!(lasting.to_last_error(NOW).next_attempt_at, None);
-        assert_eq!(setback(None, Pause::Doubling, 0).to_last_error(NOW).next_attempt_at, Some(1_005));
+        assert_eq!(setback(None, RetryPause::Doubling, 0).to_last_error(NOW).next_attempt_at, Some(1_005));
     }
 }

@@ -13,12 +13,12 @@ impl Scratch {
         Self(path)
     }
 
-    fn places(&self) -> paths::Runtime {
-        paths::Runtime::new(&self.0, nix::unistd::geteuid().as_raw())
+    fn places(&self) -> paths::RuntimePaths {
+        paths::RuntimePaths::new(&self.0, nix::unistd::geteuid().as_raw())
     }
 
-    fn enter(&self, session: &str) -> (Runtime, Presence) {
-        Runtime::enter(self.places(), session).unwrap()
+    fn enter(&self, session: &str) -> (RuntimeDirectory, AgentPresence) {
+        RuntimeDirectory::enter(self.places(), session).unwrap()
     }
 
     fn is_empty(&self) -> bool {
@@ -56,9 +56,9 @@ fn while_somebody_mints_the_shared_files_stay_for_it_to_remove() {
     runtime.leave(here).unwrap();
     assert!(!scratch.is_empty());
     assert!(runtime.is_deserted());
-    assert_eq!(runtime.clear_if_deserted().unwrap(), Left::Minting);
+    assert_eq!(runtime.clear_if_deserted().unwrap(), RemainingFiles::Minting);
     drop(mint);
-    assert_eq!(runtime.clear_if_deserted().unwrap(), Left::Nothing);
+    assert_eq!(runtime.clear_if_deserted().unwrap(), RemainingFiles::Nothing);
     assert!(scratch.is_empty());
 }
 
@@ -130,7 +130,7 @@ fn the_keys_of_an_agent_are_known_while_it_lives() {
 fn the_files_of_single_accounts_go_with_the_last_agent_whoever_remembers_them() {
     let scratch = Scratch::new("kept");
     let (runtime, here) = scratch.enter("one");
-    Kept::default().with("cms").unwrap().write(&runtime.agents).unwrap();
+    ExtraTokenFiles::default().with("cms").unwrap().write(&runtime.agents).unwrap();
     let beside = scratch.0.join("bt_u1-iam");
     for path in [&scratch.places().kept_file("cms"), &scratch.places().kept_file("stale"), &beside] {
         fs::write(path, "token").unwrap();

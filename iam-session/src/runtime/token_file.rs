@@ -10,8 +10,8 @@ use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::Runtime;
-use super::cache::{CachedToken, Wanted};
+use super::RuntimeDirectory;
+use super::cache::{CacheKey, CachedToken};
 use crate::clock::Now;
 use crate::config::LARGEST_TOKEN_FILE;
 use crate::directory::{Directory, DirectoryError, Durability};
@@ -26,7 +26,7 @@ const MAX_FILED: usize = 2 * 65;
 
 /// What becomes of another program's token in the session's file, as htgettoken puts one there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Others {
+pub(crate) enum ForeignToken {
     /// It stays while it lives: the user had it put there.
     Leave,
     /// The user has asked for ours.
@@ -35,7 +35,7 @@ pub(crate) enum Others {
 
 /// Who has written what is in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Writer {
+enum TokenWriter {
     /// We, or there is nothing.
     Us,
     /// Another program, and it is a JWT that lives until then, in seconds since the epoch.
@@ -45,32 +45,32 @@ enum Writer {
 }
 
 /// Until when the session's file holds another program's token, if it does and that lives.
-pub(crate) fn others_until(runtime: &Runtime, now: Now) -> Option<u64> {
+pub(crate) fn others_until(runtime: &RuntimeDirectory, now: Now) -> Option<u64> {
     match writer(runtime, &runtime.places.token_file_name(), now) {
-        Writer::AnotherUntil(end) => Some(end),
-        Writer::Us | Writer::Another => None,
+        TokenWriter::AnotherUntil(end) => Some(end),
+        TokenWriter::Us | TokenWriter::Another => None,
     }
 }
 
-fn writer(runtime: &Runtime, name: &str, now: Now) -> Writer {
+fn writer(runtime: &RuntimeDirectory, name: &str, now: Now) -> TokenWriter {
     if !is_of_session(runtime, name) {
-        return Writer::Us;
+        return TokenWriter::Us;
     }
     let there = runtime.top.read(name, LARGEST_TOKEN_FILE);
     // What cannot be read, or is too long, nobody reads who looks for a token.
-    let Some(there) = there.ok().flatten().map(Zeroizing::new) else { return Writer::Us };
+    let Some(there) = there.ok().flatten().map(Zeroizing::new) else { return TokenWriter::Us };
     if filed(runtime).lines().any(|line| line == digest(&there)) {
-        return Writer::Us;
+        return TokenWriter::Us;
     }
     let end = Jwt::read(&there).ok().and_then(|jwt| jwt.expires_at()).filter(|end| *end > now.unix);
-    end.map_or(Writer::Another, Writer::AnotherUntil)
+    end.map_or(TokenWriter::Another, TokenWriter::AnotherUntil)
 }
 
-fn is_of_session(runtime: &Runtime, name: &str) -> bool {
+fn is_of_session(runtime: &RuntimeDirectory, name: &str) -> bool {
     name == runtime.places.token_file_name()
 }
 
-fn filed(runtime: &Runtime) -> String {
+fn filed(runtime: &RuntimeDirectory) -> String {
     let filed = runtime.agents.read(FILED, MAX_FILED).ok().flatten();
     filed.and_then(|filed| String::from_utf8(filed).ok()).unwrap_or_default()
 }
@@ -86,16 +86,17 @@ fn digest(text: &[u8]) -> String {
 /// [`DirectoryError`]; `TooLarge` for a token that would make it larger than `limit`. Then there is no file: its
 /// predecessor would end unseen.
 pub(crate) fn publish(
-    runtime: &Runtime,
+    runtime: &RuntimeDirectory,
     name: &str,
     token: &CachedToken,
     limit: usize,
-    others: Others,
+    others: ForeignToken,
     now: Now,
 ) -> Result<(), DirectoryError> {
     let _lock = runtime.lock_file()?;
-    let is_others =
-        || matches!(writer(runtime, name, now), Writer::AnotherUntil(_)) && others == Others::Leave;
+    let is_others = || {
+        matches!(writer(runtime, name, now), TokenWriter::AnotherUntil(_)) && others == ForeignToken::Leave
+    };
     if runtime.is_deserted()
         || !token.life().lives_at(now.boot)
         || holds(&runtime.top, name, &token.access_token)
@@ -117,29 +118,29 @@ pub(crate) fn publish(
 }
 
 /// Whether there is a file at all, whoever wrote it.
-pub(crate) fn is_there(runtime: &Runtime, name: &str) -> bool {
+pub(crate) fn is_there(runtime: &RuntimeDirectory, name: &str) -> bool {
     fs::symlink_metadata(runtime.places.directory().join(name)).is_ok()
 }
 
 /// Removes the file, unless the cache has a token that belongs there, or another program has put one there that lives.
 pub(crate) fn retract(
-    runtime: &Runtime,
+    runtime: &RuntimeDirectory,
     name: &str,
-    belongs_there: Option<&Wanted>,
+    belongs_there: Option<&CacheKey>,
     now: Now,
 ) -> Result<(), DirectoryError> {
     let _lock = runtime.lock_file()?;
     let is_wanted = || belongs_there.is_some_and(|wanted| runtime.cache.find(wanted, now.boot).is_some());
     match writer(runtime, name, now) {
-        Writer::AnotherUntil(_) => return Ok(()),
-        Writer::Us if is_wanted() => return Ok(()),
-        Writer::Us | Writer::Another => {}
+        TokenWriter::AnotherUntil(_) => return Ok(()),
+        TokenWriter::Us if is_wanted() => return Ok(()),
+        TokenWriter::Us | TokenWriter::Another => {}
     }
     runtime.top.remove(name)
 }
 
 /// Removes the file, whoever has written it.
-pub(crate) fn remove(runtime: &Runtime, name: &str) -> Result<(), DirectoryError> {
+pub(crate) fn remove(runtime: &RuntimeDirectory, name: &str) -> Result<(), DirectoryError> {
     let _lock = runtime.lock_file()?;
     runtime.top.remove(name)
 }

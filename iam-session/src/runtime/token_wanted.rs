@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::accounts::Entry;
-use super::cache::Wanted;
+use super::accounts::AccountEntry;
+use super::cache::CacheKey;
 use super::freshness::Freshness;
 use crate::scope::ScopeSet;
 
@@ -31,10 +31,10 @@ pub(crate) enum TokenKind {
 
 impl TokenKind {
     /// What the token is cached as.
-    pub(crate) fn wanted(&self, entry: &Entry) -> Wanted {
+    pub(crate) fn wanted(&self, entry: &AccountEntry) -> CacheKey {
         match self {
             Self::Session => entry.session_token(),
-            Self::Named { scope, audience } => Wanted {
+            Self::Named { scope, audience } => CacheKey {
                 record_id: entry.record_id.clone(),
                 scope: scope.clone(),
                 audience: audience.clone(),

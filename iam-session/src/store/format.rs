@@ -5,7 +5,7 @@ use std::path::Path;
 use super::crypto::{KEY, NONCE};
 use super::error::StoreError;
 use super::slot::{Owner, Slot};
-use crate::bytes::{Reader, put_text};
+use crate::bytes::{ByteReader, put_text};
 
 /// What each record begins with.
 pub(crate) const MAGIC: &[u8; 8] = b"IAMCRED\0";
@@ -71,7 +71,7 @@ impl Header {
 /// Takes a file apart. `path` is only named in errors.
 pub(crate) fn parse<'a>(file: &'a [u8], path: &Path) -> Result<Parsed<'a>, StoreError> {
     let damaged = |what| StoreError::Damaged { path: path.to_owned(), what };
-    let mut reader = Reader::new(file);
+    let mut reader = ByteReader::new(file);
     if reader.array() != Some(*MAGIC) {
         return Err(damaged("it does not begin as a record does"));
     }
@@ -96,7 +96,7 @@ pub(crate) fn parse<'a>(file: &'a [u8], path: &Path) -> Result<Parsed<'a>, Store
     Ok(Parsed { header, header_bytes, commitment, nonce, ciphertext })
 }
 
-fn parse_header(reader: &mut Reader<'_>) -> Option<Header> {
+fn parse_header(reader: &mut ByteReader<'_>) -> Option<Header> {
     let (record_id, uid, generation) = (reader.array()?, reader.u32()?, reader.u64()?);
     let (issuer, client_id) = (reader.text()?.to_owned(), reader.text()?.to_owned());
     let count = usize::from(reader.u8()?);

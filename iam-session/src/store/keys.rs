@@ -28,7 +28,7 @@ impl fmt::Debug for KeyId {
 
 /// One user's key of one node key or passphrase. Has no `Clone` and is wiped when dropped.
 #[derive(Deserialize)]
-#[serde(try_from = "Written")]
+#[serde(try_from = "WrittenKey")]
 pub(crate) struct UserKey {
     /// Where it comes from.
     pub(crate) id: KeyId,
@@ -46,7 +46,7 @@ impl UserKey {
 impl Serialize for UserKey {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let key = Secret::new(HEXLOWER.encode(&*self.key));
-        Written { id: self.id.to_hexadecimal(), key }.serialize(serializer)
+        WrittenKey { id: self.id.to_hexadecimal(), key }.serialize(serializer)
     }
 }
 
@@ -58,16 +58,16 @@ impl fmt::Debug for UserKey {
 
 /// As it crosses the pipe between an agent and its mint.
 #[derive(Serialize, Deserialize)]
-struct Written {
+struct WrittenKey {
     id: String,
     #[serde(serialize_with = "expose_to")]
     key: Secret,
 }
 
-impl TryFrom<Written> for UserKey {
+impl TryFrom<WrittenKey> for UserKey {
     type Error = &'static str;
 
-    fn try_from(written: Written) -> Result<Self, Self::Error> {
+    fn try_from(written: WrittenKey) -> Result<Self, Self::Error> {
         let read = || -> Option<Self> {
             let id = HEXLOWER.decode(written.id.as_bytes()).ok()?.try_into().ok()?;
             let bytes = Zeroizing::new(HEXLOWER.decode(written.key.expose().as_bytes()).ok()?);

@@ -11,7 +11,7 @@ use nix::unistd::gethostname;
 use super::crypto::{self, KEY};
 use super::error::StoreError;
 use super::passphrase::{Derivation, PassphraseKey};
-use crate::bytes::Reader;
+use crate::bytes::ByteReader;
 
 const MAGIC: &[u8; 8] = b"IAMLOCK\0";
 const VERSION: u16 = 2;
@@ -54,7 +54,7 @@ impl Marker {
     /// [`StoreError`]: damaged, of a later version, of another user. Whatever it is, it is no open store.
     pub(crate) fn parse(file: &[u8], path: &Path, uid: u32) -> Result<Self, StoreError> {
         let damaged = |what| StoreError::DamagedLock { path: path.to_owned(), what };
-        let mut reader = Reader::new(file);
+        let mut reader = ByteReader::new(file);
         if reader.array() != Some(*MAGIC) {
             return Err(damaged("it does not begin as a lock does"));
         }
@@ -71,7 +71,7 @@ impl Marker {
         Ok(marker)
     }
 
-    fn fields(reader: &mut Reader<'_>, version: u16) -> Option<Self> {
+    fn fields(reader: &mut ByteReader<'_>, version: u16) -> Option<Self> {
         let (id, uid, derivation) = (reader.array()?, reader.u32()?, Derivation::parse(reader)?);
         if version == VERSION_WITH_KEYS {
             let count = usize::from(reader.u8()?);

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::crypto::{self, KEY};
 use super::keys::{KeyId, UserKey};
-use crate::bytes::Reader;
+use crate::bytes::ByteReader;
 use crate::secret::{Secret, expose_to};
 
 const LABEL_ID: &[u8] = b"iam-session/v1/passphrase-id\0";
@@ -51,7 +51,7 @@ impl Derivation {
     }
 
     /// Salt and parameters; `None` if one is out of range.
-    pub(crate) fn parse(reader: &mut Reader<'_>) -> Option<Self> {
+    pub(crate) fn parse(reader: &mut ByteReader<'_>) -> Option<Self> {
         Self::new(reader.array()?, reader.u32()?, reader.u32()?, reader.u32()?)
     }
 
@@ -95,7 +95,7 @@ impl fmt::Debug for Derivation {
 
 /// A key with what it was derived by, so that new records can be sealed with it and opened by the same derivation.
 #[derive(Deserialize)]
-#[serde(try_from = "Written")]
+#[serde(try_from = "WrittenPassphraseKey")]
 pub(crate) struct PassphraseKey {
     /// How it was derived.
     pub(crate) derivation: Derivation,
@@ -113,7 +113,7 @@ impl PassphraseKey {
 /// For the pipe between an agent and its mint.
 impl Serialize for PassphraseKey {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Written::from(self).serialize(serializer)
+        WrittenPassphraseKey::from(self).serialize(serializer)
     }
 }
 
@@ -125,7 +125,7 @@ impl fmt::Debug for PassphraseKey {
 
 /// As it crosses the pipe between an agent and its mint.
 #[derive(Serialize, Deserialize)]
-struct Written {
+struct WrittenPassphraseKey {
     salt: String,
     memory: u32,
     passes: u32,
@@ -134,7 +134,7 @@ struct Written {
     key: Secret,
 }
 
-impl From<&PassphraseKey> for Written {
+impl From<&PassphraseKey> for WrittenPassphraseKey {
     fn from(from: &PassphraseKey) -> Self {
         let Derivation { salt, memory, passes, lanes } = from.derivation;
         let key = Secret::new(HEXLOWER.encode(&*from.key.key));
@@ -142,10 +142,10 @@ impl From<&PassphraseKey> for Written {
     }
 }
 
-impl TryFrom<Written> for PassphraseKey {
+impl TryFrom<WrittenPassphraseKey> for PassphraseKey {
     type Error = &'static str;
 
-    fn try_from(written: Written) -> Result<Self, Self::Error> {
+    fn try_from(written: WrittenPassphraseKey) -> Result<Self, Self::Error> {
         let read = || -> Option<Self> {
             let salt = HEXLOWER.decode(written.salt.as_bytes()).ok()?.try_into().ok()?;
             let derivation = Derivation::new(salt, written.memory, written.passes, written.lanes)?;
@@ -170,7 +170,7 @@ pub(super) mod tests {
 
     fn parse(memory: u32, passes: u32, lanes: u32) -> Option<Derivation> {
         let bytes = Derivation { salt: [7; SALT], memory, passes, lanes }.to_bytes();
-        Derivation::parse(&mut Reader::new(&bytes))
+        Derivation::parse(&mut ByteReader::new(&bytes))
     }
 
     #[test]
@@ -199,7 +199,7 @@ pub(super) mod tests {
     fn key_and_id_are_those_of_the_protocol() {
         let row = |name| vectors::row("passphrase", name);
         let parameters = [row("Argon2 salt"), row("memory"), row("passes"), row("lanes")].concat();
-        let derivation = Derivation::parse(&mut Reader::new(&parameters)).unwrap();
+        let derivation = Derivation::parse(&mut ByteReader::new(&parameters)).unwrap();
         assert_eq!((derivation.memory, derivation.passes, derivation.lanes), (MEMORY, PASSES, LANES));
         let passphrase = String::from_utf8(row("passphrase")).unwrap();
         let key = derivation.derive(&Secret::new(passphrase)).unwrap();

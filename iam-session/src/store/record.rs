@@ -11,7 +11,7 @@ use super::format::{self, Header, Parsed};
 use super::keyring::{Keyring, SealingKey};
 use super::keys::KeyId;
 use super::passphrase::Derivation;
-use super::slot::{KeySlot, Origin, Owner, Slot, SlotView};
+use super::slot::{KeyOrigin, KeySlot, Owner, Slot, SlotView};
 use crate::issuer::wire::{AudienceMode, Client, Endpoints, Transport};
 use crate::scope::ScopeSet;
 use crate::secret::{Secret, expose_to};
@@ -111,14 +111,14 @@ impl Cover {
     fn of(header: &Header) -> Self {
         let origins = || header.slots.iter().filter_map(Slot::known).map(|slot| slot.origin);
         let derivations = origins().filter_map(|origin| match origin {
-            Origin::Node(_) => None,
-            Origin::Passphrase(derivation) => Some(derivation),
+            KeyOrigin::Node(_) => None,
+            KeyOrigin::Passphrase(derivation) => Some(derivation),
         });
         Self {
             id: header.record_id,
             issuer: header.issuer.clone(),
             client_id: header.client_id.clone(),
-            keys: origins().map(Origin::key_id).collect(),
+            keys: origins().map(KeyOrigin::key_id).collect(),
             slots: header.slots.iter().map(Slot::view).collect(),
             derivations: derivations.collect(),
         }

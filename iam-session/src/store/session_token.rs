@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use super::crypto;
 use super::record::Opened;
-use crate::bytes::Reader;
+use crate::bytes::ByteReader;
 use crate::scope::ScopeSet;
 use crate::secret::{Secret, expose_to};
 
@@ -42,7 +42,7 @@ impl SessionToken {
     /// What `file` holds, if it was sealed for this record and nothing is wrong with it.
     pub(crate) fn open(file: &[u8], record: &Opened) -> Option<Self> {
         let head = head(record);
-        let mut reader = Reader::new(file);
+        let mut reader = ByteReader::new(file);
         if reader.take(head.len())? != head {
             return None;
         }

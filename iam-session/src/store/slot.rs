@@ -4,7 +4,7 @@ use super::crypto::{self, KEY, NONCE, SecretKey, TAG};
 use super::keyring::SealingKey;
 use super::keys::{KeyId, UserKey};
 use super::passphrase::Derivation;
-use crate::bytes::Reader;
+use crate::bytes::ByteReader;
 use crate::protocol::SlotKind;
 
 pub(crate) const LABEL: &[u8] = b"iam-session/v1/slot\0";
@@ -24,7 +24,7 @@ pub(crate) enum Slot {
 
 /// Where a user key comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
+pub(crate) enum KeyOrigin {
     Node(KeyId),
     Passphrase(Derivation),
 }
@@ -32,7 +32,7 @@ pub(crate) enum Origin {
 /// A data key wrapped under a key that comes from a user key.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct KeySlot {
-    pub(crate) origin: Origin,
+    pub(crate) origin: KeyOrigin,
     salt: [u8; 32],
     nonce: [u8; NONCE],
     wrapped: [u8; WRAPPED],
@@ -53,7 +53,7 @@ pub(crate) struct Owner<'a> {
     pub(crate) uid: u32,
 }
 
-impl Origin {
+impl KeyOrigin {
     fn of(key: SealingKey<'_>) -> Self {
         match key {
             SealingKey::Node(key) => Self::Node(key.id),
@@ -84,7 +84,7 @@ impl Origin {
         bytes
     }
 
-    fn parse(kind: u8, reader: &mut Reader<'_>) -> Option<Self> {
+    fn parse(kind: u8, reader: &mut ByteReader<'_>) -> Option<Self> {
         let id = KeyId(reader.array()?);
         if kind == NODE {
             return Some(Self::Node(id));
@@ -107,7 +107,7 @@ impl Slot {
         Some(())
     }
 
-    pub(crate) fn parse(reader: &mut Reader<'_>) -> Option<Self> {
+    pub(crate) fn parse(reader: &mut ByteReader<'_>) -> Option<Self> {
         let kind = reader.u8()?;
         let length = reader.u16()?.into();
         let body = reader.take(length)?;
@@ -119,8 +119,8 @@ impl Slot {
 
     pub(super) fn view(&self) -> SlotView {
         match self.known().map(|slot| slot.origin) {
-            Some(Origin::Node(key)) => SlotView { kind: SlotKind::Node, key: Some(key) },
-            Some(origin @ Origin::Passphrase(_)) => {
+            Some(KeyOrigin::Node(key)) => SlotView { kind: SlotKind::Node, key: Some(key) },
+            Some(origin @ KeyOrigin::Passphrase(_)) => {
                 SlotView { kind: SlotKind::Passphrase, key: Some(origin.key_id()) }
             }
             None => SlotView { kind: SlotKind::Other, key: None },
@@ -149,7 +149,7 @@ impl KeySlot {
         salt: [u8; 32],
         nonce: [u8; NONCE],
     ) -> Option<Self> {
-        let origin = Origin::of(key);
+        let origin = KeyOrigin::of(key);
         let kek = crypto::derive(&key.user_key().key, Some(&salt), &[LABEL, owner.record_id]);
         let bound = bound(owner, origin, &salt);
         let wrapped = crypto::seal(&kek, &nonce, data_key.as_slice(), &bound)?.try_into().ok()?;
@@ -169,9 +169,9 @@ impl KeySlot {
     }
 
     fn parse(kind: u8, body: &[u8]) -> Option<Self> {
-        let mut reader = Reader::new(body);
+        let mut reader = ByteReader::new(body);
         let slot = Self {
-            origin: Origin::parse(kind, &mut reader)?,
+            origin: KeyOrigin::parse(kind, &mut reader)?,
             salt: reader.array()?,
             nonce: reader.array()?,
             wrapped: reader.array()?,
@@ -181,7 +181,7 @@ impl KeySlot {
 }
 
 /// PROTOCOL.md, "slot": the record, the type, and all of the body that is not the wrapping itself.
-fn bound(owner: Owner<'_>, origin: Origin, salt: &[u8; 32]) -> Vec<u8> {
+fn bound(owner: Owner<'_>, origin: KeyOrigin, salt: &[u8; 32]) -> Vec<u8> {
     let uid = owner.uid.to_be_bytes();
     [LABEL, owner.record_id, &uid, &[origin.kind()], &origin.to_bytes(), salt].concat()
 }
@@ -206,7 +206,7 @@ mod tests {
         let owner = Owner { record_id: &record_id, uid: 1000 };
         let body = vectors::row("passphrase", "body of the slot");
         let slot = KeySlot::parse(PASSPHRASE, &body).unwrap();
-        let Origin::Passphrase(derivation) = slot.origin else { panic!("{slot:?}") };
+        let KeyOrigin::Passphrase(derivation) = slot.origin else { panic!("{slot:?}") };
         let passphrase = String::from_utf8(vectors::row("passphrase", "passphrase")).unwrap();
         let key = derivation.derive(&Secret::new(passphrase)).unwrap();
         let data_key = slot.unwrap(owner, &key.key).unwrap();

@@ -2,7 +2,7 @@
 
 use super::keyring::{Keyring, SealingKey};
 use super::record::Opened;
-use super::slot::{KeySlot, Origin, SlotView};
+use super::slot::{KeyOrigin, KeySlot, SlotView};
 use crate::protocol::SlotKind;
 
 /// Whether a record has to be written.
@@ -24,7 +24,7 @@ impl Opened {
     /// give this very data key.
     pub(crate) fn is_opened_by_node_key(&self, keys: &Keyring) -> bool {
         self.key_slots().any(|slot| {
-            let key = keys.node().find(|key| slot.origin == Origin::Node(key.id));
+            let key = keys.node().find(|key| slot.origin == KeyOrigin::Node(key.id));
             let data_key = key.and_then(|key| slot.unwrap(self.owner(), key));
             data_key.is_some_and(|data_key| data_key == *self.data_key())
         })

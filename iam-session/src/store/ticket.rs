@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::crypto;
 use super::keyring::{Keyring, SealingKey};
 use super::keys::KeyId;
-use crate::bytes::Reader;
+use crate::bytes::ByteReader;
 
 const LABEL: &[u8] = b"iam-session/v1/ticket";
 
@@ -27,7 +27,7 @@ pub(crate) fn seal(text: &[u8], key: SealingKey<'_>, bound: &[u8]) -> Option<Str
 /// What is in a ticket that one of these keys has sealed.
 pub(crate) fn open(ticket: &str, keys: &Keyring, bound: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let bytes = BASE64URL_NOPAD.decode(ticket.as_bytes()).ok()?;
-    let mut reader = Reader::new(&bytes);
+    let mut reader = ByteReader::new(&bytes);
     let (id, salt, nonce) = (reader.array::<8>()?, reader.array::<32>()?, reader.array()?);
     let sealed = reader.take(reader.left())?;
     let key = keys.find(KeyId(id))?;

@@ -11,15 +11,15 @@ use std::thread;
 use data_encoding::BASE64;
 
 use super::origin::is_of_same_server;
-use super::{Came, Known, Material, Ready, Said, What};
+use super::{EndOutcome, GrantOutcome, GrantPart, KnownIssuer, Material, Ready};
 use crate::admin::hand_over;
 use crate::admin::subprocess::{MAX_LINE, Orders};
 use crate::admin::system_user::SystemUser;
 use crate::admin::user_files::Sealed;
 use crate::config::same_issuer;
-use crate::end_grant::{Ended, deregistration, revocation};
+use crate::end_grant::{GrantEnd, deregistration, revocation};
 use crate::helper::{self, Helper, HelperError};
-use crate::issuer::wire::{Answer, Endpoints, Request};
+use crate::issuer::wire::{Endpoints, HelperAnswer, HelperRequest};
 use crate::line::LineError;
 use crate::outcome::{Exit, Outcome};
 use crate::secret::Secret;
@@ -35,7 +35,7 @@ struct Grant {
 }
 
 /// What is said, by several threads.
-type Say<'a> = dyn Fn(&str, What) + Sync + 'a;
+type Say<'a> = dyn Fn(&str, GrantPart) + Sync + 'a;
 
 pub(in crate::admin) fn run() -> Outcome {
     let broken = |error: LineError| Failure::failed(error.to_string());
@@ -53,14 +53,14 @@ pub(in crate::admin) fn run() -> Outcome {
         }
     }
     let output = Mutex::new(());
-    let say = |account: &str, what: What| {
-        let said = Said { account: account.to_owned(), what };
+    let say = |account: &str, what: GrantPart| {
+        let said = GrantOutcome { account: account.to_owned(), what };
         let _whole_lines = output.lock();
         // Root that has gone reads nothing; what is begun is ended all the same.
         let _ = hand_over(&said, MAX_LINE);
     };
     end_all(material, records, &say);
-    say("", What::All);
+    say("", GrantPart::All);
     Ok(Exit::Done)
 }
 
@@ -87,8 +87,8 @@ fn end_all(material: Material, records: Vec<Sealed>, say: &Say<'_>) {
 }
 
 /// The issuer's number, and the grant; or why no issuer is asked about it.
-fn open(sealed: &Sealed, material: &Material) -> Result<(usize, Grant), What> {
-    let closed = |issuer: &str, client_id: &str, why: &str| What::NotReached {
+fn open(sealed: &Sealed, material: &Material) -> Result<(usize, Grant), GrantPart> {
+    let closed = |issuer: &str, client_id: &str, why: &str| GrantPart::NotReached {
         issuer: issuer.to_owned(),
         client_id: client_id.to_owned(),
         why: why.to_owned(),
@@ -113,14 +113,14 @@ fn open(sealed: &Sealed, material: &Material) -> Result<(usize, Grant), What> {
 }
 
 /// All grants of one issuer, client by client.
-fn at(known: &Known, grants: Vec<Grant>, say: &Say<'_>) {
+fn at(known: &KnownIssuer, grants: Vec<Grant>, say: &Say<'_>) {
     if grants.is_empty() {
         return;
     }
     let mut helper = None;
     let (issuer, transport) = (known.issuer.clone(), known.transport.clone());
-    let endpoints = match helper::ask(&mut helper, &Request::Discover { issuer, transport }) {
-        Ok(Answer::Discovered { endpoints, .. }) => endpoints,
+    let endpoints = match helper::ask(&mut helper, &HelperRequest::Discover { issuer, transport }) {
+        Ok(HelperAnswer::Discovered { endpoints, .. }) => endpoints,
         answer => {
             let error = answer.err().unwrap_or(HelperError::Garbage);
             for grant in &grants {
@@ -143,15 +143,15 @@ fn at(known: &Known, grants: Vec<Grant>, say: &Say<'_>) {
     clients.iter().for_each(|grants| end_client(known, &endpoints, grants, &mut helper, say));
 }
 
-fn not_reached(grant: &Grant, why: &str) -> What {
+fn not_reached(grant: &Grant, why: &str) -> GrantPart {
     let Record { issuer, client, .. } = &grant.record;
-    What::NotReached { issuer: issuer.clone(), client_id: client.client_id.clone(), why: why.to_owned() }
+    GrantPart::NotReached { issuer: issuer.clone(), client_id: client.client_id.clone(), why: why.to_owned() }
 }
 
 /// First the refresh tokens of one client, then the client, whatever has become of them: a token that came last may be
 /// in none of the records, and goes with its client.
 fn end_client(
-    known: &Known,
+    known: &KnownIssuer,
     endpoints: &Endpoints,
     grants: &[Grant],
     helper: &mut Option<Helper>,
@@ -161,18 +161,18 @@ fn end_client(
         say(&grant.account, not_reached(grant, "there are too many accounts of this client"));
     }
     let mut managed: Vec<(&str, &Secret)> = Vec::new();
-    let mut standing = Standing::default();
+    let mut standing = RecordState::default();
     for grant in grants.iter().take(MAX_GRANTS) {
         let endpoint = endpoints.revocation.as_deref();
         let came = match revocation(&grant.record, endpoint, &known.transport) {
             Some(request) => came_of(helper::ask(helper, &request)),
-            None => Came::Not("it offers no revocation".to_owned()),
+            None => EndOutcome::Not("it offers no revocation".to_owned()),
         };
-        standing.unknown |= came == Came::Unknown;
-        standing.known |= came == Came::Ended;
-        say(&grant.account, What::Grant(came));
+        standing.unknown |= came == EndOutcome::Unknown;
+        standing.known |= came == EndOutcome::Ended;
+        say(&grant.account, GrantPart::Grant(came));
     }
-    let mut answers: Vec<(&str, Option<Ended>)> = Vec::new();
+    let mut answers: Vec<(&str, Option<GrantEnd>)> = Vec::new();
     // All of them: records that say little must not hide the one that says how the client is deleted.
     for grant in grants {
         let client = &grant.record.client;
@@ -186,18 +186,18 @@ fn end_client(
         managed.push((uri, token));
         let is_theirs = endpoints.registration.as_deref().is_some_and(|ours| is_of_same_server(uri, ours));
         let request = deregistration(client, &known.transport).filter(|_| is_theirs);
-        let ended = request.map(|request| Ended::by(helper::ask(helper, &request)));
-        standing.deleted |= matches!(ended, Some(Ended::Now));
+        let ended = request.map(|request| GrantEnd::by(helper::ask(helper, &request)));
+        standing.deleted |= matches!(ended, Some(GrantEnd::Now));
         answers.push((&grant.account, ended));
     }
     for (account, ended) in answers {
-        say(account, What::Client(standing.of(ended)));
+        say(account, GrantPart::Client(standing.of(ended)));
     }
 }
 
 /// What is known of a client by what the issuer has answered so far.
 #[derive(Clone, Copy, Debug, Default)]
-struct Standing {
+struct RecordState {
     /// It has ended a grant of it.
     known: bool,
     /// It does not know it, or one of its grants.
@@ -206,33 +206,35 @@ struct Standing {
     deleted: bool,
 }
 
-impl Standing {
+impl RecordState {
     /// What came of one record's word on how the client is deleted; none was asked that is another server's.
-    fn of(self, ended: Option<Ended>) -> Came {
+    fn of(self, ended: Option<GrantEnd>) -> EndOutcome {
         match ended {
-            None => Came::Not("the record names another server for that than the issuer has".to_owned()),
-            Some(Ended::Now) => Came::Ended,
+            None => {
+                EndOutcome::Not("the record names another server for that than the issuer has".to_owned())
+            }
+            Some(GrantEnd::Now) => EndOutcome::Ended,
             // It does not know the client, so neither its token (RFC 7592, section 2.3).
-            Some(Ended::Before | Ended::Refused(_)) if self.deleted => Came::Unknown,
-            Some(Ended::Refused(_)) if self.unknown && !self.known => Came::Unknown,
+            Some(GrantEnd::Before | GrantEnd::Refused(_)) if self.deleted => EndOutcome::Unknown,
+            Some(GrantEnd::Refused(_)) if self.unknown && !self.known => EndOutcome::Unknown,
             // It is the token that it does not know: that of a client can have been replaced.
-            Some(Ended::Before) if self.known => {
-                Came::Not("the issuer does not take the registration token of the record".to_owned())
+            Some(GrantEnd::Before) if self.known => {
+                EndOutcome::Not("the issuer does not take the registration token of the record".to_owned())
             }
             Some(ended) => came(ended),
         }
     }
 }
 
-fn came_of(answer: Result<Answer, HelperError>) -> Came {
-    came(Ended::by(answer))
+fn came_of(answer: Result<HelperAnswer, HelperError>) -> EndOutcome {
+    came(GrantEnd::by(answer))
 }
 
-fn came(ended: Ended) -> Came {
+fn came(ended: GrantEnd) -> EndOutcome {
     match ended {
-        Ended::Now => Came::Ended,
-        Ended::Before => Came::Unknown,
-        Ended::Refused(error) | Ended::NotYet(error) => Came::Not(error.to_string()),
+        GrantEnd::Now => EndOutcome::Ended,
+        GrantEnd::Before => EndOutcome::Unknown,
+        GrantEnd::Refused(error) | GrantEnd::NotYet(error) => EndOutcome::Not(error.to_string()),
     }
 }
 
@@ -242,19 +244,23 @@ mod tests {
 
     #[test]
     fn a_client_that_the_issuer_has_just_known_is_not_gone_because_its_token_is_not_taken() {
-        let before = || Some(Ended::Before);
-        let refused = || Some(Ended::Refused(HelperError::Garbage));
-        let known = Standing { known: true, ..Standing::default() };
-        assert!(matches!(known.of(before()), Came::Not(_)));
+        let before = || Some(GrantEnd::Before);
+        let refused = || Some(GrantEnd::Refused(HelperError::Garbage));
+        let known = RecordState { known: true, ..RecordState::default() };
+        assert!(matches!(known.of(before()), EndOutcome::Not(_)));
         // A decoy that names the same client.
-        let decoyed = Standing { unknown: true, ..known };
+        let decoyed = RecordState { unknown: true, ..known };
         assert!(
-            matches!(decoyed.of(before()), Came::Not(_)) && matches!(decoyed.of(refused()), Came::Not(_))
+            matches!(decoyed.of(before()), EndOutcome::Not(_))
+                && matches!(decoyed.of(refused()), EndOutcome::Not(_))
         );
-        let gone = Standing { unknown: true, ..Standing::default() };
-        assert_eq!((gone.of(before()), gone.of(refused())), (Came::Unknown, Came::Unknown));
-        let deleted = Standing { deleted: true, ..known };
-        assert_eq!((deleted.of(Some(Ended::Now)), deleted.of(before())), (Came::Ended, Came::Unknown));
-        assert!(matches!(deleted.of(None), Came::Not(_)));
+        let gone = RecordState { unknown: true, ..RecordState::default() };
+        assert_eq!((gone.of(before()), gone.of(refused())), (EndOutcome::Unknown, EndOutcome::Unknown));
+        let deleted = RecordState { deleted: true, ..known };
+        assert_eq!(
+            (deleted.of(Some(GrantEnd::Now)), deleted.of(before())),
+            (EndOutcome::Ended, EndOutcome::Unknown)
+        );
+        assert!(matches!(deleted.of(None), EndOutcome::Not(_)));
     }
 }

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::admin::find::{Depth, Finder, Found, Whose};
-use crate::admin::process::{Agent, Identity, Job};
+use crate::admin::find::{Depth, Finder, FoundProcesses, ProcessesOf};
+use crate::admin::process::{AgentProcess, JobProcess, ProcessIdentity};
 use crate::clock::boot_time;
 use crate::protocol::Failure;
 
@@ -28,9 +28,9 @@ const MAX_NAMED: usize = 10;
 
 /// What has become of a user's processes.
 #[derive(Debug, Default)]
-pub(super) struct Ended {
+pub(super) struct EndedProcesses {
     /// As they were when they lived.
-    pub(super) agents: Vec<Agent>,
+    pub(super) agents: Vec<AgentProcess>,
     /// Mints and helpers.
     pub(super) jobs: usize,
     pub(super) trouble: Vec<Failure>,
@@ -38,22 +38,22 @@ pub(super) struct Ended {
 
 /// Ends what is found without waiting, for the user could hold up the rest. Before the user is listed: an agent that lives
 /// obeys the list at once, and takes along what it has left of the tokens that were given out.
-pub(super) fn begin(uid: u32) -> Ending {
-    let first = Finder::default().find(Whose::User(uid), Depth::Records).unwrap_or_default();
-    let mut ending = Ending::default();
+pub(super) fn begin(uid: u32) -> ProcessEnding {
+    let first = Finder::default().find(ProcessesOf::User(uid), Depth::Records).unwrap_or_default();
+    let mut ending = ProcessEnding::default();
     ending.kill(&first, &mut end);
     ending
 }
 
 /// Ends the rest, and those of logins that were on their way when the user was listed.
-pub(super) fn end_all(mut ending: Ending, uid: u32) -> Ended {
+pub(super) fn end_all(mut ending: ProcessEnding, uid: u32) -> EndedProcesses {
     let mut finder = Finder::default();
     // A login may have begun before the user was listed.
-    let first = finder.find(Whose::User(uid), Depth::Records).unwrap_or_default();
+    let first = finder.find(ProcessesOf::User(uid), Depth::Records).unwrap_or_default();
     ending.kill(&first, &mut end);
     let mut began = None;
     ending.until_none(
-        || finder.find(Whose::User(uid), Depth::Programs),
+        || finder.find(ProcessesOf::User(uid), Depth::Programs),
         end,
         || {
             thread::sleep(PAUSE);
@@ -63,21 +63,22 @@ pub(super) fn end_all(mut ending: Ending, uid: u32) -> Ended {
     )
 }
 
-fn end(job: Job) -> Result<(), Failure> {
+fn end(job: JobProcess) -> Result<(), Failure> {
     job.process.signal(job.uid, Signal::SIGKILL).map(|_| ())
 }
 
 /// Each process once, however often it was listed.
 #[derive(Debug, Default)]
-pub(super) struct Ending {
-    agents: HashMap<Identity, Agent>,
-    jobs: HashSet<Identity>,
+pub(super) struct ProcessEnding {
+    agents: HashMap<ProcessIdentity, AgentProcess>,
+    jobs: HashSet<ProcessIdentity>,
 }
 
-impl Ending {
-    fn note(&mut self, found: &Found) {
+impl ProcessEnding {
+    fn note(&mut self, found: &FoundProcesses) {
         // One that is ending has let go of its lock, by which its directory was known.
-        let is_news = |agent: &&Agent| agent.session.is_some() || !self.agents.contains_key(&agent.process);
+        let is_news =
+            |agent: &&AgentProcess| agent.session.is_some() || !self.agents.contains_key(&agent.process);
         let news: Vec<_> =
             found.agents.iter().filter(is_news).map(|agent| (agent.process, agent.clone())).collect();
         self.agents.extend(news);
@@ -86,8 +87,12 @@ impl Ending {
             .extend(found.jobs.iter().map(|job| job.process).filter(|job| !self.agents.contains_key(job)));
     }
 
-    fn kill(&mut self, found: &Found, kill: &mut impl FnMut(Job) -> Result<(), Failure>) -> Vec<Failure> {
-        let agents = found.agents.iter().map(|agent| Job { process: agent.process, uid: agent.uid });
+    fn kill(
+        &mut self,
+        found: &FoundProcesses,
+        kill: &mut impl FnMut(JobProcess) -> Result<(), Failure>,
+    ) -> Vec<Failure> {
+        let agents = found.agents.iter().map(|agent| JobProcess { process: agent.process, uid: agent.uid });
         self.note(found);
         agents.chain(found.jobs.iter().copied()).filter_map(|job| kill(job).err()).collect()
     }
@@ -95,10 +100,10 @@ impl Ending {
     /// `pause` tells how much time has passed since its first call.
     fn until_none(
         mut self,
-        mut find: impl FnMut() -> Result<Found, Failure>,
-        mut kill: impl FnMut(Job) -> Result<(), Failure>,
+        mut find: impl FnMut() -> Result<FoundProcesses, Failure>,
+        mut kill: impl FnMut(JobProcess) -> Result<(), Failure>,
         mut pause: impl FnMut() -> Duration,
-    ) -> Ended {
+    ) -> EndedProcesses {
         let (mut empty, mut elapsed) = (0, Duration::ZERO);
         let trouble = loop {
             let found = match find() {
@@ -117,13 +122,13 @@ impl Ending {
             }
             elapsed = pause();
         };
-        Ended { agents: self.agents.into_values().collect(), jobs: self.jobs.len(), trouble }
+        EndedProcesses { agents: self.agents.into_values().collect(), jobs: self.jobs.len(), trouble }
     }
 }
 
-fn left(found: &Found) -> Failure {
+fn left(found: &FoundProcesses) -> Failure {
     let agents = found.agents.iter().map(|agent| agent.process);
-    let all: Vec<Identity> = agents.chain(found.jobs.iter().map(|job| job.process)).collect();
+    let all: Vec<ProcessIdentity> = agents.chain(found.jobs.iter().map(|job| job.process)).collect();
     let mut named: Vec<String> = all.iter().take(MAX_NAMED).map(|process| process.description()).collect();
     if let Some(more) = all.len().checked_sub(MAX_NAMED).filter(|more| *more > 0) {
         named.push(format!("{more} more"));
@@ -138,25 +143,25 @@ fn unseen(line: String) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::process::{Program, Stay};
+    use crate::admin::process::{ProgramVersion, StayKind};
 
-    fn identity(pid: i32) -> Identity {
+    fn identity(pid: i32) -> ProcessIdentity {
         // No process has such a number, for none can be described.
-        Identity { start: 0, pid: i32::MAX - pid }
+        ProcessIdentity { start: 0, pid: i32::MAX - pid }
     }
 
-    fn found(agents: &[i32], jobs: &[i32]) -> Found {
-        let agent = |pid: &i32| Agent {
+    fn found(agents: &[i32], jobs: &[i32]) -> FoundProcesses {
+        let agent = |pid: &i32| AgentProcess {
             process: identity(*pid),
             uid: 1000,
             gid: 1000,
-            stay: Stay::Login,
-            program: Program::Installed,
+            stay: StayKind::Login,
+            program: ProgramVersion::Installed,
             session: None,
             record: None,
         };
-        let job = |pid: &i32| Job { process: identity(*pid), uid: 1000 };
-        Found {
+        let job = |pid: &i32| JobProcess { process: identity(*pid), uid: 1000 };
+        FoundProcesses {
             agents: agents.iter().map(agent).collect(),
             jobs: jobs.iter().map(job).collect(),
             unseen: Vec::new(),
@@ -164,14 +169,14 @@ mod tests {
     }
 
     /// What comes of these lists, one after the other and the last one for ever, and how often each was killed.
-    fn ended(lists: Vec<Found>) -> (Ended, Vec<i32>, u32) {
+    fn ended(lists: Vec<FoundProcesses>) -> (EndedProcesses, Vec<i32>, u32) {
         let (mut killed, mut pauses) = (Vec::new(), 0);
         let mut lists = lists.into_iter().peekable();
         let mut last = None;
-        let mut find = || -> Result<Found, Failure> {
+        let mut find = || -> Result<FoundProcesses, Failure> {
             let list = lists.next().or_else(|| last.take()).unwrap_or_default();
             if lists.peek().is_none() {
-                last = Some(Found {
+                last = Some(FoundProcesses {
                     agents: list.agents.clone(),
                     jobs: list.jobs.clone(),
                     unseen: list.unseen.clone(),
@@ -179,7 +184,7 @@ mod tests {
             }
             Ok(list)
         };
-        let kill = |job: Job| {
+        let kill = |job: JobProcess| {
             killed.push(i32::MAX - job.process.pid);
             Ok(())
         };
@@ -187,7 +192,7 @@ mod tests {
             pauses += 1;
             Duration::from_millis(100) * (pauses - 1)
         };
-        let ended = Ending::default().until_none(&mut find, kill, pause);
+        let ended = ProcessEnding::default().until_none(&mut find, kill, pause);
         (ended, killed, pauses)
     }
 
@@ -203,7 +208,7 @@ mod tests {
 
     #[test]
     fn what_ended_by_itself_when_the_user_was_listed_counts() {
-        let mut ending = Ending::default();
+        let mut ending = ProcessEnding::default();
         ending.note(&found(&[7], &[8]));
         let mut pauses = 0;
         let pause = || {
@@ -234,8 +239,8 @@ mod tests {
 
     #[test]
     fn what_could_not_be_looked_at_is_told_though_all_else_has_ended() {
-        let job = Job { process: identity(1), uid: 1000 };
-        let lists = vec![Found { unseen: vec![job], ..Found::default() }];
+        let job = JobProcess { process: identity(1), uid: 1000 };
+        let lists = vec![FoundProcesses { unseen: vec![job], ..FoundProcesses::default() }];
         let (ended, killed, _) = ended(lists);
         assert!(killed.is_empty());
         assert!(ended.trouble[0].error.contains("of uid 1000 cannot be looked at"), "{:?}", ended.trouble);

@@ -6,14 +6,14 @@ use crate::protocol::{Failure, FailureKind};
 
 /// What has been done, told when all of it is: that nobody reads it stops no step.
 #[derive(Debug, Default)]
-pub(super) struct Report {
+pub(super) struct RevokeReport {
     pub(super) done: Vec<String>,
     /// A line each that does not stand for itself at the end.
     pub(super) warnings: Vec<String>,
     failures: Vec<Failure>,
 }
 
-impl Report {
+impl RevokeReport {
     pub(super) fn say(&mut self, line: String) {
         self.done.push(line);
     }

@@ -23,12 +23,12 @@ use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use zeroize::Zeroizing;
 
-use super::{FilesOf, Found, LiveToken, Order, Sealed, Skipped, Task};
+use super::{FilesOf, FoundFile, LiveToken, Order, ReaderTask, Sealed, Skipped};
 use crate::admin::hand_over;
 use crate::admin::subprocess::{MAX_LINE, Orders};
 use crate::clock::{boot_time, unix_time};
 use crate::outcome::{Exit, Outcome, Stop};
-use crate::paths::Runtime;
+use crate::paths::RuntimePaths;
 use crate::runtime::cache::CachedToken;
 use crate::store::{MAX_RECORD, RECORD_MAGIC, account_of, record_name};
 
@@ -69,14 +69,16 @@ pub(in crate::admin) fn run() -> Outcome {
         Orders::from_standard_input().next().map_err(|error| Failure::failed(error.to_string()))?;
     order.system.become_reader(order.files)?;
     match order.task {
-        Task::Clear { runtime } => runtime.iter().try_for_each(|directory| clear(directory, order.files))?,
-        Task::Records { store, first } => records(&store, &first)?,
+        ReaderTask::Clear { runtime } => {
+            runtime.iter().try_for_each(|directory| clear(directory, order.files))?
+        }
+        ReaderTask::Records { store, first } => records(&store, &first)?,
     }
-    tell(&Found::Done)?;
+    tell(&FoundFile::Done)?;
     Ok(Exit::Done)
 }
 
-fn tell(found: &Found) -> Result<(), Stop> {
+fn tell(found: &FoundFile) -> Result<(), Stop> {
     hand_over(found, MAX_LINE)
 }
 
@@ -130,15 +132,15 @@ fn clear(path: &Path, files: FilesOf) -> Result<(), Stop> {
     let top = match open(path, directory_flags(), Mode::empty()) {
         Ok(top) => top,
         Err(Errno::ENOENT) => return Ok(()),
-        Err(errno) => return tell(&Found::Unreadable(format!("{}: {}", path.display(), errno.desc()))),
+        Err(errno) => return tell(&FoundFile::Unreadable(format!("{}: {}", path.display(), errno.desc()))),
     };
-    let places = Runtime::new(path, files.uid);
+    let places = RuntimePaths::new(path, files.uid);
     let token_file = places.token_file_name();
     if let Ok(agents) = subdirectory(&top, AGENTS) {
         if let Ok(cache) = subdirectory(&agents, CACHE) {
             for token in tokens_of(&cache) {
                 // One that no line has room for must not keep the others, and itself, from being removed.
-                let _ = tell(&Found::Token(token));
+                let _ = tell(&FoundFile::Token(token));
             }
             remove(&cache, |_| true);
         }
@@ -190,14 +192,14 @@ fn records(path: &Path, first: &[String]) -> Result<(), Stop> {
     let opened = open(path, directory_flags(), Mode::empty());
     let ((names, are_more), store) = match opened.and_then(|store| Ok((listed(&store, is_record)?, store))) {
         Ok(listed) => listed,
-        Err(Errno::ENOENT) => return tell(&Found::NoStore),
-        Err(errno) => return tell(&Found::Unreadable(format!("{}: {}", path.display(), errno.desc()))),
+        Err(Errno::ENOENT) => return tell(&FoundFile::NoStore),
+        Err(errno) => return tell(&FoundFile::Unreadable(format!("{}: {}", path.display(), errno.desc()))),
     };
     if are_more {
         // What is not among the first of them is not looked at.
-        tell(&Found::Unreadable("it has too many files: not all of them were looked at".to_owned()))?;
+        tell(&FoundFile::Unreadable("it has too many files: not all of them were looked at".to_owned()))?;
     }
-    let mut told = Told::default();
+    let mut told = HandedOver::default();
     let mut leased: Vec<(String, OsString)> = Vec::new();
     for (account, name) in in_order(names, first) {
         match read(&store, &name) {
@@ -247,14 +249,14 @@ fn read(store: &OwnedFd, name: &OsStr) -> Read {
 
 /// What has been handed over so far.
 #[derive(Default)]
-struct Told {
+struct HandedOver {
     records: BTreeSet<Vec<u8>>,
     bytes: usize,
     others: usize,
     skipped: usize,
 }
 
-impl Told {
+impl HandedOver {
     fn take(&mut self, account: String, name: &OsStr, read: Read) -> Result<(), Stop> {
         match read {
             Read::Gone => Ok(()),
@@ -262,7 +264,7 @@ impl Told {
             Read::Bytes(bytes)
                 if self.records.len() < MAX_RECORDS && self.bytes + bytes.len() <= MAX_BYTES =>
             {
-                tell(&Found::Record(Sealed { account, file: BASE64.encode(&bytes) }))?;
+                tell(&FoundFile::Record(Sealed { account, file: BASE64.encode(&bytes) }))?;
                 self.bytes += bytes.len();
                 self.records.insert(bytes);
                 Ok(())
@@ -282,15 +284,15 @@ impl Told {
         if self.skipped > MAX_NAMED {
             return Ok(());
         }
-        tell(&Found::Skipped(Skipped { name: name.to_string_lossy().into_owned(), why }))
+        tell(&FoundFile::Skipped(Skipped { name: name.to_string_lossy().into_owned(), why }))
     }
 
     fn end(self) -> Result<(), Stop> {
         if let more @ 1.. = self.skipped.saturating_sub(MAX_NAMED) {
             let name = format!("{more} more files");
-            tell(&Found::Skipped(Skipped { name, why: "for the same or other reasons".to_owned() }))?;
+            tell(&FoundFile::Skipped(Skipped { name, why: "for the same or other reasons".to_owned() }))?;
         }
-        tell(&Found::Others(self.others))
+        tell(&FoundFile::Others(self.others))
     }
 }
 
@@ -302,7 +304,7 @@ mod tests {
     #[test]
     fn the_largest_record_fits_into_a_line() {
         let account = "a".repeat(255);
-        let found = Found::Record(Sealed { account, file: BASE64.encode(&vec![0; MAX_RECORD]) });
+        let found = FoundFile::Record(Sealed { account, file: BASE64.encode(&vec![0; MAX_RECORD]) });
         assert!(line::encode(&found, MAX_LINE).is_ok());
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Means;
+use super::RequestContext;
 use crate::mint::job::Job;
 use crate::protocol::{Ending, Failure, LockState, Request};
 use crate::runtime::host_lock::HostLock;
@@ -12,7 +12,7 @@ use crate::store::StoreError;
 /// The longest that an unlock may be for. Who wants more unlocks again, or for good.
 const LONGEST_UNLOCK: Duration = Duration::from_secs(24 * 60 * 60);
 
-impl Means<'_> {
+impl RequestContext<'_> {
     pub(super) fn is_shut(&self) -> bool {
         HostLock::is_in_force(self.runtime, self.now.boot)
     }

@@ -3,21 +3,21 @@
 
 use std::time::Duration;
 
-use super::Agent;
-use crate::agent::mint_process::Outcome;
+use super::AgentLoop;
+use crate::agent::mint_process::JobOutcome;
 use crate::clock::Now;
-use crate::mint::job::{Done, Job, Opening};
-use crate::runtime::accounts::Entry;
-use crate::runtime::answer::View;
+use crate::mint::job::{Job, JobResult, UnlockState};
+use crate::runtime::accounts::AccountEntry;
+use crate::runtime::answer::RuntimeView;
 use crate::runtime::host_lock::{HostLock, unlock_is_over};
-use crate::runtime::key_ids::Held;
+use crate::runtime::key_ids::KeyIds;
 use crate::runtime::token_file;
 use crate::store::Keyring;
 
-impl Agent {
+impl AgentLoop {
     /// What a job did to the keys, and to the lock.
-    pub(super) fn heed_keys(&mut self, outcome: &Outcome) {
-        if let Ok(Done::Unlocked(Ok(unlock))) = outcome {
+    pub(super) fn heed_keys(&mut self, outcome: &JobOutcome) {
+        if let Ok(JobResult::Unlocked(Ok(unlock))) = outcome {
             self.keep(unlock.keys.duplicate(), unlock.opening);
         }
         self.heed_lock();
@@ -60,21 +60,21 @@ impl Agent {
     }
 
     /// Keeps keys, in memory alone, and lets the user's other agents know that it has them.
-    fn keep(&mut self, keys: Keyring, opening: Opening) {
-        self.own.held = Held::of(&keys, opening.until);
+    fn keep(&mut self, keys: Keyring, opening: UnlockState) {
+        self.own.held = KeyIds::of(&keys, opening.until);
         self.link.keep(keys, opening);
         self.tell_keys();
     }
 
     /// Keeps these keys alone, and parts with the mint that has more.
     fn restrict(&mut self, keys: Keyring, now: Now) {
-        self.own.held = Held::of(&keys, None);
+        self.own.held = KeyIds::of(&keys, None);
         self.link.restrict(keys, now.boot, &unlock_is_over());
         self.tell_keys();
         let held = self.own.runtime.keys_held();
         // Another agent of the user on this host may have them still.
         let is_closed =
-            |entry: &Entry| !entry.keys.is_empty() && !entry.keys.iter().any(|key| held.contains(key));
+            |entry: &AccountEntry| !entry.keys.is_empty() && !entry.keys.iter().any(|key| held.contains(key));
         self.retire_tokens(is_closed, now);
         self.reschedule(now);
     }
@@ -86,9 +86,9 @@ impl Agent {
     }
 
     /// Removes the tokens of such accounts.
-    fn retire_tokens(&self, which: impl Fn(&Entry) -> bool, now: Now) {
+    fn retire_tokens(&self, which: impl Fn(&AccountEntry) -> bool, now: Now) {
         let runtime = &self.own.runtime;
-        let book = View::of(runtime, now).book;
+        let book = RuntimeView::of(runtime, now).book;
         for entry in book.entries.iter().filter(|entry| which(entry)) {
             let forgotten = runtime.cache.forget(&entry.record_id).and_then(|()| {
                 let wanted = entry.session_token();

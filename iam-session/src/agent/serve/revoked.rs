@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use super::Agent;
+use super::AgentLoop;
 use crate::agent::events;
 use crate::agent::start::REASON_REVOKED;
 use crate::clock::Now;
@@ -11,7 +11,7 @@ use crate::log::Level;
 
 /// How an agent stands to the list.
 #[derive(Default)]
-pub(super) struct Obedience {
+pub(super) struct RevokedWatch {
     /// Whether it is told of changes.
     pub(super) is_told: bool,
     is_revoked: bool,
@@ -19,7 +19,7 @@ pub(super) struct Obedience {
     was_unknown: bool,
 }
 
-impl Agent {
+impl AgentLoop {
     /// Ends where the user is listed. Done before anything else whenever the agent wakes, however long it was stopped.
     pub(super) fn obey(&mut self, now: Now) -> ControlFlow<()> {
         if !self.obedience.is_told {

@@ -19,7 +19,7 @@ pub(in crate::commands) enum Report {
 /// One line of `--json`.
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-enum Event<'a> {
+enum CodeEvent<'a> {
     Notice {
         text: &'a str,
     },
@@ -33,12 +33,12 @@ enum Event<'a> {
 
 /// A notice of the site's as a line of `--json`.
 pub(in crate::commands) fn notice(text: &str) -> impl Serialize {
-    Event::Notice { text }
+    CodeEvent::Notice { text }
 }
 
 /// A device code as a line of `--json`.
 pub(in crate::commands) fn event(code: &UserCode) -> impl Serialize {
-    Event::DeviceCode {
+    CodeEvent::DeviceCode {
         verification_uri: &code.verification_uri,
         verification_uri_complete: code.verification_uri_complete.as_deref(),
         user_code: &code.user_code,

@@ -9,7 +9,7 @@ use crate::text::printable;
 /// How it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum State {
+pub(super) enum Severity {
     /// As it should be.
     Ok,
     /// Worth knowing; nobody need do anything.
@@ -25,7 +25,7 @@ pub(super) enum State {
 pub(super) struct Finding {
     /// What was looked at.
     pub(super) check: Cow<'static, str>,
-    pub(super) state: State,
+    pub(super) state: Severity,
     /// What was found.
     pub(super) what: String,
     /// What mends it.
@@ -35,23 +35,23 @@ pub(super) struct Finding {
 
 impl Finding {
     pub(super) fn ok(check: &'static str, what: &str) -> Self {
-        Self::new(check, State::Ok, what, "")
+        Self::new(check, Severity::Ok, what, "")
     }
 
     pub(super) fn note(check: &'static str, what: &str, mend: &str) -> Self {
-        Self::new(check, State::Note, what, mend)
+        Self::new(check, Severity::Note, what, mend)
     }
 
     pub(super) fn unknown(check: &'static str, what: &str) -> Self {
-        Self::new(check, State::Unknown, what, "")
+        Self::new(check, Severity::Unknown, what, "")
     }
 
     /// `mend` is empty where `what` says it itself.
     pub(super) fn wrong(check: &'static str, what: &str, mend: &str) -> Self {
-        Self::new(check, State::Wrong, what, mend)
+        Self::new(check, Severity::Wrong, what, mend)
     }
 
-    fn new(check: &'static str, state: State, what: &str, mend: &str) -> Self {
+    fn new(check: &'static str, state: Severity, what: &str, mend: &str) -> Self {
         let mend = (!mend.is_empty()).then(|| mend.to_owned());
         Self { check: check.into(), state, what: what.to_owned(), mend }
     }
@@ -62,10 +62,10 @@ pub(super) fn render(findings: &[Finding]) -> String {
     let mut text = String::new();
     for finding in findings {
         let state = match finding.state {
-            State::Ok => "ok",
-            State::Note => "note",
-            State::Unknown => "unknown",
-            State::Wrong => "WRONG",
+            Severity::Ok => "ok",
+            Severity::Note => "note",
+            Severity::Unknown => "unknown",
+            Severity::Wrong => "WRONG",
         };
         let mend = finding.mend.as_ref().map(|mend| format!("; {mend}")).unwrap_or_default();
         text.push_str(&format!(
@@ -74,7 +74,7 @@ pub(super) fn render(findings: &[Finding]) -> String {
             printable(&format!("{}{mend}", finding.what))
         ));
     }
-    let wrong = findings.iter().filter(|finding| finding.state == State::Wrong).count();
+    let wrong = findings.iter().filter(|finding| finding.state == Severity::Wrong).count();
     text.push_str(&match wrong {
         0 => "nothing is wrong\n".to_owned(),
         1 => "1 thing is wrong\n".to_owned(),

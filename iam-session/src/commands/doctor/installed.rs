@@ -6,20 +6,20 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::finding::Finding;
-use crate::host::installed::{self, Found};
+use crate::host::installed::{self, InstalledFile};
 use crate::host::node_keys::KeyFile;
 use crate::paths::{AGENT, HELPER, SITE_CONFIG};
 
 pub(super) fn module() -> Vec<Finding> {
     const CHECK: &str = "module";
     vec![match installed::module() {
-        Found::Good(path) => Finding::ok(CHECK, &path.display().to_string()),
-        Found::Bad(path, why) => Finding::wrong(
+        InstalledFile::Good(path) => Finding::ok(CHECK, &path.display().to_string()),
+        InstalledFile::Bad(path, why) => Finding::wrong(
             CHECK,
             &format!("{}: {why}", path.display()),
             "administrator: install the package for this machine again",
         ),
-        Found::Missing => Finding::wrong(
+        InstalledFile::Missing => Finding::wrong(
             CHECK,
             "there is no pam_iam.so where libpam looks",
             "administrator: install the package",
@@ -46,11 +46,11 @@ pub(super) fn programs_and_keys(uid: u32) -> Vec<Finding> {
 /// What is wrong with a program.
 fn program(path: &str) -> Option<Finding> {
     let (what, mend) = match installed::program(path) {
-        Found::Good(_) => return None,
-        Found::Bad(_, why) => {
+        InstalledFile::Good(_) => return None,
+        InstalledFile::Bad(_, why) => {
             (format!("{path}: {why}"), format!("chown root:root {path} && chmod 0711 {path}"))
         }
-        Found::Missing => (format!("there is no {path}"), "install the package".to_owned()),
+        InstalledFile::Missing => (format!("there is no {path}"), "install the package".to_owned()),
     };
     Some(Finding::wrong("programs", &what, &format!("administrator: {mend}")))
 }
@@ -112,7 +112,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
-    use crate::commands::doctor::finding::State;
+    use crate::commands::doctor::finding::Severity;
 
     #[test]
     fn a_key_by_another_name_than_the_modules_is_no_key() {
@@ -133,6 +133,6 @@ mod tests {
     #[test]
     fn a_directory_without_keys_is_wrong() {
         let found = keys(Path::new("/nonexistent/keys.d"));
-        assert_eq!((found.len(), found[0].state), (1, State::Wrong));
+        assert_eq!((found.len(), found[0].state), (1, Severity::Wrong));
     }
 }

@@ -9,12 +9,12 @@ use nix::unistd::geteuid;
 
 use super::deadline;
 use super::finding::Finding;
-use super::session::Session;
+use super::session::SessionLook;
 use crate::clock::unix_time;
 use crate::commands::providers_for_user::known_providers;
 use crate::config::{Providers, Site, same_issuer};
 use crate::helper::{Helper, HelperError};
-use crate::issuer::wire::{Answer, Request, Transport};
+use crate::issuer::wire::{HelperAnswer, HelperRequest, Transport};
 use crate::paths::{HELPER, SITE_CONFIG};
 use crate::text::duration;
 
@@ -25,7 +25,7 @@ const HOME: Duration = Duration::from_secs(3);
 /// Who checks a token mostly allows for a minute.
 const MAX_SKEW: u64 = 30;
 
-pub(super) fn look(session: &Session) -> Vec<Finding> {
+pub(super) fn look(session: &SessionLook) -> Vec<Finding> {
     let wanted = issuers(session);
     if wanted.is_empty() {
         return vec![Finding::note(
@@ -44,7 +44,7 @@ pub(super) fn look(session: &Session) -> Vec<Finding> {
 }
 
 /// Those of the accounts; without an account, the site's default or all of its few.
-fn issuers(session: &Session) -> Vec<(String, Transport)> {
+fn issuers(session: &SessionLook) -> Vec<(String, Transport)> {
     let site = Site::load(Path::new(SITE_CONFIG)).unwrap_or_default();
     let providers = providers();
     let mut wanted: Vec<(String, Transport)> = Vec::new();
@@ -80,8 +80,8 @@ fn providers() -> Providers {
 fn ask(issuer: &str, transport: Transport) -> Result<Option<u64>, HelperError> {
     let mut helper =
         if geteuid().is_root() { Helper::start_for_root() } else { Helper::start(Path::new(HELPER)) }?;
-    match helper.ask(&Request::Probe { issuer: issuer.to_owned(), transport }, None)? {
-        Answer::Reached { date } => Ok(date),
+    match helper.ask(&HelperRequest::Probe { issuer: issuer.to_owned(), transport }, None)? {
+        HelperAnswer::Reached { date } => Ok(date),
         _ => Err(HelperError::Garbage),
     }
 }
@@ -124,14 +124,17 @@ fn clock(issuer: &str, date: Option<u64>, now: u64) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::doctor::finding::State;
+    use crate::commands::doctor::finding::Severity;
 
     #[test]
     fn a_clock_that_is_off_is_told_with_its_direction() {
-        assert_eq!(clock("I", Some(1000), 1030).state, State::Ok);
-        assert_eq!(clock("I", None, 1030).state, State::Unknown);
+        assert_eq!(clock("I", Some(1000), 1030).state, Severity::Ok);
+        assert_eq!(clock("I", None, 1030).state, Severity::Unknown);
         let behind = clock("I", Some(1300), 1000);
-        assert!(behind.state == State::Wrong && behind.what.contains("5 min behind that of I"), "{behind:?}");
+        assert!(
+            behind.state == Severity::Wrong && behind.what.contains("5 min behind that of I"),
+            "{behind:?}"
+        );
         assert!(clock("I", Some(1000), 8200).what.contains("2 h ahead of"));
     }
 

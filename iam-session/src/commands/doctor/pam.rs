@@ -100,7 +100,7 @@ fn use_pam(main: &io::Result<String>, drop_ins: &[String]) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::doctor::finding::State;
+    use crate::commands::doctor::finding::Severity;
 
     #[test]
     fn who_gets_no_agent_by_an_option_is_told() {
@@ -112,19 +112,22 @@ mod tests {
         let ok = Finding::ok("PAM", "/etc/pam.d/sshd:5: pam_iam.so token_wait=2s");
         assert_eq!(told(&["token_wait=2s"], 1000), [ok]);
         let below = told(&["min_uid=2000"], 1000);
-        assert!(below[0].state == State::Wrong && below[0].what.contains("below min_uid=2000"), "{below:?}");
+        assert!(
+            below[0].state == Severity::Wrong && below[0].what.contains("below min_uid=2000"),
+            "{below:?}"
+        );
         for (options, uid) in [(vec!["groups=users"], 1000), (vec![], 0)] {
-            assert_eq!(told(&options, uid)[0].state, State::Note);
+            assert_eq!(told(&options, uid)[0].state, Severity::Note);
         }
     }
 
     #[test]
     fn the_first_usepam_counts() {
         let state = |main: &str, drop_in: &str| use_pam(&Ok(main.to_owned()), &[drop_in.to_owned()]).state;
-        assert_eq!(state("UsePAM yes\n", ""), State::Ok);
-        assert_eq!(state("Include /etc/ssh/sshd_config.d/*.conf\nUsePAM no\n", "usepam=yes\n"), State::Ok);
-        assert_eq!(state("UsePAM no\nUsePAM yes\n", ""), State::Wrong);
-        assert_eq!(state("#UsePAM yes\n", ""), State::Wrong);
-        assert_eq!(use_pam(&Err(ErrorKind::PermissionDenied.into()), &[]).state, State::Unknown);
+        assert_eq!(state("UsePAM yes\n", ""), Severity::Ok);
+        assert_eq!(state("Include /etc/ssh/sshd_config.d/*.conf\nUsePAM no\n", "usepam=yes\n"), Severity::Ok);
+        assert_eq!(state("UsePAM no\nUsePAM yes\n", ""), Severity::Wrong);
+        assert_eq!(state("#UsePAM yes\n", ""), Severity::Wrong);
+        assert_eq!(use_pam(&Err(ErrorKind::PermissionDenied.into()), &[]).state, Severity::Unknown);
     }
 }

@@ -8,14 +8,14 @@ use std::path::Path;
 use nix::sys::statvfs::statvfs;
 
 use super::finding::Finding;
-use super::session::Session;
-use crate::host::installed::{self, Found};
+use super::session::SessionLook;
+use crate::host::installed::{self, InstalledFile};
 use crate::paths::RUN;
 use crate::protocol::End;
 
 const CHECK: &str = "runtime directory";
 
-pub(super) fn look(session: &Session, uid: u32) -> Vec<Finding> {
+pub(super) fn look(session: &SessionLook, uid: u32) -> Vec<Finding> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let used = session.token_file.as_deref().and_then(Path::parent);
     let started = session.status.as_ref().is_some_and(|status| status.ends == End::Shell);
@@ -39,7 +39,7 @@ fn offered(uid: u32, mounts: &str) -> Finding {
         return Finding::ok(CHECK, &format!("{logind}, a mount of its own"));
     }
     if is_mount(mounts, RUN) {
-        if let Found::Bad(path, why) = installed::runtime() {
+        if let InstalledFile::Bad(path, why) = installed::runtime() {
             let mend = format!("administrator: chown root:root {0} && chmod 0711 {0}", path.display());
             return Finding::wrong(CHECK, &format!("{}: {why}", path.display()), &mend);
         }

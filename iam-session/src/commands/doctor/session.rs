@@ -4,7 +4,7 @@ use std::env;
 use std::path::PathBuf;
 
 use super::finding::Finding;
-use crate::client::{Agent, ClientError, Places};
+use crate::client::{AgentClient, ClientError, Places};
 use crate::clock::unix_time;
 use crate::commands::status::advice;
 use crate::paths::ENV_TOKEN_FILE;
@@ -13,7 +13,7 @@ use crate::text::duration;
 
 /// What is known of the session, for the checks that follow.
 #[derive(Debug, Default)]
-pub(super) struct Session {
+pub(super) struct SessionLook {
     pub(super) status: Option<Status>,
     /// The socket that answered.
     pub(super) answered: Option<PathBuf>,
@@ -21,21 +21,21 @@ pub(super) struct Session {
     pub(super) token_file: Option<PathBuf>,
 }
 
-impl Session {
+impl SessionLook {
     /// The account whose token is in the file.
     pub(super) fn account(&self) -> Option<&Account> {
         self.status.as_ref().and_then(Status::default_account)
     }
 }
 
-pub(super) fn look(places: &Places) -> (Session, Vec<Finding>) {
+pub(super) fn look(places: &Places) -> (SessionLook, Vec<Finding>) {
     if places.uid() == 0 {
         // Its environment may be a user's (su, sudo -E), and name that user's files and sockets.
         let note = Finding::note("agent", "root has none: run this as the user who has no token", "");
-        return (Session::default(), vec![note]);
+        return (SessionLook::default(), vec![note]);
     }
     let named = env::var_os(ENV_TOKEN_FILE).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let asked = Agent::find(places).and_then(|mut agent| {
+    let asked = AgentClient::find(places).and_then(|mut agent| {
         let status: Status = agent.ask(&Request::Status {})?;
         Ok((status, agent.path().to_owned()))
     });
@@ -43,11 +43,11 @@ pub(super) fn look(places: &Places) -> (Session, Vec<Finding>) {
         Ok((status, socket)) => {
             let findings = judge(&status, env!("CARGO_PKG_VERSION"), unix_time());
             let token_file = Some(PathBuf::from(&status.token_file));
-            (Session { status: Some(status), answered: Some(socket), token_file }, findings)
+            (SessionLook { status: Some(status), answered: Some(socket), token_file }, findings)
         }
         Err(error) => {
             let finding = absent(error);
-            (Session { token_file: named, ..Session::default() }, vec![finding])
+            (SessionLook { token_file: named, ..SessionLook::default() }, vec![finding])
         }
     }
 }
@@ -137,11 +137,12 @@ fn token(status: &Status, now: u64) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::doctor::finding::State;
+    use crate::commands::doctor::finding::Severity;
     use crate::commands::status::tests::{NOW, account, last_error, status, unreachable};
 
     fn wrong(status: &Status) -> Vec<String> {
-        let found = judge(status, "0.1.0", NOW).into_iter().filter(|finding| finding.state == State::Wrong);
+        let found =
+            judge(status, "0.1.0", NOW).into_iter().filter(|finding| finding.state == Severity::Wrong);
         found
             .map(|finding| {
                 format!("{}: {}; {}", finding.check, finding.what, finding.mend.unwrap_or_default())
@@ -183,7 +184,7 @@ mod tests {
         let mut session = status(vec![account("wlcg"), account("cms")]);
         session.passphrase_too = vec!["wlcg".into()];
         let found = judge(&session, "0.1.0", NOW);
-        let notes: Vec<&Finding> = found.iter().filter(|finding| finding.state == State::Note).collect();
+        let notes: Vec<&Finding> = found.iter().filter(|finding| finding.state == Severity::Note).collect();
         assert_eq!(notes.len(), 1);
         assert!(notes[0].what.starts_with("wlcg can be opened with a passphrase"));
         assert_eq!(notes[0].mend.as_deref(), Some("enrol again: iam-session reenroll wlcg"));
@@ -194,7 +195,7 @@ mod tests {
         let found = judge(&status(vec![account("wlcg")]), "0.2.0", NOW);
         assert_eq!(
             (found[0].state, found[0].mend.as_deref()),
-            (State::Note, Some("the next login has the new one"))
+            (Severity::Note, Some("the next login has the new one"))
         );
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::finding::Finding;
-use super::session::Session;
+use super::session::SessionLook;
 use super::token_file;
 use crate::clock;
 use crate::jwt::Jwt;
@@ -67,7 +67,7 @@ impl StorageUrl {
     }
 }
 
-pub(super) fn look(url: &StorageUrl, session: &Session) -> Vec<Finding> {
+pub(super) fn look(url: &StorageUrl, session: &SessionLook) -> Vec<Finding> {
     let jwt = token(session);
     let mut findings: Vec<Finding> = jwt.iter().map(|jwt| audience(jwt, url)).collect();
     findings.extend(jwt.as_ref().map(|jwt| scope(jwt, url)));
@@ -76,7 +76,7 @@ pub(super) fn look(url: &StorageUrl, session: &Session) -> Vec<Finding> {
 }
 
 /// What the token that xrdfs will find says: BEARER_TOKEN comes first (WLCG bearer token discovery).
-fn token(session: &Session) -> Option<Jwt> {
+fn token(session: &SessionLook) -> Option<Jwt> {
     let variable = env::var("BEARER_TOKEN").ok().filter(|value| !value.is_empty()).map(Zeroizing::new);
     if let Some(token) = variable {
         return Jwt::read(token.as_bytes()).ok();
@@ -192,7 +192,7 @@ fn refused(url: &StorageUrl, said: &str, jwt: Option<&Jwt>) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::doctor::finding::State;
+    use crate::commands::doctor::finding::Severity;
     use crate::jwt::tests::jwt_of;
 
     fn url(text: &str) -> StorageUrl {
@@ -232,13 +232,13 @@ mod tests {
         let of = |text| (audience(&claiming(text), &url).state, scope(&claiming(text), &url).state);
         assert_eq!(
             of(r#"{"aud":"https://wlcg.cern.ch/jwt/v1/any","scope":"storage.read:/cms"}"#),
-            (State::Ok, State::Ok)
+            (Severity::Ok, Severity::Ok)
         );
         assert_eq!(
             of(r#"{"aud":["https://se.example"],"scope":"storage.read:/cm"}"#),
-            (State::Ok, State::Note)
+            (Severity::Ok, Severity::Note)
         );
-        assert_eq!(of(r#"{"aud":"https://other.example"}"#), (State::Note, State::Note));
+        assert_eq!(of(r#"{"aud":"https://other.example"}"#), (Severity::Note, Severity::Note));
     }
 
     #[test]

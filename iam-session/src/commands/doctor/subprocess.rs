@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::storage::StorageUrl;
-use super::{Report, deadline};
+use super::{DoctorReport, deadline};
 use crate::protocol::Failure;
 
 /// This program, also where it has just been replaced by another version (proc(5)).
@@ -15,7 +15,7 @@ const SELF: &str = "/proc/self/exe";
 const PATIENCE: Duration = Duration::from_secs(75);
 
 /// What the other process found.
-pub(super) fn report(url: Option<&StorageUrl>) -> Result<Report, Failure> {
+pub(super) fn report(url: Option<&StorageUrl>) -> Result<DoctorReport, Failure> {
     let failed = |what: &str| {
         Failure::failed(format!("cannot look: {what}")).advise("may you start more processes? 'ulimit -u'")
     };

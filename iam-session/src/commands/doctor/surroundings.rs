@@ -9,18 +9,18 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use super::finding::Finding;
-use super::session::Session;
+use super::session::SessionLook;
 use crate::client::Places;
 use crate::clock::unix_time;
 use crate::commands::status::advice::{self, Environment};
 use crate::host::drain::DRAIN;
-use crate::host::revoked::{self, Listed, Mention, REVOKED, mention};
+use crate::host::revoked::{self, ListedLine, Mention, REVOKED, mention};
 use crate::paths::ENV_TOKEN_FILE;
 
 const CHECK: &str = "environment";
 const DRAINED: &str = "drain";
 
-pub(super) fn look(session: &Session, uid: u32) -> Vec<Finding> {
+pub(super) fn look(session: &SessionLook, uid: u32) -> Vec<Finding> {
     let mut findings = variables(session);
     findings.extend(leftovers(uid));
     if uid != 0 {
@@ -36,7 +36,7 @@ pub(super) fn look(session: &Session, uid: u32) -> Vec<Finding> {
     findings
 }
 
-fn variables(session: &Session) -> Vec<Finding> {
+fn variables(session: &SessionLook) -> Vec<Finding> {
     let environment = Environment::read(&Places::of_environment());
     let now = unix_time();
     let mut findings = Vec::new();
@@ -117,7 +117,7 @@ fn oidc_agent() -> Option<Finding> {
 }
 
 /// That no login gets an agent now; one that there is goes on.
-fn drained(session: &Session, uid: u32) -> Option<Finding> {
+fn drained(session: &SessionLook, uid: u32) -> Option<Finding> {
     let there = match fs::symlink_metadata(DRAIN) {
         Ok(_) => true,
         Err(error) => error.kind() != ErrorKind::NotFound,
@@ -146,7 +146,7 @@ fn if_revoked(uid: u32) -> Option<Finding> {
 fn is_listed(list: &[u8], user: &str, uid: u32) -> Option<Finding> {
     let names = Some(user).filter(|user| !user.is_empty()).into_iter().collect();
     let what = format!("you are listed in {REVOKED}: you get no token");
-    let mention = mention(list, &Listed { names, uid: Some(uid) });
+    let mention = mention(list, &ListedLine { names, uid: Some(uid) });
     (mention != Mention::None).then(|| Finding::wrong(CHECK, &what, "ask the administrator"))
 }
 
@@ -174,13 +174,13 @@ pub(super) fn container() -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::doctor::finding::State;
+    use crate::commands::doctor::finding::Severity;
 
     #[test]
     fn a_leftover_matters_where_programs_would_find_it() {
         let path = Path::new("/tmp/bt_u1000");
-        assert_eq!(leftover(path, Leftover::Hidden).state, State::Note);
-        assert_eq!(leftover(path, Leftover::InUse).state, State::Wrong);
+        assert_eq!(leftover(path, Leftover::Hidden).state, Severity::Note);
+        assert_eq!(leftover(path, Leftover::InUse).state, Severity::Wrong);
         assert_eq!(leftover(path, Leftover::Foreign).mend.as_deref(), Some("tell the administrator"));
     }
 
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_drained_host_is_wrong_for_who_has_no_agent() {
-        assert_eq!(while_drained(false).state, State::Wrong);
-        assert_eq!(while_drained(true).state, State::Note);
+        assert_eq!(while_drained(false).state, Severity::Wrong);
+        assert_eq!(while_drained(true).state, Severity::Note);
     }
 }

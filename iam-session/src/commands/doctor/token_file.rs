@@ -10,7 +10,7 @@ use nix::fcntl::OFlag;
 use zeroize::Zeroizing;
 
 use super::finding::Finding;
-use super::session::Session;
+use super::session::SessionLook;
 use super::surroundings::container;
 use crate::clock::unix_time;
 use crate::config::same_issuer;
@@ -21,7 +21,7 @@ const CHECK: &str = "token file";
 /// What XRootD's ztn client reads of a token file at most.
 const MAX_SIZE: usize = 4096;
 
-pub(super) fn look(session: &Session, uid: u32) -> Vec<Finding> {
+pub(super) fn look(session: &SessionLook, uid: u32) -> Vec<Finding> {
     if uid == 0 {
         // What root's environment names may be a user's.
         return Vec::new();
@@ -54,7 +54,7 @@ pub(super) fn read(path: &Path) -> io::Result<(Metadata, Zeroizing<Vec<u8>>)> {
     Ok((metadata, text))
 }
 
-fn unreadable(error: &io::Error, session: &Session, path: &Path, shown: &str) -> Finding {
+fn unreadable(error: &io::Error, session: &SessionLook, path: &Path, shown: &str) -> Finding {
     let parent = path.parent().unwrap_or(path).display();
     if error.kind() != io::ErrorKind::NotFound {
         return Finding::wrong(
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn root_reads_no_token_file() {
-        let session = Session { token_file: Some("/etc/passwd".into()), ..Session::default() };
+        let session = SessionLook { token_file: Some("/etc/passwd".into()), ..SessionLook::default() };
         assert_eq!(look(&session, 0), []);
     }
 

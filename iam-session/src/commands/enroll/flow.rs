@@ -3,10 +3,10 @@
 
 use data_encoding::HEXLOWER;
 
-use super::plan::Plan;
-use super::report::{self, Obtained};
+use super::plan::EnrollPlan;
+use super::report::{self, EnrollOutcome};
 use super::scopes::{Grantor, Shortfall};
-use crate::client::{Agent, ClientError};
+use crate::client::{AgentClient, ClientError};
 use crate::commands::device_flow::{self, Report, Signals, cancelled};
 use crate::commands::prompt::Person;
 use crate::helper::HelperError;
@@ -24,9 +24,9 @@ const TRIES: u32 = 3;
 
 /// One enrolment under way.
 pub(super) struct Flow<'a> {
-    agent: &'a Agent,
+    agent: &'a AgentClient,
     signals: Signals,
-    plan: Plan,
+    plan: EnrollPlan,
     report: Report,
     person: Option<Person>,
     /// Names it for the mint, also where no answer has come yet.
@@ -36,8 +36,8 @@ pub(super) struct Flow<'a> {
 impl<'a> Flow<'a> {
     /// Takes the ending signals over: from here on they are answered, not obeyed.
     pub(super) fn new(
-        agent: &'a Agent,
-        plan: Plan,
+        agent: &'a AgentClient,
+        plan: EnrollPlan,
         report: Report,
         person: Option<Person>,
     ) -> Result<Self, Failure> {
@@ -50,7 +50,7 @@ impl<'a> Flow<'a> {
     }
 
     /// Obtains an enrolment. What was registered for it and comes to nothing is ended at the issuer.
-    pub(super) fn run(mut self) -> Result<Obtained, Stop> {
+    pub(super) fn run(mut self) -> Result<EnrollOutcome, Stop> {
         let wanted = self.wanted()?;
         self.converse(wanted).inspect_err(|_| self.cancel())
     }
@@ -79,7 +79,7 @@ impl<'a> Flow<'a> {
         Ok(self.plan.wish.wanted(&offered))
     }
 
-    fn converse(&mut self, wanted: ScopeSet) -> Result<Obtained, Stop> {
+    fn converse(&mut self, wanted: ScopeSet) -> Result<EnrollOutcome, Stop> {
         let code = self.begin(wanted.clone())?;
         if let Some(error) = &code.unusable {
             print_error(&format!(
@@ -93,7 +93,7 @@ impl<'a> Flow<'a> {
         let enrolled = self.poll(&code)?;
         let grantor = if code.is_new { Grantor::Policy } else { Grantor::PolicyOrClient };
         let shortfall = Shortfall::new(&wanted, &code.scope, &enrolled.scope, grantor);
-        Ok(Obtained { shortfall, explicit: self.plan.wish.explicit().clone(), enrolled })
+        Ok(EnrollOutcome { shortfall, explicit: self.plan.wish.explicit().clone(), enrolled })
     }
 
     /// Has a code given. Whoever is there is asked for a token where the issuer wants to see one before it registers a
@@ -170,16 +170,16 @@ impl<'a> Flow<'a> {
 /// Hands over a refresh token that was obtained elsewhere. It is not presented here: whose it is and what it was granted
 /// is asked where it is sealed, in one refresh.
 pub(super) fn import(
-    agent: &mut Agent,
-    plan: &Plan,
+    agent: &mut AgentClient,
+    plan: &EnrollPlan,
     client: NamedClient,
     refresh_token: Secret,
-) -> Result<Obtained, Stop> {
+) -> Result<EnrollOutcome, Stop> {
     let wanted = plan.wish.explicit().clone();
     let import = Import { target: plan.target(), client, refresh_token, scope: wanted.clone() };
     let enrolled: Enrolled = agent.ask(&Request::Import(Box::new(import)))?;
     let shortfall = Shortfall::new(&wanted, &wanted, &enrolled.scope, Grantor::Elsewhere);
-    Ok(Obtained { shortfall, explicit: wanted, enrolled })
+    Ok(EnrollOutcome { shortfall, explicit: wanted, enrolled })
 }
 
 /// The issuer registers no client: not at all, or not for the token that was given.

@@ -17,7 +17,7 @@ use crate::secret::Secret;
 
 /// One enrolment.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct EnrollPlan {
     pub(super) provider: Provider,
     pub(super) account: String,
     /// The account whose client is to be used, if it can be.
@@ -31,7 +31,7 @@ pub(super) struct Plan {
     pub(super) host: String,
 }
 
-impl Plan {
+impl EnrollPlan {
     pub(super) fn new(
         args: &EnrollArgs,
         mut provider: Provider,
@@ -121,10 +121,11 @@ mod tests {
     use super::*;
     use crate::commands::status::tests::{account, status};
 
-    fn plan(name: Option<&str>) -> Result<Plan, String> {
+    fn plan(name: Option<&str>) -> Result<EnrollPlan, String> {
         let args = EnrollArgs { account: name.map(str::to_owned), ..EnrollArgs::default() };
         let provider = Provider::unlisted("https://new.example/", "new");
-        let plan = Plan::new(&args, provider, None, &status(vec![account("wlcg")]), Occasion::First, None);
+        let plan =
+            EnrollPlan::new(&args, provider, None, &status(vec![account("wlcg")]), Occasion::First, None);
         plan.map_err(|failure| format!("{}; {}", failure.error, failure.info.unwrap_or_default()))
     }
 
@@ -145,7 +146,7 @@ mod tests {
         let client_id = sites.map(str::to_owned);
         let provider = Provider { client_id, ..Provider::unlisted("https://wlcg.example", "wlcg") };
         let args = EnrollArgs { account: Some(name.into()), ..EnrollArgs::default() };
-        Plan::new(&args, provider, None, &status, occasion, None).unwrap().client_of
+        EnrollPlan::new(&args, provider, None, &status, occasion, None).unwrap().client_of
     }
 
     #[test]

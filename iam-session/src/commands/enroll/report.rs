@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::plan::Plan;
+use super::plan::EnrollPlan;
 use super::scopes::Shortfall;
 use crate::commands::device_flow::{self, Report};
 use crate::commands::print_json;
@@ -12,7 +12,7 @@ use crate::scope::ScopeSet;
 use crate::text::printable;
 
 /// What came of an enrolment.
-pub(super) struct Obtained {
+pub(super) struct EnrollOutcome {
     pub(super) enrolled: Enrolled,
     pub(super) shortfall: Shortfall,
     /// What somebody has named, and misses if it was not granted.
@@ -22,7 +22,7 @@ pub(super) struct Obtained {
 /// One line of `--json`; more are in device_flow/code.rs.
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-enum Event<'a> {
+enum EnrollEvent<'a> {
     Enrolled {
         account: &'a str,
         issuer: &'a str,
@@ -55,7 +55,7 @@ pub(super) fn notice(report: Report, text: &str) -> Result<(), Stop> {
 }
 
 /// What the user must do.
-pub(super) fn code(report: Report, plan: &Plan, code: &Code) -> Result<(), Stop> {
+pub(super) fn code(report: Report, plan: &EnrollPlan, code: &Code) -> Result<(), Stop> {
     match report {
         Report::Text => {
             device_flow::show(&instructions(plan, code), &code.shown);
@@ -66,11 +66,11 @@ pub(super) fn code(report: Report, plan: &Plan, code: &Code) -> Result<(), Stop>
 }
 
 /// The end, if it is a good one.
-pub(super) fn enrolled(report: Report, user: &str, obtained: &Obtained) -> Result<(), Stop> {
+pub(super) fn enrolled(report: Report, user: &str, obtained: &EnrollOutcome) -> Result<(), Stop> {
     let enrolled = &obtained.enrolled;
     match report {
         Report::Text => print(result(user, enrolled).as_bytes()),
-        Report::Json => print_json(&Event::Enrolled {
+        Report::Json => print_json(&EnrollEvent::Enrolled {
             account: &enrolled.account,
             issuer: &enrolled.issuer,
             scope: enrolled.scope.to_string(),
@@ -87,11 +87,13 @@ pub(super) fn enrolled(report: Report, user: &str, obtained: &Obtained) -> Resul
 pub(super) fn error(report: Report, failure: &Failure) -> Result<(), Stop> {
     match report {
         Report::Text => Ok(()),
-        Report::Json => print_json(&Event::Error { error: &failure.error, hint: failure.info.as_deref() }),
+        Report::Json => {
+            print_json(&EnrollEvent::Error { error: &failure.error, hint: failure.info.as_deref() })
+        }
     }
 }
 
-fn instructions(plan: &Plan, code: &Code) -> String {
+fn instructions(plan: &EnrollPlan, code: &Code) -> String {
     let name = plan.provider.name.as_deref().map(|name| format!(" ({name})")).unwrap_or_default();
     format!(
         "Enrolling {user} on {host} with {issuer} as account '{account}'.\n\

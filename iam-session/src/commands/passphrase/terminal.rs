@@ -52,7 +52,7 @@ impl Terminal {
     /// Asks for a line that is not shown.
     pub(crate) fn ask(&mut self, prompt: &str) -> Result<Secret, Failure> {
         let broken = |error: io::Error| self.purpose.broken(&error);
-        let signals = Signals::hold().map_err(|errno| broken(errno.into()))?;
+        let signals = TerminalSignals::hold().map_err(|errno| broken(errno.into()))?;
         let silent = Silent::begin(&self.file).map_err(|errno| broken(errno.into()))?;
         (&self.file).write_all(prompt.as_bytes()).map_err(broken)?;
         let line = self.read_line(&signals);
@@ -61,7 +61,7 @@ impl Terminal {
         line
     }
 
-    fn read_line(&self, signals: &Signals) -> Result<Secret, Failure> {
+    fn read_line(&self, signals: &TerminalSignals) -> Result<Secret, Failure> {
         let mut buffer = Zeroizing::new([0_u8; MAX_LINE]);
         let read = loop {
             let mut descriptors = [
@@ -126,12 +126,12 @@ impl Drop for Silent<'_> {
 }
 
 /// The ending signals, held back until this is dropped: echo is to be put back first.
-struct Signals {
+struct TerminalSignals {
     descriptor: SignalFd,
     former: SigSet,
 }
 
-impl Signals {
+impl TerminalSignals {
     fn hold() -> nix::Result<Self> {
         let set: SigSet = SIGNALS.into_iter().collect();
         let former = SigSet::thread_get_mask()?;
@@ -145,7 +145,7 @@ impl Signals {
     }
 }
 
-impl Drop for Signals {
+impl Drop for TerminalSignals {
     fn drop(&mut self) {
         let _ = self.former.thread_set_mask();
     }

@@ -12,13 +12,13 @@ use crate::protocol::Failure;
 
 /// The user.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Identity {
+pub(super) struct LoginIdentity {
     pub(super) uid: u32,
     pub(super) user: String,
     pub(super) home: PathBuf,
 }
 
-impl Identity {
+impl LoginIdentity {
     pub(super) fn of_environment() -> Result<Self, Failure> {
         let text = |name| env::var_os(name)?.into_string().ok().filter(|text| !text.is_empty());
         let user = text("USER").or_else(|| text("LOGNAME"));
@@ -55,8 +55,8 @@ fn unset(error: &str, info: &str) -> Failure {
 mod tests {
     use super::*;
 
-    fn identity(uid: u32, user: &str, home: &str) -> Result<Identity, String> {
-        Identity::new(uid, Some(user.into()), Some(home.into())).map_err(|failure| failure.error)
+    fn identity(uid: u32, user: &str, home: &str) -> Result<LoginIdentity, String> {
+        LoginIdentity::new(uid, Some(user.into()), Some(home.into())).map_err(|failure| failure.error)
     }
 
     #[test]
@@ -67,14 +67,14 @@ mod tests {
         let home_text = home.to_str().unwrap();
         assert_eq!(
             identity(uid, "alice", home_text),
-            Ok(Identity { uid, user: "alice".into(), home: home.clone() })
+            Ok(LoginIdentity { uid, user: "alice".into(), home: home.clone() })
         );
         for user in ["../x", "a/b", "a\nb", "."] {
             assert!(identity(uid, user, home_text).is_err(), "{user:?}");
         }
         assert!(identity(uid + 1, "alice", home_text).unwrap_err().ends_with("is no directory of yours"));
         assert!(identity(uid, "alice", "relative").is_err() && identity(uid, "alice", "/nowhere").is_err());
-        assert!(Identity::new(uid, None, Some(home.clone())).is_err());
+        assert!(LoginIdentity::new(uid, None, Some(home.clone())).is_err());
         fs::remove_dir(&home).unwrap();
     }
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
-use super::identity::Identity;
+use super::identity::LoginIdentity;
 use crate::lifeline_message::{HintPolicy, Message};
 use crate::line::{Lines, Wait};
-use crate::paths::{AGENT, Runtime};
+use crate::paths::{AGENT, RuntimePaths};
 use crate::protocol::Failure;
 use crate::store::Keyring;
 
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const MAX_STATUS: usize = 64;
 
 /// Starts an agent that stays for the process `shell`; gives the id of its session once it listens.
-pub(super) fn agent(identity: &Identity, places: &Runtime, shell: u32) -> Result<String, Failure> {
+pub(super) fn agent(identity: &LoginIdentity, places: &RuntimePaths, shell: u32) -> Result<String, Failure> {
     let mut session_id = [0; 16];
     getrandom::fill(&mut session_id).map_err(|error| failed(&error.to_string()))?;
     let message = Message {

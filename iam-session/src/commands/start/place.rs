@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use nix::fcntl::{Flock, FlockArg};
 
-use super::identity::Identity;
+use super::identity::LoginIdentity;
 use crate::client::state_directory;
 use crate::directory::Directory;
 use crate::host::file_system;
@@ -23,7 +23,7 @@ const TRIES: u32 = 300;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// The runtime directory.
-pub(super) fn choose(identity: &Identity) -> Result<PathBuf, Failure> {
+pub(super) fn choose(identity: &LoginIdentity) -> Result<PathBuf, Failure> {
     let given = env::var_os("XDG_RUNTIME_DIR").filter(|value| !value.is_empty()).map(PathBuf::from);
     match given.filter(|path| path.is_absolute() && is_private(path, identity.uid)) {
         Some(path) => short(path),
@@ -31,7 +31,7 @@ pub(super) fn choose(identity: &Identity) -> Result<PathBuf, Failure> {
     }
 }
 
-fn below_home(identity: &Identity) -> Result<PathBuf, Failure> {
+fn below_home(identity: &LoginIdentity) -> Result<PathBuf, Failure> {
     let path = state_directory(&identity.home)
         .ok_or_else(|| unusable(&identity.home, "this host has no name to tell it from others"))?;
     let path = short(path)?;

@@ -7,9 +7,9 @@ use crate::text::{duration, printable, utc};
 const LABEL: usize = 12;
 
 /// Lines of `label  value`, what an agent or an issuer said made printable.
-struct Lines(String);
+struct LabelledLines(String);
 
-impl Lines {
+impl LabelledLines {
     fn add(&mut self, label: &str, value: &str) {
         self.0.push_str(&format!("{label:LABEL$}{}\n", printable(value)));
     }
@@ -20,7 +20,7 @@ impl Lines {
 }
 
 pub(super) fn render(status: &Status, next: &str, now: u64) -> String {
-    let mut lines = Lines(String::new());
+    let mut lines = LabelledLines(String::new());
     lines.add("session", &status.session);
     lines.add("agent", &format!("version {}, process {}", status.version, status.pid));
     lines.add("token file", &status.token_file);
@@ -46,7 +46,7 @@ pub(super) fn render(status: &Status, next: &str, now: u64) -> String {
     lines.0
 }
 
-fn describe(lines: &mut Lines, account: &Account, is_default: bool, now: u64) {
+fn describe(lines: &mut LabelledLines, account: &Account, is_default: bool, now: u64) {
     lines.add("issuer", &account.issuer);
     if let Some(subject) = &account.subject {
         lines.add("subject", subject);

@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use self::issuer::Issuer;
-use self::plan::{Login, Plan};
+use self::plan::{Login, TokenPlan};
 use super::{TokenArgs, print_token};
 use crate::clock::unix_time;
 use crate::commands::client_options::ClientArgs;
@@ -47,7 +47,7 @@ pub(super) struct OnceArgs {
     issuer: Option<String>,
     /// How you log in: with a browser on any device, or with a password, if the site lets you
     #[arg(long, value_enum, value_name = "FLOW", requires = "once", default_value_t)]
-    flow: Flow,
+    flow: OnceFlow,
     #[command(flatten)]
     client: ClientArgs,
     /// Your name at the issuer, for a password; the default is your name on this host
@@ -60,7 +60,7 @@ pub(super) struct OnceArgs {
 
 /// The grant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum Flow {
+pub(super) enum OnceFlow {
     /// RFC 8628.
     #[default]
     Device,
@@ -126,13 +126,13 @@ fn tell(event: &impl Serialize) -> Result<(), HelperError> {
 }
 
 /// Who is asked for what. Whoever is at the terminal is asked for what is not said, as at an enrolment.
-fn plan(args: &TokenArgs, site: &Site, report: Report) -> Result<Plan, Failure> {
+fn plan(args: &TokenArgs, site: &Site, report: Report) -> Result<TokenPlan, Failure> {
     let mut person = Person::at_the_terminal(report);
     let membership = Membership::default();
     let is_member = |groups: &[String]| membership.of(groups);
     let issuer = args.once.issuer.as_deref();
     let provider = prompt::choose(issuer, &known_providers()?, site, is_member, person.as_mut())?;
-    Plan::new(args, provider, site, env::var_os("X509_CERT_DIR"), person.as_ref())
+    TokenPlan::new(args, provider, site, env::var_os("X509_CERT_DIR"), person.as_ref())
 }
 
 /// The scopes of a token, if none that was asked for is missing.

@@ -50,11 +50,11 @@ impl Machine<'_> {
         Ok((Path::new("/etc/pam.d").join(name), text.to_owned()))
     }
 
-    fn place(&self) -> Result<Placed, Refusal> {
+    fn place(&self) -> Result<Placed, UnfitPamFile> {
         place("sshd", LINE, &|name: &str| self.read(name))
     }
 
-    fn displace(&self) -> Result<String, Refusal> {
+    fn displace(&self) -> Result<String, UnfitPamFile> {
         displace("sshd", &|name: &str| self.read(name))
     }
 
@@ -148,7 +148,7 @@ fn a_line_that_can_stand_nowhere_is_refused_with_what_ends_the_stack() {
             "write 'session substack' in /etc/pam.d/sshd:2",
         ),
     ] {
-        let Err(Refusal::Ends(fault)) = (Machine { sshd, included }).place() else { panic!("{sshd}") };
+        let Err(UnfitPamFile::Ends(fault)) = (Machine { sshd, included }).place() else { panic!("{sshd}") };
         assert!(
             fault.what.contains(":3: where pam_unix.so succeeds") && fault.mend.starts_with(mend),
             "{fault:?}"
@@ -202,7 +202,7 @@ fn a_line_that_others_count_is_not_taken_out() {
     let jump = "session [success=1 default=ignore] pam_succeed_if.so user ingroup local\n";
     // libpam fails every session whose jump ends behind the last line ("bad jump in stack").
     let counts = |sshd: &str| alone(sshd).displace();
-    let refused = |line| Err(Refusal::Counts(format!("/etc/pam.d/sshd:{line}")));
+    let refused = |line| Err(UnfitPamFile::Counts(format!("/etc/pam.d/sshd:{line}")));
     assert_eq!(counts(&format!("{UNIX}{jump}{LINE}\n")), refused(2));
     assert_eq!(counts(&format!("{jump}{LINE}\n{UNIX}")), refused(1));
     let two = jump.replace("success=1", "success=2");
@@ -219,10 +219,10 @@ fn a_line_that_others_count_is_not_taken_out() {
 #[test]
 fn what_is_not_understood_is_refused() {
     for (sshd, refusal) in [
-        (String::new(), Refusal::NoSessions),
-        ("auth required pam_unix.so\n".into(), Refusal::NoSessions),
-        (format!("{UNIX}session optional\n"), Refusal::Unreadable(Unreadable::Line(2))),
-        (UNIX.replace('\n', "\r\n"), Refusal::Unreadable(Unreadable::CarriageReturn)),
+        (String::new(), UnfitPamFile::NoSessions),
+        ("auth required pam_unix.so\n".into(), UnfitPamFile::NoSessions),
+        (format!("{UNIX}session optional\n"), UnfitPamFile::Unreadable(Unreadable::Line(2))),
+        (UNIX.replace('\n', "\r\n"), UnfitPamFile::Unreadable(Unreadable::CarriageReturn)),
     ] {
         assert_eq!(alone(&sshd).place(), Err(refusal), "{sshd:?}");
     }

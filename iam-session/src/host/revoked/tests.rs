@@ -19,7 +19,7 @@ fn bytes(text: &str) -> Vec<u8> {
 
 #[test]
 fn each_line_is_read_as_the_module_reads_it() {
-    let alice = Listed { names: vec!["alice"], uid: Some(1000) };
+    let alice = ListedLine { names: vec!["alice"], uid: Some(1000) };
     let mut tried = 0;
     for line in LINES.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
         let (verdict, text) = line.split_once(' ').unwrap();
@@ -36,9 +36,9 @@ fn each_line_is_read_as_the_module_reads_it() {
 }
 
 /// A site of the test's own.
-struct Site(PathBuf);
+struct ListedHost(PathBuf);
 
-impl Site {
+impl ListedHost {
     fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("iam-session-revoked-{name}-{}", std::process::id()));
         fs::create_dir_all(&path).unwrap();
@@ -46,8 +46,8 @@ impl Site {
         Self(path)
     }
 
-    fn list(&self) -> List {
-        List::of(self.0.clone(), geteuid().as_raw(), "alice", 1000)
+    fn list(&self) -> RevokedList {
+        RevokedList::of(self.0.clone(), geteuid().as_raw(), "alice", 1000)
     }
 
     fn path(&self) -> PathBuf {
@@ -60,7 +60,7 @@ impl Site {
     }
 }
 
-impl Drop for Site {
+impl Drop for ListedHost {
     fn drop(&mut self) {
         fs::remove_dir_all(&self.0).unwrap();
     }
@@ -72,7 +72,7 @@ fn at(seconds: u64) -> Duration {
 
 #[test]
 fn each_change_is_seen_at_the_next_look() {
-    let site = Site::new("changes");
+    let site = ListedHost::new("changes");
     let mut list = site.list();
     assert_eq!(list.look(at(0)), Ruling::Free);
     site.write("bob\n");
@@ -93,7 +93,7 @@ fn each_change_is_seen_at_the_next_look() {
 /// The kernel's clock for files stands still for up to 10 ms.
 #[test]
 fn a_change_that_shows_in_no_time_is_seen_all_the_same() {
-    let site = Site::new("tick");
+    let site = ListedHost::new("tick");
     let mut list = site.list();
     site.write("bobby\n");
     assert_eq!(list.look(at(0)), Ruling::Free);
@@ -105,7 +105,7 @@ fn a_change_that_shows_in_no_time_is_seen_all_the_same() {
 
 #[test]
 fn a_list_that_has_not_changed_is_not_read_again() {
-    let site = Site::new("unchanged");
+    let site = ListedHost::new("unchanged");
     let mut list = site.list();
     site.write("bob\n");
     assert_eq!((list.look(at(0)), list.look(at(10))), (Ruling::Free, Ruling::Free));
@@ -116,7 +116,7 @@ fn a_list_that_has_not_changed_is_not_read_again() {
 
 #[test]
 fn a_line_that_may_still_be_written_counts_once_it_has_not_changed_for_a_while() {
-    let site = Site::new("unfinished");
+    let site = ListedHost::new("unfinished");
     let mut list = site.list();
     site.write("bob\nalice");
     assert_eq!((list.look(at(10)), list.deadline()), (Ruling::Free, Some(at(15))));
@@ -136,11 +136,11 @@ fn a_line_that_may_still_be_written_counts_once_it_has_not_changed_for_a_while()
 
 #[test]
 fn a_list_that_is_not_roots_alone_says_nothing() {
-    let said = |site: &Site| match site.list().look(at(0)) {
+    let said = |site: &ListedHost| match site.list().look(at(0)) {
         Ruling::Unknown(why) => why,
         other => panic!("{other:?}"),
     };
-    let site = Site::new("distrust");
+    let site = ListedHost::new("distrust");
     for mode in [0o664, 0o646] {
         site.write("bob\n");
         fs::set_permissions(site.path(), Permissions::from_mode(mode)).unwrap();
@@ -159,7 +159,7 @@ fn a_list_that_is_not_roots_alone_says_nothing() {
     site.write(&"\n".repeat(MAX_SIZE + 1));
     assert!(said(&site).ends_with("is too large"));
     site.write("");
-    let mut of_another = List::of(site.0.clone(), geteuid().as_raw() + 1, "alice", 1000);
+    let mut of_another = RevokedList::of(site.0.clone(), geteuid().as_raw() + 1, "alice", 1000);
     assert!(matches!(of_another.look(at(0)), Ruling::Unknown(_)));
     fs::set_permissions(&site.0, Permissions::from_mode(0o777)).unwrap();
     assert!(matches!(site.list().look(at(0)), Ruling::Unknown(_)));
@@ -167,9 +167,9 @@ fn a_list_that_is_not_roots_alone_says_nothing() {
 
 #[test]
 fn an_empty_list_and_none_at_all_revoke_nobody() {
-    let site = Site::new("empty");
+    let site = ListedHost::new("empty");
     site.write("");
     assert_eq!(site.list().look(at(0)), Ruling::Free);
     let nowhere = site.0.join("nowhere");
-    assert_eq!(List::of(nowhere, 0, "alice", 1000).look(at(0)), Ruling::Free);
+    assert_eq!(RevokedList::of(nowhere, 0, "alice", 1000).look(at(0)), Ruling::Free);
 }

@@ -18,8 +18,8 @@ fn cache(name: &str) -> (Scratch, Cache) {
     (Scratch(path), cache)
 }
 
-fn wanted(scope: &str) -> Wanted {
-    Wanted { record_id: "01".into(), scope: ScopeSet::parse(scope), audience: String::new() }
+fn wanted(scope: &str) -> CacheKey {
+    CacheKey { record_id: "01".into(), scope: ScopeSet::parse(scope), audience: String::new() }
 }
 
 fn token(scope: &str, issued: u64) -> CachedToken {

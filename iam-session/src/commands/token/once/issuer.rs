@@ -3,14 +3,14 @@
 use nix::errno::Errno;
 use nix::unistd::gethostname;
 
-use super::plan::{Login, Plan};
+use super::plan::{Login, TokenPlan};
 use super::tell;
 use crate::commands::device_flow::{self, Report, Signals, cancelled};
 use crate::commands::passphrase::{Purpose, Terminal};
 use crate::helper::{Helper, HelperError, no_device_flow};
 use crate::issuer::wire::{
-    Answer, AudienceMode, Client, DeviceCode, Endpoints, ErrorClass, Request, TokenAnswer, Transport,
-    UserCode,
+    AudienceMode, Client, DeviceCode, Endpoints, ErrorClass, HelperAnswer, HelperRequest, TokenAnswer,
+    Transport, UserCode,
 };
 use crate::outcome::Stop;
 use crate::protocol::{Failure, FailureKind};
@@ -39,18 +39,18 @@ pub(super) struct Issuer {
 
 impl Issuer {
     /// Takes the ending signals over: from here on Ctrl-C ends the conversation, and the terminal stays in order.
-    pub(super) fn discover(mut helper: Helper, plan: Plan) -> Result<Self, Stop> {
+    pub(super) fn discover(mut helper: Helper, plan: TokenPlan) -> Result<Self, Stop> {
         let signals = Signals::take_over().map_err(|errno: Errno| {
             failure(format!("cannot wait for signals: {}", errno.desc()), None, FailureKind::Failed)
         })?;
-        let request = Request::Discover {
+        let request = HelperRequest::Discover {
             issuer: plan.provider.issuer.clone(),
             transport: plan.provider.transport.clone(),
         };
         let hint = plan.client_hint;
         let answer = helper.ask(&request, Some(signals.descriptor()));
         match answer.map_err(|error| refused(error, hint))? {
-            Answer::Discovered { issuer, endpoints, scopes_supported, auth_methods, .. } => {
+            HelperAnswer::Discovered { issuer, endpoints, scopes_supported, auth_methods, .. } => {
                 let wanted = plan.wanted(&scopes_supported);
                 let (wanted, named_audience) = plan.provider.asking(&wanted, &plan.audience);
                 Ok(Self {
@@ -109,7 +109,7 @@ impl Issuer {
     fn authorize(&mut self, scope: &ScopeSet) -> Result<DeviceCode, Stop> {
         let endpoint = self.endpoints.device_authorization.clone();
         let endpoint = endpoint.ok_or_else(|| no_device_flow(&self.name))?;
-        let request = Request::AuthorizeDevice {
+        let request = HelperRequest::AuthorizeDevice {
             endpoint,
             client: self.client.duplicate(),
             scope: scope.clone(),
@@ -117,7 +117,7 @@ impl Issuer {
             transport: self.transport.clone(),
         };
         match self.ask(&request)? {
-            Answer::DeviceAuthorization(code) => Ok(code),
+            HelperAnswer::DeviceAuthorization(code) => Ok(code),
             _ => Err(HelperError::Garbage.into()),
         }
     }
@@ -148,7 +148,7 @@ impl Issuer {
     }
 
     fn poll(&mut self, code: &DeviceCode) -> Result<TokenAnswer, Stop> {
-        let request = Request::PollDevice {
+        let request = HelperRequest::PollDevice {
             endpoint: self.endpoints.token.clone(),
             client: self.client.duplicate(),
             device_code: code.device_code.duplicate(),
@@ -176,7 +176,7 @@ impl Issuer {
     }
 
     fn log_in(&mut self, username: String, password: Secret, scope: &ScopeSet) -> Result<TokenAnswer, Stop> {
-        let request = Request::Password {
+        let request = HelperRequest::Password {
             endpoint: self.endpoints.token.clone(),
             client: self.client.duplicate(),
             username,
@@ -189,15 +189,15 @@ impl Issuer {
         token(self.ask(&request)?)
     }
 
-    fn ask(&mut self, request: &Request) -> Result<Answer, Stop> {
+    fn ask(&mut self, request: &HelperRequest) -> Result<HelperAnswer, Stop> {
         let answer = self.helper.ask(request, Some(self.signals.descriptor()));
         answer.map_err(|error| refused(error, self.client_hint))
     }
 }
 
-fn token(answer: Answer) -> Result<TokenAnswer, Stop> {
+fn token(answer: HelperAnswer) -> Result<TokenAnswer, Stop> {
     match answer {
-        Answer::Token(token) => Ok(token),
+        HelperAnswer::Token(token) => Ok(token),
         _ => Err(HelperError::Garbage.into()),
     }
 }

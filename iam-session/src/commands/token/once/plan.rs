@@ -3,7 +3,7 @@
 use std::env;
 use std::ffi::OsString;
 
-use super::{Flow, OnceArgs};
+use super::{OnceArgs, OnceFlow};
 use crate::commands::client_options;
 use crate::commands::passphrase::read_line_of;
 use crate::commands::prompt::Person;
@@ -25,7 +25,7 @@ const SITES: &str = "it is the client_id of the provider's file; name another on
 
 /// One token.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct TokenPlan {
     pub(super) provider: Provider,
     pub(super) client: NamedClient,
     /// What to look at where the issuer does not take that client.
@@ -45,7 +45,7 @@ pub(super) enum Login {
     Password { username: String, password: Option<Secret> },
 }
 
-impl Plan {
+impl TokenPlan {
     pub(super) fn new(
         args: &TokenArgs,
         mut provider: Provider,
@@ -91,15 +91,15 @@ impl Plan {
 impl Login {
     pub(super) fn new(args: &OnceArgs, site: &Site) -> Result<Self, Failure> {
         match args.flow {
-            Flow::Device if args.username.is_some() || args.password_fd.is_some() => {
+            OnceFlow::Device if args.username.is_some() || args.password_fd.is_some() => {
                 Err(usage("the device flow takes no name and no password", "add --flow password"))
             }
-            Flow::Device => Ok(Self::Device),
-            Flow::Password if site.password_flow == PasswordFlow::No => {
+            OnceFlow::Device => Ok(Self::Device),
+            OnceFlow::Password if site.password_flow == PasswordFlow::No => {
                 Err(Failure::refused("this site does not let its users give their password to a program")
                     .advise("use --flow device; the site's password_flow is in iam-session.toml(5)"))
             }
-            Flow::Password => {
+            OnceFlow::Password => {
                 let username = args.username.clone().or_else(login_name).filter(|name| !name.is_empty());
                 let username =
                     username.ok_or_else(|| usage("who logs in?", "name the user with --username"))?;
@@ -144,11 +144,11 @@ mod tests {
         format!("{}; {}", failure.error, failure.info.unwrap_or_default())
     }
 
-    fn plan_at(provider: Provider, line: &str) -> Result<Plan, String> {
-        Plan::new(&args(line), provider, &Site::default(), None, None).map_err(told)
+    fn plan_at(provider: Provider, line: &str) -> Result<TokenPlan, String> {
+        TokenPlan::new(&args(line), provider, &Site::default(), None, None).map_err(told)
     }
 
-    fn plan(line: &str) -> Result<Plan, String> {
+    fn plan(line: &str) -> Result<TokenPlan, String> {
         plan_at(Provider::unlisted("https://cms.example/", "cms"), &format!("--client-id c {line}"))
     }
 
@@ -202,7 +202,7 @@ mod tests {
             client_id: id.map(str::to_owned),
             ..Provider::unlisted("https://cms.example/", "cms")
         };
-        let asks = |plan: Result<Plan, String>| plan.map(|plan| plan.client.client(&[]).client_id);
+        let asks = |plan: Result<TokenPlan, String>| plan.map(|plan| plan.client.client(&[]).client_id);
         assert_eq!(asks(plan_at(site(Some("sites")), "")), Ok("sites".into()));
         assert_eq!(asks(plan_at(site(Some("sites")), "--client-id mine")), Ok("mine".into()));
         assert_eq!(
