@@ -15,6 +15,7 @@ use crate::directory::Draft;
 use crate::end_grant::{deregistration, revocation};
 use crate::log::Level;
 use crate::protocol::{Enrolled, Failure, FailureKind};
+use crate::runtime::accounts::AccountBook;
 use crate::runtime::freshness::Freshness;
 use crate::runtime::token_wanted::{TokenJob, TokenKind};
 use crate::store::{Opened, Record, Store, StoreError};
@@ -93,7 +94,8 @@ impl Mint {
         })?;
         self.unsaved.remove(&name);
         let job = TokenJob { account: name.clone(), kind: TokenKind::Session, freshness: Freshness::New };
-        let trouble = self.token_under_lock(store, policy, &job).err();
+        let minted = self.token_under_lock(store, policy, &job);
+        let trouble = minted.err().or_else(|| self.why_not_in_its_file(&name));
         // It is kept, and no failure from here on may have who asked undo it at the issuer: a store that cannot be read
         // now, or an unlock whose time is over meanwhile.
         let record = self.open(store, &name).map_or(sealed, |opened| opened.record);
@@ -112,6 +114,13 @@ impl Mint {
             token_file: self.runtime.places.token_file().display().to_string(),
             trouble,
         })
+    }
+
+    /// Why an account's token, which was minted, is not in its file, if it is not.
+    fn why_not_in_its_file(&self, name: &str) -> Option<Failure> {
+        let book = AccountBook::read(&self.runtime.agents)?;
+        let entry = book.find(Some(name))?;
+        Some(self.setbacks(&entry.record_id).of_session(&entry.session_scope)?.failure)
     }
 
     /// Ends what was replaced, but for what would end with it and is still of use.

@@ -1,7 +1,5 @@
 //! Publishes what a job found: the accounts file and the token files. Touches the runtime directory.
 
-use std::time::Duration;
-
 use super::Mint;
 use super::scan_store::no_place;
 use crate::clock::Now;
@@ -13,9 +11,6 @@ use crate::runtime::cache::CachedToken;
 use crate::runtime::extra_token_files::{self, ExtraTokenFiles};
 use crate::runtime::last_failure::{FailureScope, RetryPause, RetryWhen};
 use crate::runtime::token_file::{self, ForeignToken};
-
-/// Nothing that is asked again changes it; what the site or the user changes is seen to in this time.
-const TOO_LARGE: RetryPause = RetryPause::Ours(Duration::from_secs(15 * 60));
 
 impl Mint {
     /// A runtime directory that is full or gone ends no job; the administrator is told.
@@ -70,12 +65,18 @@ impl Mint {
         };
         let limit = book.max_token_file;
         if let Err(error) = token_file::publish(&self.runtime, file, &token, limit, others, now) {
-            let (failure, pause) = match error {
-                DirectoryError::TooLarge { .. } => (too_large(&token, limit), TOO_LARGE),
-                error => (no_place(&error), RetryPause::Doubling),
+            let failure = match error {
+                DirectoryError::TooLarge { .. } => too_large(&token, limit),
+                error => no_place(&error),
             };
             self.log.error(&failure.error);
-            self.note_setback_of(&token.wanted, FailureScope::Session, failure, RetryWhen::Passing, pause);
+            self.note_setback_of(
+                &token.wanted,
+                FailureScope::Session,
+                failure,
+                RetryWhen::Passing,
+                RetryPause::Doubling,
+            );
         }
     }
 }

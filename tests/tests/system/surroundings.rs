@@ -165,7 +165,12 @@ fn a_token_that_is_too_large_for_the_file_does_not_leave_its_predecessor_there()
     scene.provider.set(json!({"access_token_lifetime": 12}));
     let login = scene.host.login("alice");
     let file = token_file(&login);
-    scene.host.enroll(&scene.provider, "alice");
+    scene.provider.set(json!({"device_interval": 1}));
+    let mut enrolling = Enrolling::start(&scene.host, "alice", "wlcg");
+    let code = enrolling.event("device_code");
+    scene.provider.approve(code["user_code"].as_str().unwrap(), "alice");
+    enrolling.event("enrolled");
+    assert_eq!(enrolling.status(), Some(5), "the enrolment says it, too");
     assert!(!scene.host.exists(&file));
     // Without the paths it fits.
     scene.provider.set(json!({"denied_scopes": ["storage.read:/"]}));

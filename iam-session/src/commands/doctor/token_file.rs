@@ -13,14 +13,11 @@ use super::finding::Finding;
 use super::session::SessionLook;
 use super::surroundings::container;
 use crate::clock::unix_time;
-use crate::config::same_issuer;
+use crate::config::{LARGEST_TOKEN_FILE, TOKEN_FILE, same_issuer};
 use crate::jwt::Jwt;
 use crate::text::duration;
 
 const CHECK: &str = "token file";
-/// What XRootD's ztn client reads of a token file at most.
-const MAX_SIZE: usize = 4096;
-
 pub(super) fn look(session: &SessionLook, uid: u32) -> Vec<Finding> {
     if uid == 0 {
         // What root's environment names may be a user's.
@@ -49,8 +46,8 @@ pub(super) fn read(path: &Path) -> io::Result<(Metadata, Zeroizing<Vec<u8>>)> {
     }
     // The one that was looked at, whatever has its name by now.
     let file = File::open(format!("/proc/self/fd/{}", found.as_raw_fd()))?;
-    let mut text = Zeroizing::new(Vec::with_capacity(2 * MAX_SIZE));
-    file.take(MAX_SIZE as u64 + 1).read_to_end(&mut text)?;
+    let mut text = Zeroizing::new(Vec::with_capacity(2 * LARGEST_TOKEN_FILE));
+    file.take(LARGEST_TOKEN_FILE as u64 + 1).read_to_end(&mut text)?;
     Ok((metadata, text))
 }
 
@@ -96,11 +93,12 @@ fn contents(text: &[u8], issuer: Option<&str>, now: u64, shown: &str) -> Vec<Fin
         return vec![Finding::wrong(CHECK, &format!("{shown} is empty: programs look on elsewhere"), ANEW)];
     }
     let mut wrong = Vec::new();
-    if text.len() > MAX_SIZE {
-        let what = format!("{shown} is longer than the {MAX_SIZE} bytes that xrdcp reads");
+    if text.len() > TOKEN_FILE {
+        let what = format!("{shown} is longer than the {TOKEN_FILE} bytes that xrdcp reads");
         let mend = "narrow session_scope in ~/.config/iam-session/config.toml, or ask the issuer for fewer groups in tokens";
         wrong.push(Finding::wrong(CHECK, &what, mend));
-    } else if line.iter().any(|byte| !byte.is_ascii_graphic()) {
+    }
+    if line.iter().any(|byte| !byte.is_ascii_graphic()) {
         wrong.push(Finding::wrong(CHECK, &format!("{shown} holds more than one line of a token"), ANEW));
     }
     let Ok(jwt) = Jwt::read(line) else { return wrong };
@@ -162,6 +160,10 @@ mod tests {
         assert_eq!(told(b"a\nb\n"), ["F holds more than one line of a token"]);
         assert_eq!(told(&[b'x'; 4097]), ["F is longer than the 4096 bytes that xrdcp reads"]);
         assert_eq!(told(&jwt(r#"{"exp":940}"#)), ["the token in F ended 1 min ago"]);
+        // A site may let more into the file; what is in it is judged all the same.
+        let large = format!(r#"{{"exp":940,"groups":"{}"}}"#, "x".repeat(5000));
+        let long = "F is longer than the 4096 bytes that xrdcp reads";
+        assert_eq!(told(&jwt(&large)), [long, "the token in F ended 1 min ago"]);
         assert_eq!(
             told(&jwt(r#"{"iss":"https://b.example/"}"#)),
             ["another program has put a token of https://b.example/ into F"]
