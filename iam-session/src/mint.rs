@@ -162,7 +162,7 @@ impl Mint {
         self.log.event(Level::Warning, "failed", &fields);
     }
 
-    /// A session token that cannot be had, and no setback says why: without one, every agent would try without end.
+    /// A session token that cannot be had, and no last failure says why: without one, every agent would try without end.
     fn leave_trace(&self, job: &TokenJob, failure: &Failure) {
         let book = AccountBook::read(&self.runtime.agents).unwrap_or_default();
         let entry = book.find(Some(&job.account)).filter(|_| job.kind == TokenKind::Session);
@@ -171,13 +171,13 @@ impl Mint {
         if failure.kind == FailureKind::Locked || self.is_revoked() {
             return;
         }
-        let standing = self.setbacks(&entry.record_id).of_session(&entry.session_scope);
-        if standing.is_some_and(|setback| setback.holds(RequestedBy::Agent, clock::boot_time())) {
+        let standing = self.last_failures(&entry.record_id).of_session(&entry.session_scope);
+        if standing.is_some_and(|last_failure| last_failure.holds(RequestedBy::Agent, clock::boot_time())) {
             return;
         }
         self.log_failure(&job.account, "-", failure);
         let (wanted, failure) = (entry.session_token(), failure.clone());
-        self.note_setback_of(
+        self.note_last_failure_of(
             &wanted,
             FailureScope::Session,
             failure,

@@ -211,7 +211,7 @@ impl RuntimeDirectory {
     }
 
     /// What stands against a record.
-    pub(crate) fn setbacks<'a>(&'a self, record_id: &'a str) -> LastFailures<'a> {
+    pub(crate) fn last_failures<'a>(&'a self, record_id: &'a str) -> LastFailures<'a> {
         LastFailures { directory: &self.agents, record_id, boot_id: self.cache.boot_id() }
     }
 

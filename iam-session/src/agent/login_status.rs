@@ -28,7 +28,12 @@ impl LoginStatus {
         Self { word: StatusWord::Locked, hint: Some(Hint::Unlock), is_worth_waiting: false };
 
     /// Judges the default account. `has_token`: a good one is in the file.
-    pub(super) fn of(book: &AccountBook, has_token: bool, setback: Option<&LastFailure>, now: Now) -> Self {
+    pub(super) fn of(
+        book: &AccountBook,
+        has_token: bool,
+        last_failure: Option<&LastFailure>,
+        now: Now,
+    ) -> Self {
         let finally = |word, hint| Self { word, hint, is_worth_waiting: false };
         if book.trouble.is_some() {
             return finally(StatusWord::StoreUnavailable, None);
@@ -47,10 +52,11 @@ impl LoginStatus {
             let soon = entry.enrollment_ends_at.is_some_and(|end| end < now.unix + ENDS_SOON);
             return finally(StatusWord::Ready, soon.then_some(Hint::EndsSoon));
         }
-        if setback.is_some_and(|setback| setback.outlook == RetryWhen::Lasting) {
+        if last_failure.is_some_and(|last_failure| last_failure.outlook == RetryWhen::Lasting) {
             return finally(StatusWord::NotEnrolled, Some(Hint::Enrol));
         }
-        let is_worth_waiting = !setback.is_some_and(|setback| setback.holds(RequestedBy::Agent, now.boot));
+        let is_worth_waiting =
+            !last_failure.is_some_and(|last_failure| last_failure.holds(RequestedBy::Agent, now.boot));
         Self { word: StatusWord::ReadyNoToken, hint: None, is_worth_waiting }
     }
 }
@@ -70,16 +76,16 @@ mod tests {
         Failure::new(kind, "e")
     }
 
-    fn setback(outlook: RetryWhen) -> LastFailure {
+    fn last_failure(outlook: RetryWhen) -> LastFailure {
         LastFailure::after(None, failure(FailureKind::Failed), outlook, RetryPause::Doubling, 0, "boot", NOW)
     }
 
     fn said(
         book: &AccountBook,
         has_token: bool,
-        setback: Option<&LastFailure>,
+        last_failure: Option<&LastFailure>,
     ) -> (StatusWord, Option<Hint>, bool) {
-        let verdict = LoginStatus::of(book, has_token, setback, NOW);
+        let verdict = LoginStatus::of(book, has_token, last_failure, NOW);
         (verdict.word, verdict.hint, verdict.is_worth_waiting)
     }
 
@@ -108,7 +114,10 @@ mod tests {
     #[test]
     fn a_token_in_the_file_is_ready_whatever_failed_since() {
         let book = book(vec![entry("wlcg")]);
-        assert_eq!(said(&book, true, Some(&setback(RetryWhen::Passing))), (StatusWord::Ready, None, false));
+        assert_eq!(
+            said(&book, true, Some(&last_failure(RetryWhen::Passing))),
+            (StatusWord::Ready, None, false)
+        );
     }
 
     #[test]
@@ -122,13 +131,13 @@ mod tests {
     fn a_token_is_worth_waiting_for_unless_the_issuer_is_spared() {
         let book = book(vec![entry("wlcg")]);
         assert_eq!(said(&book, false, None), (StatusWord::ReadyNoToken, None, true));
-        let passing = setback(RetryWhen::Passing);
+        let passing = last_failure(RetryWhen::Passing);
         assert_eq!(said(&book, false, Some(&passing)), (StatusWord::ReadyNoToken, None, false));
     }
 
     #[test]
     fn an_enrolment_that_has_ended_is_none() {
-        let lasting = setback(RetryWhen::Lasting);
+        let lasting = last_failure(RetryWhen::Lasting);
         let book = book(vec![entry("wlcg")]);
         assert_eq!(said(&book, false, Some(&lasting)), (StatusWord::NotEnrolled, Some(Hint::Enrol), false));
     }

@@ -66,11 +66,11 @@ impl FileRenewal {
         let others = self.others_end(means);
         let view = RuntimeView::of(&own.runtime, now);
         let account = self.account.as_deref();
-        let setback = view.setback(account);
+        let last_failure = view.last_failure(account);
         let is_filed = token_file::is_there(&own.runtime, &self.file(own));
         let standing = match HostLock::is_in_force(&own.runtime, now.boot) {
             true => AccountState::Nothing,
-            false => standing(&view, account, is_filed, setback.as_ref(), &own.held),
+            false => standing(&view, account, is_filed, last_failure.as_ref(), &own.held),
         };
         self.next_task = schedule::next(standing, self.attempts, means.spread, now.boot);
         // Kept when the token is found to have ended: the file is still to be seen to.
@@ -137,7 +137,7 @@ impl FileRenewal {
         ticket
     }
 
-    /// A renewal is back. Where neither a token that is fresh nor a setback is to be seen, it came to nothing.
+    /// A renewal is back. Where neither a token that is fresh nor a last failure is to be seen, it came to nothing.
     fn finished(&mut self, ticket: JobTicket, means: &RenewalContext<'_>) {
         if self.renewal != Some(ticket) {
             return;
@@ -148,7 +148,10 @@ impl FileRenewal {
         let life = view.session_token(account).map(|token| token.life());
         if life.is_some_and(|life| life.is_enough(Freshness::Renewed, now.boot)) {
             self.attempts.succeeded();
-        } else if !view.setback(account).is_some_and(|setback| setback.holds(RequestedBy::Agent, now.boot)) {
+        } else if !view
+            .last_failure(account)
+            .is_some_and(|last_failure| last_failure.holds(RequestedBy::Agent, now.boot))
+        {
             self.attempts.came_to_nothing();
         }
     }
@@ -182,7 +185,7 @@ impl FileRenewals {
         std::iter::once(&self.session).chain(&self.kept).filter_map(FileRenewal::deadline).min()
     }
 
-    /// Takes note of what has changed: the book, the files' names, a token, a setback.
+    /// Takes note of what has changed: the book, the files' names, a token, a last failure.
     pub(super) fn reschedule(&mut self, means: &RenewalContext<'_>) {
         let kept = ExtraTokenFiles::read(&means.own.runtime.agents);
         self.kept.retain(|upkeep| upkeep.account.as_deref().is_some_and(|account| kept.contains(account)));
@@ -215,7 +218,7 @@ fn standing<'s>(
     view: &RuntimeView<'_>,
     account: Option<&str>,
     is_filed: bool,
-    setback: Option<&'s LastFailure>,
+    last_failure: Option<&'s LastFailure>,
     held: &KeyIds,
 ) -> AccountState<'s> {
     let trouble = view.book.trouble.as_ref();
@@ -234,7 +237,7 @@ fn standing<'s>(
         (None, Some(entry)) if !held.opens(entry) => AccountState::Nothing,
         (None, Some(_)) => {
             let token = view.session_token(account).map(|token| token.life());
-            AccountState::Enrolled { token, is_filed, setback }
+            AccountState::Enrolled { token, is_filed, last_failure }
         }
     }
 }

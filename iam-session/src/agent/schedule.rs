@@ -9,7 +9,7 @@ use crate::runtime::last_failure::{LastFailure, RetryWhen};
 /// others the attempt.
 const SPREAD: u32 = 20;
 /// Whatever goes wrong, nothing is attempted by itself more often; doubled, up to the second, after each attempt that
-/// came to nothing and left no setback to say why: where the runtime directory is full, nothing can be noted.
+/// came to nothing and left no last failure to say why: where the runtime directory is full, nothing can be noted.
 pub(super) const PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 /// A store that cannot be read, a home that comes with a ticket, say, is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
@@ -31,7 +31,7 @@ pub(super) enum AccountState<'a> {
     /// The store or its record cannot be read.
     Troubled,
     /// Enrolled, perhaps with a token, which should be in the file, perhaps after a failure.
-    Enrolled { token: Option<TokenLife>, is_filed: bool, setback: Option<&'a LastFailure> },
+    Enrolled { token: Option<TokenLife>, is_filed: bool, last_failure: Option<&'a LastFailure> },
 }
 
 /// The last attempt of this agent, and how long it waits before the next.
@@ -74,12 +74,14 @@ pub(super) fn next(
     match standing {
         AccountState::Nothing => None,
         AccountState::Troubled => Some((after(LOOK_AGAIN), AgentTask::Look)),
-        AccountState::Enrolled { setback: Some(setback), .. } if setback.outlook == RetryWhen::Lasting => {
+        AccountState::Enrolled { last_failure: Some(last_failure), .. }
+            if last_failure.outlook == RetryWhen::Lasting =>
+        {
             None
         }
-        AccountState::Enrolled { token, is_filed, setback } => {
+        AccountState::Enrolled { token, is_filed, last_failure } => {
             let due = token.map_or(now, |life| life.renewal() + jitter(life, spread));
-            let spared = setback.map_or(now, |setback| setback.not_before);
+            let spared = last_failure.map_or(now, |last_failure| last_failure.not_before);
             let renewal = (due.max(spared).max(after(attempts.pause)), AgentTask::Renew);
             let look = (after(LOOK_AGAIN), AgentTask::Look);
             // There is a token and no file: it could not be written, or somebody removed it.
@@ -107,15 +109,15 @@ mod tests {
         next(standing, attempts, spread, NOW).map(|(at, task)| (at.as_secs(), task))
     }
 
-    fn enrolled(token: Option<TokenLife>, setback: Option<&LastFailure>) -> AccountState<'_> {
-        AccountState::Enrolled { token, is_filed: true, setback }
+    fn enrolled(token: Option<TokenLife>, last_failure: Option<&LastFailure>) -> AccountState<'_> {
+        AccountState::Enrolled { token, is_filed: true, last_failure }
     }
 
     fn life(issued: u64, ends: u64) -> Option<TokenLife> {
         Some(TokenLife { issued: Duration::from_secs(issued), ends: Duration::from_secs(ends) })
     }
 
-    fn setback(outlook: RetryWhen) -> LastFailure {
+    fn last_failure(outlook: RetryWhen) -> LastFailure {
         let failure = Failure::unreachable("e");
         let wish = RetryPause::Issuers(Duration::from_secs(30));
         LastFailure::after(None, failure, outlook, wish, 0, "boot", Now { unix: 0, boot: NOW })
@@ -137,14 +139,14 @@ mod tests {
 
     #[test]
     fn a_failing_issuer_is_spared() {
-        let passing = setback(RetryWhen::Passing);
+        let passing = last_failure(RetryWhen::Passing);
         let standing = enrolled(life(0, 1200), Some(&passing));
         assert_eq!(at(standing, None, 0), Some((1030, AgentTask::Renew)));
     }
 
     #[test]
     fn what_only_the_user_can_mend_wakes_nobody() {
-        let lasting = setback(RetryWhen::Lasting);
+        let lasting = last_failure(RetryWhen::Lasting);
         assert_eq!(at(enrolled(None, Some(&lasting)), None, 0), None);
         assert_eq!(at(AccountState::Nothing, None, 0), None);
     }
@@ -157,7 +159,8 @@ mod tests {
 
     #[test]
     fn a_file_that_is_missing_is_seen_to() {
-        let standing = |is_filed| AccountState::Enrolled { token: life(1000, 4600), is_filed, setback: None };
+        let standing =
+            |is_filed| AccountState::Enrolled { token: life(1000, 4600), is_filed, last_failure: None };
         assert_eq!(at(standing(false), Some(990), 0), Some((1050, AgentTask::Look)));
         assert_eq!(at(standing(true), Some(990), 0), Some((3400, AgentTask::Renew)));
     }

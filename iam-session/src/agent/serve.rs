@@ -340,12 +340,12 @@ impl AgentLoop {
 
     fn tell(&mut self, now: Now) {
         let view = RuntimeView::of(&self.own.runtime, now);
-        let setback = view.setback(None);
+        let last_failure = view.last_failure(None);
         let has_token = self.file_is_good(now);
         if !has_token && self.is_shut(now) {
             return self.tell_unread(now);
         }
-        let verdict = LoginStatus::of(&view.book, has_token, setback.as_ref(), now);
+        let verdict = LoginStatus::of(&view.book, has_token, last_failure.as_ref(), now);
         if verdict.word == StatusWord::Ready && verdict.hint.is_none() {
             status_lines::forget_hint(&self.own.runtime.agents);
         }

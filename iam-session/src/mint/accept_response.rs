@@ -33,20 +33,20 @@ impl Mint {
     pub(crate) fn settle(
         &self,
         store: &Store,
-        errand: &RefreshAttempt<'_>,
+        attempt: &RefreshAttempt<'_>,
         opened: &Opened,
         answer: TokenAnswer,
         asked: Now,
     ) -> Result<CachedToken, Failure> {
-        let granted = answer.rights().unwrap_or_else(|| unstated(errand, &opened.record));
-        let granted = rights(granted, &errand.wanted.scope);
-        let misses = answer.missing_audience(&errand.wanted.audience);
-        self.note(self.setbacks(&errand.wanted.record_id).clear(FailureScope::Record));
-        if let Err(failure) = judge(errand, &granted, misses) {
-            self.log_failure(&errand.entry.name, "scope_missing", &failure);
-            if errand.job.kind == TokenKind::Session {
-                self.note_setback(
-                    errand,
+        let granted = answer.rights().unwrap_or_else(|| unstated(attempt, &opened.record));
+        let granted = rights(granted, &attempt.wanted.scope);
+        let misses = answer.missing_audience(&attempt.wanted.audience);
+        self.note(self.last_failures(&attempt.wanted.record_id).clear(FailureScope::Record));
+        if let Err(failure) = judge(attempt, &granted, misses) {
+            self.log_failure(&attempt.entry.name, "scope_missing", &failure);
+            if attempt.job.kind == TokenKind::Session {
+                self.note_last_failure(
+                    attempt,
                     FailureScope::Session,
                     failure.clone(),
                     RetryWhen::Passing,
@@ -57,13 +57,13 @@ impl Mint {
         }
         self.in_time()?;
         self.may_publish()?;
-        let token = self.cached(errand, answer, granted, asked);
+        let token = self.cached(attempt, answer, granted, asked);
         self.note(self.runtime.cache.put(&token, Now::read()));
-        if errand.job.kind == TokenKind::Session {
-            self.note(self.setbacks(&errand.wanted.record_id).clear(FailureScope::Session));
-            self.seal_token(store, errand, opened, &token, asked);
+        if attempt.job.kind == TokenKind::Session {
+            self.note(self.last_failures(&attempt.wanted.record_id).clear(FailureScope::Session));
+            self.seal_token(store, attempt, opened, &token, asked);
         }
-        self.log_minted(errand, &token);
+        self.log_minted(attempt, &token);
         Ok(token)
     }
 
@@ -71,17 +71,17 @@ impl Mint {
     /// its second. It ends earlier for us than for anybody else.
     fn cached(
         &self,
-        errand: &RefreshAttempt<'_>,
+        attempt: &RefreshAttempt<'_>,
         answer: TokenAnswer,
         granted: ScopeSet,
         asked: Now,
     ) -> CachedToken {
         let life = answer.expires_in.saturating_sub(1).max(1);
         CachedToken {
-            wanted: errand.wanted.clone(),
+            wanted: attempt.wanted.clone(),
             access_token: answer.access_token,
             granted,
-            issuer: errand.entry.issuer.clone(),
+            issuer: attempt.entry.issuer.clone(),
             boot_id: self.runtime.cache.boot_id().to_owned(),
             issued: asked.boot,
             ends: asked.boot + Duration::from_secs(life),
@@ -140,7 +140,7 @@ impl Mint {
     fn seal_token(
         &self,
         store: &Store,
-        errand: &RefreshAttempt<'_>,
+        attempt: &RefreshAttempt<'_>,
         opened: &Opened,
         token: &CachedToken,
         asked: Now,
@@ -154,14 +154,14 @@ impl Mint {
         };
         // Best effort: a home that cannot be written costs the next login one refresh.
         if let Some(file) = sealed.seal(opened) {
-            let _ = store.write_token(&errand.entry.name, &file);
+            let _ = store.write_token(&attempt.entry.name, &file);
         }
     }
 
     /// Notes why there is no token, and when the issuer may be asked again.
-    pub(crate) fn set_back(&self, errand: &RefreshAttempt<'_>, error: HelperError) -> Failure {
+    pub(crate) fn note_refusal(&self, attempt: &RefreshAttempt<'_>, error: HelperError) -> Failure {
         let (against, outlook, pause) = match &error {
-            HelperError::Issuer(error) => consequence(error, &errand.job.kind),
+            HelperError::Issuer(error) => consequence(error, &attempt.job.kind),
             _ => (FailureScope::Record, RetryWhen::Passing, RetryPause::Doubling),
         };
         let class = match &error {
@@ -169,34 +169,34 @@ impl Mint {
             _ => "helper".to_owned(),
         };
         let advice = match &error {
-            HelperError::Issuer(error) => errand.advice(error.class),
+            HelperError::Issuer(error) => attempt.advice(error.class),
             _ => None,
         };
         let failure = match outlook {
-            RetryWhen::Lasting => explain(error.into(), errand.past),
+            RetryWhen::Lasting => explain(error.into(), attempt.past),
             RetryWhen::Passing => error.into(),
         };
         let failure = Failure { info: advice.or(failure.info), ..failure };
-        self.log_failure(&errand.entry.name, &class, &failure);
+        self.log_failure(&attempt.entry.name, &class, &failure);
         // What somebody named and may not have says nothing about the next request.
-        if against == FailureScope::Record || errand.job.kind == TokenKind::Session {
-            self.note_setback(errand, against, failure.clone(), outlook, pause);
+        if against == FailureScope::Record || attempt.job.kind == TokenKind::Session {
+            self.note_last_failure(attempt, against, failure.clone(), outlook, pause);
         }
         failure
     }
 
-    pub(crate) fn note_setback(
+    pub(crate) fn note_last_failure(
         &self,
-        errand: &RefreshAttempt<'_>,
+        attempt: &RefreshAttempt<'_>,
         against: FailureScope,
         failure: Failure,
         outlook: RetryWhen,
         pause: RetryPause,
     ) {
-        self.note_setback_of(&errand.wanted, against, failure, outlook, pause);
+        self.note_last_failure_of(&attempt.wanted, against, failure, outlook, pause);
     }
 
-    pub(crate) fn note_setback_of(
+    pub(crate) fn note_last_failure_of(
         &self,
         wanted: &CacheKey,
         against: FailureScope,
@@ -204,27 +204,27 @@ impl Mint {
         outlook: RetryWhen,
         pause: RetryPause,
     ) {
-        let setbacks = self.setbacks(&wanted.record_id);
+        let last_failures = self.last_failures(&wanted.record_id);
         let session_scope = (against == FailureScope::Session).then(|| wanted.scope.clone());
-        let previous = setbacks.find(against).filter(|previous| previous.session_scope == session_scope);
+        let previous = last_failures.find(against).filter(|previous| previous.session_scope == session_scope);
         let mut spread = [0];
         // Without randomness all agents of one user still share one back-off.
         let _ = getrandom::fill(&mut spread);
         let [spread] = spread;
         let boot_id = self.runtime.cache.boot_id();
-        let setback =
+        let last_failure =
             LastFailure::after(previous.as_ref(), failure, outlook, pause, spread, boot_id, Now::read());
-        self.note(setbacks.note(against, &LastFailure { session_scope, ..setback }));
+        self.note(last_failures.note(against, &LastFailure { session_scope, ..last_failure }));
     }
 
     /// What the site's audit wants of a token; never the token.
-    fn log_minted(&self, errand: &RefreshAttempt<'_>, token: &CachedToken) {
+    fn log_minted(&self, attempt: &RefreshAttempt<'_>, token: &CachedToken) {
         let (scope, expires_at) = (token.granted.to_string(), token.expires_at.to_string());
         self.log.event(
             Level::Info,
             "minted",
             &[
-                ("account", &errand.entry.name),
+                ("account", &attempt.entry.name),
                 ("issuer", &token.issuer),
                 ("scope", &scope),
                 ("audience", &token.wanted.audience),
@@ -234,8 +234,8 @@ impl Mint {
         );
     }
 
-    pub(crate) fn setbacks<'a>(&'a self, record_id: &'a str) -> LastFailures<'a> {
-        self.runtime.setbacks(record_id)
+    pub(crate) fn last_failures<'a>(&'a self, record_id: &'a str) -> LastFailures<'a> {
+        self.runtime.last_failures(record_id)
     }
 }
 
@@ -263,8 +263,8 @@ impl RefreshAttempt<'_> {
 
 /// What a response without a scope grants: what was asked (RFC 6749 §5.1), unless this issuer otherwise says it. IAM
 /// leaves the scope out when its policy has taken everything away.
-fn unstated(errand: &RefreshAttempt<'_>, record: &Record) -> ScopeSet {
-    if record.states_scope { ScopeSet::default() } else { errand.wanted.scope.clone() }
+fn unstated(attempt: &RefreshAttempt<'_>, record: &Record) -> ScopeSet {
+    if record.states_scope { ScopeSet::default() } else { attempt.wanted.scope.clone() }
 }
 
 /// What of a granted scope an access token gives. Keycloak names `offline_access` in every answer to a refresh: it was
@@ -277,10 +277,10 @@ fn rights(granted: ScopeSet, asked: &ScopeSet) -> ScopeSet {
 }
 
 /// Compares what was granted with what was asked.
-fn judge(errand: &RefreshAttempt<'_>, granted: &ScopeSet, misses: Vec<String>) -> Result<(), Failure> {
-    let (asked, entry) = (&errand.wanted.scope, &errand.entry);
+fn judge(attempt: &RefreshAttempt<'_>, granted: &ScopeSet, misses: Vec<String>) -> Result<(), Failure> {
+    let (asked, entry) = (&attempt.wanted.scope, &attempt.entry);
     refuse_if_any(misses, |audience| not_for(&entry.issuer, &audience))?;
-    match errand.job.kind {
+    match attempt.job.kind {
         TokenKind::Session if granted.is_empty() => {
             Err(Failure::refused(format!("{} granted none of '{asked}'", entry.issuer))
                 .advise("its policy took them away: ask the issuer's administrators"))
@@ -290,7 +290,7 @@ fn judge(errand: &RefreshAttempt<'_>, granted: &ScopeSet, misses: Vec<String>) -
             Failure::refused(format!("{} granted '{surplus}' though it was not asked for", entry.issuer))
                 .advise("the site may allow it with 'session_scope' in the provider's file")
         }),
-        TokenKind::Named { .. } => refuse_if_any(errand.missing(granted), |missing| {
+        TokenKind::Named { .. } => refuse_if_any(attempt.missing(granted), |missing| {
             Failure::refused(format!("{} did not grant '{missing}'", entry.issuer))
                 .advise("its policy took it away: 'iam-session status' lists the scopes you have")
         }),

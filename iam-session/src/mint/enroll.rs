@@ -120,7 +120,7 @@ impl Mint {
     fn why_not_in_its_file(&self, name: &str) -> Option<Failure> {
         let book = AccountBook::read(&self.runtime.agents)?;
         let entry = book.find(Some(name))?;
-        Some(self.setbacks(&entry.record_id).of_session(&entry.session_scope)?.failure)
+        Some(self.last_failures(&entry.record_id).of_session(&entry.session_scope)?.failure)
     }
 
     /// Ends what was replaced, but for what would end with it and is still of use.

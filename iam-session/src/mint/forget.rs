@@ -118,9 +118,9 @@ impl Mint {
 
     /// What is cached and noted of a record that is no more.
     pub(crate) fn forget_record(&self, record_id: &str) {
-        let setbacks = self.setbacks(record_id);
-        self.note(setbacks.clear(FailureScope::Record));
-        self.note(setbacks.clear(FailureScope::Session));
+        let last_failures = self.last_failures(record_id);
+        self.note(last_failures.clear(FailureScope::Record));
+        self.note(last_failures.clear(FailureScope::Session));
         self.note(self.runtime.cache.forget(record_id));
     }
 

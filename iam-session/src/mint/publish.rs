@@ -70,7 +70,7 @@ impl Mint {
                 error => no_place(&error),
             };
             self.log.error(&failure.error);
-            self.note_setback_of(
+            self.note_last_failure_of(
                 &token.wanted,
                 FailureScope::Session,
                 failure,

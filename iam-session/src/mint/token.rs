@@ -59,8 +59,8 @@ impl Mint {
         let store = self.store(&policy)?.ok_or_else(no_account)?;
         let patience = self.patience();
         loop {
-            let errand = RefreshAttempt::new(job, &self.open(&store, &job.account)?, &policy);
-            if let Some(known) = self.known(&errand) {
+            let attempt = RefreshAttempt::new(job, &self.open(&store, &job.account)?, &policy);
+            if let Some(known) = self.known(&attempt) {
                 return known;
             }
             if let Some(locks) = self.try_lock(&store, &job.account, &patience)? {
@@ -82,15 +82,15 @@ impl Mint {
     ) -> Result<CachedToken, Failure> {
         let opened = self.open(store, &job.account)?;
         let (mut opened, past) = self.recover(store, &job.account, opened);
-        let errand = RefreshAttempt { past, ..RefreshAttempt::new(job, &opened, policy) };
-        let outcome = match self.known(&errand) {
+        let attempt = RefreshAttempt { past, ..RefreshAttempt::new(job, &opened, policy) };
+        let outcome = match self.known(&attempt) {
             Some(known) => known,
-            None => self.refresh(store, policy, &errand, &mut opened),
+            None => self.refresh(store, policy, &attempt, &mut opened),
         };
-        if let (Err(failure), TokenKind::Named { .. }) = (&outcome, &errand.job.kind)
+        if let (Err(failure), TokenKind::Named { .. }) = (&outcome, &attempt.job.kind)
             && failure.kind == FailureKind::Refused
         {
-            let (wanted, failure) = (errand.wanted.clone(), failure.clone());
+            let (wanted, failure) = (attempt.wanted.clone(), failure.clone());
             self.refused = Some(RefusedToken { wanted, failure, at: clock::boot_time() });
         }
         let book = self.look_with(policy);
@@ -107,83 +107,85 @@ impl Mint {
     }
 
     /// What can be answered without the issuer: a token that will do, or that it must not be asked yet.
-    fn known(&self, errand: &RefreshAttempt<'_>) -> Option<Result<CachedToken, Failure>> {
+    fn known(&self, attempt: &RefreshAttempt<'_>) -> Option<Result<CachedToken, Failure>> {
         let now = clock::boot_time();
-        let cached = self.runtime.cache.last(&errand.wanted);
+        let cached = self.runtime.cache.last(&attempt.wanted);
         if let Some(token) = cached {
             let life = token.life();
-            if life.is_enough(errand.job.freshness, now) {
+            if life.is_enough(attempt.job.freshness, now) {
                 return Some(Ok(token));
             }
             if !life.lives_at(now) && life.is_of_a_moment_ago(now) {
-                return Some(Err(too_short(&errand.entry.issuer)));
+                return Some(Err(too_short(&attempt.entry.issuer)));
             }
         }
-        let refused = self.refused.as_ref().filter(|refused| refused.wanted == errand.wanted);
+        let refused = self.refused.as_ref().filter(|refused| refused.wanted == attempt.wanted);
         if let Some(refused) = refused.filter(|refused| now < refused.at + MINT_AT_MOST_EVERY) {
             return Some(Err(refused.failure.clone()));
         }
-        let setbacks = self.setbacks(&errand.wanted.record_id);
-        let setback = match errand.job.kind {
-            TokenKind::Session => setbacks.of_session(&errand.wanted.scope),
-            TokenKind::Named { .. } => setbacks.find(FailureScope::Record),
+        let last_failures = self.last_failures(&attempt.wanted.record_id);
+        let last_failure = match attempt.job.kind {
+            TokenKind::Session => last_failures.of_session(&attempt.wanted.scope),
+            TokenKind::Named { .. } => last_failures.find(FailureScope::Record),
         };
         let asker =
-            if errand.job.freshness == Freshness::Renewed { RequestedBy::Agent } else { RequestedBy::User };
-        setback.filter(|setback| setback.holds(asker, now)).map(|setback| Err(setback.failure_at(now)))
+            if attempt.job.freshness == Freshness::Renewed { RequestedBy::Agent } else { RequestedBy::User };
+        last_failure
+            .filter(|last_failure| last_failure.holds(asker, now))
+            .map(|last_failure| Err(last_failure.failure_at(now)))
     }
 
     fn refresh(
         &mut self,
         store: &Store,
         policy: &Policy,
-        errand: &RefreshAttempt<'_>,
+        attempt: &RefreshAttempt<'_>,
         opened: &mut Opened,
     ) -> Result<CachedToken, Failure> {
         if !policy.allows(&opened.record.issuer) {
             return Err(not_allowed(&opened.record.issuer));
         }
         self.may_ask()?;
-        let account = &errand.entry.name;
+        let account = &attempt.entry.name;
         let rotates = opened.record.rotates && self.unsaved.is_empty();
         let room = match rotates.then(|| store.reserve_record(account, RECORD_SIZE)).transpose() {
             Ok(room) => room,
-            Err(error) => return Err(self.no_room(errand, error)),
+            Err(error) => return Err(self.no_room(attempt, error)),
         };
         let asked = Now::read();
-        match self.ask(&request(&opened.record, policy, &errand.wanted)) {
+        match self.ask(&request(&opened.record, policy, &attempt.wanted)) {
             Ok(HelperAnswer::Token(mut answer)) => {
                 if let Some(new) = answer.refresh_token.take() {
                     let new = (new, answer.refresh_token_expires_at);
                     self.keep_rotated(store, account, opened, new, room);
                 }
-                if errand.past == EarlierRefresh::Unclear {
+                if attempt.past == EarlierRefresh::Unclear {
                     // It is clear now. What cannot be removed says something wrong later, and no more.
                     let _ = store.remove_unfinished(account);
                 }
-                self.settle(store, errand, opened, answer, asked)
+                self.settle(store, attempt, opened, answer, asked)
             }
             Ok(HelperAnswer::Unusable { refresh_token, refresh_token_expires_at, error }) => {
                 self.keep_rotated(store, account, opened, (refresh_token, refresh_token_expires_at), room);
-                Err(self.set_back(errand, error.into()))
+                Err(self.note_refusal(attempt, error.into()))
             }
             Ok(_) => {
-                give_up(room, errand.past, &HelperError::Garbage);
-                Err(self.set_back(errand, HelperError::Garbage))
+                give_up(room, attempt.past, &HelperError::Garbage);
+                Err(self.note_refusal(attempt, HelperError::Garbage))
             }
             Err(error) => {
-                give_up(room, errand.past, &error);
-                Err(self.set_back(errand, error))
+                give_up(room, attempt.past, &error);
+                Err(self.note_refusal(attempt, error))
             }
         }
     }
 
     /// The issuer would give up the refresh token that is stored, and the new one could not be.
-    fn no_room(&self, errand: &RefreshAttempt<'_>, error: StoreError) -> Failure {
+    fn no_room(&self, attempt: &RefreshAttempt<'_>, error: StoreError) -> Failure {
         let failure = Failure::from(error);
-        self.log_failure(&errand.entry.name, "store", &failure);
-        self.note_setback(
-            errand,
+        self.log_failure(&attempt.entry.name, "store", &failure);
+        self.note_last_failure(
+            attempt,
             FailureScope::Record,
             failure.clone(),
             RetryWhen::Passing,

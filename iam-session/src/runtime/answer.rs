@@ -107,12 +107,12 @@ impl<'a> RuntimeView<'a> {
     }
 
     /// What stands against an account.
-    pub(crate) fn setback(&self, account: Option<&str>) -> Option<LastFailure> {
-        self.book.find(account).and_then(|entry| self.setback_of(entry))
+    pub(crate) fn last_failure(&self, account: Option<&str>) -> Option<LastFailure> {
+        self.book.find(account).and_then(|entry| self.last_failure_of(entry))
     }
 
-    fn setback_of(&self, entry: &AccountEntry) -> Option<LastFailure> {
-        self.runtime.setbacks(&entry.record_id).of_session(&entry.session_scope)
+    fn last_failure_of(&self, entry: &AccountEntry) -> Option<LastFailure> {
+        self.runtime.last_failures(&entry.record_id).of_session(&entry.session_scope)
     }
 
     /// For `status`: all accounts, and what stands in the way of a token.
@@ -131,7 +131,8 @@ impl<'a> RuntimeView<'a> {
     fn account(&self, entry: &AccountEntry, kept: &ExtraTokenFiles) -> Account {
         let is_kept = kept.contains(&entry.name);
         let kept_file = is_kept.then(|| self.runtime.places.kept_file(&entry.name).display().to_string());
-        let setback = self.setback_of(entry).map(|setback| setback.to_last_error(self.now));
+        let last_failure =
+            self.last_failure_of(entry).map(|last_failure| last_failure.to_last_error(self.now));
         let closed = entry.trouble.clone();
         let closed = closed.map(|failure| LastError { failure, at: self.now.unix, next_attempt_at: None });
         Account {
@@ -144,7 +145,7 @@ impl<'a> RuntimeView<'a> {
             enrollment_ends_at: entry.enrollment_ends_at,
             token_expires_at: self.cached(entry, &TokenKind::Session).map(|token| token.expires_at),
             kept_file,
-            last_error: closed.or(setback),
+            last_error: closed.or(last_failure),
         }
     }
 }

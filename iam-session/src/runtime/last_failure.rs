@@ -155,7 +155,7 @@ fn shortened(failure: Failure) -> Failure {
     Failure { error: cut(failure.error), info: failure.info.map(cut), ..failure }
 }
 
-/// The setbacks of one record, in the directory of the agents.
+/// The last failures of one record, in the directory of the agents.
 #[derive(Clone, Copy)]
 pub(crate) struct LastFailures<'a> {
     pub(crate) directory: &'a Directory,
@@ -167,23 +167,29 @@ impl LastFailures<'_> {
     /// The one that stands there, if one does. Best effort: what cannot be read is not there.
     pub(crate) fn find(&self, against: FailureScope) -> Option<LastFailure> {
         let bytes = self.directory.read(&self.file_name(against), MAX_FILE).ok()??;
-        let setback: LastFailure = serde_json::from_slice(&bytes).ok()?;
-        let is_ours = setback.boot_id == self.boot_id && setback.not_before < END_OF_TIME;
-        is_ours.then_some(setback)
+        let last_failure: LastFailure = serde_json::from_slice(&bytes).ok()?;
+        let is_ours = last_failure.boot_id == self.boot_id && last_failure.not_before < END_OF_TIME;
+        is_ours.then_some(last_failure)
     }
 
     /// The one that keeps away for longest a session token of this scope.
     pub(crate) fn of_session(&self, scope: &ScopeSet) -> Option<LastFailure> {
-        let rank = |setback: &LastFailure| (setback.outlook == RetryWhen::Lasting, setback.not_before);
+        let rank = |last_failure: &LastFailure| {
+            (last_failure.outlook == RetryWhen::Lasting, last_failure.not_before)
+        };
         [FailureScope::Record, FailureScope::Session]
             .into_iter()
             .filter_map(|against| self.find(against))
-            .filter(|setback| setback.session_scope.as_ref().is_none_or(|then| then == scope))
+            .filter(|last_failure| last_failure.session_scope.as_ref().is_none_or(|then| then == scope))
             .max_by_key(rank)
     }
 
-    pub(crate) fn note(&self, against: FailureScope, setback: &LastFailure) -> Result<(), DirectoryError> {
-        let bytes = serde_json::to_vec(setback).unwrap_or_default();
+    pub(crate) fn note(
+        &self,
+        against: FailureScope,
+        last_failure: &LastFailure,
+    ) -> Result<(), DirectoryError> {
+        let bytes = serde_json::to_vec(last_failure).unwrap_or_default();
         self.directory.replace(&self.file_name(against), &bytes, Durability::Volatile)
     }
 
@@ -202,14 +208,16 @@ impl LastFailures<'_> {
 
 const SUFFIX: &str = ".failure";
 
-/// Whether a file of the agents' directory is a setback that still spares the issuer: it outlives the last login, or
+/// Whether a file of the agents' directory is a last failure that still spares the issuer: it outlives the last login, or
 /// one login after the other would ask a failing issuer each.
 pub(crate) fn still_holds(directory: &Directory, name: &str, boot_id: &str, now: Duration) -> bool {
     let read = || -> Option<LastFailure> {
         name.strip_suffix(SUFFIX)?;
         serde_json::from_slice(&directory.read(name, MAX_FILE).ok()??).ok()
     };
-    read().is_some_and(|setback| setback.boot_id == boot_id && setback.holds(RequestedBy::Agent, now))
+    read().is_some_and(|last_failure| {
+        last_failure.boot_id == boot_id && last_failure.holds(RequestedBy::Agent, now)
+    })
 }
 
 #[cfg(test)]
@@ -218,21 +226,21 @@ mod tests {
 
     const NOW: Now = Now { unix: 1_000, boot: Duration::from_secs(100) };
 
-    fn setback(previous: Option<&LastFailure>, pause: RetryPause, spread: u8) -> LastFailure {
+    fn last_failure(previous: Option<&LastFailure>, pause: RetryPause, spread: u8) -> LastFailure {
         let failure = Failure::unreachable("busy");
         LastFailure::after(previous, failure, RetryWhen::Passing, pause, spread, "boot", NOW)
     }
 
-    fn pause(setback: &LastFailure) -> u64 {
-        (setback.not_before - NOW.boot).as_secs()
+    fn pause(last_failure: &LastFailure) -> u64 {
+        (last_failure.not_before - NOW.boot).as_secs()
     }
 
     #[test]
     fn pauses_double_up_to_a_minute() {
-        let mut last = setback(None, RetryPause::Doubling, 0);
+        let mut last = last_failure(None, RetryPause::Doubling, 0);
         let mut pauses = vec![pause(&last)];
         for _ in 0..12 {
-            last = setback(Some(&last), RetryPause::Doubling, 0);
+            last = last_failure(Some(&last), RetryPause::Doubling, 0);
             pauses.push(pause(&last));
         }
         assert_eq!(pauses[..6], [5, 10, 20, 40, 60, 60]);
@@ -241,29 +249,30 @@ mod tests {
 
     #[test]
     fn jitter_only_lengthens_and_by_a_quarter_at_most() {
-        let paused = |spread| (setback(None, RetryPause::Doubling, spread).not_before - NOW.boot).as_millis();
+        let paused =
+            |spread| (last_failure(None, RetryPause::Doubling, spread).not_before - NOW.boot).as_millis();
         assert!(paused(0) == 5_000 && (6_200..6_250).contains(&paused(255)));
     }
 
     #[test]
     fn the_issuers_own_wish_is_honoured_when_it_is_longer() {
         let wish = |seconds| RetryPause::Issuers(Duration::from_secs(seconds));
-        assert_eq!(pause(&setback(None, wish(300), 0)), 300);
-        assert_eq!(pause(&setback(None, wish(1), 0)), 5);
-        assert!(setback(None, wish(300), 0).holds(RequestedBy::User, Duration::from_secs(399)));
+        assert_eq!(pause(&last_failure(None, wish(300), 0)), 300);
+        assert_eq!(pause(&last_failure(None, wish(1), 0)), 5);
+        assert!(last_failure(None, wish(300), 0).holds(RequestedBy::User, Duration::from_secs(399)));
     }
 
     #[test]
     fn a_user_who_has_seen_to_it_need_not_wait_as_long_as_an_agent_does() {
-        let refused = setback(None, RetryPause::Ours(Duration::from_secs(900)), 0);
+        let refused = last_failure(None, RetryPause::Ours(Duration::from_secs(900)), 0);
         let later = Duration::from_secs(106);
         assert!(refused.holds(RequestedBy::Agent, later) && !refused.holds(RequestedBy::User, later));
     }
 
     #[test]
     fn who_asks_where_nobody_was_asked_is_not_kept_waiting() {
-        let first = setback(None, RetryPause::OfAgents, 0);
-        let second = setback(Some(&first), RetryPause::OfAgents, 255);
+        let first = last_failure(None, RetryPause::OfAgents, 0);
+        let second = last_failure(Some(&first), RetryPause::OfAgents, 255);
         assert!(!second.holds(RequestedBy::User, NOW.boot));
         assert!(second.holds(RequestedBy::Agent, NOW.boot + FIRST_PAUSE) && pause(&second) > pause(&first));
     }
@@ -272,13 +281,13 @@ mod tests {
     fn a_long_text_is_cut_so_that_it_can_be_read_back() {
         let path = std::env::temp_dir().join(format!("iam-session-failure-{}", std::process::id()));
         let directory = Directory::create(&path, nix::unistd::geteuid().as_raw()).unwrap();
-        let setbacks = LastFailures { directory: &directory, record_id: "01", boot_id: "boot" };
+        let last_failures = LastFailures { directory: &directory, record_id: "01", boot_id: "boot" };
         let failure = Failure::failed("x".repeat(100_000));
         let long =
             LastFailure::after(None, failure, RetryWhen::Passing, RetryPause::Doubling, 0, "boot", NOW);
-        setbacks.note(FailureScope::Session, &long).unwrap();
-        assert_eq!(setbacks.of_session(&ScopeSet::default()), Some(long));
-        assert_eq!(setbacks.find(FailureScope::Record), None);
+        last_failures.note(FailureScope::Session, &long).unwrap();
+        assert_eq!(last_failures.of_session(&ScopeSet::default()), Some(long));
+        assert_eq!(last_failures.find(FailureScope::Record), None);
         assert!(still_holds(&directory, "01.session.failure", "boot", NOW.boot));
         assert!(!still_holds(&directory, "01.session.failure", "boot", NOW.boot + FIRST_PAUSE * 2));
         std::fs::remove_dir_all(&path).unwrap();
@@ -288,24 +297,28 @@ mod tests {
     fn a_failure_of_another_session_scope_holds_nobody_up() {
         let path = std::env::temp_dir().join(format!("iam-session-scope-{}", std::process::id()));
         let directory = Directory::create(&path, nix::unistd::geteuid().as_raw()).unwrap();
-        let setbacks = LastFailures { directory: &directory, record_id: "01", boot_id: "boot" };
+        let last_failures = LastFailures { directory: &directory, record_id: "01", boot_id: "boot" };
         let [then, now] = ["openid storage.modify:/", "openid"].map(ScopeSet::parse);
         let of_then =
-            LastFailure { session_scope: Some(then.clone()), ..setback(None, RetryPause::Doubling, 0) };
-        setbacks.note(FailureScope::Session, &of_then).unwrap();
-        assert_eq!(setbacks.of_session(&then), Some(of_then));
-        assert_eq!(setbacks.of_session(&now), None);
+            LastFailure { session_scope: Some(then.clone()), ..last_failure(None, RetryPause::Doubling, 0) };
+        last_failures.note(FailureScope::Session, &of_then).unwrap();
+        assert_eq!(last_failures.of_session(&then), Some(of_then));
+        assert_eq!(last_failures.of_session(&now), None);
         // What stands against the whole record has nothing to do with policy.
-        let of_record = setback(None, RetryPause::Doubling, 0);
-        setbacks.note(FailureScope::Record, &of_record).unwrap();
-        assert_eq!(setbacks.of_session(&now), Some(of_record));
+        let of_record = last_failure(None, RetryPause::Doubling, 0);
+        last_failures.note(FailureScope::Record, &of_record).unwrap();
+        assert_eq!(last_failures.of_session(&now), Some(of_record));
         std::fs::remove_dir_all(&path).unwrap();
     }
 
     #[test]
-    fn a_lasting_setback_announces_no_attempt() {
-        let lasting = LastFailure { outlook: RetryWhen::Lasting, ..setback(None, RetryPause::Doubling, 0) };
+    fn a_lasting_last_failure_announces_no_attempt() {
+        let lasting =
+            LastFailure { outlook: RetryWhen::Lasting, ..last_failure(None, RetryPause::Doubling, 0) };
         assert_eq!(lasting.to_last_error(NOW).next_attempt_at, None);
-        assert_eq!(setback(None, RetryPause::Doubling, 0).to_last_error(NOW).next_attempt_at, Some(1_005));
+        assert_eq!(
+            last_failure(None, RetryPause::Doubling, 0).to_last_error(NOW).next_attempt_at,
+            Some(1_005)
+        );
     }
 }
