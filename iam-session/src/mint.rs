@@ -210,7 +210,7 @@ impl Mint {
                 let token = self.token(&job);
                 if let Err(failure) = &token {
                     self.leave_trace(&job, failure);
-                    // The store may have become unreadable, or readable: the agents act by the book.
+                    // The store may have become unreadable, or readable: the agents act by the accounts file.
                     let _ = self.look();
                 }
                 JobResult::Token(token.map(Box::new))

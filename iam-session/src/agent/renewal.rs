@@ -185,7 +185,7 @@ impl FileRenewals {
         std::iter::once(&self.session).chain(&self.kept).filter_map(FileRenewal::deadline).min()
     }
 
-    /// Takes note of what has changed: the book, the files' names, a token, a last failure.
+    /// Takes note of what has changed: the accounts file, the files' names, a token, a last failure.
     pub(super) fn reschedule(&mut self, means: &RenewalContext<'_>) {
         let kept = ExtraTokenFiles::read(&means.own.runtime.agents);
         self.kept.retain(|upkeep| upkeep.account.as_deref().is_some_and(|account| kept.contains(account)));
@@ -225,7 +225,7 @@ fn standing<'s>(
     let entry = view.book.find(account);
     let trouble = trouble.or(entry.and_then(|entry| entry.trouble.as_ref()));
     match (trouble, entry) {
-        // What this agent could open is not locked to it: the book is of a moment before.
+        // What this agent could open is not locked to it: the accounts file is of a moment before.
         (Some(trouble), entry)
             if trouble.kind == FailureKind::Locked && !entry.is_some_and(|entry| held.opens(entry)) =>
         {

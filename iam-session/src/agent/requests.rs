@@ -85,7 +85,7 @@ pub(super) enum AgentCommand {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TokenStep {
     First,
-    /// The book is as good as it gets.
+    /// The accounts file is as good as it gets.
     AfterLook,
 }
 
@@ -276,7 +276,7 @@ impl Requests {
                 let fallback = RuntimeView::of(means.runtime, means.now).fallback(&job);
                 Some(fallback.map(ClientAnswer::Token).ok_or_else(|| failure.clone()))
             }
-            // What is known may be all there is to know; that the book could not be written says more than it does.
+            // What is known may be all there is to know; that the accounts file could not be written says more than it does.
             (RequestKind::Token { request, job: None }, Ok(JobResult::Looked(Err(failure)))) => {
                 match RuntimeView::of(means.runtime, means.now).decide(&request) {
                     TokenDecision::Token(token) => Some(Ok(ClientAnswer::Token(token))),
@@ -343,7 +343,7 @@ impl Requests {
         self.waiting.retain(|waiting| waiting.peer != peer);
     }
 
-    /// `unwritten`: why the book is not up to date.
+    /// `unwritten`: why the accounts file is not up to date.
     fn status(&self, unwritten: Option<&Failure>, means: &RequestContext<'_>) -> ClientAnswer {
         let view = RuntimeView::of(means.runtime, means.now);
         let (accounts, trouble) = view.accounts();

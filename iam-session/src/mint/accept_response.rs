@@ -30,7 +30,7 @@ const MAX_NAMED: usize = 5;
 
 impl Mint {
     /// Judges and publishes the token. What must be kept of the answer has been.
-    pub(crate) fn settle(
+    pub(crate) fn accept_response(
         &self,
         store: &Store,
         attempt: &RefreshAttempt<'_>,

@@ -29,7 +29,7 @@ impl Mint {
     }
 }
 
-/// As the book shows an account whose record opens.
+/// As the accounts file shows an account whose record opens.
 pub(crate) fn entry(name: &str, opened: &Opened, policy: &Policy) -> AccountEntry {
     let (record, cover) = (&opened.record, opened.cover());
     let allowed = policy.allows(&record.issuer);
@@ -53,7 +53,7 @@ fn hexadecimal(keys: &[KeyId]) -> Vec<String> {
     keys.iter().map(|key| key.to_hexadecimal()).collect()
 }
 
-/// As the book shows one whose record does not.
+/// As the accounts file shows one whose record does not.
 pub(crate) fn closed_entry(name: &str, cover: Option<&Cover>, trouble: StoreError) -> AccountEntry {
     AccountEntry {
         name: name.to_owned(),

@@ -69,15 +69,15 @@ impl Mint {
         if self.message.keys.sealing().is_none() {
             return Err(StoreError::NoSealingKey.into());
         }
-        // Made first, for vouching may have the issuer replace a refresh token that is in use elsewhere.
+        // Made first, for verifying may have the issuer replace a refresh token that is in use elsewhere.
         let room = obtained.imported.then(|| store.reserve_record(&name, RECORD_SIZE)).transpose()?;
         let imported = obtained.imported;
         let given = obtained.record.refresh_token.duplicate();
-        let vouched = self.vouch(policy, &mut obtained).map_err(certainly);
+        let verified = self.verify_subject(policy, &mut obtained).map_err(certainly);
         // Nobody else has one that came in its place.
         let is_replaced = obtained.record.refresh_token.expose() != given.expose();
         let stray = is_replaced.then(|| obtained.unwanted()).flatten();
-        let rotation = match vouched {
+        let rotation = match verified {
             Ok(rotation) => rotation,
             Err(failure) => {
                 self.endings.extend(stray);

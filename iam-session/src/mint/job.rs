@@ -83,7 +83,7 @@ pub(crate) struct UnlockState {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum JobResult {
-    /// The book is up to date, or says why it is not.
+    /// The accounts file is up to date, or says why it is not.
     Looked(Result<(), Failure>),
     /// The token, which is in the cache too where that could be written.
     Token(Result<Box<CachedToken>, Failure>),

@@ -20,7 +20,7 @@ impl Mint {
         }
     }
 
-    /// Writes the book if it has changed. The caller holds the mint lock, or there is no book yet.
+    /// Writes the accounts file if it has changed. The caller holds the mint lock, or there is no book yet.
     pub(crate) fn publish_book(&self, book: &AccountBook) -> Result<(), Failure> {
         if AccountBook::read(&self.runtime.agents).as_ref() == Some(book) {
             return Ok(());

@@ -15,10 +15,10 @@ use crate::runtime::token_file::ForeignToken;
 use crate::store::{Cover, Opened, SessionToken, Store, StoreError};
 
 impl Mint {
-    /// Writes the book and, where a good session token is at hand, the token file; says why where it cannot.
+    /// Writes the accounts file and, where a good session token is at hand, the token file; says why where it cannot.
     ///
     /// Under the lock of whoever mints, for a look that took long must not undo what was enrolled meanwhile. Where
-    /// somebody mints, the book is seen to at the end of that; only where there is none yet it cannot wait.
+    /// somebody mints, the accounts file is seen to at the end of that; only where there is none yet it cannot wait.
     pub(crate) fn look(&self) -> Result<(), Failure> {
         if !self.unsaved.is_empty() {
             return self.look_under_lock();
@@ -111,7 +111,7 @@ impl Mint {
         }
     }
 
-    /// A record that this mint cannot open. The book is shared: where another agent of the user lives that can, what
+    /// A record that this mint cannot open. The accounts file is shared: where another agent of the user lives that can, what
     /// that one wrote stays. Of one that nobody can read now, or that is damaged, what is known stays known.
     fn closed(&self, store: &Store, name: &str, error: StoreError, policy: &Policy) -> AccountEntry {
         let cover = self.cover(store, name).ok();

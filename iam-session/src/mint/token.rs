@@ -163,7 +163,7 @@ impl Mint {
                     // It is clear now. What cannot be removed says something wrong later, and no more.
                     let _ = store.remove_unfinished(account);
                 }
-                self.settle(store, attempt, opened, answer, asked)
+                self.accept_response(store, attempt, opened, answer, asked)
             }
             Ok(HelperAnswer::Unusable { refresh_token, refresh_token_expires_at, error }) => {
                 self.keep_rotated(store, account, opened, (refresh_token, refresh_token_expires_at), room);

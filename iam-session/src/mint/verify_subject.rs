@@ -67,7 +67,7 @@ impl RotatedToken {
 impl Mint {
     /// Completes and checks an enrolment. Whatever refresh token the issuer gives meanwhile takes the place of the one
     /// before.
-    pub(crate) fn vouch(
+    pub(crate) fn verify_subject(
         &mut self,
         policy: &Policy,
         obtained: &mut NewGrant,

@@ -27,7 +27,7 @@ pub(crate) struct AccountBook {
     pub(crate) linger: Linger,
     /// The largest token file that the site has written, in bytes.
     pub(crate) max_token_file: usize,
-    /// Why the book may be wrong or empty: the store or the configuration cannot be read.
+    /// Why the accounts file may be wrong or empty: the store or the configuration cannot be read.
     pub(crate) trouble: Option<Failure>,
 }
 

@@ -17,7 +17,7 @@ pub(crate) enum TokenDecision {
     Token(Token),
     /// It must be minted.
     Mint(TokenJob),
-    /// The book does not know the account: perhaps because it is out of date.
+    /// The accounts file does not know the account: perhaps because it is out of date.
     Unknown(Failure),
     /// It cannot be had.
     Refuse(Failure),

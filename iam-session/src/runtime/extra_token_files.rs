@@ -51,7 +51,7 @@ impl ExtraTokenFiles {
     }
 }
 
-/// The names of all kept files in the runtime directory, also of those that nobody remembers.
+/// The names of all extra token files in the runtime directory, also of those that nobody remembers.
 pub(crate) fn files(runtime: &RuntimeDirectory) -> Result<Vec<String>, DirectoryError> {
     let prefix = runtime.places.kept_file_name("");
     let is_kept =

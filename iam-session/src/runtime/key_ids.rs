@@ -28,7 +28,7 @@ impl KeyIds {
         self.node.iter().chain(&self.passphrase)
     }
 
-    /// Whether a record is this agent's to open. The book is shared, and another agent may have opened it.
+    /// Whether a record is this agent's to open. The accounts file is shared, and another agent may have opened it.
     pub(crate) fn opens(&self, entry: &AccountEntry) -> bool {
         // A book of an earlier version names no keys; then it is for the mint to find out.
         entry.keys.is_empty() || self.ids().any(|id| entry.keys.contains(&id.to_hexadecimal()))

@@ -54,7 +54,7 @@ impl AgentLoop {
             let mut keys = self.link.keys().duplicate();
             keys.unlock(Vec::new());
             self.restrict(keys, now);
-            // So that the book says what is locked now.
+            // So that the accounts file says what is locked now.
             self.link.submit(Job::Look);
         }
     }
