@@ -1,6 +1,7 @@
 //! A running helper: started clean, asked a line at a time, ended with whoever started it. Starts a process.
 //!
-//! The command line (a first enrolment) and the agent's mint use it; it is the only way to an issuer.
+//! The agent's mint, the command line (`token --once`, `doctor`) and root's `end-grants` use it; it is the only way to an
+//! issuer.
 
 use std::io;
 use std::os::fd::BorrowedFd;

@@ -12,7 +12,7 @@ use crate::text::printable;
 #[derive(Debug, Parser)]
 #[command(name = "forget", bin_name = "iam-session forget")]
 pub(crate) struct ForgetArgs {
-    /// The account, as 'iam-session status' shows it
+    /// The account, as 'iam-session list' shows it
     #[arg(value_name = "NAME")]
     account: String,
     /// Remove it only here: no issuer is asked, and no passphrase is needed

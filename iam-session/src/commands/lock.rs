@@ -1,5 +1,5 @@
-//! `iam-session lock`: no agent of the user's on this host serves anything until `unlock`. Touches one agent's socket and
-//! the terminal.
+//! `iam-session lock`: no agent of the user's on this host serves anything until `unlock`. Touches the socket of one agent
+//! in each of the user's runtime directories, and the terminal.
 
 use clap::Parser;
 

@@ -1,7 +1,7 @@
 //! The helper's requests and replies, one JSON object a line. Touches nothing.
 //!
-//! Whoever starts a helper (the command line for a first enrolment, `agent mint` for all else) writes a
-//! [`HelperRequest`] and reads a [`HelperReply`]. Every reply comes within [`DEADLINE`].
+//! Whoever starts a helper writes a [`HelperRequest`] and reads a [`HelperReply`]: `agent mint`, root's `end-grants`, and the
+//! command line for `token --once` and `doctor`. Every reply comes within [`DEADLINE`].
 
 use std::time::Duration;
 
