@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{geteuid, gethostname};
 
+use super::ClientError;
 use crate::paths::{ENV_SOCKET, RUN, RuntimePaths};
 
 /// Below the home directory; a directory a host is below it.
@@ -63,12 +64,31 @@ impl Places {
         self.candidates().collect()
     }
 
-    /// One agent in each of the user's directories on this host but that of `path`: what they know of a lock is a file there.
-    pub(crate) fn in_other_directories(&self, path: &Path) -> Vec<PathBuf> {
-        let mut found = self.all();
-        found.dedup_by_key(|socket| socket.parent().map(Path::to_owned));
-        found.retain(|socket| socket.parent() != path.parent());
-        found
+    /// Asks one agent that lives in each of the user's directories on this host but that of `path`: what agents know of a
+    /// lock is a file there. Gives back the agents that failed in a directory in which none did it. Of an agent that was
+    /// killed only the socket is left.
+    pub(crate) fn ask_in_other_directories(
+        &self,
+        path: &Path,
+        mut ask: impl FnMut(&Path) -> Result<(), ClientError>,
+    ) -> Vec<(PathBuf, ClientError)> {
+        let mut done: Option<PathBuf> = None;
+        let mut failed: Vec<(PathBuf, ClientError)> = Vec::new();
+        for socket in self.all() {
+            let directory = socket.parent();
+            if directory == path.parent() || directory == done.as_deref() {
+                continue;
+            }
+            match ask(&socket) {
+                Ok(()) => {
+                    failed.retain(|(other, _)| other.parent() != directory);
+                    done = directory.map(Path::to_owned);
+                }
+                Err(ClientError::Dead { .. }) => {}
+                Err(error) => failed.push((socket, error)),
+            }
+        }
+        failed
     }
 
     fn directories(&self) -> impl Iterator<Item = PathBuf> {
@@ -148,6 +168,40 @@ mod tests {
         let found = names(&directory, B);
         fs::remove_dir_all(&directory).unwrap();
         assert_eq!(found, [B, A]);
+    }
+
+    #[test]
+    fn one_living_agent_in_each_other_directory_is_asked() {
+        let own = directory("asked-own", 0o700, &[A]);
+        let home = directory("asked-home", 0o700, &[]);
+        let other = RuntimePaths::new(home.clone(), geteuid().as_raw()).agents();
+        DirBuilder::new().mode(0o700).create(&other).unwrap();
+        [A, B].map(|socket| File::create(other.join(socket)).unwrap());
+        let places = Places {
+            uid: geteuid().as_raw(),
+            socket: Some(own.join(A)),
+            runtime: None,
+            below_home: Some(home.clone()),
+        };
+        let ask = |first: fn(PathBuf) -> Result<(), ClientError>| {
+            let mut asked = Vec::new();
+            let failed = places.ask_in_other_directories(&own.join(A), |path| {
+                // On the host that the test runs on root may have agents.
+                if !path.starts_with(&other) {
+                    return Ok(());
+                }
+                asked.push(path.to_owned());
+                if path.ends_with(A) { first(path.to_owned()) } else { Ok(()) }
+            });
+            (asked, failed.len())
+        };
+        assert_eq!(ask(|_| Ok(())), (vec![other.join(A)], 0));
+        // What a killed agent has left hides no living one; nor does one that does not answer.
+        assert_eq!(ask(|path| Err(ClientError::Dead { path })), (vec![other.join(A), other.join(B)], 0));
+        assert_eq!(ask(|path| Err(ClientError::Silent { path })), (vec![other.join(A), other.join(B)], 0));
+        for path in [own, home] {
+            fs::remove_dir_all(path).unwrap();
+        }
     }
 
     #[test]

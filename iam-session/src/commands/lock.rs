@@ -1,10 +1,12 @@
 //! `iam-session lock`: no agent of the user's on this host serves anything until `unlock`. Touches the socket of one agent
 //! in each of the user's runtime directories, and the terminal.
 
+use std::path::Path;
+
 use clap::Parser;
 
 use super::passphrase::{self, PassphraseArgs, Terminal, Use};
-use crate::client::{AgentClient, ClientError, Places};
+use crate::client::{AgentClient, Places};
 use crate::outcome::{Exit, Outcome, print, warn};
 use crate::protocol::{Failure, Heeded, Request, Status};
 
@@ -32,17 +34,13 @@ pub(crate) fn run(args: &LockArgs) -> Outcome {
         }),
     };
     agent.ask::<Heeded>(&Request::Lock { passphrase })?;
-    for path in places.in_other_directories(agent.path()) {
-        let locked = AgentClient::connect(&path, places.uid())
-            .and_then(|mut other| other.ask::<Heeded>(&Request::Lock { passphrase: None }));
-        match locked {
-            // Of an agent that was killed only the socket is left.
-            Ok(_) | Err(ClientError::Dead { .. }) => {}
-            Err(error) => {
-                let why = Failure::from(error).error;
-                warn(&format!("another of your agents, {}: {why}; it goes on serving", path.display()));
-            }
-        }
+    let lock_other = |path: &Path| {
+        let mut other = AgentClient::connect(path, places.uid())?;
+        other.ask::<Heeded>(&Request::Lock { passphrase: None }).map(|_| ())
+    };
+    for (path, error) in places.ask_in_other_directories(agent.path(), lock_other) {
+        let why = Failure::from(error).error;
+        warn(&format!("another of your agents, {}: {why}; it goes on serving", path.display()));
     }
     let text = match status.lock.host_locked {
         true => "this host is locked already\n",

@@ -63,19 +63,19 @@ pub(super) fn unlock(
     }
     let (unlocked, passphrase) = passphrase::unlock(agent, need, source, seconds)?;
     if need == PassphraseUse::Open {
-        let others = match is_lock {
-            true => places.in_other_directories(agent.path()),
-            false => places.all().into_iter().filter(|path| path != agent.path()).collect(),
-        };
-        for path in others {
-            match unlock_other(places, &path, &passphrase, seconds) {
+        let unlock_one = |path: &Path| unlock_other(places, path, &passphrase, seconds);
+        let failed = match is_lock {
+            true => places.ask_in_other_directories(agent.path(), unlock_one),
+            false => {
+                let others = places.all().into_iter().filter(|path| path != agent.path());
+                let asked = others.filter_map(|path| unlock_one(&path).err().map(|error| (path, error)));
                 // Of an agent that was killed only the socket is left.
-                Ok(()) | Err(ClientError::Dead { .. }) => {}
-                Err(error) => {
-                    let why = Failure::from(error);
-                    warn(&format!("another of your agents, {}: {why}; it stays locked", path.display()));
-                }
+                asked.filter(|(_, error)| !matches!(error, ClientError::Dead { .. })).collect()
             }
+        };
+        for (path, error) in failed {
+            let why = Failure::from(error);
+            warn(&format!("another of your agents, {}: {why}; it stays locked", path.display()));
         }
     }
     Ok(unlocked)
