@@ -28,7 +28,7 @@ pub(crate) use keys::{KeyId, UserKey};
 pub use marker::fuzzing as marker_fuzzing;
 pub(crate) use marker::{Marker, this_host};
 pub(crate) use passphrase::{Derivation, PassphraseKey};
-pub(crate) use pending::Pending;
+pub(crate) use pending::{Pending, flow_of};
 #[cfg(feature = "fuzzing")]
 pub use record::fuzzing;
 pub(crate) use record::{Cover, Opened, Record};

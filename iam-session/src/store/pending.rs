@@ -38,6 +38,12 @@ impl Pending {
     }
 }
 
+/// Of a file's name: whose enrolment it is, if it is the file of one that waits.
+pub(crate) fn flow_of(name: &str) -> Option<&str> {
+    Pending::parse(name)?;
+    name.get(..FLOW)
+}
+
 impl Store {
     /// All that are there.
     pub(crate) fn pending(&self) -> Result<Vec<Pending>, StoreError> {

@@ -233,3 +233,15 @@ fn a_provider_of_the_users_own_is_read_by_the_mint() {
     assert_eq!(enrolled["scope"], "offline_access openid storage.read:/");
     assert!(scene.provider.accepts(&login.read(&token_file(&login))));
 }
+
+#[test]
+fn a_client_that_waits_for_an_approval_is_ended_with_its_user() {
+    let scene = scene();
+    let login = scene.host.login("alice");
+    begun(&scene, &login, &"c".repeat(32));
+    // Which would end it by itself.
+    kill(&scene, AGENT, "mint");
+    let told = scene.host.as_root().run("iam-session-admin revoke alice --at-issuer").successful().stdout;
+    assert!(told.contains(", not approved yet': its client deleted at the issuer\n"), "{told}");
+    assert_eq!((clients(&scene), scene.provider.count("revocation")), ((1, 1), 0));
+}

@@ -162,7 +162,9 @@ fn end_client(
     }
     let mut managed: Vec<(&str, &Secret)> = Vec::new();
     let mut standing = RecordState::default();
-    for grant in grants.iter().take(MAX_GRANTS) {
+    // A client that waits for an approval has no grant yet.
+    let granted = |grant: &&Grant| !grant.record.refresh_token.expose().is_empty();
+    for grant in grants.iter().take(MAX_GRANTS).filter(granted) {
         let endpoint = endpoints.revocation.as_deref();
         let came = match revocation(&grant.record, endpoint, &known.transport) {
             Some(request) => came_of(helper::ask(helper, &request)),
@@ -178,7 +180,12 @@ fn end_client(
         let client = &grant.record.client;
         let management =
             client.registration_client_uri.as_deref().zip(client.registration_access_token.as_ref());
-        let Some((uri, token)) = management else { continue };
+        let Some((uri, token)) = management else {
+            if !granted(&grant) {
+                say(&grant.account, not_reached(grant, "its issuer lets nobody delete this client"));
+            }
+            continue;
+        };
         let is_done = managed.iter().any(|(known, one)| (*known, one.expose()) == (uri, token.expose()));
         if is_done || known.shared_clients.contains(&client.client_id) {
             continue;

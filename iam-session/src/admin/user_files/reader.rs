@@ -30,7 +30,7 @@ use crate::clock::{boot_time, unix_time};
 use crate::outcome::{Exit, Outcome, Stop};
 use crate::paths::RuntimePaths;
 use crate::runtime::cache::CachedToken;
-use crate::store::{MAX_RECORD, RECORD_MAGIC, account_of, record_name};
+use crate::store::{MAX_RECORD, RECORD_MAGIC, account_of, flow_of, record_name};
 
 /// As errors name it.
 pub(super) const COMMAND: &str = "iam-session-admin read-files";
@@ -188,7 +188,7 @@ fn remove(directory: &OwnedFd, unwanted: impl Fn(&str) -> bool) {
 
 /// Hands over what may be a record. What somebody has a lease on comes last.
 fn records(path: &Path, first: &[String]) -> Result<(), Stop> {
-    let is_record = |name: &OsStr| name.to_str().and_then(account_of).is_some();
+    let is_record = |name: &OsStr| name.to_str().and_then(whose).is_some();
     let opened = open(path, directory_flags(), Mode::empty());
     let ((names, are_more), store) = match opened.and_then(|store| Ok((listed(&store, is_record)?, store))) {
         Ok(listed) => listed,
@@ -219,11 +219,17 @@ fn records(path: &Path, first: &[String]) -> Result<(), Stop> {
     told.end()
 }
 
+/// The account of a record by its file's name; a client that waits for an approval has none yet.
+fn whose(name: &str) -> Option<String> {
+    let waiting = || flow_of(name).map(|flow| format!("{flow}, not approved yet"));
+    account_of(name).map(str::to_owned).or_else(waiting)
+}
+
 /// Each with its account, those of `first` before the others, and also where the directory has too many names.
 fn in_order(names: Vec<OsString>, first: &[String]) -> Vec<(String, OsString)> {
     let mut all: Vec<_> =
         first.iter().map(|account| (account.clone(), OsString::from(record_name(account)))).collect();
-    let listed = names.into_iter().filter_map(|name| Some((account_of(name.to_str()?)?.to_owned(), name)));
+    let listed = names.into_iter().filter_map(|name| Some((whose(name.to_str()?)?, name)));
     let (site, others): (Vec<_>, Vec<_>) = listed.partition(|(account, _)| first.contains(account));
     let known = all.clone();
     all.extend(site.into_iter().filter(|file| !known.contains(file)).chain(others));
@@ -313,14 +319,15 @@ mod tests {
         let directory = std::env::temp_dir().join(format!("iam-session-listed-{}", std::process::id()));
         std::fs::create_dir(&directory).unwrap();
         let touch = |name: &str| drop(File::create(directory.join(name)).unwrap());
-        touch("z.cred");
+        let waiting = format!("{}-1700000000.pending", "f".repeat(32));
+        [&waiting, "z.cred"].into_iter().for_each(touch);
         (0..=MAX_LISTED).for_each(|number| touch(&number.to_string()));
         let opened = || open(&directory, directory_flags(), Mode::empty()).unwrap();
         let (all, are_more) = listed(opened(), |_| true).unwrap();
         assert_eq!((all.len(), are_more), (MAX_LISTED, true), "and that there are more is known");
-        let records = listed(opened(), |name| name.to_str().and_then(account_of).is_some()).unwrap();
+        let records = listed(opened(), |name| name.to_str().and_then(whose).is_some()).unwrap();
         std::fs::remove_dir_all(&directory).unwrap();
-        assert_eq!(records, (vec!["z.cred".into()], false));
+        assert_eq!(records, (vec![waiting.into(), "z.cred".into()], false));
     }
 
     #[test]
