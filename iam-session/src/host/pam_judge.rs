@@ -189,17 +189,20 @@ pub(crate) fn place(service: &str, line: &str, files: &Files<'_>) -> Result<Plac
     Err(refusal.map_or(UnfitPamFile::NoSessions, UnfitPamFile::Ends))
 }
 
-/// The text of the service's own file without the line of ours.
+/// The text of the service's own file without lines of ours, of whatever type: a jump of `auth` that counts one would
+/// pass over the check behind it.
 pub(crate) fn displace(service: &str, files: &Files<'_>) -> Result<String, UnfitPamFile> {
     let (_, text) = files(service).map_err(|_| UnfitPamFile::NoSessions)?;
     let file = PamFile::parse(&text);
     file.check().map_err(UnfitPamFile::Unreadable)?;
-    let stack = Stack::of(service, Type::Session, files).map_err(|_| UnfitPamFile::NoSessions)?;
-    let mut ours = stack.steps.iter().enumerate().filter(|(_, step)| step.is_module(MODULE));
-    match ours.find_map(|(at, _)| stack.jumps_over(at).next()) {
-        Some(step) => Err(UnfitPamFile::Counts(step.place())),
-        None => Ok(file.without_ours()),
+    for (kind, _) in Type::ALL {
+        let stack = Stack::of(service, kind, files).map_err(|_| UnfitPamFile::NoSessions)?;
+        let mut ours = stack.steps.iter().enumerate().filter(|(_, step)| step.is_module(MODULE));
+        if let Some(step) = ours.find_map(|(at, _)| stack.jumps_over(at).next()) {
+            return Err(UnfitPamFile::Counts(step.place()));
+        }
     }
+    Ok(file.without_ours())
 }
 
 #[cfg(test)]

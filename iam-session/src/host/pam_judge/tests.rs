@@ -217,6 +217,17 @@ fn a_line_that_others_count_is_not_taken_out() {
 }
 
 #[test]
+fn a_line_of_another_type_that_others_count_is_not_taken_out() {
+    let jump =
+        "auth [success=2 default=ignore] pam_unix.so\nauth optional pam_iam.so\nauth requisite pam_deny.so\n";
+    let text = format!("{jump}auth required pam_permit.so\n{UNIX}{LINE}\n");
+    assert_eq!(alone(&text).displace(), Err(UnfitPamFile::Counts("/etc/pam.d/sshd:1".to_owned())));
+    // As the second of them it is counted as well.
+    let text = format!("session [success=2 default=ignore] pam_x.so\n{LINE}\n{UNIX}{LINE}\n");
+    assert_eq!(alone(&text).displace(), Err(UnfitPamFile::Counts("/etc/pam.d/sshd:1".to_owned())));
+}
+
+#[test]
 fn what_is_not_understood_is_refused() {
     for (sshd, refusal) in [
         (String::new(), UnfitPamFile::NoSessions),
