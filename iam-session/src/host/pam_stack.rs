@@ -25,12 +25,17 @@ pub(crate) type Files<'f> = dyn Fn(&str) -> io::Result<(PathBuf, String)> + 'f;
 pub(crate) fn of_system(name: &str) -> io::Result<(PathBuf, String)> {
     for directory in DIRECTORIES {
         let path = Path::new(directory).join(name);
-        match fs::read_to_string(&path) {
+        match text(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             read => return Ok((path, read?)),
         }
     }
     Err(ErrorKind::NotFound.into())
+}
+
+/// In whatever encoding: libpam reads bytes, and a comment may be in Latin-1.
+fn text(path: &Path) -> io::Result<String> {
+    Ok(String::from_utf8_lossy(&fs::read(path)?).into_owned())
 }
 
 /// The modules of one type, in their order, included ones in their places.

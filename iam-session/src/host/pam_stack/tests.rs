@@ -48,6 +48,15 @@ fn a_service_without_sessions_has_those_of_other() {
 }
 
 #[test]
+fn a_comment_in_another_encoding_hides_no_line() {
+    let path = std::env::temp_dir().join(format!("iam-session-latin-{}", std::process::id()));
+    fs::write(&path, b"# gr\xfc\xdfe\nsession sufficient pam_a.so\n").unwrap();
+    let text = text(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    assert_eq!(shown(&stack(&[("sshd", &text)])), ["sshd:2 0 pam_a.so"]);
+}
+
+#[test]
 fn files_that_include_each_other_come_to_an_end() {
     let files = [("sshd", "session include sshd\nsession optional pam_x.so\n")];
     assert_eq!(stack(&files).steps.len(), MAX_DEPTH + 1);
