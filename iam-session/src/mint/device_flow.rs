@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::Mint;
 use super::accounts::usage;
-use super::client::{GrantableScope, SEALED_OTHERWISE, allowed};
+use super::client::{GrantableScope, SEALED_OTHERWISE, allowed, go_to_the_same};
 use super::policy::Policy;
 use super::verify_subject::NewGrant;
 use crate::account;
@@ -36,7 +36,7 @@ struct Ticket {
     flow: String,
     account: String,
     client: ClientSource,
-    /// All of a client that is kept here.
+    /// All of a client that is kept here; of another one its issuer, its id, and where it goes.
     record: Option<Record>,
     /// What was asked for.
     scope: ScopeSet,
@@ -136,7 +136,7 @@ impl Mint {
         let ticket = Ticket {
             flow: beginning.flow.clone(),
             account: beginning.target.account.clone(),
-            record: matches!(client, ClientSource::Ticket).then_some(record),
+            record: Some(if matches!(client, ClientSource::Ticket) { record } else { outline(record) }),
             client,
             scope: scope.clone(),
             device_code: device.device_code,
@@ -309,23 +309,23 @@ impl Mint {
         }
     }
 
-    /// What is known of the client that a ticket is for.
+    /// What is known of the client that a ticket is for. Whoever may write in the store can put another file there while
+    /// the user is asked. So it must be sealed as this mint has sealed it, and the device code must go where it came from.
     fn client_of(&self, policy: &Policy, store: &Store, ticket: &mut Ticket) -> Result<Record, Failure> {
-        match &ticket.client {
-            ClientSource::Ticket => ticket.record.take().ok_or_else(ended),
-            ClientSource::Pending => match self.open_pending(store, &ticket.flow)? {
-                Some((_, record)) => Ok(record),
-                None => Err(ended()),
-            },
+        let begun = ticket.record.take().ok_or_else(ended)?;
+        let opened = match &ticket.client {
+            ClientSource::Ticket => return Ok(begun),
+            ClientSource::Pending => self.open_pending(store, &ticket.flow)?.ok_or_else(ended)?.1,
             ClientSource::Account(account) => {
                 let opened = self.open(store, account)?;
                 allowed(policy, &opened.record)?;
-                match self.may_share_client(&opened) {
-                    true => Ok(opened.record),
-                    false => Err(Failure::refused(format!("account '{account}' {SEALED_OTHERWISE}"))),
-                }
+                opened
             }
+        };
+        if !self.may_share_client(&opened) {
+            return Err(Failure::refused(format!("the client of this enrolment {SEALED_OTHERWISE}")));
         }
+        if go_to_the_same(&opened.record, &begun) { Ok(opened.record) } else { Err(ended()) }
     }
 
     fn granted(
@@ -401,6 +401,13 @@ impl Mint {
     fn ticket_bound(&self) -> Vec<u8> {
         [&self.message.uid.to_be_bytes()[..], self.runtime.cache.boot_id().as_bytes()].concat()
     }
+}
+
+/// What a ticket has of a client that is in the store.
+fn outline(record: Record) -> Record {
+    let mut outline = Record::without_client(record.issuer, record.endpoints, record.transport);
+    outline.client.client_id = record.client.client_id;
+    outline
 }
 
 /// An account's record as it lies there, and no bytes where there is none: a host that is locked has it, too. `None` where

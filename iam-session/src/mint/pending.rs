@@ -65,11 +65,11 @@ impl Mint {
         &self,
         store: &Store,
         flow: &str,
-    ) -> Result<Option<(Pending, Record)>, StoreError> {
+    ) -> Result<Option<(Pending, Opened)>, StoreError> {
         self.serves(store)?;
         let Some((pending, file)) = store.read_pending(flow)? else { return Ok(None) };
         let path = store.path_of(&pending.name());
-        Ok(Some((pending, Opened::open(&file, &path, self.message.uid, &self.message.keys)?.record)))
+        Ok(Some((pending, Opened::open(&file, &path, self.message.uid, &self.message.keys)?)))
     }
 
     /// Ends a flow that nobody waits for any more, and the client that was registered for it.
@@ -115,7 +115,7 @@ impl Mint {
     /// Under the locks. Says what is left at the issuer, if something is.
     fn end_pending(&mut self, store: &Store, flow: &str) -> Result<(), String> {
         let (pending, record) = match self.open_pending(store, flow) {
-            Ok(Some(pending)) => pending,
+            Ok(Some((pending, opened))) => (pending, opened.record),
             Ok(None) => return Ok(()),
             Err(error) => return Err(format!("a client stays registered: {error}")),
         };

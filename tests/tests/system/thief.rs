@@ -249,6 +249,48 @@ fn a_record_whose_data_key_is_known_learns_nothing_of_anothers_client() {
     assert_eq!(found, Vec::<&String>::new());
 }
 
+/// Whoever may write in the store can put another file there while the user is asked.
+#[test]
+fn a_device_code_goes_nowhere_but_where_it_came_from() {
+    let scene = scene();
+    let login = scene.host.login("alice");
+    let (polls, slot) = (scene.provider.count("poll"), sealed::user_key(&node_key(&scene), UID));
+    let text_of = |path: &str| {
+        let text = Thief::knowing(&[], &[slot.1]).opens(&[read(&scene, path)]).remove(0);
+        serde_json::from_slice::<Value>(&text).unwrap()
+    };
+    let refused = |ticket: &Value, why: &str| {
+        let reply = say(&scene, &login, &json!({"request": "poll", "ticket": ticket}));
+        assert!(reply["error"].as_str().is_some_and(|error| error.contains(why)), "{reply}");
+        assert_eq!(scene.provider.count("poll"), polls);
+    };
+    let account = format!("{STORE}/wlcg.cred");
+    let code = say(&scene, &login, &serde_json::from_str(&begin("new", "wlcg")).unwrap());
+    let (file, mut text) = (read(&scene, &account), text_of(&account));
+    text["endpoints"]["token"] = "https://iam.example/elsewhere".into();
+    let text = serde_json::to_vec(&text).unwrap();
+    plant(&login, &account, &sealed::around_a_slot(&file, &slot, &KNOWN_KEY, &text));
+    refused(&code["ticket"], "has been ended meanwhile");
+    plant(&login, &account, &file);
+
+    let flow = "f".repeat(32);
+    let alone = json!({"request": "enroll", "flow": flow, "account": "alone", "issuer": ISSUER,
+                       "scope": "openid offline_access"});
+    let code = say(&scene, &login, &alone);
+    let pending = format!("{STORE}/{}", login.run(&format!("ls {STORE} | grep ^{flow}")).stdout.trim());
+    let (file, mut text) = (read(&scene, &pending), text_of(&pending));
+    // All as it was, but known to the thief, and so not to be sealed with the node's key.
+    let known = sealed::under_a_passphrase(&file, KNOWN, &serde_json::to_vec(&text).unwrap());
+    plant(&login, &format!("{STORE}/decoy.cred"), &known);
+    say(&scene, &login, &json!({"request": "unlock", "passphrase": KNOWN}));
+    plant(&login, &pending, &known);
+    refused(&code["ticket"], "is not sealed as a new enrolment is");
+    text["endpoints"]["revocation"] = "https://iam.example/elsewhere".into();
+    let text = serde_json::to_vec(&text).unwrap();
+    plant(&login, &pending, &sealed::around_a_slot(&file, &slot, &KNOWN_KEY, &text));
+    refused(&code["ticket"], "has been ended meanwhile");
+}
+
 #[test]
 fn nor_does_it_where_the_other_one_is_under_a_passphrase_too() {
     let scene = standing::scene();
