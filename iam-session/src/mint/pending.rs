@@ -18,6 +18,8 @@ use crate::text::printable;
 const LIFE: u64 = 35 * 60;
 /// So long a client that cannot be deleted is tried again. Then it is left to the issuer.
 const GIVE_UP: u64 = 24 * 60 * 60;
+/// So much the clocks of hosts that share a store may differ. Nobody has begun what is said to be waited for longer.
+const SKEW: u64 = 60 * 60;
 /// A person does one at a time. What cannot be ended must not fill the issuer or the store.
 const MAX: usize = 8;
 
@@ -94,7 +96,10 @@ impl Mint {
         let mut over = store.pending().unwrap_or_default();
         // A command line speaks to one agent, and no other one is asked about its flow.
         let is_alone = !self.flows.is_empty() && !self.runtime.is_present(&self.message.session());
-        over.retain(|pending| pending.until <= now || is_alone && self.flows.contains(&pending.flow));
+        let is_false = |pending: &Pending| pending.until > now + LIFE + SKEW;
+        over.retain(|pending| {
+            pending.until <= now || is_false(pending) || is_alone && self.flows.contains(&pending.flow)
+        });
         if over.is_empty() {
             return;
         }
@@ -102,10 +107,10 @@ impl Mint {
         for pending in over {
             let Err(error) = self.end_pending(&store, &pending.flow) else { continue };
             self.log.event(Level::Warning, "error", &[("error", &error)]);
-            if pending.until + GIVE_UP <= now {
+            if is_false(&pending) || pending.until + GIVE_UP <= now {
                 let _ = store.remove_named(&pending.name());
-            } else {
-                // It is enough that one issuer does not answer.
+            } else if self.open_pending(&store, &pending.flow).is_ok() {
+                // It is enough that one issuer does not answer. One that does not open here says nothing of the others.
                 break;
             }
         }

@@ -183,6 +183,27 @@ fn no_more_flows_wait_at_once_than_a_person_needs() {
     assert_eq!(clients(&scene), (8, 0));
 }
 
+#[test]
+fn files_that_nobody_can_have_begun_take_no_room() {
+    let scene = scene();
+    let login = scene.host.login("alice");
+    // By a clock that was years ahead; the other one does not open, and may be another host's.
+    let far = format!(
+        "for n in 0 1 2 3 4 5 6 7; do echo x >{STORE}/{}$n-{}.pending; done",
+        "e".repeat(31),
+        u64::MAX
+    );
+    login
+        .run(&format!(
+            "(umask 077; mkdir -p {STORE}; {far}; echo x >{STORE}/{}-$(date +%s).pending)",
+            "0".repeat(32)
+        ))
+        .successful();
+    let begun = begun(&scene, &login, &"a".repeat(32));
+    assert_eq!(begun["outcome"], "code", "{begun}");
+    assert_eq!(pending(&scene).len(), 2, "{:?}", pending(&scene));
+}
+
 /// Looks for texts in the memory of a process.
 const SEARCH: &str = "import sys
 pid, *texts = sys.argv[1:]
