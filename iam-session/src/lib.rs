@@ -25,6 +25,7 @@ mod lifeline_message;
 pub mod line;
 mod log;
 mod mint;
+mod origin;
 mod outcome;
 mod paths;
 mod protocol;

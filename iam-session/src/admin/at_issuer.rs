@@ -5,7 +5,6 @@
 //! come from the issuers themselves, now. Nothing in the user's store is changed.
 
 mod end_grants;
-mod origin;
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -9,6 +9,7 @@ use super::value::{
 };
 use super::{ConfigError, Notice};
 use crate::issuer::wire::{AudienceMode, Endpoints, Transport};
+use crate::origin::is_of_same_server;
 use crate::protocol::Failure;
 use crate::scope::ScopeSet;
 
@@ -154,9 +155,12 @@ impl Provider {
         }
     }
 
-    /// What its discovery document says, completed by what the file says.
+    /// What its discovery document says, completed by what the file says. A client's secret goes there. So a file that any
+    /// program of the user's can have written names no other server than the one that gets the secret anyway.
     pub fn completed(&self, mut endpoints: Endpoints) -> Endpoints {
-        let configured = || self.device_authorization_endpoint.clone();
+        let may_name =
+            |url: &String| self.whose == ProviderFileOwner::Site || is_of_same_server(url, &endpoints.token);
+        let configured = || self.device_authorization_endpoint.clone().filter(may_name);
         endpoints.device_authorization = endpoints.device_authorization.or_else(configured);
         endpoints
     }
@@ -389,6 +393,24 @@ mod tests {
         assert_eq!(asking("https://se.example"), ("aud-se openid".into(), String::new()));
         assert_eq!(asking("https://c https://b d"), ("aud-b openid x".into(), "https://c d".into()));
         assert_eq!(asking(""), ("openid".into(), String::new()));
+    }
+
+    #[test]
+    fn a_file_of_the_users_own_sends_no_secret_to_another_server() {
+        let named = |whose, url: &str| {
+            let provider = Provider {
+                whose,
+                device_authorization_endpoint: Some(url.into()),
+                ..Provider::unlisted("https://iam.example/", "iam")
+            };
+            let token = "https://iam.example/token".to_owned();
+            let none = Endpoints { token, device_authorization: None, registration: None, revocation: None };
+            provider.completed(none).device_authorization
+        };
+        let (own, other) = ("https://iam.example/device", "https://evil.example/device");
+        assert_eq!(named(ProviderFileOwner::Site, other).as_deref(), Some(other));
+        assert_eq!(named(ProviderFileOwner::User, own).as_deref(), Some(own));
+        assert_eq!(named(ProviderFileOwner::User, other), None);
     }
 
     #[test]

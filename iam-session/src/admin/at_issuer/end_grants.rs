@@ -10,7 +10,6 @@ use std::thread;
 
 use data_encoding::BASE64;
 
-use super::origin::is_of_same_server;
 use super::{EndOutcome, GrantOutcome, GrantPart, KnownIssuer, Material, Ready};
 use crate::admin::hand_over;
 use crate::admin::subprocess::{MAX_LINE, Orders};
@@ -21,6 +20,7 @@ use crate::end_grant::{GrantEnd, deregistration, revocation};
 use crate::helper::{self, Helper, HelperError};
 use crate::issuer::wire::{Endpoints, HelperAnswer, HelperRequest};
 use crate::line::LineError;
+use crate::origin::is_of_same_server;
 use crate::outcome::{Exit, Outcome};
 use crate::secret::Secret;
 use crate::store::{Cover, Opened, Record, StoreError};

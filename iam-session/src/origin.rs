@@ -11,7 +11,7 @@ fn origin(url: &str) -> Option<String> {
 }
 
 /// Whether `url` is of the server that `other` is of.
-pub(super) fn is_of_same_server(url: &str, other: &str) -> bool {
+pub(crate) fn is_of_same_server(url: &str, other: &str) -> bool {
     origin(url).is_some_and(|one| origin(other) == Some(one))
 }
 
