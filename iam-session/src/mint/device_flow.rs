@@ -200,6 +200,10 @@ impl Mint {
     fn discover(&mut self, issuer: &str, transport: &Transport) -> Result<Discovered, Failure> {
         let request = HelperRequest::Discover { issuer: issuer.to_owned(), transport: transport.clone() };
         match self.ask(&request)? {
+            // What is configured is found by the spelling: by another one the site's issuer would be reached as a user says.
+            HelperAnswer::Discovered { issuer: own, .. } if !same_issuer(&own, issuer) => {
+                Err(usage(format!("{issuer} calls itself {own}"), "name it so"))
+            }
             HelperAnswer::Discovered { issuer, endpoints, scopes_supported, auth_methods, .. } => {
                 Ok(Discovered {
                     record: Record::without_client(issuer, endpoints, transport.clone()),

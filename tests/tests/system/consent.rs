@@ -242,6 +242,20 @@ fn the_command_line_holds_no_secret_while_it_waits() {
 }
 
 #[test]
+fn an_issuer_of_the_sites_has_no_other_spelling() {
+    let scene = scene();
+    let own = "/home/alice/.config/iam-session/issuers.d";
+    let lines = format!("issuer = \"{ISSUER}./\"\nca_file = \"/etc/iam-session/iam.example.pem\"\n");
+    let login = scene.host.login("alice");
+    login.run(&format!("mkdir -p {own} && printf '{lines}' >{own}/mine.toml")).successful();
+    let begin = json!({"request": "enroll", "flow": "a".repeat(32), "account": "mine", "issuer": format!("{ISSUER}./"),
+                       "scope": "openid offline_access"});
+    let refused = say(&scene, &login, &begin);
+    assert!(refused["error"].as_str().is_some_and(|error| error.contains("calls itself")), "{refused}");
+    assert_eq!(clients(&scene), (0, 0));
+}
+
+#[test]
 fn a_provider_of_the_users_own_is_read_by_the_mint() {
     let scene = Scene::new();
     let own = "/home/alice/.config/iam-session/issuers.d";
