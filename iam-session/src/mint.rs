@@ -109,12 +109,11 @@ fn run() -> io::Result<()> {
     };
     let mut lines = Lines::new(MAX_LINE);
     while let Some(job) = mint.next_job(&mut lines, &mut jobs)? {
-        if let Some(done) = mint.work(job) {
-            // An agent that is gone needs no answer; what was to be kept is in the store.
-            let _ = answer(&mut answers, &done);
-        }
+        // An agent that is gone needs no answer; what was to be kept is in the store. If the answer fits no line, our end
+        // says that none comes.
+        let answered = mint.work(job).map_or(Ok(()), |done| answer(&mut answers, &done));
         mint.end_what_is_left();
-        if mint.is_revoked() {
+        if mint.is_revoked() || matches!(answered, Err(LineError::TooLong(_))) {
             break;
         }
     }

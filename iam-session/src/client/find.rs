@@ -176,7 +176,9 @@ mod tests {
         let home = directory("asked-home", 0o700, &[]);
         let other = RuntimePaths::new(home.clone(), geteuid().as_raw()).agents();
         DirBuilder::new().mode(0o700).create(&other).unwrap();
-        [A, B].map(|socket| File::create(other.join(socket)).unwrap());
+        for socket in [A, B] {
+            File::create(other.join(socket)).unwrap();
+        }
         let places = Places {
             uid: geteuid().as_raw(),
             socket: Some(own.join(A)),

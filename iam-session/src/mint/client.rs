@@ -223,8 +223,7 @@ fn is_of(issuer: &str, client_id: &str, record: &Record) -> bool {
 /// Whether what is new of the client of one record is kept in the other. Whoever may write a record can name any client,
 /// with servers of its own: the secret of one record must not get to the servers of another, nor a secret of those into it.
 pub(crate) fn share_a_holder(one: &Record, other: &Record) -> bool {
-    go_to_the_same(one, other)
-        && one.client.registration_client_uri == other.client.registration_client_uri
+    go_to_the_same(one, other) && one.client.registration_client_uri == other.client.registration_client_uri
 }
 
 /// Whether what is sent for one record is sent to the servers of the other, by the same way, and for the same client.
