@@ -183,10 +183,16 @@ fn interpret(
     }
 }
 
-/// What of a useless answer to a refresh must not be lost.
+/// What of a useless answer to a refresh must not be lost, and what of one to a poll must be ended.
 fn salvage(request: &HelperRequest, body: &[u8], error: IssuerError) -> Result<HelperAnswer, IssuerError> {
-    let refresh = matches!(request, HelperRequest::Refresh { .. } | HelperRequest::Adopt { .. });
-    let saved = refresh.then(|| token::salvage(body)).flatten();
+    let may_have = match request {
+        HelperRequest::Refresh { .. } | HelperRequest::Adopt { .. } => true,
+        HelperRequest::PollDevice { .. } => {
+            !matches!(error.class, ErrorClass::AuthorizationPending | ErrorClass::SlowDown)
+        }
+        _ => false,
+    };
+    let saved = may_have.then(|| token::salvage(body)).flatten();
     let Some((refresh_token, refresh_token_expires_at)) = saved else { return Err(error) };
     Ok(HelperAnswer::Unusable { refresh_token, refresh_token_expires_at, error })
 }
@@ -354,6 +360,9 @@ mod tests {
         assert_eq!(interpreted(&revoke(), 200, refused).unwrap_err().class, Class::Refused);
         let token = r#"{"access_token":"at","error":"","error_description":null}"#;
         assert!(matches!(interpreted(&poll(), 200, token), Ok(HelperAnswer::Token(_))));
+        let bound = r#"{"access_token":"at","token_type":"DPoP","refresh_token":"rt"}"#;
+        let Ok(HelperAnswer::Unusable { error, .. }) = interpreted(&poll(), 200, bound) else { panic!() };
+        assert_eq!(error.class, Class::Malformed);
     }
 
     #[test]

@@ -351,7 +351,8 @@ pub enum HelperAnswer {
     DeviceAuthorization(DeviceCode),
     /// A token response (RFC 6749 §5.1).
     Token(TokenAnswer),
-    /// A token response of no use but for the new refresh token in it, which may have replaced the one before.
+    /// A token response of no use but for the refresh token in it: after a refresh it may have replaced the one before,
+    /// and after a poll it is to be ended.
     Unusable {
         /// The refresh token.
         #[serde(serialize_with = "expose_to")]

@@ -298,7 +298,7 @@ fn judge(attempt: &RefreshAttempt<'_>, granted: &ScopeSet, misses: Vec<String>) 
 }
 
 /// What was not asked for. Who somebody is many issuers say unasked (Keycloak's default scopes); no storage opens to it.
-fn surplus(granted: &ScopeSet, asked: &ScopeSet) -> Vec<String> {
+pub(crate) fn surplus(granted: &ScopeSet, asked: &ScopeSet) -> Vec<String> {
     asked.missing(granted).into_iter().filter(|scope| !is_identity(scope)).collect()
 }
 

@@ -15,7 +15,8 @@ use super::policy::Policy;
 use super::verify_subject::NewGrant;
 use crate::account;
 use crate::clock::boot_time;
-use crate::config::{Provider, ScopeTable, same_issuer};
+use crate::config::{Provider, same_issuer};
+use crate::end_grant::deregistration;
 use crate::helper::{HelperError, no_device_flow};
 use crate::issuer::wire::{
     ClientAuth, DeviceCode, ErrorClass, HelperAnswer, HelperRequest, IssuerError, TokenAnswer, Transport,
@@ -281,7 +282,7 @@ impl Mint {
         }
         let policy = Policy::load(&self.message)?;
         let store = Store::create(&policy.store_dir(&self.message), self.message.uid)?;
-        let record = self.client_of(&policy, &store, &mut ticket)?;
+        let mut record = self.client_of(&policy, &store, &mut ticket)?;
         self.former(&store, &ticket.account, &record.issuer)?;
         self.may_ask()?;
         let request = HelperRequest::PollDevice {
@@ -295,8 +296,14 @@ impl Mint {
         };
         match self.ask(&request) {
             Ok(HelperAnswer::Token(token)) => {
-                let sets = policy.scope_sets(&record.issuer);
-                self.granted(&store, &sets, ticket, record, token).map(Polled::Enrolled)
+                self.granted(&store, &policy, ticket, record, token).map(Polled::Enrolled)
+            }
+            Ok(HelperAnswer::Unusable { refresh_token, error, .. }) => {
+                // The code is used up, and nobody else has what came for it.
+                record.refresh_token = refresh_token;
+                let unkept = self.end_of_unkept(&store, &policy, &record);
+                self.endings.extend(unkept);
+                Err(HelperError::Issuer(error).into())
             }
             Ok(_) => Err(HelperError::Garbage.into()),
             Err(HelperError::Issuer(error))
@@ -335,7 +342,7 @@ impl Mint {
     fn granted(
         &mut self,
         store: &Store,
-        sets: &ScopeTable,
+        policy: &Policy,
         ticket: Ticket,
         mut record: Record,
         token: TokenAnswer,
@@ -346,33 +353,31 @@ impl Mint {
         // An absent scope means "as asked" (RFC 6749 §5.1). IAM also leaves it out when its policy took everything away;
         // but then there is no refresh token either.
         record.scope = match token.scope {
-            Some(granted) => sets.with_words(&ticket.scope, &granted),
+            Some(granted) => policy.scope_sets(&record.issuer).with_words(&ticket.scope, &granted),
             None => ticket.scope,
         };
         record.subject = token.subject;
         let name = ticket.account;
+        let is_pending = matches!(ticket.client, ClientSource::Pending);
+        let ends_with_client = is_pending && deregistration(&record.client, &record.transport).is_some();
+        let unwanted = if ends_with_client { None } else { self.end_of_unkept(store, policy, &record) };
         let obtained = NewGrant { account: name.clone(), record, imported: false };
         let before = record_file(store, &name);
-        let unwanted = obtained.unwanted();
-        match ticket.client {
-            // What fails to be sealed ends with the client.
-            ClientSource::Pending => self.enroll(obtained, None).inspect(|_| {
-                // One that stays is seen to belong to an account when it is to be ended.
-                if let Ok(Some((pending, _))) = store.read_pending(&ticket.flow) {
-                    let _ = store.remove_named(&pending.name());
-                }
-            }),
-            client => {
-                let client_of =
-                    if let ClientSource::Account(account) = &client { Some(&**account) } else { None };
-                self.enroll(obtained, client_of).inspect_err(|_| {
-                    // What is, or may be, in the store must live.
-                    if before.is_some() && record_file(store, &name) == before {
-                        self.endings.extend(unwanted);
-                    }
-                })
+        let client_of = match &ticket.client {
+            ClientSource::Account(account) => Some(&**account),
+            ClientSource::Pending | ClientSource::Ticket => None,
+        };
+        let enrolled = self.enroll(obtained, client_of).inspect_err(|_| {
+            // What is, or may be, in the store must live.
+            if before.is_some() && record_file(store, &name) == before {
+                self.endings.extend(unwanted);
             }
+        })?;
+        // One that stays is seen to belong to an account when it is to be ended.
+        if is_pending && let Ok(Some((pending, _))) = store.read_pending(&ticket.flow) {
+            let _ = store.remove_named(&pending.name());
         }
+        Ok(enrolled)
     }
 
     /// Seals a refresh token that was obtained elsewhere.

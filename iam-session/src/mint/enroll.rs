@@ -13,6 +13,7 @@ use crate::clock;
 use crate::config::{Revocation, same_issuer};
 use crate::directory::Draft;
 use crate::end_grant::{deregistration, revocation};
+use crate::issuer::wire::HelperRequest;
 use crate::log::Level;
 use crate::protocol::{Enrolled, Failure, FailureKind};
 use crate::runtime::accounts::AccountBook;
@@ -73,10 +74,10 @@ impl Mint {
         let room = obtained.imported.then(|| store.reserve_record(&name, RECORD_SIZE)).transpose()?;
         let imported = obtained.imported;
         let given = obtained.record.refresh_token.duplicate();
-        let verified = self.verify_subject(policy, &mut obtained).map_err(certainly);
+        let verified = self.verify_subject(store, policy, &mut obtained).map_err(certainly);
         // Nobody else has one that came in its place.
         let is_replaced = obtained.record.refresh_token.expose() != given.expose();
-        let stray = is_replaced.then(|| obtained.unwanted()).flatten();
+        let stray = is_replaced.then(|| self.end_of_unkept(store, policy, &obtained.record)).flatten();
         let rotation = match verified {
             Ok(rotation) => rotation,
             Err(failure) => {
@@ -121,6 +122,22 @@ impl Mint {
         let book = AccountBook::read(&self.runtime.agents)?;
         let entry = book.find(Some(name))?;
         Some(self.last_failures(&entry.record_id).of_session(&entry.session_scope)?.failure)
+    }
+
+    /// Revocation of a grant that is not kept, unless what an account has would end with it: some issuers end all that a
+    /// user has granted to the client, and one may give the refresh token again that it gave before.
+    pub(crate) fn end_of_unkept(
+        &self,
+        store: &Store,
+        policy: &Policy,
+        record: &Record,
+    ) -> Option<HelperRequest> {
+        let has_it = |opened: Opened| opened.record.refresh_token.expose() == record.refresh_token.expose();
+        let is_kept = store.accounts().ok()?.iter().any(|name| self.open(store, name).is_ok_and(has_it));
+        let ends_all = policy.revocation(&record.issuer) == Revocation::Grant;
+        let is_needed = is_kept || ends_all && !matches!(self.need(store, "", record), ClientUse::None);
+        let request = revocation(record, record.endpoints.revocation.as_deref(), &record.transport);
+        request.filter(|_| !is_needed)
     }
 
     /// Ends what was replaced, but for what would end with it and is still of use.

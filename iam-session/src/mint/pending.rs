@@ -19,7 +19,10 @@ const LIFE: u64 = 35 * 60;
 /// So long a client that cannot be deleted is tried again. Then it is left to the issuer.
 const GIVE_UP: u64 = 24 * 60 * 60;
 /// So much the clocks of hosts that share a store may differ. Nobody has begun what is said to be waited for longer.
-const SKEW: u64 = 60 * 60;
+const SKEW: u64 = 24 * 60 * 60;
+/// So long one that does not open here, for it is sealed with another host's keys or those of a passphrase, is left to a
+/// mint that opens it.
+const LEAVE_TO_OTHERS: u64 = 30 * 24 * 60 * 60;
 /// A person does one at a time. What cannot be ended must not fill the issuer or the store.
 const MAX: usize = 8;
 
@@ -29,10 +32,13 @@ impl Mint {
         self.end_abandoned();
         let pending = Pending::new(flow, unix_time() + LIFE);
         let pending = pending.ok_or_else(|| usage("this is no name of a flow".to_owned(), "try again"))?;
-        let others = store.pending()?;
+        let mut others = store.pending()?;
         if others.iter().any(|other| other.flow == flow) {
             return Err(usage("this flow has begun already".to_owned(), "run the command again"));
         }
+        // Nobody is kept out by those that are over and that only another host can end.
+        let now = unix_time();
+        others.retain(|other| !is_over(other, now) || self.open_pending(store, &other.flow).is_ok());
         if others.len() >= MAX {
             return Err(Failure::failed(format!("{MAX} enrolments of yours wait for an approval already"))
                 .advise("approve one, or try again in an hour"));
@@ -96,21 +102,22 @@ impl Mint {
         let mut over = store.pending().unwrap_or_default();
         // A command line speaks to one agent, and no other one is asked about its flow.
         let is_alone = !self.flows.is_empty() && !self.runtime.is_present(&self.message.session());
-        let is_false = |pending: &Pending| pending.until > now + LIFE + SKEW;
-        over.retain(|pending| {
-            pending.until <= now || is_false(pending) || is_alone && self.flows.contains(&pending.flow)
-        });
+        over.retain(|pending| is_over(pending, now) || is_alone && self.flows.contains(&pending.flow));
         if over.is_empty() {
             return;
         }
         let Some(locks) = self.lock_now(&store) else { return };
         for pending in over {
+            let opens = self.open_pending(&store, &pending.flow).is_ok();
+            if !opens && now.abs_diff(pending.until) < LEAVE_TO_OTHERS {
+                continue;
+            }
             let Err(error) = self.end_pending(&store, &pending.flow) else { continue };
             self.log.event(Level::Warning, "error", &[("error", &error)]);
-            if is_false(&pending) || pending.until + GIVE_UP <= now {
+            if !opens || is_false(&pending, now) || pending.until + GIVE_UP <= now {
                 let _ = store.remove_named(&pending.name());
-            } else if self.open_pending(&store, &pending.flow).is_ok() {
-                // It is enough that one issuer does not answer. One that does not open here says nothing of the others.
+            } else {
+                // It is enough that one issuer does not answer.
                 break;
             }
         }
@@ -141,4 +148,12 @@ impl Mint {
         let _ = store.remove_named(&pending.name());
         ended
     }
+}
+
+fn is_over(pending: &Pending, now: u64) -> bool {
+    pending.until <= now || is_false(pending, now)
+}
+
+fn is_false(pending: &Pending, now: u64) -> bool {
+    pending.until > now + LIFE + SKEW
 }

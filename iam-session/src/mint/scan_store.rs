@@ -4,6 +4,7 @@
 use data_encoding::HEXLOWER;
 
 use super::Mint;
+use super::accept_response::surplus;
 use super::account::{closed_entry, entry};
 use super::policy::{Policy, not_allowed};
 use crate::clock::Now;
@@ -150,7 +151,7 @@ impl Mint {
         }
         let sealed = store.read_token(name).and_then(|file| SessionToken::open(&file, opened));
         // It was sealed under the policy of then: one that is wider than today's is not served.
-        let sealed = sealed.filter(|token| entry.session_scope.missing(&token.scope).is_empty());
+        let sealed = sealed.filter(|token| surplus(&token.scope, &entry.session_scope).is_empty());
         let token = sealed.and_then(|token| {
             CachedToken::restored(token, wanted, &entry.issuer, self.runtime.cache.boot_id(), now)
         });

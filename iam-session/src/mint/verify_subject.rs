@@ -9,7 +9,6 @@ use std::time::Duration;
 use super::Mint;
 use super::policy::Policy;
 use crate::config::{ExpectedSubject, Provider};
-use crate::end_grant::revocation;
 use crate::helper::HelperError;
 use crate::host::names;
 use crate::issuer::wire::{ErrorClass, HelperAnswer, HelperRequest, TokenAnswer};
@@ -17,7 +16,7 @@ use crate::log::Level;
 use crate::protocol::{Failure, FailureKind};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
-use crate::store::Record;
+use crate::store::{Record, Store};
 use crate::text::printable;
 
 /// For a name service that is asked whose uid it is; a login is not waiting for this.
@@ -35,13 +34,6 @@ pub(crate) struct NewGrant {
     /// Whether the refresh token was obtained elsewhere: then `scope` is what is wanted of it, all if empty, and what
     /// was granted is asked of the issuer before anything is sealed.
     pub(crate) imported: bool,
-}
-
-impl NewGrant {
-    /// Revocation of its refresh token, where the issuer has an endpoint for it.
-    pub(crate) fn unwanted(&self) -> Option<HelperRequest> {
-        revocation(&self.record, self.record.endpoints.revocation.as_deref(), &self.record.transport)
-    }
 }
 
 /// Whether the issuer has given another refresh token meanwhile.
@@ -69,6 +61,7 @@ impl Mint {
     /// before.
     pub(crate) fn verify_subject(
         &mut self,
+        store: &Store,
         policy: &Policy,
         obtained: &mut NewGrant,
     ) -> Result<RotatedToken, Failure> {
@@ -87,7 +80,7 @@ impl Mint {
         let said = self.claim(expected, obtained, userinfo, access_token);
         let compared = said.and_then(|values| self.compare(expected, obtained, &values));
         compared.map_err(|failure| {
-            self.end_refused(obtained, rotation, &failure);
+            self.end_refused(store, policy, obtained, rotation, &failure);
             if obtained.imported { rotation.explain(failure) } else { failure }
         })?;
         Ok(rotation)
@@ -236,14 +229,22 @@ impl Mint {
 
     /// What is not kept here must not live on at the issuer either; but a refresh token that came from elsewhere and
     /// is still good there is not ours to end.
-    fn end_refused(&mut self, obtained: &NewGrant, rotation: RotatedToken, failure: &Failure) {
+    fn end_refused(
+        &mut self,
+        store: &Store,
+        policy: &Policy,
+        obtained: &NewGrant,
+        rotation: RotatedToken,
+        failure: &Failure,
+    ) {
         let error = failure.to_string();
         let fields =
             [("account", obtained.account.as_str()), ("issuer", &obtained.record.issuer), ("error", &error)];
         self.log.event(Level::Warning, "refused", &fields);
         // One that was replaced meanwhile is ended by the enrolment, as in every other failure.
         let is_ours = !obtained.imported && rotation == RotatedToken::Kept;
-        if let Some(request) = obtained.unwanted().filter(|_| is_ours) {
+        let unkept = if is_ours { self.end_of_unkept(store, policy, &obtained.record) } else { None };
+        if let Some(request) = unkept {
             let _ = self.ask(&request);
         }
     }

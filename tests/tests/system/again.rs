@@ -125,19 +125,19 @@ fn an_issuer_that_is_busy_meanwhile_is_polled_on() {
 }
 
 /// An issuer that ends all of a client's grants with one of its refresh tokens, and has been told to the site.
-fn with_shared_grants() -> Scene {
+fn with_shared_grants(lines: &str) -> Scene {
     let scene = Scene::new();
     scene.provider.set(json!({"shared_grants": true}));
     let file = "/etc/iam-session/issuers.d/wlcg.toml";
     let text = scene.host.sandbox().read(file);
-    scene.host.write(file, format!("revocation = \"grant\"\n{text}"), 0o644);
+    scene.host.write(file, format!("revocation = \"grant\"\n{lines}{text}"), 0o644);
     scene.host.enroll(&scene.provider, "alice");
     scene
 }
 
 #[test]
 fn where_a_revocation_ends_the_whole_grant_a_new_consent_outlives_the_old_one() {
-    let scene = with_shared_grants();
+    let scene = with_shared_grants("");
     scene.host.reenroll(&scene.provider, "alice", "wlcg");
     let login = scene.host.login("alice");
     login.run("iam-session token -s storage.read:/new").successful();
@@ -149,12 +149,40 @@ fn where_a_revocation_ends_the_whole_grant_a_new_consent_outlives_the_old_one() 
 
 #[test]
 fn where_a_revocation_ends_the_whole_grant_another_account_of_the_client_outlives_a_forgotten_one() {
-    let scene = with_cms(with_shared_grants());
+    let scene = with_cms(with_shared_grants(""));
     let login = scene.host.login("alice");
     let told = login.run("iam-session forget cms");
     assert!(told.stderr.contains("it ends with the last of them"), "{told:?}");
     login.run("iam-session token -s storage.read:/new").successful();
     assert_eq!(scene.provider.count("revocation"), 0);
+}
+
+#[test]
+fn where_a_revocation_ends_the_whole_grant_a_new_consent_that_fails_costs_the_account_nothing() {
+    let scene = with_shared_grants("expect_subject = \"preferred_username=%u\"\n");
+    scene.provider.set(json!({"device_interval": 1}));
+    scene.provider.fail_with(json!({"fault": "status", "status": 503, "at": ["userinfo"]}));
+    let mut enrolling = Enrolling::running(&scene.host, "alice", "reenroll --json wlcg");
+    let code = enrolling.event("device_code");
+    scene.provider.approve(code["user_code"].as_str().unwrap(), "alice");
+    enrolling.event("error");
+    assert_eq!(enrolling.status(), Some(1));
+    scene.provider.heal();
+    scene.host.login("alice").run("iam-session token -s storage.read:/new").successful();
+    assert_eq!(scene.provider.count("revocation"), 0);
+}
+
+#[test]
+fn where_a_client_cannot_be_deleted_the_grant_of_an_enrolment_that_fails_is_revoked() {
+    let scene = Scene::new();
+    scene.provider.set(json!({"client_management": false, "device_interval": 1}));
+    let mut enrolling = Enrolling::start(&scene.host, "alice", "wlcg");
+    let code = enrolling.event("device_code");
+    let line = "allowed_issuers = [\"https://other.example/\"]\n";
+    scene.host.write("/etc/iam-session/config.toml", line, 0o644);
+    scene.provider.approve(code["user_code"].as_str().unwrap(), "alice");
+    enrolling.event("error");
+    scene.host.wait_until("the end of the grant", || scene.provider.count("revocation") == 1);
 }
 
 /// A new consent for 'wlcg' that is given, while the issuer's answer is still on its way.

@@ -69,6 +69,25 @@ fn a_command_that_is_killed_in_a_session_leaves_a_client_that_a_later_mint_ends(
 }
 
 #[test]
+fn a_client_that_another_host_has_sealed_is_left_to_it_and_holds_nothing_up() {
+    let scene = scene();
+    let login = scene.host.login("alice");
+    login.run("nohup iam-session enroll --json wlcg >~/events 2>&1 </dev/null &").successful();
+    scene.host.wait_until("the code", || login.run("cat ~/events").stdout.contains("device_code"));
+    let file = pending(&scene).remove(0);
+    kill(&scene, COMMAND, "enroll");
+    let (flow, _) = file.split_once('-').unwrap();
+    let others = format!("{STORE}/{}-$(($(date +%s) - 2 * 86400)).pending", "0".repeat(32));
+    let plant = format!("umask 077 && echo sealed elsewhere >{others}");
+    let over = format!("mv {STORE}/{file} {STORE}/{flow}-1700000000.pending");
+    login.run(&format!("{plant} && {over}")).successful();
+    scene.host.ssh("alice", "iam-session status");
+    scene.host.wait_until("the end of the client", || clients(&scene) == (1, 1));
+    scene.host.wait_until("the end of its file", || pending(&scene).len() == 1);
+    assert!(pending(&scene)[0].starts_with("0000"), "{:?}", pending(&scene));
+}
+
+#[test]
 fn a_mint_that_is_killed_meanwhile_costs_nothing() {
     let scene = scene();
     let mut enrolling = Enrolling::start(&scene.host, "alice", "wlcg");

@@ -198,6 +198,7 @@ impl Issuer {
 fn token(answer: HelperAnswer) -> Result<TokenAnswer, Stop> {
     match answer {
         HelperAnswer::Token(token) => Ok(token),
+        HelperAnswer::Unusable { error, .. } => Err(HelperError::from(error).into()),
         _ => Err(HelperError::Garbage.into()),
     }
 }
