@@ -21,6 +21,6 @@ fi
 
 cargo fetch --quiet --locked
 "$checks/bin/cargo-deny" --log-level error --offline check --hide-inclusion-graph bans licenses sources
-git grep -lE '^#!.*(bash|sh)$' -- ':!*.rs' | xargs "$checks/bin/shellcheck"
+git grep -lE '^#!.*(bash|sh)$' -- ':!*.rs' | xargs "$checks/bin/shellcheck" --external-sources
 # What rpm and dpkg run at installation has no first line of its own.
 git ls-files 'packaging/*/installed.sh' 'packaging/*/removed.sh' | xargs "$checks/bin/shellcheck" --shell=sh
