@@ -71,7 +71,7 @@ source-rpm: package
 	cargo test $(ALL) --test package -- $(REBUILD)
 
 # Families with a ceiling of a few seconds: one after the other, when all others are done.
-TIMED = neighbours:: broken:: clients::
+TIMED = neighbours:: broken:: clients:: endings::
 
 # Families of tests that `make test` also runs on the system calls of CentOS 7's kernel; `make old-kernel` runs all.
 OLD_KERNEL = login:: file:: tokens:: linger:: endings:: passphrase:: forget:: boundaries::
