@@ -21,7 +21,7 @@ use crate::commands::device_flow::{self, Report};
 use crate::commands::print_json;
 use crate::commands::prompt::{self, Person};
 use crate::commands::providers_for_user::{Membership, known_providers};
-use crate::config::Site;
+use crate::config::{ScopeTable, Site};
 use crate::harden::harden;
 use crate::helper::{Helper, HelperError, not_for};
 use crate::issuer::wire::{MAX_LINE, TokenAnswer};
@@ -91,9 +91,8 @@ pub(super) fn run(args: &TokenArgs) -> Outcome {
         announce(&notice.read()?, report)?;
     }
     let mut issuer = Issuer::discover(Helper::start(Path::new(HELPER))?, plan)?;
-    let asked = issuer.wanted();
-    let token = issuer.token(login, &asked, report)?;
-    let granted = granted(&token, &asked, issuer.name())?;
+    let token = issuer.token(login, report)?;
+    let granted = granted(&token, issuer.asked(), issuer.scope_sets(), issuer.name())?;
     is_for(&token, issuer.audience(), issuer.name())?;
     if !args.json {
         print_token(&token.access_token)?;
@@ -135,15 +134,20 @@ fn plan(args: &TokenArgs, site: &Site, report: Report) -> Result<TokenPlan, Fail
     TokenPlan::new(args, provider, site, env::var_os("X509_CERT_DIR"), person.as_ref())
 }
 
-/// The scopes of a token, if none that was asked for is missing.
-fn granted(token: &TokenAnswer, asked: &ScopeSet, issuer: &str) -> Result<ScopeSet, Failure> {
+/// The scopes of a token, if none that was asked for is missing. One that stands for others is there with a part of them.
+fn granted(
+    token: &TokenAnswer,
+    asked: &ScopeSet,
+    scope_sets: &ScopeTable,
+    issuer: &str,
+) -> Result<ScopeSet, Failure> {
     let Some(granted) = token.rights() else {
         // RFC 6749 §5.1 lets an issuer leave it out when it granted what was asked; IAM also does when its policy took
         // everything away. Who has never been heard of before may be either.
         warn(&format!("{issuer} does not say which scopes the token has"));
         return Ok(asked.clone());
     };
-    let missing = granted.missing(asked);
+    let missing = scope_sets.with_words(asked, &granted).missing(asked);
     if missing.is_empty() {
         return Ok(granted);
     }
@@ -181,15 +185,16 @@ mod tests {
     #[test]
     fn what_is_missing_is_named_and_no_token_is_given() {
         let asked = ScopeSet::parse("openid storage.read:/a compute.read");
-        let missing = granted(&answer(Some("openid storage.read:/")), &asked, "https://i.example/");
+        let none = ScopeTable::default();
+        let missing = granted(&answer(Some("openid storage.read:/")), &asked, &none, "https://i.example/");
         let failure = missing.unwrap_err();
         assert_eq!(
             (failure.error.as_str(), failure.kind),
             ("https://i.example/ did not grant 'compute.read'", FailureKind::Refused)
         );
         let more = "compute.read openid profile storage.read:/";
-        assert_eq!(granted(&answer(Some(more)), &asked, "i"), Ok(ScopeSet::parse(more)));
-        assert!(granted(&answer(Some("")), &asked, "i").is_err());
+        assert_eq!(granted(&answer(Some(more)), &asked, &none, "i"), Ok(ScopeSet::parse(more)));
+        assert!(granted(&answer(Some("")), &asked, &none, "i").is_err());
     }
 
     #[test]
@@ -199,7 +204,10 @@ mod tests {
             own_scope: Some(ScopeSet::parse("profile email")),
             ..answer(Some("storage.read:/"))
         };
-        assert_eq!(granted(&wrong, &asked, "i").unwrap_err().kind, FailureKind::Refused);
+        assert_eq!(
+            granted(&wrong, &asked, &ScopeTable::default(), "i").unwrap_err().kind,
+            FailureKind::Refused
+        );
         let others = TokenAnswer { audience: Some(vec!["b".into()]), ..answer(None) };
         assert_eq!(is_for(&others, "a", "i").unwrap_err().error, "i did not make the token for 'a'");
         assert!(is_for(&others, "b", "i").is_ok() && is_for(&others, "", "i").is_ok());
@@ -208,6 +216,6 @@ mod tests {
     #[test]
     fn what_is_not_said_is_as_asked() {
         let asked = ScopeSet::parse("openid");
-        assert_eq!(granted(&answer(None), &asked, "i"), Ok(asked.clone()));
+        assert_eq!(granted(&answer(None), &asked, &ScopeTable::default(), "i"), Ok(asked.clone()));
     }
 }

@@ -7,6 +7,7 @@ use super::plan::{Login, TokenPlan};
 use super::tell;
 use crate::commands::device_flow::{self, Report, Signals, cancelled};
 use crate::commands::passphrase::{Purpose, Terminal};
+use crate::config::ScopeTable;
 use crate::helper::{Helper, HelperError, no_device_flow};
 use crate::issuer::wire::{
     AudienceMode, Client, DeviceCode, Endpoints, ErrorClass, HelperAnswer, HelperRequest, TokenAnswer,
@@ -34,7 +35,11 @@ pub(super) struct Issuer {
     named_audience: String,
     audience_mode: AudienceMode,
     transport: Transport,
-    wanted: ScopeSet,
+    /// What the token must be good for.
+    asked: ScopeSet,
+    /// What is sent for that: an audience may have a scope, which is in no token.
+    sent: ScopeSet,
+    scope_sets: ScopeTable,
 }
 
 impl Issuer {
@@ -51,10 +56,12 @@ impl Issuer {
         let answer = helper.ask(&request, Some(signals.descriptor()));
         match answer.map_err(|error| refused(error, hint))? {
             HelperAnswer::Discovered { issuer, endpoints, scopes_supported, auth_methods, .. } => {
-                let wanted = plan.wanted(&scopes_supported);
-                let (wanted, named_audience) = plan.provider.asking(&wanted, &plan.audience);
+                let asked = plan.wanted(&scopes_supported);
+                let (sent, named_audience) = plan.provider.asking(&asked, &plan.audience);
                 Ok(Self {
-                    wanted,
+                    asked,
+                    sent,
+                    scope_sets: plan.provider.scope_sets.clone(),
                     named_audience,
                     client: plan.client.client(&auth_methods),
                     client_hint: plan.client_hint,
@@ -81,38 +88,38 @@ impl Issuer {
         &self.audience
     }
 
-    /// What is asked for.
-    pub(super) fn wanted(&self) -> ScopeSet {
-        self.wanted.clone()
+    /// What the token must be good for.
+    pub(super) fn asked(&self) -> &ScopeSet {
+        &self.asked
     }
 
-    /// One token of these scopes.
-    pub(super) fn token(
-        &mut self,
-        login: Login,
-        scope: &ScopeSet,
-        report: Report,
-    ) -> Result<TokenAnswer, Stop> {
+    /// Which scopes stand for others there.
+    pub(super) fn scope_sets(&self) -> &ScopeTable {
+        &self.scope_sets
+    }
+
+    /// One token.
+    pub(super) fn token(&mut self, login: Login, report: Report) -> Result<TokenAnswer, Stop> {
         match login {
             Login::Device => {
-                let code = self.authorize(scope)?;
+                let code = self.authorize()?;
                 self.show(&code.shown, report)?;
                 self.poll(&code)
             }
             Login::Password { username, password } => {
                 let password = password.map_or_else(|| self.ask_password(&username), Ok)?;
-                self.log_in(username, password, scope)
+                self.log_in(username, password)
             }
         }
     }
 
-    fn authorize(&mut self, scope: &ScopeSet) -> Result<DeviceCode, Stop> {
+    fn authorize(&mut self) -> Result<DeviceCode, Stop> {
         let endpoint = self.endpoints.device_authorization.clone();
         let endpoint = endpoint.ok_or_else(|| no_device_flow(&self.name))?;
         let request = HelperRequest::AuthorizeDevice {
             endpoint,
             client: self.client.duplicate(),
-            scope: scope.clone(),
+            scope: self.sent.clone(),
             takes_verifier: true,
             transport: self.transport.clone(),
         };
@@ -175,13 +182,13 @@ impl Issuer {
         Ok(password)
     }
 
-    fn log_in(&mut self, username: String, password: Secret, scope: &ScopeSet) -> Result<TokenAnswer, Stop> {
+    fn log_in(&mut self, username: String, password: Secret) -> Result<TokenAnswer, Stop> {
         let request = HelperRequest::Password {
             endpoint: self.endpoints.token.clone(),
             client: self.client.duplicate(),
             username,
             password,
-            scope: scope.clone(),
+            scope: self.sent.clone(),
             audience: self.named_audience.clone(),
             audience_mode: self.audience_mode,
             transport: self.transport.clone(),

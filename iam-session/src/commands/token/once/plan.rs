@@ -83,6 +83,8 @@ impl TokenPlan {
         if !self.named.is_empty() {
             return self.named.clone();
         }
+        // An issuer offers a scope that stands for others, and not those.
+        let offered = offered.union(&self.provider.scope_sets.expand(offered));
         let usual: ScopeSet = self.usual.iter().filter(|scope| offered.allows(scope)).collect();
         if usual.is_empty() { ScopeSet::parse(LEAST) } else { usual }
     }
