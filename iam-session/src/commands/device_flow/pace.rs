@@ -15,6 +15,8 @@ const SLOW_DOWN: Duration = Duration::from_secs(5);
 const INTERVAL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// A code is believed to live no longer: IAM never reports a refusal, so only this ends a forgotten terminal.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
+/// How an issuer says that nobody has approved a code in its time (RFC 8628 §3.5). Of one that is used up it says another word.
+const EXPIRED: &str = "expired_token";
 /// The wait doubles while the issuer cannot be reached, up to this.
 const BACK_OFF: Duration = Duration::from_secs(60);
 
@@ -81,8 +83,7 @@ impl Pace {
                 self.back_off = doubled.max(asked);
                 self.trouble = Some(error);
             }
-            // The answer that could not be read may have been the token: then the code is used up.
-            ErrorClass::ExpiredToken => return Err(self.unreadable().unwrap_or_else(ended)),
+            ErrorClass::ExpiredToken => return Err(self.ended_by(&error)),
             ErrorClass::AccessDenied => {
                 // An issuer that describes it may have refused without asking anybody.
                 let is_described = error.message.contains("access_denied: ");
@@ -95,15 +96,28 @@ impl Pace {
         Ok(())
     }
 
-    fn unreadable(&mut self) -> Option<Failure> {
-        let error = self.trouble.take().filter(|error| error.class == ErrorClass::Malformed)?;
-        Some(HelperError::Issuer(error).into())
+    /// The issuer does not take the code any more. The answer before, which was lost or could not be read, may have been the
+    /// token: then the code is used up, and did not end.
+    fn ended_by(&mut self, error: &IssuerError) -> Failure {
+        match self.trouble.take() {
+            Some(unreadable) if unreadable.class == ErrorClass::Malformed => {
+                HelperError::Issuer(unreadable).into()
+            }
+            Some(lost) if !error.message.contains(EXPIRED) => perhaps_used(&lost),
+            _ => ended(),
+        }
     }
 
     fn reached(&mut self) {
         self.back_off = Duration::ZERO;
         self.trouble = None;
     }
+}
+
+fn perhaps_used(lost: &IssuerError) -> Failure {
+    Failure::failed(format!("the code may have been approved, and the answer was lost: {}", lost.message)).advise(
+        "run the command again for a new one; if you approved this one, you may end that approval on the issuer's pages",
+    )
 }
 
 fn ended() -> Failure {
@@ -176,6 +190,23 @@ mod tests {
         assert_eq!(pace.answered(error(ErrorClass::Malformed)), Ok(()));
         assert_eq!(pace.answered(error(ErrorClass::AuthorizationPending)), Ok(()));
         assert_eq!(pace.answered(error(ErrorClass::ExpiredToken)), Err(ended()));
+    }
+
+    #[test]
+    fn a_code_that_is_used_up_after_a_lost_answer_may_have_been_approved() {
+        let end = |class, message: &str| {
+            let mut pace = paced(5, 600, s(0));
+            assert_eq!(pace.answered(error(class)), Ok(()));
+            let last = IssuerError { message: message.into(), ..error(ErrorClass::ExpiredToken) };
+            pace.answered(last).unwrap_err()
+        };
+        for class in [ErrorClass::Unreachable, ErrorClass::Busy] {
+            let failure = end(class, "i no longer accepts the device code: invalid_grant");
+            assert!(failure.error.contains("may have been approved"), "{failure:?}");
+            assert!(failure.info.unwrap().contains("on the issuer's pages"));
+            assert_eq!(end(class, "i no longer accepts the device code: expired_token"), ended());
+        }
+        assert_eq!(end(ErrorClass::AuthorizationPending, "invalid_grant"), ended());
     }
 
     #[test]
