@@ -9,6 +9,7 @@ use super::token::{Audience, ExpectedToken};
 use super::transport::{Connections, Deadline};
 use super::wire::{ErrorClass, HelperAnswer, HelperRequest, IssuerError, Transport};
 use super::{device, discovery, management, password, pkce, registration, revocation, token, userinfo};
+use crate::secret::Secret;
 
 /// Asks the issuer.
 pub(super) fn perform(
@@ -25,7 +26,15 @@ pub(super) fn perform(
     let challenge = challenge.as_deref();
     let (call, transport) = call_for(request, challenge)?;
     let mut send = |call: &Call<'_>| connections.send(transport, call, deadline);
-    let mut ask = |call: &Call<'_>| interpret(request, call, &send(call)?);
+    let mut ask = |call: &Call<'_>| {
+        let response = send(call)?;
+        let answer = interpret(request, call, &response);
+        // A client that is registered, and that nobody can use, is not left there.
+        if let Some((uri, token)) = answer.is_err().then(|| useless(request, &response)).flatten() {
+            let _ = registration::delete(&uri, &token).and_then(|call| send(&call));
+        }
+        answer
+    };
     let mut answer = ask(&call);
     if let Some(call) = answer.as_ref().err().and_then(|error| another_try(request, challenge, error)) {
         answer = ask(&call?);
@@ -34,6 +43,12 @@ pub(super) fn perform(
         code.code_verifier = verifier;
     }
     answer.map_err(|error| with_nearest(request, error, send))
+}
+
+/// A client that was registered by an answer which cannot be used, as far as it can be deleted.
+fn useless(request: &HelperRequest, response: &Response) -> Option<(String, Secret)> {
+    let HelperRequest::Register { endpoint, .. } = request else { return None };
+    (200..=299).contains(&response.status).then(|| registration::unusable(endpoint, &response.body)).flatten()
 }
 
 /// What an issuer that has refused a request may want instead.
@@ -205,7 +220,9 @@ fn read(request: &HelperRequest, response: &Response) -> Result<HelperAnswer, Bo
             discovery::answer(issuer, body).map(|_| HelperAnswer::Reached { date: response.date })
         }
         HelperRequest::Discover { issuer, .. } => discovery::answer(issuer, body),
-        HelperRequest::Register { scope, auth, .. } => registration::answer(scope, *auth, body),
+        HelperRequest::Register { endpoint, scope, auth, .. } => {
+            registration::answer(endpoint, scope, *auth, body)
+        }
         HelperRequest::AuthorizeDevice { .. } => device::answer(body),
         HelperRequest::PollDevice { .. }
         | HelperRequest::Password { .. }
@@ -226,7 +243,6 @@ mod tests {
     use super::super::wire::ClientAuth;
     use super::*;
     use crate::scope::ScopeSet;
-    use crate::secret::Secret;
 
     fn interpreted(request: &HelperRequest, status: u16, body: &str) -> Result<HelperAnswer, IssuerError> {
         let (call, _) = call_for(request, None).unwrap();

@@ -72,7 +72,7 @@ pub fn answer(data: &[u8]) {
     let body = quoting(body);
     let read = match kind % 5 {
         0 => discovery::answer(ISSUER, &body),
-        1 => registration::answer(&ScopeSet::parse("openid"), ClientAuth::Basic, &body),
+        1 => registration::answer(ISSUER, &ScopeSet::parse("openid"), ClientAuth::Basic, &body),
         2 => device::answer(&body),
         3 => token::answer(&body),
         _ => userinfo::answer("groups", &body),

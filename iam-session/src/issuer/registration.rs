@@ -8,6 +8,7 @@ use super::call::{Call, Exchange, Payload};
 use super::device::DEVICE_CODE_GRANT;
 use super::url;
 use super::wire::{Client, ClientAuth, HelperAnswer, IssuerError};
+use crate::origin::is_of_same_server;
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
 
@@ -56,8 +57,13 @@ pub(super) fn askable(mut told: ScopeSet, asked: &ScopeSet) -> ScopeSet {
     told
 }
 
-/// Reads the registered client (RFC 7591 §3.2.1).
-pub(super) fn answer(asked: &ScopeSet, auth: ClientAuth, body: &[u8]) -> Result<HelperAnswer, BodyError> {
+/// Reads the client that was registered at `endpoint` (RFC 7591 §3.2.1).
+pub(super) fn answer(
+    endpoint: &str,
+    asked: &ScopeSet,
+    auth: ClientAuth,
+    body: &[u8],
+) -> Result<HelperAnswer, BodyError> {
     let mut fields = Object::parse(body)?;
     let scope = askable(fields.scope("scope").unwrap_or_else(|| asked.clone()), asked);
     let auth = match fields.take_text("token_endpoint_auth_method") {
@@ -73,13 +79,22 @@ pub(super) fn answer(asked: &ScopeSet, auth: ClientAuth, body: &[u8]) -> Result<
         ClientAuth::Public => None,
         ClientAuth::Basic | ClientAuth::Post => Some(client_secret(&mut fields)?),
     };
-    let uri = fields.take_text("registration_client_uri");
-    let token = fields.take_text("registration_access_token");
-    let managed = token.and_then(|token| management(uri, token));
-    let (registration_client_uri, registration_access_token) = managed.unzip();
+    let (registration_client_uri, registration_access_token) = managed(&mut fields, endpoint).unzip();
     let client =
         Client { client_id, client_secret, auth, registration_client_uri, registration_access_token };
     Ok(HelperAnswer::Registered { client, scope })
+}
+
+/// Where a client is deleted, and with what. Another server than the one that registers clients is not told the token.
+fn managed(fields: &mut Object, endpoint: &str) -> Option<(String, Secret)> {
+    let uri = fields.take_text("registration_client_uri");
+    let token = fields.take_text("registration_access_token")?;
+    management(uri.filter(|uri| is_of_same_server(uri, endpoint)), token)
+}
+
+/// The client of an answer that is of no use otherwise, to be deleted.
+pub(super) fn unusable(endpoint: &str, body: &[u8]) -> Option<(String, Secret)> {
+    managed(&mut Object::parse(body).ok()?, endpoint)
 }
 
 fn client_secret(fields: &mut Object) -> Result<Secret, BodyError> {
@@ -108,8 +123,11 @@ pub(super) fn delete<'r>(uri: &str, token: &'r Secret) -> Result<Call<'r>, Issue
 mod tests {
     use super::*;
 
+    const ENDPOINT: &str = "https://iam.example.org/register";
+
     fn registered(body: &str) -> Result<(Client, ScopeSet), BodyError> {
-        match answer(&ScopeSet::parse("openid storage.read:/"), ClientAuth::Basic, body.as_bytes())? {
+        match answer(ENDPOINT, &ScopeSet::parse("openid storage.read:/"), ClientAuth::Basic, body.as_bytes())?
+        {
             HelperAnswer::Registered { client, scope } => Ok((client, scope)),
             other => panic!("{other:?}"),
         }
@@ -159,7 +177,8 @@ mod tests {
     fn openid_may_be_asked_for_whatever_the_answer_lists() {
         let body = r#"{"client_id":"a","client_secret":"s","scope":"storage.read:/ email"}"#;
         assert_eq!(registered(body).unwrap().1, ScopeSet::parse("email openid storage.read:/"));
-        let unasked = answer(&ScopeSet::parse("email"), ClientAuth::Basic, body.as_bytes()).unwrap();
+        let unasked =
+            answer(ENDPOINT, &ScopeSet::parse("email"), ClientAuth::Basic, body.as_bytes()).unwrap();
         let HelperAnswer::Registered { scope, .. } = unasked else { panic!() };
         assert_eq!(scope, ScopeSet::parse("email storage.read:/"));
     }
@@ -200,6 +219,7 @@ mod tests {
             r#"{"client_id":"a","client_secret":"s","registration_client_uri":"http://a/c","registration_access_token":"t"}"#,
             r#"{"client_id":"a","client_secret":"s","registration_client_uri":"https://a/c"}"#,
             r#"{"client_id":"a","client_secret":"s","registration_access_token":"t"}"#,
+            r#"{"client_id":"a","client_secret":"s","registration_client_uri":"https://evil.example/c","registration_access_token":"t"}"#,
         ] {
             let (client, _) = registered(body).unwrap();
             assert!(client.registration_client_uri.is_none() && client.registration_access_token.is_none());

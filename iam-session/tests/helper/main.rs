@@ -82,6 +82,23 @@ fn a_refresh_is_one_form_with_basic_authentication() {
 }
 
 #[test]
+fn a_client_that_is_registered_and_cannot_be_used_is_deleted() {
+    let issuer = FakeIssuer::start(move |url, request| {
+        let body = serde_json::json!({"client_id": "two words", "registration_client_uri": format!("{url}/register/1"),
+                                      "registration_access_token": REGISTRATION_TOKEN});
+        if request.starts_with("POST") { json(201, &body.to_string()) } else { json(204, "") }
+    });
+    let mut helper = Helper::start();
+    let request = serde_json::json!({"request": "register", "endpoint": issuer.url("/register"), "client_name": "name",
+                                     "scope": "openid", "auth": "none", "transport": {"ca_file": issuer.ca_file()}});
+    assert_eq!(helper.fails(&request).class, "malformed");
+    helper.finish();
+    let requests = issuer.requests();
+    let lines: Vec<_> = requests.iter().map(|request| first_line(request)).collect();
+    assert_eq!(lines, ["POST /register HTTP/1.1", "DELETE /register/1 HTTP/1.1"]);
+}
+
+#[test]
 fn an_endless_body_is_cut() {
     for head in ["HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 400 X\r\nContent-Length: 99999999999\r\n\r\n"] {
         let issuer = FakeIssuer::start(move |_, _| Answer::Endless(head.to_owned()));
