@@ -69,6 +69,11 @@ impl Mint {
                 DirectoryError::TooLarge { .. } => too_large(&token, limit),
                 error => no_place(&error),
             };
+            // Each look finds it again.
+            let noted = self.last_failures(&token.wanted.record_id).of_session(&token.wanted.scope);
+            if noted.is_some_and(|noted| noted.failure.error == failure.error) {
+                return;
+            }
             self.log.error(&failure.error);
             self.note_last_failure_of(
                 &token.wanted,
