@@ -355,6 +355,9 @@ pub(crate) struct ForgetStep {
     /// Why it could not be done, and so stays behind; done if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
+    /// Whether there was nothing to do: the issuer did not know it any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) was_gone: bool,
 }
 
 /// The steps of forgetting an account.

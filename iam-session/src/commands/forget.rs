@@ -46,7 +46,13 @@ pub(super) fn tell(forgotten: &Forgotten, prefix: &str) -> Result<bool, Stop> {
 
 fn done(step: &ForgetStep, account: &str) -> String {
     match step.step {
+        ForgetAction::Revoke if step.was_gone => {
+            "the issuer knew neither the client nor its refresh token any more".to_owned()
+        }
         ForgetAction::Revoke => "revoked the refresh token".to_owned(),
+        ForgetAction::Deregister if step.was_gone => {
+            "the issuer does not know the client any more".to_owned()
+        }
         ForgetAction::Deregister => "deregistered the client".to_owned(),
         ForgetAction::Remove => format!("removed account '{}'", printable(account)),
     }
@@ -67,7 +73,7 @@ mod tests {
     #[test]
     fn every_step_is_told_either_way() {
         let told = |step| {
-            let step = ForgetStep { step, error: None };
+            let step = ForgetStep { step, error: None, was_gone: false };
             (done(&step, "wlcg"), left_behind(&step, "wlcg"))
         };
         let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());

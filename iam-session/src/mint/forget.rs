@@ -93,27 +93,38 @@ impl Mint {
             let kept = format!("{kept}, or remove it with 'iam-session forget --local {}'", printable(name));
             return vec![behind(ForgetAction::Revoke, error), behind(ForgetAction::Remove, kept)];
         }
-        let error = revoked.err().map(|(_, error)| error);
-        let mut steps = vec![ForgetStep { step: ForgetAction::Revoke, error }];
-        if let Some(request) = deregistration(&opened.record.client, &opened.record.transport) {
-            // Another account goes on with it: then that is what it is for.
-            match need {
-                ClientUse::Account => {}
-                ClientUse::Unknown(error) => {
-                    let unknown = format!("another account may need it: {error}");
-                    steps.push(behind(ForgetAction::Deregister, unknown));
-                }
-                ClientUse::None => {
-                    let error = match GrantEnd::by(self.ask(&request)) {
-                        GrantEnd::Now | GrantEnd::Before => None,
-                        GrantEnd::Refused(error) | GrantEnd::NotYet(error) => Some(error.to_string()),
-                    };
-                    steps.push(ForgetStep { step: ForgetAction::Deregister, error });
-                }
-            }
-        }
+        let mut steps = vec![match revoked {
+            Ok(step) => step,
+            Err((_, error)) => behind(ForgetAction::Revoke, error),
+        }];
+        steps.extend(self.deregister(&opened.record, need));
         steps.push(remove(store, name));
         steps
+    }
+
+    /// Ends a client that was registered here, unless another account goes on with it: then that is what it is for.
+    fn deregister(&mut self, record: &Record, need: ClientUse) -> Option<ForgetStep> {
+        const STEP: ForgetAction = ForgetAction::Deregister;
+        let Some(request) = deregistration(&record.client, &record.transport) else {
+            // An issuer gives no means to who registers with a token of a user's.
+            let is_ours = record.client_name.is_some() && matches!(need, ClientUse::None);
+            let (issuer, client) = (&record.issuer, printable(&record.client.client_id));
+            return is_ours.then(|| {
+                behind(
+                    STEP,
+                    format!("{issuer} gave no means to delete it; delete client {client} on its pages"),
+                )
+            });
+        };
+        match need {
+            ClientUse::Account => None,
+            ClientUse::Unknown(error) => Some(behind(STEP, format!("another account may need it: {error}"))),
+            ClientUse::None => Some(match GrantEnd::by(self.ask(&request)) {
+                GrantEnd::Now => done(STEP),
+                GrantEnd::Before => gone(STEP),
+                GrantEnd::Refused(error) | GrantEnd::NotYet(error) => behind(STEP, error.to_string()),
+            }),
+        }
     }
 
     /// What is cached and noted of a record that is no more.
@@ -124,13 +135,14 @@ impl Mint {
         self.note(self.runtime.cache.forget(record_id));
     }
 
-    fn revoke(&mut self, record: &Record) -> Result<(), (KeepAfterFailure, String)> {
+    fn revoke(&mut self, record: &Record) -> Result<ForgetStep, (KeepAfterFailure, String)> {
         let endpoint = record.endpoints.revocation.as_deref();
         let Some(request) = revocation(record, endpoint, &record.transport) else {
             return Err((KeepAfterFailure::Nothing, format!("{} offers no revocation", record.issuer)));
         };
         match GrantEnd::by(self.ask(&request)) {
-            GrantEnd::Now | GrantEnd::Before => Ok(()),
+            GrantEnd::Now => Ok(done(ForgetAction::Revoke)),
+            GrantEnd::Before => Ok(gone(ForgetAction::Revoke)),
             GrantEnd::Refused(error) => Err((KeepAfterFailure::Nothing, error.to_string())),
             GrantEnd::NotYet(error) => Err((KeepAfterFailure::Record, error.to_string())),
         }
@@ -163,10 +175,20 @@ fn here_alone(store: &Store, name: &str, cover: Option<&Cover>, opened: Option<&
 }
 
 fn behind(step: ForgetAction, error: String) -> ForgetStep {
-    ForgetStep { step, error: Some(error) }
+    ForgetStep { step, error: Some(error), was_gone: false }
+}
+
+fn done(step: ForgetAction) -> ForgetStep {
+    ForgetStep { step, error: None, was_gone: false }
+}
+
+fn gone(step: ForgetAction) -> ForgetStep {
+    ForgetStep { step, error: None, was_gone: true }
 }
 
 fn remove(store: &Store, name: &str) -> ForgetStep {
-    let error = store.remove(name).err().map(|error| error.to_string());
-    ForgetStep { step: ForgetAction::Remove, error }
+    match store.remove(name) {
+        Ok(()) => done(ForgetAction::Remove),
+        Err(error) => behind(ForgetAction::Remove, error.to_string()),
+    }
 }

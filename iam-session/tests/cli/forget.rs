@@ -26,6 +26,18 @@ fn each_step_is_a_line() {
 }
 
 #[test]
+fn what_was_gone_is_not_said_to_have_been_done() {
+    let ended = forget(r#"[{"step":"revoke"},{"step":"deregister","was_gone":true},{"step":"remove"}]"#);
+    assert_eq!(
+        (ended.stdout.as_str(), ended.code),
+        (
+            "revoked the refresh token\nthe issuer does not know the client any more\nremoved account 'wlcg'\n",
+            Some(0)
+        )
+    );
+}
+
+#[test]
 fn what_stays_behind_is_told_and_fails() {
     assert_eq!(
         forget(r#"[{"step":"revoke","error":"i.example is out of reach"},{"step":"remove"}]"#),
