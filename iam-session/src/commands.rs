@@ -13,6 +13,7 @@ mod passphrase;
 mod prompt;
 pub(crate) mod providers;
 mod providers_for_user;
+mod read_token_file;
 pub(crate) mod reenroll;
 pub(crate) mod rename;
 pub(crate) mod revoke;

@@ -45,6 +45,8 @@ export const settings = {
   auth_methods: null,
   // Whether clients can register themselves: true; "disabled", which the discovery document does not say; or false.
   registration: true,
+  // A path that the issuer is at, too, as one that moves there; by itself it is at one place.
+  also_at: null,
   // Whether the discovery document names the endpoint of the device flow.
   names_device_endpoint: true,
   // How failures are spelled: "iam" or "standard" (RFC 6749).

@@ -23,6 +23,7 @@ use super::prompt::{self, Person};
 use super::providers_for_user::{Membership, known_providers};
 use super::secret_input::word;
 use crate::client::{AgentClient, Places};
+use crate::clock::unix_time;
 use crate::config::{Providers, Site};
 use crate::harden::harden;
 use crate::outcome::{Exit, Outcome, Stop, warn};
@@ -90,12 +91,14 @@ pub(super) fn again_for(account: String, mut args: EnrollArgs) -> Outcome {
             let failure = known.last_error.as_ref().map(|error| error.failure.clone());
             return Err(failure.unwrap_or_else(|| StoreError::NoAccount { account: name }.into()).into());
         }
+        let successor = configuration.providers.successor_of(&known.issuer);
+        let issuer = successor.map_or(&known.issuer, |provider| &provider.issuer);
         if args.scopes.is_empty() {
-            let provider = configuration.providers.by_issuer(&known.issuer);
+            let provider = configuration.providers.by_issuer(issuer);
             let scope = provider.map(|provider| provider.scope_sets.contracted(&known.scope));
             args.scopes = scope.as_ref().unwrap_or(&known.scope).iter().map(str::to_owned).collect();
         }
-        (args.issuer, args.account) = (Some(known.issuer.clone()), Some(name));
+        (args.issuer, args.account) = (Some(issuer.clone()), Some(name));
         Enrolment { args, configuration, status, occasion: Occasion::Again, report }.run(&mut agent)
     })
 }
@@ -191,6 +194,9 @@ fn conclude(report: Report, user: &str, obtained: &EnrollOutcome) -> Outcome {
     report::enrolled(report, user, obtained)?;
     for (scope, reason) in obtained.shortfall.iter() {
         warn(&format!("scope '{scope}' was not granted: {reason}"));
+    }
+    if let Some(soon) = report::ends_soon(&obtained.enrolled, unix_time()) {
+        warn(&soon);
     }
     if let Some(trouble) = &obtained.enrolled.trouble {
         warn(&format!("the enrolment is stored, but there is no token yet: {}", trouble.error));

@@ -107,7 +107,7 @@ mod tests {
              \x20 client     5b0e6a6a-0000\n\
              \x20 granted    offline_access openid storage.read:/\n\
              \x20 in a file  openid storage.read:/\n\
-             \x20 enrolment  the issuer names no end\n\
+             \x20 enrolment  the issuer names no end; unused for weeks it may end\n\
              \x20 own file   /run/t.cms\n\
              \x20 trouble    cannot reach wlcg.example; try again later\n"
         );

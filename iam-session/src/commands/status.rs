@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use self::advice::Environment;
 use super::print_json;
+use super::read_token_file::read_token_file;
 use crate::client::{AgentClient, Places};
 use crate::clock::unix_time;
 use crate::config::{ConfigError, Providers, Site, User};
@@ -49,7 +50,16 @@ pub(crate) fn run(args: &StatusArgs) -> Outcome {
     let mut warnings = Environment::read(&places).warnings(&status, agent.path(), now);
     warnings.extend(advice::others_token(&status, now));
     warnings.extend(mistakes().iter().map(ConfigError::to_string));
-    let next = advice::next(&status, now);
+    let providers = Providers::load(Path::new(SITE_CONFIG)).unwrap_or_default();
+    warnings.extend(status.accounts.iter().filter_map(|account| advice::moved(account, &providers)));
+    let useless = useless_token(&status, now);
+    warnings.extend(useless.iter().map(|(what, _)| what.clone()));
+    let follow = status.default_account().filter(|account| advice::moved(account, &providers).is_some());
+    let next = match (advice::next(&status, now), follow, useless) {
+        (_, Some(account), _) if !status.lock.host_locked => advice::follow(account),
+        (next, _, Some((_, mend))) if next == advice::ALL_IS_WELL => mend,
+        (next, ..) => next,
+    };
     if args.json {
         print_json(&StatusReply { status: &status, socket: agent.path(), warnings: &warnings, next: &next })?;
     } else {
@@ -57,6 +67,13 @@ pub(crate) fn run(args: &StatusArgs) -> Outcome {
         warnings.iter().for_each(|warning| warn(warning));
     }
     Ok(exit(&status, now))
+}
+
+/// What is wrong with the token in the file for those who are to take it, and what to do.
+fn useless_token(status: &Status, now: u64) -> Option<(String, String)> {
+    let account = status.default_account().filter(|it| it.token_expires_at.is_some_and(|end| end > now))?;
+    let (_, token) = read_token_file(Path::new(&status.token_file)).ok()?;
+    advice::no_use_to_storage(&token, account)
 }
 
 /// Root may have a user's HOME, as after `su`: what is there is not root's to open.

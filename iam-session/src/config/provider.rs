@@ -5,7 +5,7 @@ use super::scope_table::ScopeTable;
 use super::subject::{ExpectedSubject, SUBJECT};
 use super::value::{
     ABSOLUTE, ACCOUNT, CLIENT_ID, ENDPOINT, ISSUER, SCOPE, absolute_path, account, client_id, endpoint,
-    group, issuer_url, proxy, scopes,
+    group, issuer_url, proxy, same_issuer, scopes,
 };
 use super::{ConfigError, Notice};
 use crate::issuer::wire::{AudienceMode, Endpoints, Transport};
@@ -14,9 +14,10 @@ use crate::protocol::Failure;
 use crate::scope::ScopeSet;
 
 /// The keys, for who misspells one.
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 21] = [
     "alias",
     "issuer",
+    "formerly",
     "name",
     "scope",
     "session_scope",
@@ -37,7 +38,8 @@ const KEYS: [&str; 20] = [
     "proxy",
 ];
 /// Those of them that a user's own file may not have: they say what the site's users are let do, and are told.
-const SITE_KEYS: [&str; 8] = [
+const SITE_KEYS: [&str; 9] = [
+    "formerly",
     "session_scope",
     "audience_scopes",
     "scope_sets",
@@ -48,6 +50,7 @@ const SITE_KEYS: [&str; 8] = [
     "notice_file",
 ];
 const YES_OR_NO: &str = "\"yes\" or \"no\"";
+const ISSUERS: &str = "an array of https:// URLs, each a string without user, query or fragment";
 const GROUPS: &str = "an array of names or numbers of Unix groups, each a string";
 
 /// Who has written a provider's file.
@@ -96,6 +99,8 @@ pub struct Provider {
     pub alias: String,
     /// Its URL.
     pub issuer: String,
+    /// Its URLs before it moved. What was enrolled there is replaced by an enrolment here, and only that.
+    pub formerly: Vec<String>,
     /// Its name for people.
     pub name: Option<String>,
     /// Who says all this.
@@ -136,6 +141,7 @@ impl Provider {
         Self {
             alias: alias.to_owned(),
             issuer: issuer.to_owned(),
+            formerly: Vec::new(),
             name: None,
             whose: ProviderFileOwner::User,
             scope: None,
@@ -175,6 +181,12 @@ impl Provider {
             }
         }
         (scope, named.join(" "))
+    }
+
+    /// Whether it had that URL before it moved, as the site says.
+    pub fn was(&self, issuer: &str) -> bool {
+        let had = self.formerly.iter().any(|former| same_issuer(former, issuer));
+        had && self.whose == ProviderFileOwner::Site && !same_issuer(&self.issuer, issuer)
     }
 
     /// Whether a client can be registered, as far as the file says.
@@ -218,6 +230,7 @@ impl Provider {
         match entry.key() {
             "alias" => self.alias = entry.parsed(ACCOUNT, account)?,
             "issuer" => self.issuer = entry.parsed(ISSUER, issuer_url)?,
+            "formerly" => self.formerly = issuers(entry)?,
             "name" => self.name = Some(entry.string("a string")?),
             "scope" => self.scope = Some(entry.parsed(SCOPE, scopes)?),
             "session_scope" => self.session_scope = Some(entry.parsed(SCOPE, scopes)?),
@@ -254,6 +267,11 @@ impl Provider {
             Some(_) => Err(entry.surplus("there is a notice already", "'notice' or 'notice_file', not both")),
         }
     }
+}
+
+fn issuers(entry: &ConfigEntry<'_>) -> Result<Vec<String>, ConfigError> {
+    let named = entry.strings(ISSUERS)?;
+    named.iter().map(|text| issuer_url(text).ok_or_else(|| entry.wrong(text, ISSUERS))).collect()
 }
 
 fn groups(entry: &ConfigEntry<'_>) -> Result<Vec<String>, ConfigError> {
@@ -325,7 +343,7 @@ mod tests {
              session_scope = \"openid\"\naudience = \"resource\"\nrevocation = \"grant\"\nca_file = \"/a.pem\"\nca_dir = \"/certs\"\n\
              proxy = \"http://p:3128\"\nclient_id = \"cms-login\"\ngroups = [\"zh\", \"1399\"]\n\
              expect_subject = \"preferred_username=%u\"\nnotice_file = \"/etc/motd\"\noffline_access = \"no\"\n\
-             registration = \"no\"\ndevice_authorization_endpoint = \"https://cms.example/device?x\"\n\
+             registration = \"no\"\nformerly = [\"https://old.example/\"]\ndevice_authorization_endpoint = \"https://cms.example/device?x\"\n\
              [audience_scopes]\n\"https://se.example\" = \"aud-se\"\n[scope_sets]\nset = \"storage.read:/a storage.create:/b\"\n",
         )
         .unwrap();
@@ -336,6 +354,7 @@ mod tests {
         };
         assert_eq!((provider.alias.as_str(), provider.audience_mode), ("cms", AudienceMode::Resource));
         assert_eq!((provider.name.as_deref(), &provider.transport), (Some("CMS"), &transport));
+        assert!(provider.was("https://old.example") && !provider.was("https://cms.example/"));
         assert_eq!(provider.scope, Some(ScopeSet::parse("offline_access openid")));
         assert_eq!(provider.revocation, Revocation::Grant);
         assert_eq!(provider.session_scope, Some(ScopeSet::parse("openid")));

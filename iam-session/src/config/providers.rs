@@ -105,6 +105,11 @@ impl Providers {
         self.0.iter().find(same).filter(|_| self.by_issuer(issuer).is_none())
     }
 
+    /// The one that an issuer has become, where the site says that it has moved.
+    pub fn successor_of(&self, issuer: &str) -> Option<&Provider> {
+        self.0.iter().find(|provider| provider.was(issuer))
+    }
+
     /// All with that issuer.
     pub fn of_issuer(&self, issuer: &str) -> impl Iterator<Item = &Provider> {
         self.0.iter().filter(move |provider| same_issuer(&provider.issuer, issuer))

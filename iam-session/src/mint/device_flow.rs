@@ -88,7 +88,7 @@ impl Mint {
         account::validate(name).map_err(|error| usage(error.to_string(), "choose another name"))?;
         self.message.keys.sealing().ok_or(StoreError::NoSealingKey)?;
         let store = Store::create(&policy.store_dir(&self.message), self.message.uid)?;
-        self.former(&store, name, &provider.issuer)?;
+        self.former(&store, &policy, name, &provider.issuer)?;
         let mut unusable = None;
         if let Some(account) = &beginning.client_of {
             match self.begin_with_client_of(&policy, &store, account, &provider, wanted)? {
@@ -283,7 +283,7 @@ impl Mint {
         let policy = Policy::load(&self.message)?;
         let store = Store::create(&policy.store_dir(&self.message), self.message.uid)?;
         let mut record = self.client_of(&policy, &store, &mut ticket)?;
-        self.former(&store, &ticket.account, &record.issuer)?;
+        self.former(&store, &policy, &ticket.account, &record.issuer)?;
         self.may_ask()?;
         let request = HelperRequest::PollDevice {
             endpoint: record.endpoints.token.clone(),

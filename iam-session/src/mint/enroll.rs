@@ -65,7 +65,7 @@ impl Mint {
         mut obtained: NewGrant,
     ) -> Result<Enrolled, Failure> {
         let name = obtained.account.clone();
-        let former = self.former(store, &name, &obtained.record.issuer)?;
+        let former = self.former(store, policy, &name, &obtained.record.issuer)?;
         let former = former.map(|former| self.recover(store, &name, former).0);
         if self.message.keys.sealing().is_none() {
             return Err(StoreError::NoSealingKey.into());
@@ -109,6 +109,7 @@ impl Mint {
         }
         Ok(Enrolled {
             session_scope: policy.session_scope(&record.issuer, &record.scope),
+            ends_at: record.refresh_token_expires_at,
             scope: record.scope,
             issuer: record.issuer,
             account: name,
@@ -152,11 +153,18 @@ impl Mint {
         self.endings.extend(needless);
     }
 
-    /// The record that is to be replaced. One that does not open is not ours to overwrite: another host may be
-    /// able to read it.
-    pub(crate) fn former(&self, store: &Store, name: &str, issuer: &str) -> Result<Option<Opened>, Failure> {
+    /// The record that is to be replaced: one of the same issuer, or of the one that the site says it was. One that does
+    /// not open is not ours to overwrite: another host may be able to read it.
+    pub(crate) fn former(
+        &self,
+        store: &Store,
+        policy: &Policy,
+        name: &str,
+        issuer: &str,
+    ) -> Result<Option<Opened>, Failure> {
+        let is_replaced = |former: &str| same_issuer(former, issuer) || policy.has_moved(former, issuer);
         match self.open(store, name) {
-            Ok(former) if same_issuer(&former.record.issuer, issuer) => Ok(Some(former)),
+            Ok(former) if is_replaced(&former.record.issuer) => Ok(Some(former)),
             Ok(former) => Err(usage(
                 format!("account '{name}' is already one of {}", former.record.issuer),
                 "choose another name with --account NAME",

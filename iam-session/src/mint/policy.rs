@@ -50,9 +50,19 @@ impl Policy {
         self.site.store_dir.expand(&message.user, message.uid, &message.home)
     }
 
+    /// What the site says of an issuer's tokens; of one that has moved, what it says of the one that it is now.
+    fn rules_for(&self, issuer: &str) -> Option<&Provider> {
+        self.providers.by_issuer(issuer).or_else(|| self.providers.successor_of(issuer))
+    }
+
+    /// Whether the site says that one issuer has become the other. A user's own files say nothing about that.
+    pub(crate) fn has_moved(&self, from: &str, to: &str) -> bool {
+        self.providers.of_issuer(to).any(|provider| provider.was(from))
+    }
+
     /// What of `granted` the session token of `issuer` may carry; `openid` if nothing is left.
     pub(crate) fn session_scope(&self, issuer: &str, granted: &ScopeSet) -> ScopeSet {
-        let provider = self.providers.by_issuer(issuer);
+        let provider = self.rules_for(issuer);
         let granted = granted.union(&self.scope_sets(issuer).expand(granted));
         let widest = provider.and_then(|provider| provider.session_scope.as_ref());
         let scope = effective_session_scope(&self.site, widest, &self.user).intersect(&granted);
@@ -61,7 +71,7 @@ impl Policy {
 
     /// What `issuer` is asked for, for a token of `scope` for `audience`.
     pub(crate) fn asking(&self, issuer: &str, scope: &ScopeSet, audience: &str) -> (ScopeSet, String) {
-        match self.providers.by_issuer(issuer) {
+        match self.rules_for(issuer) {
             Some(provider) => provider.asking(scope, audience),
             None => (scope.clone(), audience.to_owned()),
         }
@@ -69,12 +79,12 @@ impl Policy {
 
     /// Which scopes of `issuer` stand for others.
     pub(crate) fn scope_sets(&self, issuer: &str) -> ScopeTable {
-        self.providers.by_issuer(issuer).map(|provider| provider.scope_sets.clone()).unwrap_or_default()
+        self.rules_for(issuer).map(|provider| provider.scope_sets.clone()).unwrap_or_default()
     }
 
     /// What `issuer` ends with a refresh token, as far as the site has said.
     pub(crate) fn revocation(&self, issuer: &str) -> Revocation {
-        self.providers.by_issuer(issuer).map_or_else(Revocation::default, |provider| provider.revocation)
+        self.rules_for(issuer).map_or_else(Revocation::default, |provider| provider.revocation)
     }
 
     pub(crate) fn allows(&self, issuer: &str) -> bool {

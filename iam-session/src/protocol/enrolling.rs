@@ -172,6 +172,9 @@ pub(crate) struct Enrolled {
     pub(crate) scope: ScopeSet,
     /// What the session token carries.
     pub(crate) session_scope: ScopeSet,
+    /// When it ends, where the issuer says so, in seconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ends_at: Option<u64>,
     /// Absolute path of the token file.
     pub(crate) token_file: String,
     /// Why there is no token in the file yet, if there is none: the enrolment itself is sealed.

@@ -1,7 +1,7 @@
 //! Issuers that are not as INDIGO IAM, and what the provider's file says of them: Keycloak's audiences, CILogon's
 //! capability sets, Google's and GitLab's refresh tokens, registrations that are for administrators, large tokens.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use support::Host;
 
 use crate::scene::{Scene, json_of, token_file, words};
@@ -112,6 +112,130 @@ fn a_device_endpoint_that_the_discovery_document_lacks_is_named_by_the_file() {
     scene.host.wait_until("the code", || login.run("cat events").stdout.contains("device_code"));
 }
 
+/// A public client that may ask for these scopes, and a token of it without an enrolment: its claims.
+fn once(scene: &Scene, scope: &str, arguments: &str) -> Value {
+    let login = scene.host.login("alice");
+    let metadata = json!({"client_name": "once", "scope": scope, "token_endpoint_auth_method": "none",
+                          "grant_types": ["urn:ietf:params:oauth:grant-type:device_code"]});
+    let post = "curl -sS --cacert /etc/iam-session/iam.example.pem -H 'Content-Type: application/json' -d @-";
+    let url = "https://iam.example/iam/api/client-registration";
+    let answer = login.run(&format!("{post} {url} <<'END'\n{metadata}\nEND")).successful().stdout;
+    let client: Value = serde_json::from_str(answer.trim()).unwrap();
+    let id = client["client_id"].as_str().unwrap();
+    let command = format!("iam-session token --once --json --issuer wlcg --client-id {id} {arguments}");
+    login.run(&format!("{command} >token 2>events & once=$!")).successful();
+    let code =
+        || -> Option<Value> { serde_json::from_str(login.run("cat events").stdout.lines().next()?).ok() };
+    scene.host.wait_until("the code", || code().is_some());
+    scene.provider.approve(code().unwrap()["user_code"].as_str().unwrap(), "alice");
+    let ended = login.run("wait $once; echo $?");
+    assert_eq!(ended.stdout.trim(), "0", "{}", login.run("cat events").stdout);
+    let token: Value = serde_json::from_str(login.read("token").trim()).unwrap();
+    scene.provider.verify(token["access_token"].as_str().unwrap())
+}
+
+#[test]
+fn a_token_without_an_enrolment_knows_the_scopes_that_stand_for_others() {
+    let scene = scene(&format!("[scope_sets]\n\"{SET}\" = \"storage.read:/dune\"\n"));
+    scene
+        .provider
+        .set(json!({"scope_sets": {SET: "storage.read:/dune"}, "scopes_supported": ["openid", SET]}));
+    let claims = once(&scene, SET, &format!("-s {SET}"));
+    assert_eq!(claims["scope"], "storage.read:/dune");
+}
+
+#[test]
+fn a_token_without_an_enrolment_asks_for_an_audience_by_its_scope() {
+    let scene = scene("[audience_scopes]\n\"https://se.example\" = \"aud-se\"\n");
+    scene.provider.set(json!({"audience_scopes": {"aud-se": "https://se.example"},
+                              "scopes_supported": ["openid", "storage.read:/", "aud-se"]}));
+    let claims = once(&scene, "storage.read:/ aud-se", "-s storage.read:/ --aud https://se.example");
+    assert_eq!(claims["aud"], "https://se.example");
+}
+
+#[test]
+fn accounts_of_an_issuer_that_has_moved_are_replaced_and_nothing_of_theirs_goes_along() {
+    let scene = Scene::enrolled();
+    scene.provider.set(json!({"device_interval": 1, "also_at": "/moved"}));
+    let there = "issuer = \"https://iam.example/moved/\"\nca_file = \"/etc/iam-session/iam.example.pem\"\n";
+    scene.host.configure_provider("wlcg", there);
+    assert!(refused(&scene, "").contains("already one of https://iam.example/"));
+    let formerly = "formerly = [\"https://iam.example/\"]\n";
+    scene.host.configure_provider("wlcg", &format!("{there}{formerly}"));
+    let login = scene.host.login("alice");
+    let status = login.run("iam-session status");
+    assert!(
+        status.stderr.contains("https://iam.example/ has moved to https://iam.example/moved/"),
+        "{status:?}"
+    );
+    assert!(status.stdout.contains("next        run 'iam-session reenroll wlcg'"), "{status:?}");
+    let doctor = login.run("iam-session doctor").stdout;
+    assert!(doctor.contains("https://iam.example/ has moved to https://iam.example/moved/"), "{doctor}");
+    let enrolled = scene.host.reenroll(&scene.provider, "alice", "wlcg");
+    assert_eq!(enrolled["issuer"], "https://iam.example/moved/");
+    scene.host.wait_until("the end of the old client", || scene.provider.count("deregistration") == 1);
+    let token = login.run("iam-session token -s storage.read:/new").successful().stdout;
+    assert!(scene.provider.accepts(&token));
+    let status = login.run("iam-session status").successful();
+    assert!(status.stdout.contains("all is well") && !status.stderr.contains("moved"), "{status:?}");
+    let count = |what| scene.provider.count(what);
+    assert_eq!((count("registration"), count("revocation"), count("stray")), (2, 1, 0));
+}
+
+#[test]
+fn a_user_cannot_say_that_an_issuer_has_moved() {
+    let scene = Scene::enrolled();
+    let login = scene.host.login("alice");
+    let file = "issuer = \"https://iam.example/moved/\"\nformerly = [\"https://iam.example/\"]\n";
+    let directory = "~/.config/iam-session/issuers.d";
+    login.run(&format!("mkdir -p {directory} && cat >{directory}/mine.toml <<'END'\n{file}END")).successful();
+    let refused = login.run("iam-session enroll --account wlcg mine </dev/null");
+    assert!(refused.stderr.contains("'formerly' is for the site to set"), "{refused:?}");
+}
+
+#[test]
+fn a_token_that_storage_refuses_is_not_said_to_be_well() {
+    let scene = scene("");
+    scene.provider.fail_with(json!({"fault": "claims", "values": {"scope": null, "aud": null}}));
+    scene.host.enroll(&scene.provider, "alice");
+    let login = scene.host.login("alice");
+    let status = login.run("iam-session status");
+    assert!(status.stderr.contains("no 'scope' and no 'aud', and storage refuses"), "{status:?}");
+    assert!(
+        status.stdout.contains("next        ask the issuer's administrators for WLCG tokens"),
+        "{status:?}"
+    );
+    assert!(login.run("iam-session doctor").stdout.contains("no 'scope' and no 'aud'"));
+}
+
+#[test]
+fn what_the_issuer_did_not_know_any_more_is_not_said_to_have_been_ended() {
+    let scene = Scene::enrolled();
+    scene.provider.delete_clients();
+    let told = scene.host.login("alice").run("iam-session forget wlcg").successful().stdout;
+    assert_eq!(
+        told,
+        "the issuer knew neither the client nor its refresh token any more\n\
+         the issuer does not know the client any more\nremoved account 'wlcg'\n"
+    );
+}
+
+#[test]
+fn a_client_that_cannot_be_deleted_is_said_to_stay() {
+    let scene = scene("");
+    scene.provider.set(json!({"client_management": false}));
+    scene.host.enroll(&scene.provider, "alice");
+    let told = scene.host.login("alice").run("iam-session forget wlcg");
+    assert_eq!(
+        (told.status, told.stdout.as_str()),
+        (1, "revoked the refresh token\nremoved account 'wlcg'\n")
+    );
+    assert!(
+        told.stderr.contains("https://iam.example/ gave no means to delete it; delete client "),
+        "{told:?}"
+    );
+}
+
 /// What Keycloak says of a client that is disabled, and of one that it does not know.
 #[test]
 fn a_client_that_is_disabled_for_a_while_needs_no_new_enrolment() {
@@ -167,6 +291,12 @@ fn a_token_that_is_too_large_for_its_file_is_said_to_be_that() {
         assert!(status.stdout.contains(part), "{part} is not in {status:?}");
     }
     assert!(!scene.host.exists(&token_file(&login)));
+    // Each look finds it again.
+    login.run("iam-session use wlcg; iam-session use wlcg");
+    scene.host.login("alice").run("iam-session status");
+    let logged = scene.host.log_lines();
+    let logged: Vec<_> = logged.iter().filter(|line| line.contains("and a token file at most")).collect();
+    assert_eq!(logged.len(), 1, "{logged:?}");
     let token = login.run("iam-session token").successful().stdout;
     assert!(token.len() > 4096 && scene.provider.accepts(&token));
 }

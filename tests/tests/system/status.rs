@@ -70,7 +70,8 @@ fn a_user_of_a_site_without_a_provider_is_left_alone() {
 fn an_enrolment_that_ends_soon_is_told_at_login() {
     let scene = Scene::new();
     scene.provider.set(json!({"refresh_token_lifetime": 3 * 86400}));
-    scene.host.enroll(&scene.provider, "alice");
+    let enrolled = scene.host.enroll_with(&scene.provider, "alice", "");
+    assert!(enrolled["ends_at"].is_u64(), "{enrolled}");
     let login = scene.host.login_on_terminal("alice");
     assert!(login.greeting().contains("ends within 7 days"), "{:?}", login.greeting());
     assert!(login.run("iam-session status").successful().stdout.contains("the enrolment ends soon"));

@@ -12,6 +12,7 @@ use super::finding::Finding;
 use super::session::SessionLook;
 use crate::clock::unix_time;
 use crate::commands::providers_for_user::known_providers;
+use crate::commands::status::advice;
 use crate::config::{Providers, Site, same_issuer};
 use crate::helper::{Helper, HelperError};
 use crate::issuer::wire::{HelperAnswer, HelperRequest, Transport};
@@ -26,13 +27,13 @@ const HOME: Duration = Duration::from_secs(3);
 const MAX_SKEW: u64 = 30;
 
 pub(super) fn look(session: &SessionLook) -> Vec<Finding> {
-    let wanted = issuers(session);
+    let providers = providers();
+    let mut findings = moved(session, &providers);
+    let wanted = issuers(session, &providers);
     if wanted.is_empty() {
-        return vec![Finding::note(
-            "issuer",
-            "none to ask: there is no account, and the site names no provider",
-            "",
-        )];
+        let none = "none to ask: there is no account, and the site names no provider";
+        findings.push(Finding::note("issuer", none, ""));
+        return findings;
     }
     let asked: Vec<_> = wanted
         .into_iter()
@@ -40,13 +41,23 @@ pub(super) fn look(session: &SessionLook) -> Vec<Finding> {
             thread::spawn(move || judge(&issuer, &ask(&issuer, transport), unix_time()))
         })
         .collect();
-    asked.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
+    findings.extend(asked.into_iter().flat_map(|thread| thread.join().unwrap_or_default()));
+    findings
+}
+
+/// Accounts of issuers that have another URL by now.
+fn moved(session: &SessionLook, providers: &Providers) -> Vec<Finding> {
+    let accounts = session.status.iter().flat_map(|status| &status.accounts);
+    let moved = |account| {
+        let what = advice::moved(account, providers)?;
+        Some(Finding::wrong("issuer", &what, &advice::follow(account)))
+    };
+    accounts.filter_map(moved).collect()
 }
 
 /// Those of the accounts; without an account, the site's default or all of its few.
-fn issuers(session: &SessionLook) -> Vec<(String, Transport)> {
+fn issuers(session: &SessionLook, providers: &Providers) -> Vec<(String, Transport)> {
     let site = Site::load(Path::new(SITE_CONFIG)).unwrap_or_default();
-    let providers = providers();
     let mut wanted: Vec<(String, Transport)> = Vec::new();
     let mut add = |issuer: &str, transport: Transport| {
         if wanted.len() < MAX_ISSUERS && !wanted.iter().any(|(known, _)| same_issuer(known, issuer)) {

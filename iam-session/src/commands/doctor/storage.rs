@@ -12,8 +12,8 @@ use zeroize::Zeroizing;
 
 use super::finding::Finding;
 use super::session::SessionLook;
-use super::token_file;
 use crate::clock;
+use crate::commands::read_token_file::read_token_file;
 use crate::jwt::Jwt;
 use crate::scope::ScopeSet;
 
@@ -81,7 +81,7 @@ fn token(session: &SessionLook) -> Option<Jwt> {
     if let Some(token) = variable {
         return Jwt::read(token.as_bytes()).ok();
     }
-    let (_, token) = token_file::read(session.token_file.as_ref()?).ok()?;
+    let (_, token) = read_token_file(session.token_file.as_ref()?).ok()?;
     Jwt::read(&token).ok()
 }
 

@@ -1,19 +1,17 @@
 //! Whether programs that read the token file take what is in it. Reads that file.
 
-use std::fs::{File, Metadata};
-use std::io::{self, Read};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-
-use nix::fcntl::OFlag;
-use zeroize::Zeroizing;
 
 use super::finding::Finding;
 use super::session::SessionLook;
 use super::surroundings::container;
 use crate::clock::unix_time;
-use crate::config::{LARGEST_TOKEN_FILE, TOKEN_FILE, same_issuer};
+use crate::commands::read_token_file::read_token_file;
+use crate::commands::status::advice;
+use crate::config::{TOKEN_FILE, same_issuer};
 use crate::jwt::Jwt;
 use crate::text::duration;
 
@@ -27,28 +25,16 @@ pub(super) fn look(session: &SessionLook, uid: u32) -> Vec<Finding> {
         return vec![Finding::unknown(CHECK, "no agent and no BEARER_TOKEN_FILE says where it would be")];
     };
     let shown = path.display().to_string();
-    let (metadata, text) = match read(path) {
+    let (metadata, text) = match read_token_file(path) {
         Ok(read) => read,
         Err(error) => return vec![unreadable(&error, session, path, &shown)],
     };
     let issuer = session.account().map(|account| account.issuer.as_str());
     let mut wrong = attributes(&metadata, uid, &shown);
     wrong.extend(contents(&text, issuer, unix_time(), &shown));
+    let useless = session.account().and_then(|account| advice::no_use_to_storage(&text, account));
+    wrong.extend(useless.map(|(what, mend)| Finding::wrong(CHECK, &what, &mend)));
     if wrong.is_empty() { vec![Finding::ok(CHECK, &shown)] } else { wrong }
-}
-
-/// A regular file's beginning. Nothing else is opened: to open a pipe may wait, and a device do something.
-pub(super) fn read(path: &Path) -> io::Result<(Metadata, Zeroizing<Vec<u8>>)> {
-    let found = File::options().read(true).custom_flags(OFlag::O_PATH.bits()).open(path)?;
-    let metadata = found.metadata()?;
-    if !metadata.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    // The one that was looked at, whatever has its name by now.
-    let file = File::open(format!("/proc/self/fd/{}", found.as_raw_fd()))?;
-    let mut text = Zeroizing::new(Vec::with_capacity(2 * LARGEST_TOKEN_FILE));
-    file.take(LARGEST_TOKEN_FILE as u64 + 1).read_to_end(&mut text)?;
-    Ok((metadata, text))
 }
 
 fn unreadable(error: &io::Error, session: &SessionLook, path: &Path, shown: &str) -> Finding {
@@ -130,15 +116,6 @@ mod tests {
             .into_iter()
             .map(|finding| finding.what)
             .collect()
-    }
-
-    #[test]
-    fn only_a_regular_file_is_opened() {
-        assert!(read(Path::new("/etc/passwd")).is_ok_and(|(_, text)| !text.is_empty()));
-        // To open this one gives a new terminal (pts(4)).
-        for other in ["/dev/ptmx", "/dev/zero", "/etc"] {
-            assert_eq!(read(Path::new(other)).unwrap_err().to_string(), "it is not a regular file");
-        }
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub(super) struct EnrollPlan {
     /// Some issuers want one before they register a client.
     pub(super) initial_access_token: Option<Secret>,
     pub(super) wish: Wish,
+    /// The issuer of the account that is replaced, where it was another URL of this one.
+    pub(super) moved_from: Option<String>,
     pub(super) user: String,
     pub(super) host: String,
 }
@@ -48,7 +50,7 @@ impl EnrollPlan {
             None => client_options::named(&args.client, &provider, person)?,
         };
         let account = args.account.clone().unwrap_or_else(|| provider.alias.clone());
-        check_account(&account, &provider.issuer, status)?;
+        let moved_from = check_account(&account, &provider, status)?.map(str::to_owned);
         if provider.transport.ca_dir.is_none() {
             provider.transport.ca_dir = cert_dir.and_then(usable_directory);
         }
@@ -66,6 +68,7 @@ impl EnrollPlan {
             client,
             initial_access_token,
             wish,
+            moved_from,
             user: status.user.clone(),
             host,
             account,
@@ -102,17 +105,23 @@ fn client_of<'a>(
     own.or_else(|| names.next().filter(|_| !is_named))
 }
 
-/// A record is never replaced by one of another issuer: the name would change its meaning under scripts.
-fn check_account(name: &str, issuer: &str, status: &Status) -> Result<(), Failure> {
+/// A record is never replaced by one of another issuer: the name would change its meaning under scripts. Where the site
+/// says that the issuer has moved, it is the same one; then its former URL is given back.
+fn check_account<'a>(
+    name: &str,
+    provider: &Provider,
+    status: &'a Status,
+) -> Result<Option<&'a str>, Failure> {
     let usage = |error, info: &str| Failure::usage(error).advise(info);
     account::validate(name)
         .map_err(|error| usage(error.to_string(), "choose another with --account NAME"))?;
     match status.accounts.iter().find(|account| account.name == name) {
-        Some(taken) if !same_issuer(&taken.issuer, issuer) => Err(usage(
+        Some(taken) if provider.was(&taken.issuer) => Ok(Some(&taken.issuer)),
+        Some(taken) if !same_issuer(&taken.issuer, &provider.issuer) => Err(usage(
             format!("account '{name}' is already one of {}", taken.issuer),
             "choose another name with --account NAME",
         )),
-        _ => Ok(()),
+        _ => Ok(None),
     }
 }
 
@@ -120,6 +129,7 @@ fn check_account(name: &str, issuer: &str, status: &Status) -> Result<(), Failur
 mod tests {
     use super::*;
     use crate::commands::status::tests::{account, status};
+    use crate::config::ProviderFileOwner;
 
     fn plan(name: Option<&str>) -> Result<EnrollPlan, String> {
         let args = EnrollArgs { account: name.map(str::to_owned), ..EnrollArgs::default() };
@@ -137,6 +147,20 @@ mod tests {
             "account 'wlcg' is already one of https://wlcg.example/; choose another name with --account NAME"
         );
         assert!(plan(Some("../x")).unwrap_err().ends_with("; choose another with --account NAME"));
+    }
+
+    #[test]
+    fn an_account_of_an_issuer_that_has_moved_is_replaced_if_the_site_says_so() {
+        let planned = |whose| {
+            let formerly = vec!["https://wlcg.example".to_owned()];
+            let provider = Provider { whose, formerly, ..Provider::unlisted("https://new.example/", "wlcg") };
+            let status = status(vec![account("wlcg")]);
+            EnrollPlan::new(&EnrollArgs::default(), provider, None, &status, Occasion::Again, None)
+        };
+        let plan = planned(ProviderFileOwner::Site).unwrap();
+        assert_eq!(plan.moved_from.as_deref(), Some("https://wlcg.example/"));
+        assert_eq!(plan.client_of, None, "its client is not that of the new one");
+        assert!(planned(ProviderFileOwner::User).is_err());
     }
 
     fn chosen(sites: Option<&str>, locked: &[&str], name: &str, occasion: Occasion) -> Option<String> {

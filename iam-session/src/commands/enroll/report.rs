@@ -6,6 +6,7 @@ use super::plan::EnrollPlan;
 use super::scopes::Shortfall;
 use crate::commands::device_flow::{self, Report};
 use crate::commands::print_json;
+use crate::commands::status::{advice::ENDS_SOON, layout::enrolment};
 use crate::outcome::{Stop, print, print_error};
 use crate::protocol::{Code, Enrolled, Failure};
 use crate::scope::ScopeSet;
@@ -27,6 +28,8 @@ enum EnrollEvent<'a> {
         account: &'a str,
         issuer: &'a str,
         scope: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ends_at: Option<u64>,
         #[serde(skip_serializing_if = "Vec::is_empty")]
         not_granted: Vec<NotGranted<'a>>,
     },
@@ -74,6 +77,7 @@ pub(super) fn enrolled(report: Report, user: &str, obtained: &EnrollOutcome) -> 
             account: &enrolled.account,
             issuer: &enrolled.issuer,
             scope: enrolled.scope.to_string(),
+            ends_at: enrolled.ends_at,
             not_granted: obtained
                 .shortfall
                 .iter()
@@ -81,6 +85,20 @@ pub(super) fn enrolled(report: Report, user: &str, obtained: &EnrollOutcome) -> 
                 .collect(),
         }),
     }
+}
+
+/// When the enrolment ends, if that is soon, and what to do about it.
+pub(super) fn ends_soon(enrolled: &Enrolled, now: u64) -> Option<String> {
+    let end = enrolled.ends_at.filter(|end| *end < now + ENDS_SOON)?;
+    let what = match enrolled.scope.allows("offline_access") {
+        true => format!("run 'iam-session reenroll {}' before", printable(&enrolled.account)),
+        // Its refresh tokens may end with the browser's session, as Keycloak's.
+        false => {
+            "'offline_access' was not granted: approve it, or ask the issuer's administrators to allow it"
+                .to_owned()
+        }
+    };
+    Some(format!("the enrolment {}; {what}", enrolment(Some(end), now)))
 }
 
 /// The end, if it is another; for a person, the program's last line says it.
@@ -97,6 +115,7 @@ fn instructions(plan: &EnrollPlan, code: &Code) -> String {
     let name = plan.provider.name.as_deref().map(|name| format!(" ({name})")).unwrap_or_default();
     format!(
         "Enrolling {user} on {host} with {issuer} as account '{account}'.\n\
+         {replaced}\
          \n\
          {steps}\
          \n\
@@ -106,8 +125,17 @@ fn instructions(plan: &EnrollPlan, code: &Code) -> String {
         host = printable(&plan.host),
         issuer = printable(&format!("{}{name}", plan.provider.issuer)),
         account = plan.account,
+        replaced =
+            plan.moved_from.as_deref().map(|former| replaces(former, &plan.account)).unwrap_or_default(),
         steps = device_flow::steps(&code.shown),
         client = what_the_page_shows(code),
+    )
+}
+
+fn replaces(former: &str, account: &str) -> String {
+    format!(
+        "The site says that this issuer was {} before. Your approval replaces account '{account}' there; Ctrl-C keeps it.\n",
+        printable(former)
     )
 }
 
@@ -135,4 +163,35 @@ fn result(user: &str, enrolled: &Enrolled) -> String {
         printable(&enrolled.session_scope.to_string()),
         printable(&enrolled.token_file),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_enrolment_that_ends_soon_is_told_with_what_to_do() {
+        const NOW: u64 = 1_795_483_411;
+        let told = |scope: &str, ends_at| {
+            let enrolled = Enrolled {
+                account: "wlcg".into(),
+                issuer: "https://kc.example/".into(),
+                scope: ScopeSet::parse(scope),
+                session_scope: ScopeSet::default(),
+                ends_at,
+                token_file: String::new(),
+                trouble: None,
+            };
+            ends_soon(&enrolled, NOW)
+        };
+        assert_eq!(
+            told("openid", Some(NOW + 29 * 60)).unwrap(),
+            "the enrolment ends in 29 min, 2026-11-24T01:52:31Z; 'offline_access' was not granted: approve it, or ask the \
+             issuer's administrators to allow it"
+        );
+        let allowed = told("offline_access openid", Some(NOW + 86_400)).unwrap();
+        assert!(allowed.ends_with("; run 'iam-session reenroll wlcg' before"), "{allowed}");
+        assert_eq!(told("openid", Some(NOW + 30 * 86_400)), None);
+        assert_eq!(told("openid", None), None);
+    }
 }

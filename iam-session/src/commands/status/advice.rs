@@ -5,14 +5,22 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::client::Places;
+use crate::config::Providers;
 use crate::jwt::Jwt;
 use crate::paths::{ENV_SOCKET, ENV_TOKEN_FILE};
 use crate::protocol::{Account, Sealing, Status};
+use crate::scope::ScopeSet;
 use crate::secret::Secret;
 use crate::text::duration;
 
 /// As long as the hint at login is given before an enrolment ends.
 pub(in crate::commands) const ENDS_SOON: u64 = 7 * 24 * 60 * 60;
+
+/// By this scope INDIGO IAM makes a client's tokens as the WLCG profile wants them.
+const WLCG: &str = "wlcg";
+
+/// What is said where nothing is to be done.
+pub(super) const ALL_IS_WELL: &str = "nothing: all is well";
 
 /// The one thing to do next.
 pub(in crate::commands) fn next(status: &Status, now: u64) -> String {
@@ -38,7 +46,7 @@ pub(in crate::commands) fn next(status: &Status, now: u64) -> String {
             "there is no token yet: 'iam-session token' waits for one, and says why it does not come"
                 .to_owned()
         }
-        None => "nothing: all is well".to_owned(),
+        None => ALL_IS_WELL.to_owned(),
     }
 }
 
@@ -49,6 +57,35 @@ pub(in crate::commands) fn others_token(status: &Status, now: u64) -> Option<Str
         "another program has put a token into the token file, and it stays for {}; run 'iam-session token --force' for ours",
         duration(left)
     ))
+}
+
+/// That an account's issuer has another URL by now, as the site says.
+pub(in crate::commands) fn moved(account: &Account, providers: &Providers) -> Option<String> {
+    let successor = providers.successor_of(&account.issuer)?;
+    Some(format!("account '{}': {} has moved to {}", account.name, account.issuer, successor.issuer))
+}
+
+/// What an account needs that [`moved`].
+pub(in crate::commands) fn follow(account: &Account) -> String {
+    format!("run '{}'", again(account))
+}
+
+/// That storage takes no such token (WLCG token profile), where the session's is meant for it, and what to do.
+pub(in crate::commands) fn no_use_to_storage(token: &[u8], account: &Account) -> Option<(String, String)> {
+    let is_for_storage = account.session_scope.iter().any(|scope| scope.starts_with("storage."));
+    let jwt = Jwt::read(token.trim_ascii()).ok().filter(|_| is_for_storage)?;
+    let lacks =
+        match (jwt.claims().get("scope").is_some_and(|scope| !scope.is_null()), jwt.audiences().is_empty()) {
+            (true, false) => return None,
+            (false, false) => "'scope'",
+            (true, true) => "'aud'",
+            (false, true) => "'scope' and no 'aud'",
+        };
+    let mend = match account.scope.allows(WLCG) {
+        true => format!("ask the issuer's administrators for WLCG tokens for client '{}'", account.client_id),
+        false => format!("run '{} -s \"{}\"'", again(account), account.scope.union(&ScopeSet::parse(WLCG))),
+    };
+    Some((format!("the token in the file has no {lacks}, and storage refuses such a token"), mend))
 }
 
 fn again(account: &Account) -> String {
@@ -121,6 +158,7 @@ mod tests {
 
     use super::*;
     use crate::commands::status::tests::{NOW, account, last_error, status, unreachable};
+    use crate::jwt::tests::jwt_of;
     use crate::protocol::Failure;
 
     #[test]
@@ -156,6 +194,28 @@ mod tests {
             socket: socket.map(PathBuf::from),
         };
         environment.warnings(&status(vec![account("wlcg")]), Path::new("/run/a.sock"), NOW)
+    }
+
+    #[test]
+    fn a_token_that_storage_refuses_is_told_where_it_is_meant_for_storage() {
+        let told = |claims: &str, account: &Account| {
+            no_use_to_storage(jwt_of("{}", claims, "x\n").as_bytes(), account)
+        };
+        let wlcg = account("wlcg");
+        let (what, mend) = told("{}", &wlcg).unwrap();
+        assert_eq!(
+            what,
+            "the token in the file has no 'scope' and no 'aud', and storage refuses such a token"
+        );
+        assert_eq!(mend, "run 'iam-session reenroll wlcg -s \"offline_access openid storage.read:/ wlcg\"'");
+        assert!(told(r#"{"aud":"any"}"#, &wlcg).unwrap().0.contains("no 'scope',"));
+        assert!(told(r#"{"scope":"storage.read:/"}"#, &wlcg).unwrap().0.contains("no 'aud',"));
+        assert_eq!(told(r#"{"scope":"storage.read:/","aud":"any"}"#, &wlcg), None);
+        let of_profile = Account { scope: ScopeSet::parse("storage.read:/ wlcg"), ..account("wlcg") };
+        assert!(told("{}", &of_profile).unwrap().1.contains("WLCG tokens for client '5b0e6a6a-0000'"));
+        let identity = Account { session_scope: ScopeSet::parse("openid"), ..account("wlcg") };
+        assert_eq!(told("{}", &identity), None);
+        assert_eq!(no_use_to_storage(b"opaque", &wlcg), None);
     }
 
     const FILE: Option<&str> = Some("/run/user/1000/bt_u1000-iam");

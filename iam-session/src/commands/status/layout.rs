@@ -80,7 +80,7 @@ pub(in crate::commands) fn enrolment(ends_at: Option<u64>, now: u64) -> String {
     match ends_at {
         Some(end) if end > now => format!("ends in {}, {}", duration(end - now), utc(end)),
         Some(end) => format!("ended {} ago, {}", duration(now - end), utc(end)),
-        None => "the issuer names no end".to_owned(),
+        None => "the issuer names no end; unused for weeks it may end".to_owned(),
     }
 }
 
@@ -132,7 +132,7 @@ mod tests {
         let text = render(&status, "wait", NOW);
         assert!(text.ends_with(
             "token       ended 1 min ago\n\
-             enrolment   the issuer names no end\n\
+             enrolment   the issuer names no end; unused for weeks it may end\n\
              last error  3 min ago, 2026-11-24T01:20:31Z: cannot reach wlcg.example; next attempt in 5 min\n\
              \n\
              trouble     cannot reach wlcg.example\n\
