@@ -58,9 +58,10 @@ impl Wish {
     /// What a person is asked who must decide.
     pub(super) fn question(&self, issuer: &str, offered: &ScopeSet) -> String {
         format!(
-            "Which scopes of {}? 'openid' and 'offline_access' are always asked for.\n  Enter  {}\n  max    all of {}\n\
+            "Which scopes of {}? Always asked for: {}.\n  Enter  {}\n  max    all of {}\n\
              Press Enter, or type max, or scopes separated by spaces:",
             printable(issuer),
+            self.always,
             self.wanted(offered),
             if offered.is_empty() {
                 "what it offers; it does not say what".to_owned()
@@ -190,6 +191,8 @@ mod tests {
     fn an_issuer_that_refuses_offline_access_is_not_asked_for_it() {
         let wish = wish(&[], Some("read_user")).without_offline_access();
         assert_eq!(wish.wanted(&ScopeSet::default()).to_string(), "openid read_user");
+        let question = wish.question("https://i.example/", &ScopeSet::default());
+        assert!(question.contains("Always asked for: openid.\n"), "{question}");
     }
 
     #[test]
@@ -223,7 +226,7 @@ mod tests {
         let offered = ScopeSet::parse(OFFERED);
         assert_eq!(
             open.question("https://i.example/", &offered),
-            "Which scopes of https://i.example/? 'openid' and 'offline_access' are always asked for.\n  \
+            "Which scopes of https://i.example/? Always asked for: offline_access openid.\n  \
              Enter  offline_access openid storage.read:/ wlcg\n  \
              max    all of openid profile storage.modify:/ storage.read:/ wlcg\n\
              Press Enter, or type max, or scopes separated by spaces:"
