@@ -21,6 +21,8 @@ pub(crate) use sealing::{
 };
 pub(crate) use standing::{End, Heeded, MIN_PASSPHRASE, Sealing, StopMode, Unlocked};
 
+use crate::config::ExportChoice;
+use crate::runtime::file_damage::DamageNote;
 use crate::scope::ScopeSet;
 use crate::secret::{Secret, expose_option_to, expose_to};
 
@@ -287,6 +289,12 @@ pub(crate) struct Status {
     /// Until when the token file holds what another program has put there, in seconds since the epoch, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) others_token_until: Option<u64>,
+    /// What was wrong with a token file, today.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) token_file_damage: Option<DamageNote>,
+    /// Whether the user's logins set the variable of the token file.
+    #[serde(default, skip_serializing_if = "ExportChoice::is_yes")]
+    pub(crate) export: ExportChoice,
     /// What a new enrolment would be sealed with.
     #[serde(default)]
     pub(crate) sealing: Sealing,

@@ -8,6 +8,7 @@ pub(crate) mod accounts;
 pub(crate) mod answer;
 pub(crate) mod cache;
 pub(crate) mod extra_token_files;
+pub(crate) mod file_damage;
 pub(crate) mod freshness;
 pub(crate) mod host_lock;
 pub(crate) mod key_ids;
@@ -291,13 +292,14 @@ impl RuntimeDirectory {
     pub(crate) fn remove_tokens(&self) -> Result<(), DirectoryError> {
         let _best_effort = self.lock_file();
         let files = self.remove_token_files();
+
         self.cache.clear().and(files)
     }
 
     fn remove_token_files(&self) -> Result<(), DirectoryError> {
         let name = self.places.token_file_name();
         // One that the user has put a directory in the place of must not keep the tokens elsewhere.
-        let mut removed = self.top.remove(&name);
+        let mut removed = token_file::take_away(self, &name);
         for kept in extra_token_files::files(self)? {
             removed = self.top.remove(&kept).and(removed);
         }

@@ -54,8 +54,8 @@ macro_rules! keep_their_promises {
 }
 
 keep_their_promises! {
-    record record_changed marker record_plaintext answer client refusal text request lines scopes status lifeline
-    configuration pam_options
+    record record_changed marker record_plaintext answer client refusal text request lines scopes token_file status
+    lifeline configuration pam_options
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::clock;
 use crate::error::OpenError;
 use crate::hint::Hint;
 use crate::launch::{Ends, Middle, Pipe, Plan, RecordEnds};
-use crate::options::MAX_START_WAIT;
+use crate::options::{ExportPolicy, MAX_START_WAIT};
 use crate::status::{Heard, Line, StatusPipe, Word};
 
 /// How long a login may be held up.
@@ -28,6 +28,7 @@ pub(crate) struct Agent {
     /// The write end: the agent lives as long as it is open.
     pub(crate) lifeline: OwnedFd,
     status: StatusPipe,
+    wants_export: bool,
     middle: Option<Middle>,
     started: Instant,
 }
@@ -83,15 +84,28 @@ impl Agent {
         Ok(Self {
             lifeline: lifeline.write,
             status: StatusPipe::new(status.read),
+            wants_export: true,
             middle: Some(middle),
             started: clock::now(),
         })
     }
 
+    /// Whether a program is to find the token file by its variable, by what the agent has said. What is not known of
+    /// the user, as where the agent is late, is no reason to leave the variable out.
+    pub(crate) fn exports(&self, answer: Answer, policy: ExportPolicy) -> bool {
+        let is_enrolled = !matches!(answer, Answer::Said { state: State::NotEnrolled, .. });
+        self.wants_export && (is_enrolled || policy == ExportPolicy::Always)
+    }
+
     /// Waits for a first line, and for a second one only where the first says that it is worth it.
     pub(crate) fn answer(&mut self, patience: Patience) -> Result<Answer, OpenError> {
         let latest = patience.began + MAX_START_WAIT;
-        let first = self.status.next(latest.min(self.started + patience.start));
+        let until = latest.min(self.started + patience.start);
+        let mut first = self.status.next(until);
+        if first == Heard::Line(Line { word: Word::NoExport, hint: None }) {
+            self.wants_export = false;
+            first = self.status.next(until);
+        }
         if let Some(middle) = self.middle.take() {
             middle.reap(latest.max(clock::now() + REAP_AT_LEAST));
         }
@@ -119,6 +133,8 @@ impl Answer {
             Word::NotEnrolled => State::NotEnrolled,
             Word::Locked => State::Locked,
             Word::StoreUnavailable => State::StoreUnavailable,
+            // Said twice.
+            Word::NoExport => return Err(OpenError::NoAgent),
             Word::NotServed => return Ok(Self::NotServed),
             Word::Failed(code) => return Err(OpenError::Failed(code)),
         };

@@ -28,6 +28,15 @@ pub(crate) enum HintPolicy {
     Always,
 }
 
+/// For whom the token file's variable is set. The agent's word says how the user stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ExportPolicy {
+    /// Not for a user who has no enrolment: programs go by the variable, and there is no token behind it.
+    Enrolled,
+    /// For every user who is served, as on lines that were written before there was this option.
+    Always,
+}
+
 /// The settings of one PAM line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Options {
@@ -43,6 +52,8 @@ pub(crate) struct Options {
     pub(crate) token_wait: Duration,
     /// How often hints are printed.
     pub(crate) hint: HintPolicy,
+    /// For whom BEARER_TOKEN_FILE is set.
+    pub(crate) export: ExportPolicy,
     /// Whether the log also says why nothing was done.
     pub(crate) debug: bool,
     /// Who is served is not known: one of the options that say so is wrong.
@@ -61,13 +72,14 @@ pub(crate) enum Mistake {
 }
 
 /// Every option, and what it accepts.
-const ACCEPTED: [(&str, &str); 7] = [
+const ACCEPTED: [(&str, &str); 8] = [
     ("min_uid", "min_uid=N, N from 1 to 4294967294"),
     ("services", "services=NAME,NAME…"),
     ("groups", "groups=NAME,NAME…"),
     ("start_wait", "start_wait=Nms, N from 1 to 300"),
     ("token_wait", "token_wait=Ns or Nms, at most 30s"),
     ("hint", "hint=never, hint=daily or hint=always"),
+    ("export", "export=enrolled or export=always"),
     ("debug", "debug"),
 ];
 
@@ -97,6 +109,7 @@ impl Default for Options {
             start_wait: START_WAIT,
             token_wait: Duration::ZERO,
             hint: HintPolicy::Daily,
+            export: ExportPolicy::Always,
             debug: false,
             serves_nobody: false,
         }
@@ -139,6 +152,7 @@ impl Options {
             }
             "token_wait" => self.token_wait = duration(value).filter(|wait| *wait <= MAX_TOKEN_WAIT)?,
             "hint" => self.hint = HintPolicy::named(value)?,
+            "export" => self.export = ExportPolicy::named(value)?,
             "debug" => self.debug = value.is_empty().then_some(true)?,
             _ => return None,
         }
@@ -151,6 +165,16 @@ impl HintPolicy {
         match name {
             "never" => Some(Self::Never),
             "daily" => Some(Self::Daily),
+            "always" => Some(Self::Always),
+            _ => None,
+        }
+    }
+}
+
+impl ExportPolicy {
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "enrolled" => Some(Self::Enrolled),
             "always" => Some(Self::Always),
             _ => None,
         }
@@ -189,6 +213,7 @@ mod tests {
         let (options, mistakes) = parse(&[]);
         assert_eq!((options.min_uid, options.services.as_slice()), (1000, &["sshd".to_owned()][..]));
         assert_eq!((options.start_wait.as_millis(), options.token_wait.as_millis()), (250, 0));
+        assert_eq!(options.export, ExportPolicy::Always);
         assert!(options.groups.is_empty() && options.hint == HintPolicy::Daily && !options.debug);
         assert!(mistakes.is_empty());
     }
@@ -202,6 +227,7 @@ mod tests {
             "start_wait=120ms",
             "token_wait=2s",
             "hint=never",
+            "export=enrolled",
             "debug",
         ]);
         assert_eq!(mistakes, []);
@@ -209,7 +235,9 @@ mod tests {
         assert_eq!(options.services, ["sshd", "login"]);
         assert_eq!(options.groups, [c"cms".to_owned(), c"atlas users".to_owned()]);
         assert_eq!((options.start_wait.as_millis(), options.token_wait.as_millis()), (120, 2000));
-        assert_eq!((options.hint, options.debug), (HintPolicy::Never, true));
+        assert_eq!((options.hint, options.export), (HintPolicy::Never, ExportPolicy::Enrolled));
+        assert!(options.debug);
+        assert_eq!(parse(&["export=enrolled", "export=always"]).0.export, ExportPolicy::Always);
     }
 
     #[test]
@@ -264,6 +292,9 @@ mod tests {
             "token_wait=18446744073709551615s",
             "hint=Daily",
             "hint",
+            "export",
+            "export=no",
+            "export=Enrolled",
             "debug=1",
         ] {
             let (options, mistakes) = parse(&[word]);

@@ -37,7 +37,7 @@ pub(crate) enum Talk {
     Silent,
 }
 
-/// What is exported.
+/// What may be exported.
 const VARIABLES: [&CStr; 3] = [c"BEARER_TOKEN_FILE", c"IAM_SESSION_SOCK", c"IAM_SESSION_ID"];
 
 /// What names a session: PROTOCOL.md, section 1, "Names".
@@ -79,19 +79,20 @@ pub(crate) fn open(pamh: &mut PamHandle, options: &Options, log: &Log, talk: Tal
     let began = clock::now();
     let names = Names::new(pamh, &login)?;
     let patience = agent::Patience { began, start: options.start_wait, token: options.token_wait };
-    let started = start(pamh, &login, &names, options, log)
-        .and_then(|mut agent| Ok((agent.answer(patience)?, agent.lifeline)));
+    let started =
+        start(pamh, &login, &names, options, log).and_then(|mut agent| Ok((agent.answer(patience)?, agent)));
     if !matches!(started, Ok((Answer::Said { .. } | Answer::Late, _))) {
         record::remove(&names.id_text);
     }
-    let (answer, lifeline) = started?;
+    let (answer, agent) = started?;
+    let exports = agent.exports(answer, options.export);
     if answer == Answer::NotServed {
         log.debug("not served: in none of the groups of groups=");
         return Ok(());
     }
-    let session = Session::new(user, &names.id_text, log.clone(), lifeline)?;
+    let session = Session::new(user, &names.id_text, log.clone(), agent.lifeline)?;
     kept_session::keep(pamh, session).map_err(OpenError::Keep)?;
-    if let Err(error) = names.export(pamh) {
+    if let Err(error) = names.export(pamh, exports) {
         close(pamh);
         return Err(error);
     }
@@ -211,14 +212,16 @@ impl Names {
         Ok(Self { uid, id, id_text, runtime })
     }
 
-    /// Puts the three variables into the PAM environment; into the host's own nothing is ever put.
-    fn export(&self, pamh: &mut PamHandle) -> Result<(), OpenError> {
+    /// Puts the variables into the PAM environment, that of the token file if it is wanted; into the host's own nothing
+    /// is ever put.
+    fn export(&self, pamh: &mut PamHandle, token_file: bool) -> Result<(), OpenError> {
         let Self { uid, id_text, runtime, .. } = self;
-        for setting in [
-            format!("BEARER_TOKEN_FILE={runtime}/bt_u{uid}-iam"),
+        let token_file = token_file.then(|| format!("BEARER_TOKEN_FILE={runtime}/bt_u{uid}-iam"));
+        let session = [
             format!("IAM_SESSION_SOCK={runtime}/iam-session/{id_text}.sock"),
             format!("IAM_SESSION_ID={id_text}"),
-        ] {
+        ];
+        for setting in token_file.into_iter().chain(session) {
             let setting = CString::new(setting).map_err(|_| Errno::EINVAL)?;
             ffi::set_pam_variable(pamh, &setting).map_err(OpenError::Export)?;
         }

@@ -33,6 +33,8 @@ pub(crate) enum Word {
     Locked,
     /// The store cannot be read now.
     StoreUnavailable,
+    /// The user wants no variable of the token file; said before the first of the others.
+    NoExport,
     /// In none of the groups that are served.
     NotServed,
     /// There is no agent; with the code if it is one of ours.
@@ -128,6 +130,7 @@ impl Line {
             ("locked", None) => (Word::Locked, None),
             ("locked", Some("unlock")) => (Word::Locked, Some(Hint::Unlock)),
             ("store-unavailable", None) => (Word::StoreUnavailable, None),
+            ("no-export", None) => (Word::NoExport, None),
             ("not-served", None) => (Word::NotServed, None),
             ("failed", Some(code)) => (Word::Failed(CODES.into_iter().find(|known| *known == code)), None),
             _ => return None,
@@ -172,6 +175,7 @@ mod tests {
             ("locked", Word::Locked, None),
             ("locked unlock", Word::Locked, Some(Hint::Unlock)),
             ("store-unavailable", Word::StoreUnavailable, None),
+            ("no-export", Word::NoExport, None),
             ("not-served", Word::NotServed, None),
             ("failed exec", Word::Failed(Some("exec")), None),
             ("failed something-new", Word::Failed(None), None),
@@ -201,6 +205,7 @@ mod tests {
             b"locked ends-soon\n",
             b"\xff\n",
             b"not-served enrol\n",
+            b"no-export enrol\n",
         ] {
             assert_eq!(heard(bytes)[0], Heard::End, "{bytes:?}");
         }

@@ -15,7 +15,7 @@ use iam_session::{admin, agent, issuer, store};
 /// A name, which is that of a directory of seeds, too; and what is tried.
 type Target = (&'static str, fn(&[u8]));
 
-pub(crate) const TARGETS: [Target; 15] = [
+pub(crate) const TARGETS: [Target; 16] = [
     // The file server: a store's files, a genuine record of which one stretch is changed, a user's lock of a host.
     ("record", store::fuzzing::file),
     ("record_changed", store::fuzzing::changed),
@@ -31,6 +31,8 @@ pub(crate) const TARGETS: [Target; 15] = [
     ("request", agent::fuzzing::request),
     ("lines", lines::check),
     ("scopes", scopes::check),
+    // Other programs: what they leave in a token file.
+    ("token_file", agent::fuzzing::token_file),
     // A user's agent: what root's tool shows of its answer.
     ("status", admin::fuzzing::status),
     // The module.

@@ -1,21 +1,23 @@
 //! Waiting: one poll(2) over everything that can happen to an agent. Touches descriptors, reads none.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::peer::PeerId;
-use crate::directory::Directory;
 use crate::host::file_system;
 use crate::line::poll_timeout;
 use crate::paths::SITE_CONFIG;
+use crate::runtime::RuntimeDirectory;
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,19 +80,42 @@ pub(super) fn ending_signals() -> nix::Result<SignalFd> {
     SignalFd::with_flags(&ending, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
 }
 
-/// Tells when a book or a failure is put into the agents' directory. Best effort: without it an agent only takes
-/// longer to notice what another one did.
-pub(super) fn news_of(agents: &Directory, top: &Directory) -> Option<Inotify> {
-    let news = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).ok()?;
-    news.add_watch(agents.path(), AddWatchFlags::IN_MOVED_TO).ok()?;
-    // The token file: whoever put a token there may be gone when it ends.
-    news.add_watch(top.path(), AddWatchFlags::IN_MOVED_TO).ok()?;
-    Some(news)
+/// What tells an agent of changes that others make. Best effort: without it an agent only takes longer to notice them.
+pub(super) struct News {
+    inotify: Inotify,
+    /// The runtime directory, in which other programs have files, too.
+    top: WatchDescriptor,
+    token_file: String,
+}
+
+impl News {
+    /// Tells when a book or a failure is put into the agents' directory, and of each change to a token file: who put a
+    /// token there may be gone when it ends, and what is no token is to go. A file that is being written is none yet.
+    pub(super) fn of(runtime: &RuntimeDirectory) -> Option<Self> {
+        let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).ok()?;
+        inotify.add_watch(runtime.agents.path(), AddWatchFlags::IN_MOVED_TO).ok()?;
+        let changes = AddWatchFlags::IN_MOVE | AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_DELETE;
+        let top = inotify.add_watch(runtime.top.path(), changes).ok()?;
+        Some(Self { inotify, top, token_file: runtime.places.token_file_name() })
+    }
+
+    /// Takes what was told; whether it is of any interest. Our own drafts and other programs' files are not.
+    pub(super) fn read(&self) -> bool {
+        let Ok(events) = self.inotify.read_events() else { return true };
+        let is_token_file = |name: &OsStr| name.as_bytes().starts_with(self.token_file.as_bytes());
+        events.iter().any(|event| event.wd != self.top || event.name.as_deref().is_none_or(is_token_file))
+    }
+}
+
+impl AsFd for News {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inotify.as_fd()
+    }
 }
 
 /// Has `news` tell of changes in the site's directory, too; whether it will. Asked again after each change: the directory
 /// may be another one by then.
-pub(super) fn watch_site(news: &Inotify) -> bool {
+pub(super) fn watch_site(news: &News) -> bool {
     let directory = Path::new(SITE_CONFIG);
     // Nobody tells where a link leads from now on, or what another host does.
     let tells =
@@ -102,5 +127,5 @@ pub(super) fn watch_site(news: &Inotify) -> bool {
         | AddWatchFlags::IN_ATTRIB
         | AddWatchFlags::IN_DELETE_SELF
         | AddWatchFlags::IN_MOVE_SELF;
-    tells && news.add_watch(directory, changes).is_ok()
+    tells && news.inotify.add_watch(directory, changes).is_ok()
 }

@@ -17,7 +17,7 @@ use crate::runtime::host_lock::HostLock;
 use crate::runtime::key_ids::KeyIds;
 use crate::runtime::last_failure::LastFailure;
 use crate::runtime::last_failure::RequestedBy;
-use crate::runtime::token_file;
+use crate::runtime::token_file::{self, FileState};
 use crate::runtime::token_wanted::{TokenJob, TokenKind};
 
 /// What an agent works with, and its own share in the spread of renewals.
@@ -39,6 +39,9 @@ pub(super) struct FileRenewal {
     next_task: Option<(Duration, AgentTask)>,
     /// When the token in the file ends, if one is there.
     ends: Option<Duration>,
+    mending: Attempts,
+    /// Since when this agent knows that the file is not as it should be.
+    damaged: Option<Duration>,
     /// The end of another program's token there, of which the log was told.
     others_told: Option<u64>,
 }
@@ -67,12 +70,30 @@ impl FileRenewal {
         let view = RuntimeView::of(&own.runtime, now);
         let account = self.account.as_deref();
         let last_failure = view.last_failure(account);
-        let is_filed = token_file::is_there(&own.runtime, &self.file(own));
+        let file = self.file(own);
+        self.damaged = match token_file::state(&own.runtime, &file, now) {
+            // One that was never written is missing, too, where there is a token for it.
+            FileState::Ours
+                if view.session_token(account).is_none() || token_file::is_there(&own.runtime, &file) =>
+            {
+                None
+            }
+            FileState::AnotherUntil(_) => None,
+            _ => self.damaged.or(Some(now.boot)),
+        };
+        if self.damaged.is_none() {
+            self.mending.mended();
+        }
         let standing = match HostLock::is_in_force(&own.runtime, now.boot) {
             true => AccountState::Nothing,
-            false => standing(&view, account, is_filed, last_failure.as_ref(), &own.held),
+            false => standing(&view, account, self.damaged, last_failure.as_ref(), &own.held),
         };
-        self.next_task = schedule::next(standing, self.attempts, means.spread, now.boot);
+        self.next_task = schedule::next(
+            standing,
+            self.damaged.map_or(self.attempts, |_| self.mending),
+            means.spread,
+            now.boot,
+        );
         // Kept when the token is found to have ended: the file is still to be seen to.
         let ours = view.session_token(account).map(|token| token.ends);
         self.ends = others.or(ours).or(self.ends);
@@ -122,7 +143,10 @@ impl FileRenewal {
                 self.renew(account, means);
             }
             _ => {
-                self.attempts.begin(now);
+                match self.damaged {
+                    Some(_) => self.mending.begin_doubtful(now),
+                    None => self.attempts.begin(now),
+                }
                 means.link.submit(Job::Look);
             }
         }
@@ -213,11 +237,11 @@ impl FileRenewals {
     }
 }
 
-/// For the schedule of an account's file; `is_filed`: there is one.
+/// For the schedule of an account's file; `damaged`: since when it is not as it should be.
 fn standing<'s>(
     view: &RuntimeView<'_>,
     account: Option<&str>,
-    is_filed: bool,
+    damaged: Option<Duration>,
     last_failure: Option<&'s LastFailure>,
     held: &KeyIds,
 ) -> AccountState<'s> {
@@ -237,7 +261,7 @@ fn standing<'s>(
         (None, Some(entry)) if !held.opens(entry) => AccountState::Nothing,
         (None, Some(_)) => {
             let token = view.session_token(account).map(|token| token.life());
-            AccountState::Enrolled { token, is_filed, last_failure }
+            AccountState::Enrolled { token, damaged, last_failure }
         }
     }
 }

@@ -18,8 +18,9 @@ use crate::protocol::{
 };
 use crate::runtime::RuntimeDirectory;
 use crate::runtime::answer::{RuntimeView, TokenDecision};
+use crate::runtime::file_damage::DamageNote;
 use crate::runtime::key_ids::KeyIds;
-use crate::runtime::token_file;
+use crate::runtime::token_file::{self, FileState};
 use crate::runtime::token_wanted::TokenJob;
 
 pub(super) use locking::host_locked;
@@ -361,6 +362,8 @@ impl Requests {
             locked: means.held.locked(&view.book),
             passphrase_too: means.held.passphrase_too(&view.book),
             others_token_until: token_file::others_until(means.runtime, means.now),
+            token_file_damage: damage(means),
+            export: view.book.export,
             sealing: means.held.sealing(),
             ends: self.identity.ends,
             lock,
@@ -379,6 +382,15 @@ fn not_a_request(error: &serde_json::Error) -> Failure {
         Category::Data => Failure::usage(format!("{NO_SUCH_REQUEST} (column {column})"))
             .advise("the agent may be of another version than this program: log in again"),
         _ => Failure::usage(format!("the request is no JSON object (column {column})")),
+    }
+}
+
+/// What is wrong with the session's file now, or was before it was mended.
+fn damage(means: &RequestContext<'_>) -> Option<DamageNote> {
+    let (runtime, now) = (means.runtime, means.now);
+    match token_file::state(runtime, &runtime.places.token_file_name(), now) {
+        FileState::Damaged(found) => Some(DamageNote { found, at: now.unix }),
+        FileState::Ours | FileState::AnotherUntil(_) => DamageNote::read(&runtime.agents, now.unix),
     }
 }
 

@@ -11,6 +11,9 @@ const SPREAD: u32 = 20;
 /// Whatever goes wrong, nothing is attempted by itself more often; doubled, up to the second, after each attempt that
 /// came to nothing and left no last failure to say why: where the runtime directory is full, nothing can be noted.
 pub(super) const PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
+/// The agents of one user spread over this time, too, when they see a file that is to be mended: one look mends it for
+/// all.
+const MEND_WITHIN: Duration = Duration::from_millis(500);
 /// A store that cannot be read, a home that comes with a ticket, say, is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
@@ -30,8 +33,8 @@ pub(super) enum AccountState<'a> {
     Nothing,
     /// The store or its record cannot be read.
     Troubled,
-    /// Enrolled, perhaps with a token, which should be in the file, perhaps after a failure.
-    Enrolled { token: Option<TokenLife>, is_filed: bool, last_failure: Option<&'a LastFailure> },
+    /// Enrolled, perhaps with a token, perhaps after a failure; `damaged`: since when the file is not as it should be.
+    Enrolled { token: Option<TokenLife>, damaged: Option<Duration>, last_failure: Option<&'a LastFailure> },
 }
 
 /// The last attempt of this agent, and how long it waits before the next.
@@ -57,6 +60,17 @@ impl Attempts {
         *self = Self::default();
     }
 
+    /// The file is as it should be, also after an attempt that was to mend it.
+    pub(super) fn mended(&mut self) {
+        self.pause = PAUSE.0;
+    }
+
+    /// Begins one that counts as failed until its end is seen.
+    pub(super) fn begin_doubtful(&mut self, now: Duration) {
+        self.begin(now);
+        self.came_to_nothing();
+    }
+
     pub(super) fn came_to_nothing(&mut self) {
         self.pause = (self.pause * 2).min(PAUSE.1);
     }
@@ -74,19 +88,20 @@ pub(super) fn next(
     match standing {
         AccountState::Nothing => None,
         AccountState::Troubled => Some((after(LOOK_AGAIN), AgentTask::Look)),
+        // Whatever else is wrong: what is there now misleads those who read it.
+        AccountState::Enrolled { damaged: Some(since), .. } => {
+            let own_moment = since + MEND_WITHIN * u32::from(spread) / 256;
+            Some((own_moment.max(after(attempts.pause)), AgentTask::Look))
+        }
         AccountState::Enrolled { last_failure: Some(last_failure), .. }
             if last_failure.outlook == RetryWhen::Lasting =>
         {
             None
         }
-        AccountState::Enrolled { token, is_filed, last_failure } => {
+        AccountState::Enrolled { token, last_failure, .. } => {
             let due = token.map_or(now, |life| life.renewal() + jitter(life, spread));
             let spared = last_failure.map_or(now, |last_failure| last_failure.not_before);
-            let renewal = (due.max(spared).max(after(attempts.pause)), AgentTask::Renew);
-            let look = (after(LOOK_AGAIN), AgentTask::Look);
-            // There is a token and no file: it could not be written, or somebody removed it.
-            let missing = token.is_some() && !is_filed && look.0 < renewal.0;
-            Some(if missing { look } else { renewal })
+            Some((due.max(spared).max(after(attempts.pause)), AgentTask::Renew))
         }
     }
 }
@@ -110,7 +125,7 @@ mod tests {
     }
 
     fn enrolled(token: Option<TokenLife>, last_failure: Option<&LastFailure>) -> AccountState<'_> {
-        AccountState::Enrolled { token, is_filed: true, last_failure }
+        AccountState::Enrolled { token, damaged: None, last_failure }
     }
 
     fn life(issued: u64, ends: u64) -> Option<TokenLife> {
@@ -158,11 +173,24 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_missing_is_seen_to() {
-        let standing =
-            |is_filed| AccountState::Enrolled { token: life(1000, 4600), is_filed, last_failure: None };
-        assert_eq!(at(standing(false), Some(990), 0), Some((1050, AgentTask::Look)));
-        assert_eq!(at(standing(true), Some(990), 0), Some((3400, AgentTask::Renew)));
+    fn a_file_that_is_damaged_is_mended_by_each_agent_at_its_own_moment_and_not_without_end() {
+        let lasting = last_failure(RetryWhen::Lasting);
+        let since = Some(Duration::from_secs(1000));
+        for (token, last_failure) in [(life(1000, 4600), None), (None, Some(&lasting))] {
+            let damaged = AccountState::Enrolled { token, damaged: since, last_failure };
+            let task = |attempts, spread| next(damaged, attempts, spread, NOW);
+            let at = |milliseconds| Some((Duration::from_millis(milliseconds), AgentTask::Look));
+            let mut attempts = Attempts::default();
+            assert_eq!(task(attempts, 0), at(1_000_000));
+            assert_eq!(task(attempts, 128), at(1_000_250));
+            attempts.begin(NOW);
+            assert_eq!(task(attempts, 128), at(1_005_000));
+            attempts.came_to_nothing();
+            assert_eq!(task(attempts, 128), at(1_010_000));
+            // Two programs that write at each other do so once in so many seconds.
+            attempts.mended();
+            assert_eq!(task(attempts, 128), at(1_005_000));
+        }
     }
 
     #[test]

@@ -24,6 +24,7 @@ use super::requests::{AgentCommand, AgentIdentity, ClientAnswer, ClientReply, Re
 use super::start::{self, Started};
 use super::status_lines::{self, StatusPipe, StatusWord};
 use crate::clock::{self, Now};
+use crate::config::ExportChoice;
 use crate::log::Level;
 use crate::mint::job::{Job, JobResult};
 use crate::protocol::{Failure, Heeded};
@@ -295,8 +296,8 @@ impl AgentLoop {
     }
 
     fn read_news(&mut self, now: Now) {
-        if let Some(news) = &self.own.news {
-            let _ = news.read_events();
+        if self.own.news.as_ref().is_some_and(|news| !news.read()) {
+            return;
         }
         self.obedience.is_told = false;
         self.heed_lock();
@@ -335,6 +336,9 @@ impl AgentLoop {
     fn say(&mut self, verdict: LoginStatus, now: Now) {
         let due = |_: &_| status_lines::is_hint_due(self.own.hints, &self.own.runtime.agents, now.unix);
         let hint = verdict.hint.filter(due);
+        if RuntimeView::of(&self.own.runtime, now).book.export == ExportChoice::No {
+            self.report.say(StatusWord::NoExport, None);
+        }
         self.report.say(verdict.word, hint);
     }
 

@@ -8,12 +8,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
-use nix::sys::inotify::Inotify;
 use nix::sys::signalfd::SignalFd;
 use nix::unistd::{dup2_stdin, dup2_stdout, geteuid, setsid};
 
 use super::AgentLife;
-use super::events;
+use super::events::{self, News};
 use super::status_lines::{StartFailure, StatusPipe};
 use crate::clock;
 use crate::harden::harden;
@@ -42,7 +41,7 @@ pub(super) struct Started {
     pub(super) runtime: RuntimeDirectory,
     pub(super) presence: AgentPresence,
     pub(super) listener: UnixListener,
-    pub(super) news: Option<Inotify>,
+    pub(super) news: Option<News>,
     /// Who is revoked.
     pub(super) list: RevokedList,
     pub(super) log: Log,
@@ -110,7 +109,7 @@ pub(super) fn start(mut lifeline: File, stay: AgentLife) -> Result<Option<Starte
         keys,
         lifeline,
         signals,
-        news: events::news_of(&runtime.agents, &runtime.top),
+        news: News::of(&runtime),
         runtime,
         presence,
         listener,

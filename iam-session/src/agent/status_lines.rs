@@ -28,6 +28,8 @@ pub(super) enum StatusWord {
     Locked,
     /// The store cannot be read now.
     StoreUnavailable,
+    /// Before the first of the others: the user wants no variable of the token file.
+    NoExport,
 }
 
 /// What the user may be told.
@@ -139,6 +141,7 @@ mod tests {
             (StatusWord::NotEnrolled, Some(Hint::Enrol), "not-enrolled enrol\n"),
             (StatusWord::Locked, Some(Hint::Unlock), "locked unlock\n"),
             (StatusWord::StoreUnavailable, None, "store-unavailable\n"),
+            (StatusWord::NoExport, None, "no-export\n"),
         ] {
             assert_eq!(written(|mut report| report.say(word, hint)), line);
         }

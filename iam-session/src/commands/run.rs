@@ -1,5 +1,5 @@
-//! `iam-session run`: runs a command with a token of its own in its environment. Touches the agent's socket, and
-//! becomes that command.
+//! `iam-session run`: runs a command with a token of its own in its environment, or with none. Touches the agent's
+//! socket, and becomes that command.
 
 use std::ffi::OsString;
 use std::io::{Error, ErrorKind};
@@ -11,6 +11,7 @@ use clap::Parser;
 use super::token_options::{TokenOptions, fetch};
 use crate::client::{AgentClient, Places};
 use crate::outcome::{Exit, IAM_SESSION, Outcome, Stop};
+use crate::paths::{ENV_SESSION, ENV_SOCKET, ENV_TOKEN_FILE};
 use crate::protocol::{Failure, TokenRequest};
 use crate::secret::Secret;
 
@@ -34,6 +35,9 @@ pub(crate) struct RunArgs {
     /// Seconds that the token must still live
     #[arg(long, value_name = "SECONDS")]
     min_valid: Option<u32>,
+    /// Run it without any of the session's variables, and so without a token
+    #[arg(long, conflicts_with_all = ["scopes", "role", "audiences", "account", "min_valid"])]
+    no_token: bool,
     /// The command and its arguments
     #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
     command: Vec<OsString>,
@@ -48,7 +52,7 @@ impl RunArgs {
 /// Takes what the parser said, for a mistake on the command line must not look like the command's own end either.
 pub(crate) fn run(args: Result<RunArgs, Stop>) -> Outcome {
     match args.and_then(|args| Ok((token(&args)?, args))) {
-        Ok((token, args)) => Ok(exec(&args.command, &token)),
+        Ok((token, args)) => Ok(exec(&args.command, token.as_ref())),
         Err(Stop::Failure(failure)) => {
             // It says why; the code is ours.
             let _ = Stop::Failure(failure).report(IAM_SESSION);
@@ -58,16 +62,30 @@ pub(crate) fn run(args: Result<RunArgs, Stop>) -> Outcome {
     }
 }
 
-fn token(args: &RunArgs) -> Result<Secret, Stop> {
+/// None is asked for where none is wanted: then no agent need be there.
+fn token(args: &RunArgs) -> Result<Option<Secret>, Stop> {
+    if args.no_token {
+        return Ok(None);
+    }
     // The connection ends here, and so before the command begins.
     let mut agent = AgentClient::find(&Places::of_environment())?;
-    Ok(fetch(&mut agent, args.request()?)?.access_token)
+    Ok(Some(fetch(&mut agent, args.request()?)?.access_token))
 }
 
 /// Comes back only if the command does not begin.
-fn exec(command: &[OsString], token: &Secret) -> Exit {
+fn exec(command: &[OsString], token: Option<&Secret>) -> Exit {
     let Some((program, arguments)) = command.split_first() else { return Exit::Code(NOT_FOUND) };
-    let error = Command::new(program).args(arguments).env(VARIABLE, token.expose()).exec();
+    let mut command = Command::new(program);
+    command.args(arguments);
+    match token {
+        Some(token) => {
+            command.env(VARIABLE, token.expose());
+        }
+        None => [VARIABLE, ENV_TOKEN_FILE, ENV_SOCKET, ENV_SESSION].into_iter().for_each(|name| {
+            command.env_remove(name);
+        }),
+    }
+    let error = command.exec();
     let failure = Failure::failed(format!("cannot run '{}': {}", program.to_string_lossy(), reason(&error)));
     let _ = Stop::Failure(failure).report(IAM_SESSION);
     Exit::Code(if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { NOT_RUNNABLE })
@@ -112,6 +130,9 @@ mod tests {
     #[test]
     fn a_misspelt_option_is_no_command() {
         assert!(RunArgs::try_parse_from(["run", "--acount", "cms", "true"]).is_err());
+        for other in ["-s=a", "--aud=x", "--account=a", "--role=r", "--min-valid=1"] {
+            assert!(RunArgs::try_parse_from(["run", "--no-token", other, "true"]).is_err(), "{other}");
+        }
         assert!(RunArgs::try_parse_from(["run"]).is_err() && RunArgs::try_parse_from(["run", "--"]).is_err());
     }
 }

@@ -54,6 +54,46 @@ impl ShellSyntax {
     }
 }
 
+impl ShellSyntax {
+    /// What a person types to have this shell take the lines of `command`.
+    pub(crate) fn eval(self, command: &str) -> String {
+        match self {
+            Self::Sh => format!("eval \"$({command})\""),
+            Self::Csh => format!("eval \"`{command}`\""),
+            Self::Fish => format!("{command} | source"),
+        }
+    }
+
+    /// A line by which `name` stands for `command`. Neither holds a quote.
+    pub(crate) fn alias(self, name: &str, command: &str) -> String {
+        match self {
+            Self::Sh => format!("alias {name}='{command}';\n"),
+            Self::Csh | Self::Fish => format!("alias {name} '{command}';\n"),
+        }
+    }
+
+    /// A line that has this shell take its variables after each enrolment. In csh it is after each command of ours that
+    /// succeeds, because an alias has no conditions; env(1) keeps it from calling itself.
+    pub(crate) fn after_enrolling(self) -> &'static str {
+        match self {
+            Self::Sh => concat!(
+                "_iam_session() { command iam-session \"$@\" || return; case \"${1-}\" in enroll|login|reenroll) ",
+                "eval \"$(command iam-session env --shell-hook --shell sh)\";; esac; }; ",
+                "alias iam-session=_iam_session;\n"
+            ),
+            Self::Csh => concat!(
+                "alias iam-session 'env iam-session \\!* && ",
+                "eval \"`env iam-session env --shell-hook --shell csh`\"';\n"
+            ),
+            Self::Fish => concat!(
+                "function iam-session; command iam-session $argv; or return; ",
+                "if contains -- \"$argv[1]\" enroll login reenroll; ",
+                "command iam-session env --shell-hook --shell fish | source; end; true; end;\n"
+            ),
+        }
+    }
+}
+
 /// In single quotes nothing means anything but the quote itself.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))

@@ -49,6 +49,7 @@ pub(crate) fn run(args: &StatusArgs) -> Outcome {
     let now = unix_time();
     let mut warnings = Environment::read(&places).warnings(&status, agent.path(), now);
     warnings.extend(advice::others_token(&status, now));
+    warnings.extend(advice::damage(&status, now));
     warnings.extend(mistakes().iter().map(ConfigError::to_string));
     let providers = Providers::load(Path::new(SITE_CONFIG)).unwrap_or_default();
     warnings.extend(status.accounts.iter().filter_map(|account| advice::moved(account, &providers)));
@@ -81,11 +82,15 @@ fn is_ours(home: &Path) -> bool {
     !geteuid().is_root() || fs::metadata(home).is_ok_and(|home| home.uid() == 0)
 }
 
+/// The home whose configuration is the caller's own.
+pub(super) fn own_home() -> Option<PathBuf> {
+    env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute() && is_ours(home))
+}
+
 /// What is wrong with the configuration. The agent goes on with what it has; here is where it is read.
 pub(super) fn mistakes() -> Vec<ConfigError> {
     let site = Path::new(SITE_CONFIG);
-    let home = env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute() && is_ours(home));
-    let user = home.map(|home| User::load(&home));
+    let user = own_home().map(|home| User::load(&home));
     [Site::load(site).err(), Providers::load(site).err(), user.and_then(Result::err)]
         .into_iter()
         .flatten()
@@ -108,6 +113,7 @@ fn exit(status: &Status, now: u64) -> Exit {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::config::ExportChoice;
     use crate::protocol::{Account, End, Failure, LastError, LockState, Sealing};
     use crate::scope::ScopeSet;
 
@@ -142,6 +148,8 @@ pub(super) mod tests {
             locked: Vec::new(),
             passphrase_too: Vec::new(),
             others_token_until: None,
+            token_file_damage: None,
+            export: ExportChoice::Yes,
             sealing: Sealing::Node,
             ends: End::Login,
             lock: LockState::default(),

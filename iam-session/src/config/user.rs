@@ -6,11 +6,12 @@ use super::document::Document;
 use super::linger::{self, Linger};
 use super::roles::Roles;
 use super::value::{ACCOUNT, SCOPE, account, scopes};
-use super::{ConfigError, site};
+use super::{ConfigError, ExportChoice, programs, site};
 use crate::scope::ScopeSet;
 
 /// The keys, for who misspells one.
-const KEYS: [&str; 5] = ["session_scope", "default_account", "linger", "linger_max", "roles"];
+const KEYS: [&str; 7] =
+    ["session_scope", "default_account", "linger", "linger_max", "roles", "export", "programs"];
 
 /// The user's configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +26,10 @@ pub struct User {
     pub linger: Linger,
     /// The user's own names for scopes and audiences, beside the site's.
     pub roles: Roles,
+    /// Whether logins set the variable of the token file.
+    pub export: ExportChoice,
+    /// The programs that a shell starts without a token, by the lines of `env --alias`.
+    pub without_token: Vec<String>,
 }
 
 impl User {
@@ -51,6 +56,8 @@ impl User {
                 "linger" => self.linger.what = entry.parsed(linger::KIND, linger::kind)?,
                 "linger_max" => self.linger.max = entry.parsed(linger::SPAN, linger::span)?,
                 "roles" => self.roles.read(entry)?,
+                "export" => self.export = entry.parsed(programs::EXPORT, programs::export)?,
+                "programs" => self.without_token = programs::without_token(entry)?,
                 key if site::KEYS.contains(&key) => return Err(entry.misplaced("the site", &KEYS)),
                 _ => return Err(entry.unknown(&KEYS)),
             }
@@ -75,6 +82,9 @@ mod tests {
         assert_eq!(user.session_scope, Some(ScopeSet::parse("openid")));
         assert_eq!(user.default_account.as_deref(), Some("cms"));
         assert_eq!(user.default_account_at.as_deref(), Some("c.toml:2"));
+        let user = parse("export = \"no\"\n[programs]\nwithout_token = [\"rucio\"]\n").unwrap();
+        assert_eq!((user.export, user.without_token), (ExportChoice::No, vec!["rucio".to_owned()]));
+        assert_eq!(User::default().export, ExportChoice::Yes);
     }
 
     #[test]
@@ -88,7 +98,8 @@ mod tests {
 
     #[test]
     fn what_is_the_sites_is_not_the_users_to_set() {
-        let accepted = "accepted: session_scope, default_account, linger, linger_max, roles";
+        let accepted =
+            "accepted: session_scope, default_account, linger, linger_max, roles, export, programs";
         assert_eq!(
             parse("\nstore_dir = \"/tmp\""),
             Err(format!("c.toml:2: 'store_dir' is for the site to set; {accepted}"))

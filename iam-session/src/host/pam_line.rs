@@ -3,13 +3,14 @@
 //! The module shares no crate with this; a test compares the two lists.
 
 /// Every option, and what it accepts.
-const ACCEPTED: [(&str, &str); 7] = [
+const ACCEPTED: [(&str, &str); 8] = [
     ("min_uid", "min_uid=N, N from 1 to 4294967294"),
     ("services", "services=NAME,NAME…"),
     ("groups", "groups=NAME,NAME…"),
     ("start_wait", "start_wait=Nms, N from 1 to 300"),
     ("token_wait", "token_wait=Ns or Nms, at most 30s"),
     ("hint", "hint=never, hint=daily or hint=always"),
+    ("export", "export=enrolled or export=always"),
     ("debug", "debug"),
 ];
 /// The module's own defaults.
@@ -29,7 +30,7 @@ pub(crate) struct Mistake {
 
 /// The line to put into the file of a PAM service, on a system whose people begin at `min_uid`.
 pub(crate) fn line(service: &str, min_uid: u32) -> String {
-    let mut line = "-session   optional     pam_iam.so token_wait=2s".to_owned();
+    let mut line = "-session   optional     pam_iam.so token_wait=2s export=enrolled".to_owned();
     if service != SERVICE {
         line.push_str(&format!(" services={service}"));
     }
@@ -73,6 +74,7 @@ fn is_right(name: &str, value: &str) -> bool {
         "start_wait" => milliseconds(value).is_some_and(|wait| (1..=MAX_START_WAIT).contains(&wait)),
         "token_wait" => milliseconds(value).is_some_and(|wait| wait <= MAX_TOKEN_WAIT),
         "hint" => ["never", "daily", "always"].contains(&value),
+        "export" => ["enrolled", "always"].contains(&value),
         _ => value.is_empty(),
     }
 }
@@ -113,6 +115,7 @@ mod tests {
                 "start_wait=300ms",
                 "token_wait=2s",
                 "hint=never",
+                "export=always",
                 "debug"
             ]),
             [""; 0]
@@ -122,12 +125,19 @@ mod tests {
             [
                 "option 'groups=' is wrong and nobody is served; accepted: groups=NAME,NAME…",
                 "option 'token_wait=31s' is ignored and its default stands; accepted: token_wait=Ns or Nms, at most 30s",
-                "unknown option 'min-uid=5' is ignored; accepted: min_uid services groups start_wait token_wait hint debug",
+                "unknown option 'min-uid=5' is ignored; accepted: min_uid services groups start_wait token_wait hint export debug",
             ]
         );
-        for wrong in
-            ["min_uid=0", "min_uid", "start_wait=1s", "start_wait=0", "token_wait=2", "hint", "debug=1"]
-        {
+        for wrong in [
+            "min_uid=0",
+            "min_uid",
+            "start_wait=1s",
+            "start_wait=0",
+            "token_wait=2",
+            "hint",
+            "export=no",
+            "debug=1",
+        ] {
             assert_eq!(said(&[wrong]).len(), 1, "{wrong}");
         }
     }
@@ -145,8 +155,8 @@ mod tests {
 
     #[test]
     fn the_line_has_no_mistake_and_names_another_first_uid() {
-        assert_eq!(line("sshd", 1000), "-session   optional     pam_iam.so token_wait=2s");
-        assert!(line("login", 500).ends_with(" token_wait=2s services=login min_uid=500"));
+        assert_eq!(line("sshd", 1000), "-session   optional     pam_iam.so token_wait=2s export=enrolled");
+        assert!(line("login", 500).ends_with(" token_wait=2s export=enrolled services=login min_uid=500"));
         let words = |line: String| line.split_whitespace().skip(3).map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(mistakes(&words(line("login", 500))), []);
     }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use nix::unistd::gethostname;
 
 use crate::config::{
-    ConfigError, Linger, Provider, Providers, Revocation, ScopeTable, Site, User, effective_session_scope,
-    issuer_url,
+    ConfigError, ExportChoice, Linger, Provider, Providers, Revocation, ScopeTable, Site, User,
+    effective_session_scope, issuer_url,
 };
 use crate::host::names;
 use crate::lifeline_message::Message;
@@ -85,6 +85,11 @@ impl Policy {
     /// What `issuer` ends with a refresh token, as far as the site has said.
     pub(crate) fn revocation(&self, issuer: &str) -> Revocation {
         self.rules_for(issuer).map_or_else(Revocation::default, |provider| provider.revocation)
+    }
+
+    /// Whether the user's logins set the variable of the token file.
+    pub(crate) fn export(&self) -> ExportChoice {
+        self.user.export
     }
 
     pub(crate) fn allows(&self, issuer: &str) -> bool {

@@ -5,12 +5,15 @@ use super::scan_store::no_place;
 use crate::clock::Now;
 use crate::config::{LARGEST_TOKEN_FILE, TOKEN_FILE};
 use crate::directory::DirectoryError;
+use crate::json::spelled;
+use crate::log::Level;
 use crate::protocol::{Failure, FailureKind};
 use crate::runtime::accounts::{AccountBook, AccountEntry};
 use crate::runtime::cache::CachedToken;
 use crate::runtime::extra_token_files::{self, ExtraTokenFiles};
+use crate::runtime::file_damage::DamageNote;
 use crate::runtime::last_failure::{FailureScope, RetryPause, RetryWhen};
-use crate::runtime::token_file::{self, ForeignToken};
+use crate::runtime::token_file::{self, FileState, ForeignToken};
 
 impl Mint {
     /// A runtime directory that is full or gone ends no job; the administrator is told.
@@ -58,6 +61,7 @@ impl Mint {
             return;
         }
         let now = Now::read();
+        self.tell_damage(file, now);
         let wanted = entry.filter(|entry| entry.trouble.is_none()).map(AccountEntry::session_token);
         let token = wanted.as_ref().and_then(|wanted| self.runtime.cache.find(wanted, now.boot));
         let Some(token) = token else {
@@ -83,6 +87,16 @@ impl Mint {
                 RetryPause::Doubling,
             );
         }
+    }
+}
+
+impl Mint {
+    /// Says what is wrong with a file before it is mended: afterwards nobody could see it.
+    fn tell_damage(&self, file: &str, now: Now) {
+        let FileState::Damaged(found) = token_file::state(&self.runtime, file, now) else { return };
+        let fields = [("file", file), ("found", &*spelled(&found)), ("reason", found.text())];
+        self.log.event(Level::Warning, "token_file_damaged", &fields);
+        self.note(DamageNote { found, at: now.unix }.write(&self.runtime.agents));
     }
 }
 

@@ -58,7 +58,8 @@ impl Mint {
         };
         // Who has enrolled needs no invitation, and name services are not asked for one.
         let invites = book.entries.is_empty() && policy.invites();
-        AccountBook { invites, linger: policy.linger(), max_token_file: policy.max_token_file(), ..book }
+        let (linger, export) = (policy.linger(), policy.export());
+        AccountBook { invites, linger, export, max_token_file: policy.max_token_file(), ..book }
     }
 
     /// What was known before stays known: that the store cannot be read ends no token.

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::cache::CacheKey;
-use crate::config::{Linger, LingerFor, TOKEN_FILE, same_issuer};
+use crate::config::{ExportChoice, Linger, LingerFor, TOKEN_FILE, same_issuer};
 use crate::directory::{Directory, DirectoryError, Durability};
 use crate::protocol::Failure;
 use crate::scope::ScopeSet;
@@ -25,6 +25,8 @@ pub(crate) struct AccountBook {
     pub(crate) invites: bool,
     /// Whether agents stay for what a login left running.
     pub(crate) linger: Linger,
+    /// Whether a login sets the variable of the token file.
+    pub(crate) export: ExportChoice,
     /// The largest token file that the site has written, in bytes.
     pub(crate) max_token_file: usize,
     /// Why the accounts file may be wrong or empty: the store or the configuration cannot be read.
@@ -39,6 +41,7 @@ impl Default for AccountBook {
             entries: Vec::new(),
             invites: false,
             linger: Linger { what: LingerFor::No, ..Linger::default() },
+            export: ExportChoice::Yes,
             max_token_file: TOKEN_FILE,
             trouble: None,
         }

@@ -12,10 +12,11 @@ use zeroize::Zeroizing;
 
 use super::RuntimeDirectory;
 use super::cache::{CacheKey, CachedToken};
+use super::file_damage::FileDamage;
 use crate::clock::Now;
 use crate::config::LARGEST_TOKEN_FILE;
 use crate::directory::{Directory, DirectoryError, Durability};
-use crate::jwt::Jwt;
+use crate::jwt::{Jwt, NotReadable};
 use crate::secret::Secret;
 
 /// Digests of what was put into the session's file last and before that: what has neither is another program's. A file
@@ -33,37 +34,54 @@ pub(crate) enum ForeignToken {
     Replace,
 }
 
-/// Who has written what is in a file.
+/// What is in a file, and who has written it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum TokenWriter {
-    /// We, or there is nothing.
-    Us,
-    /// Another program, and it is a JWT that lives until then, in seconds since the epoch.
+pub(crate) enum FileState {
+    /// What we have put there, or nothing where we have put nothing.
+    Ours,
+    /// Another program's JWT that lives until then, in seconds since the epoch.
     AnotherUntil(u64),
-    /// Another program, and it is no good.
-    Another,
+    /// What readers cannot use.
+    Damaged(FileDamage),
 }
 
 /// Until when the session's file holds another program's token, if it does and that lives.
 pub(crate) fn others_until(runtime: &RuntimeDirectory, now: Now) -> Option<u64> {
-    match writer(runtime, &runtime.places.token_file_name(), now) {
-        TokenWriter::AnotherUntil(end) => Some(end),
-        TokenWriter::Us | TokenWriter::Another => None,
+    match state(runtime, &runtime.places.token_file_name(), now) {
+        FileState::AnotherUntil(end) => Some(end),
+        FileState::Ours | FileState::Damaged(_) => None,
     }
 }
 
-fn writer(runtime: &RuntimeDirectory, name: &str, now: Now) -> TokenWriter {
-    if !is_of_session(runtime, name) {
-        return TokenWriter::Us;
+/// What is in the file of this name. Of an extra file nothing is remembered: a JWT there counts as ours.
+pub(crate) fn state(runtime: &RuntimeDirectory, name: &str, now: Now) -> FileState {
+    let is_of_session = is_of_session(runtime, name);
+    let there = match runtime.top.read(name, LARGEST_TOKEN_FILE) {
+        Ok(Some(there)) => Zeroizing::new(there),
+        Ok(None) if is_of_session && !filed(runtime).is_empty() => {
+            return FileState::Damaged(FileDamage::Missing);
+        }
+        Ok(None) => return FileState::Ours,
+        Err(_) => return FileState::Damaged(FileDamage::Unreadable),
+    };
+    if is_of_session && filed(runtime).lines().any(|line| line == digest(&there)) {
+        return FileState::Ours;
     }
-    let there = runtime.top.read(name, LARGEST_TOKEN_FILE);
-    // What cannot be read, or is too long, nobody reads who looks for a token.
-    let Some(there) = there.ok().flatten().map(Zeroizing::new) else { return TokenWriter::Us };
-    if filed(runtime).lines().any(|line| line == digest(&there)) {
-        return TokenWriter::Us;
+    match Jwt::read(&there) {
+        Ok(_) | Err(NotReadable::Encrypted) if !is_of_session => FileState::Ours,
+        Ok(jwt) => match jwt.expires_at().filter(|end| *end > now.unix) {
+            Some(end) => FileState::AnotherUntil(end),
+            None => FileState::Damaged(FileDamage::EndedToken),
+        },
+        Err(_) if !is_of_session && is_opaque_token(&there) => FileState::Ours,
+        Err(_) => FileState::Damaged(FileDamage::of(&there)),
     }
-    let end = Jwt::read(&there).ok().and_then(|jwt| jwt.expires_at()).filter(|end| *end > now.unix);
-    end.map_or(TokenWriter::Another, TokenWriter::AnotherUntil)
+}
+
+/// Whether it may be a token that says nothing of itself.
+fn is_opaque_token(text: &[u8]) -> bool {
+    let text = text.trim_ascii();
+    !text.is_empty() && text.iter().all(u8::is_ascii_graphic) && !text.starts_with(b"{")
 }
 
 fn is_of_session(runtime: &RuntimeDirectory, name: &str) -> bool {
@@ -94,9 +112,8 @@ pub(crate) fn publish(
     now: Now,
 ) -> Result<(), DirectoryError> {
     let _lock = runtime.lock_file()?;
-    let is_others = || {
-        matches!(writer(runtime, name, now), TokenWriter::AnotherUntil(_)) && others == ForeignToken::Leave
-    };
+    let is_others =
+        || matches!(state(runtime, name, now), FileState::AnotherUntil(_)) && others == ForeignToken::Leave;
     if runtime.is_deserted()
         || !token.life().lives_at(now.boot)
         || holds(&runtime.top, name, &token.access_token)
@@ -112,7 +129,7 @@ pub(crate) fn publish(
         runtime.agents.replace(FILED, both.as_bytes(), Durability::Volatile)?;
     }
     write(&runtime.top, name, &token.access_token, limit).or_else(|error| {
-        runtime.top.remove(name)?;
+        take_away(runtime, name)?;
         Err(error)
     })
 }
@@ -131,17 +148,27 @@ pub(crate) fn retract(
 ) -> Result<(), DirectoryError> {
     let _lock = runtime.lock_file()?;
     let is_wanted = || belongs_there.is_some_and(|wanted| runtime.cache.find(wanted, now.boot).is_some());
-    match writer(runtime, name, now) {
-        TokenWriter::AnotherUntil(_) => return Ok(()),
-        TokenWriter::Us if is_wanted() => return Ok(()),
-        TokenWriter::Us | TokenWriter::Another => {}
+    match state(runtime, name, now) {
+        FileState::AnotherUntil(_) => return Ok(()),
+        FileState::Ours if is_wanted() => return Ok(()),
+        FileState::Ours | FileState::Damaged(_) => {}
     }
-    runtime.top.remove(name)
+    take_away(runtime, name)
 }
 
 /// Removes the file, whoever has written it.
 pub(crate) fn remove(runtime: &RuntimeDirectory, name: &str) -> Result<(), DirectoryError> {
     let _lock = runtime.lock_file()?;
+    take_away(runtime, name)
+}
+
+/// Removes the file, and what says that we have put one there: after that it is not missing.
+pub(super) fn take_away(runtime: &RuntimeDirectory, name: &str) -> Result<(), DirectoryError> {
+    if is_of_session(runtime, name) {
+        // The file goes all the same.
+        let forgotten = runtime.agents.remove(FILED);
+        return runtime.top.remove(name).and(forgotten);
+    }
     runtime.top.remove(name)
 }
 

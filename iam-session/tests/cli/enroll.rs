@@ -157,7 +157,8 @@ fn a_person_is_told_what_to_do_and_what_to_look_for() {
     assert_eq!(
         ended.stdout,
         "Enrolled alice as account 'wlcg' with https://i.example/.\n\
-         granted      offline_access openid storage.read:/ wlcg\nin the file  openid\ntoken file   /run/t\n"
+         granted      offline_access openid storage.read:/ wlcg\nin the file  openid\ntoken file   /run/t\n\
+         this shell   run eval \"$(iam-session env)\" to set BEARER_TOKEN_FILE here; your next login has it by itself\n"
     );
 }
 

@@ -6,6 +6,7 @@ mod agent;
 mod clients;
 mod decode;
 mod enroll;
+mod env;
 mod finding;
 mod forget;
 mod locking;

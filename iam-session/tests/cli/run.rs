@@ -32,6 +32,17 @@ fn the_command_finds_the_token_in_its_environment() {
 }
 
 #[test]
+fn without_a_token_the_command_finds_none_and_no_agent_is_asked() {
+    let mut command = without_socket(&["run", "--no-token", "--", "printenv"]);
+    command.env("PATH", "/usr/bin:/bin").env("IAM_SESSION_SOCK", "/run/nobody.sock");
+    for name in ["BEARER_TOKEN", "BEARER_TOKEN_FILE", "IAM_SESSION_ID"] {
+        command.env(name, "x");
+    }
+    let ended = run(command);
+    assert_eq!(ended, Ended { stdout: "PATH=/usr/bin:/bin\n".into(), stderr: String::new(), code: Some(0) });
+}
+
+#[test]
 fn a_token_that_was_there_before_gives_way_and_the_file_stays() {
     let ended = run_changed(&["sh", "-c", "echo $BEARER_TOKEN $BEARER_TOKEN_FILE"], |command| {
         command.env("BEARER_TOKEN", "old").env("BEARER_TOKEN_FILE", "/run/file");

@@ -104,7 +104,7 @@ fn a_mistake_in_the_users_configuration_is_told() {
     assert_eq!(
         ended.stderr,
         format!(
-            "iam-session: warning: {}:2: unknown key 'session_scopes'; accepted: session_scope, default_account, linger, linger_max, roles\n",
+            "iam-session: warning: {}:2: unknown key 'session_scopes'; accepted: session_scope, default_account, linger, linger_max, roles, export, programs\n",
             file.display()
         )
     );

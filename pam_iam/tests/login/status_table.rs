@@ -72,6 +72,53 @@ fn each_word_opens_a_session_and_has_its_own_hint() {
     }
 }
 
+/// The names of what the login of an agent that does `script` has in its environment.
+fn variables(host: &Host, script: &str) -> Vec<String> {
+    let said = login(host, script);
+    assert_eq!(said.codes("open"), [PAM_SUCCESS], "{script}");
+    said.environment().keys().map(|name| (*name).to_owned()).collect()
+}
+
+const ALL: [&str; 3] = ["BEARER_TOKEN_FILE", "IAM_SESSION_ID", "IAM_SESSION_SOCK"];
+
+#[test]
+fn with_export_enrolled_only_who_is_not_enrolled_gets_no_token_file() {
+    on_a_host(|host| {
+        host.line("export=enrolled token_wait=100ms");
+        for script in ["say not-enrolled", "say not-enrolled enrol"] {
+            assert_eq!(variables(host, script), ALL[1..], "{script}");
+        }
+        for script in ["say ready", "say ready-no-token", "say locked", "say store-unavailable", "pause 100"]
+        {
+            assert_eq!(variables(host, script), ALL, "{script}");
+        }
+        host.line("export=always");
+        assert_eq!(variables(host, "say not-enrolled"), ALL);
+    });
+}
+
+#[test]
+fn a_user_who_says_no_gets_no_token_file_whatever_the_line_says() {
+    on_a_host(|host| {
+        for line in ["", "export=always", "export=enrolled", "token_wait=10s"] {
+            host.line(line);
+            assert_eq!(variables(host, "say no-export; say ready"), ALL[1..], "{line}");
+            assert!(host.log()[0].ends_with(" state=ready"));
+        }
+        host.line("token_wait=10s");
+        assert_eq!(variables(host, "say no-export; say ready-no-token; say ready"), ALL[1..]);
+        host.line("start_wait=150ms");
+        assert_eq!(variables(host, "say no-export"), ALL[1..]);
+        // That alone is no agent, and the word has one place.
+        host.line("");
+        host.log();
+        for script in ["say no-export; silence", "say no-export; say no-export"] {
+            expect_failure(host, script, "the agent ended without an answer");
+        }
+        assert_eq!(variables(host, "say ready; say no-export"), ALL);
+    });
+}
+
 #[test]
 fn a_failure_is_named_only_if_its_code_is_known() {
     on_a_host(|host| {

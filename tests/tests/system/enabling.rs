@@ -29,8 +29,11 @@ fn what_is_enabled_gives_tokens_and_what_is_disabled_none() {
     let before = host.read(SSHD);
     assert_eq!(host.login("alice").env("BEARER_TOKEN_FILE"), None);
     let told = admin(&host, "enable --yes").successful().stdout;
-    assert!(told.contains("\n+-session   optional     pam_iam.so token_wait=2s\n"), "{told}");
-    assert_eq!(host.read(SSHD), format!("{before}-session   optional     pam_iam.so token_wait=2s\n"));
+    assert!(told.contains("\n+-session   optional     pam_iam.so token_wait=2s export=enrolled\n"), "{told}");
+    assert_eq!(
+        host.read(SSHD),
+        format!("{before}-session   optional     pam_iam.so token_wait=2s export=enrolled\n")
+    );
     assert_eq!(
         host.as_root()
             .run(&format!("stat -c '%a %U %G' {SSHD}; ls -A /etc/pam.d | grep -c iam-session"))
@@ -41,7 +44,7 @@ fn what_is_enabled_gives_tokens_and_what_is_disabled_none() {
     let login = host.login("alice");
     assert!(provider.accepts(&login.read(&token_file(&login))));
     assert!(admin(&host, "enable --yes").successful().stdout.contains("enabled already"));
-    assert!(admin(&host, "status").successful().stdout.contains("enabled, token_wait=2s"));
+    assert!(admin(&host, "status").successful().stdout.contains("enabled, token_wait=2s export=enrolled"));
     assert_eq!(admin(&host, "check").successful().stdout, "nothing is wrong\n");
     admin(&host, "disable --yes").successful();
     assert_eq!(host.read(SSHD), before);
@@ -96,7 +99,7 @@ fn another_first_uid_and_another_service_are_told_to_the_module() {
     host.as_root().run("sed -i 's/^UID_MIN.*/UID_MIN 500/' /etc/login.defs && cp /etc/pam.d/sshd /etc/pam.d/remote-login").successful();
     admin(&host, "enable --yes --pam-file /etc/pam.d/remote-login").successful();
     let line = host.read("/etc/pam.d/remote-login").lines().last().unwrap().to_owned();
-    assert!(line.ends_with("token_wait=2s services=remote-login min_uid=500"), "{line}");
+    assert!(line.ends_with("token_wait=2s export=enrolled services=remote-login min_uid=500"), "{line}");
 }
 
 #[test]
@@ -153,7 +156,7 @@ fn a_line_that_an_included_file_keeps_from_its_turn_is_told_and_enabled_anew_giv
     let host = &scene.host;
     let guide = "session sufficient pam_unix.so\nsession optional pam_permit.so\n";
     host.write("/etc/pam.d/password-auth", guide, 0o644);
-    let line = "-session   optional     pam_iam.so token_wait=2s\n";
+    let line = "-session   optional     pam_iam.so token_wait=2s export=enrolled\n";
     let sshd = host
         .read(SSHD)
         .lines()

@@ -45,9 +45,11 @@ fn variables(session: &SessionLook) -> Vec<Finding> {
         Some((status, answered)) => {
             findings.extend(environment.about_agent(answered).map(|text| Finding::note(CHECK, &text, "")));
             let others = advice::others_token(status, now);
-            findings.extend(others.map(|text| Finding::note("token file", &text, "")));
+            let damage = advice::damage(status, now);
+            let notes = others.into_iter().chain(damage);
+            findings.extend(notes.map(|text| Finding::note("token file", &text, "")));
             findings.extend(environment.about_token(now).map(wrong));
-            findings.extend(environment.about_file(&status.token_file).map(wrong));
+            findings.extend(environment.about_file(status).map(wrong));
         }
         None => findings.extend(environment.about_token(now).map(wrong)),
     }

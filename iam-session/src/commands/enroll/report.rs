@@ -1,13 +1,17 @@
 //! What a person, or a program, sees of an enrolment. Touches standard output and standard error.
 
+use std::env;
+
 use serde::Serialize;
 
 use super::plan::EnrollPlan;
 use super::scopes::Shortfall;
 use crate::commands::device_flow::{self, Report};
 use crate::commands::print_json;
+use crate::commands::shell::ShellSyntax;
 use crate::commands::status::{advice::ENDS_SOON, layout::enrolment};
 use crate::outcome::{Stop, print, print_error};
+use crate::paths::ENV_TOKEN_FILE;
 use crate::protocol::{Code, Enrolled, Failure};
 use crate::scope::ScopeSet;
 use crate::text::printable;
@@ -72,7 +76,12 @@ pub(super) fn code(report: Report, plan: &EnrollPlan, code: &Code) -> Result<(),
 pub(super) fn enrolled(report: Report, user: &str, obtained: &EnrollOutcome) -> Result<(), Stop> {
     let enrolled = &obtained.enrolled;
     match report {
-        Report::Text => print(result(user, enrolled).as_bytes()),
+        Report::Text => {
+            let is_set = env::var_os(ENV_TOKEN_FILE).is_some_and(|value| !value.is_empty());
+            let text =
+                format!("{}{}", result(user, enrolled), if is_set { String::new() } else { this_shell() });
+            print(text.as_bytes())
+        }
         Report::Json => print_json(&EnrollEvent::Enrolled {
             account: &enrolled.account,
             issuer: &enrolled.issuer,
@@ -151,6 +160,12 @@ fn what_the_page_shows(code: &Code) -> String {
             printable(&code.client_id)
         ),
     }
+}
+
+/// For a shell that knows no token file, as after a login before the enrolment.
+fn this_shell() -> String {
+    let line = ShellSyntax::choose(None).eval("iam-session env");
+    format!("this shell   run {line} to set {ENV_TOKEN_FILE} here; your next login has it by itself\n")
 }
 
 fn result(user: &str, enrolled: &Enrolled) -> String {

@@ -9,6 +9,7 @@ use crate::config::Providers;
 use crate::jwt::Jwt;
 use crate::paths::{ENV_SOCKET, ENV_TOKEN_FILE};
 use crate::protocol::{Account, Sealing, Status};
+use crate::runtime::file_damage::{DamageNote, FileDamage};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
 use crate::text::duration;
@@ -88,6 +89,17 @@ pub(in crate::commands) fn no_use_to_storage(token: &[u8], account: &Account) ->
     Some((format!("the token in the file has no {lacks}, and storage refuses such a token"), mend))
 }
 
+/// What was wrong with the token file, and what to do about it.
+pub(in crate::commands) fn damage(status: &Status, now: u64) -> Option<String> {
+    let DamageNote { found, at } = status.token_file_damage?;
+    let advice = match found {
+        FileDamage::RefreshToken => "end that refresh token where it came from, by logging out there",
+        _ => "see which program uses BEARER_TOKEN_FILE; 'iam-session run --no-token' runs it without",
+    };
+    let ago = duration(now.saturating_sub(at));
+    Some(format!("{}, {ago} ago, and it is put right by itself; {advice}", found.text()))
+}
+
 fn again(account: &Account) -> String {
     format!("iam-session reenroll {}", account.name)
 }
@@ -110,7 +122,7 @@ impl Environment {
     }
 
     pub(super) fn warnings(&self, status: &Status, answered: &Path, now: u64) -> Vec<String> {
-        let about = [self.about_agent(answered), self.about_token(now), self.about_file(&status.token_file)];
+        let about = [self.about_agent(answered), self.about_token(now), self.about_file(status)];
         about.into_iter().flatten().collect()
     }
 
@@ -140,14 +152,19 @@ impl Environment {
     }
 
     /// Whether programs read another file than the agent's, or none.
-    pub(in crate::commands) fn about_file(&self, file: &str) -> Option<String> {
+    pub(in crate::commands) fn about_file(&self, status: &Status) -> Option<String> {
+        let file = &*status.token_file;
+        let is_wanted = status.export.is_yes() && !status.accounts.is_empty();
         match &self.token_file {
             Some(other) if other.as_os_str() != file => Some(format!(
                 "{ENV_TOKEN_FILE} is {}, which is not kept fresh; run 'export {ENV_TOKEN_FILE}={file}'",
                 other.to_string_lossy()
             )),
-            None => Some(format!("{ENV_TOKEN_FILE} is not set here; run 'export {ENV_TOKEN_FILE}={file}'")),
-            Some(_) => None,
+            None if is_wanted => {
+                Some(format!("{ENV_TOKEN_FILE} is not set here; run 'export {ENV_TOKEN_FILE}={file}'"))
+            }
+            // Without an enrolment a login sets none, and a user may want none.
+            None | Some(_) => None,
         }
     }
 }
@@ -158,6 +175,7 @@ mod tests {
 
     use super::*;
     use crate::commands::status::tests::{NOW, account, last_error, status, unreachable};
+    use crate::config::ExportChoice;
     use crate::jwt::tests::jwt_of;
     use crate::protocol::Failure;
 
@@ -255,6 +273,30 @@ mod tests {
             environment(None, None, SOCKET),
             ["BEARER_TOKEN_FILE is not set here; run 'export BEARER_TOKEN_FILE=/run/user/1000/bt_u1000-iam'"]
         );
+    }
+
+    #[test]
+    fn what_was_wrong_with_the_file_is_told_with_what_to_do() {
+        let told = |found| {
+            let note = Some(DamageNote { found, at: NOW - 120 });
+            damage(&Status { token_file_damage: note, ..status(vec![]) }, NOW).unwrap()
+        };
+        assert_eq!(
+            told(FileDamage::RefreshToken),
+            "another program had put a refresh token in clear into the token file, 2 min ago, and it is put right by \
+             itself; end that refresh token where it came from, by logging out there"
+        );
+        assert!(told(FileDamage::Missing).starts_with("the token file had been removed, 2 min ago"));
+        assert_eq!(damage(&status(vec![]), NOW), None);
+    }
+
+    #[test]
+    fn a_variable_that_is_not_wanted_is_not_missed() {
+        let environment = Environment { token: None, token_file: None, socket: SOCKET.map(PathBuf::from) };
+        let about = |status: Status| environment.about_file(&status);
+        assert!(about(status(vec![account("wlcg")])).is_some());
+        assert_eq!(about(status(vec![])), None);
+        assert_eq!(about(Status { export: ExportChoice::No, ..status(vec![account("wlcg")]) }), None);
     }
 
     #[test]

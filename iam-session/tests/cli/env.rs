@@ -1,0 +1,147 @@
+//! `env --shell-hook` and `env --alias`, as start-up files use them: no agent, and real shells.
+
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::process::Command;
+
+use nix::unistd::geteuid;
+
+use crate::agent::Directory;
+use crate::program::{Ended, PROGRAM, run};
+
+/// A home, a runtime directory without any agent, and a directory of programs in which ours is `iam-session`.
+struct Place(Directory);
+
+impl Place {
+    fn new() -> Self {
+        let place = Self(Directory::new());
+        for directory in ["home/.config/iam-session", "run/iam-session", "bin"] {
+            DirBuilder::new().recursive(true).mode(0o700).create(place.0.join(directory)).unwrap();
+        }
+        place.program("iam-session", &format!("exec {PROGRAM} \"$@\""));
+        place
+    }
+
+    fn program(&self, name: &str, text: &str) {
+        let path = self.0.join(&format!("bin/{name}"));
+        fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    fn configure(&self, text: &str) {
+        fs::write(self.0.join("home/.config/iam-session/config.toml"), text).unwrap();
+    }
+
+    fn token_file(&self) -> String {
+        self.0.join(&format!("run/bt_u{}-iam", geteuid())).to_str().unwrap().to_owned()
+    }
+
+    fn command(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        let path = format!("{}:/usr/bin:/bin", self.0.join("bin").display());
+        command.args(arguments).env_clear().env("PATH", path).env("HOME", self.0.join("home"));
+        command.env("IAM_SESSION_SOCK", self.0.join("run/iam-session/nobody.sock"));
+        command
+    }
+}
+
+/// Each shell, and how it takes what the program prints.
+const SHELLS: [(&str, &[&str], &str); 5] = [
+    ("bash", &["-O", "expand_aliases"], "eval \"$(iam-session env OPTIONS --shell bash)\""),
+    ("zsh", &["-f"], "eval \"$(iam-session env OPTIONS --shell zsh)\""),
+    ("dash", &["-eu"], "eval \"$(iam-session env OPTIONS --shell dash)\""),
+    ("tcsh", &["-f"], "eval \"`iam-session env OPTIONS --shell tcsh`\""),
+    ("fish", &["--no-config"], "iam-session env OPTIONS --shell fish | source"),
+];
+/// What programs see. Not the shell's own words, of which each has its own.
+const SEEN: &str = "sh -c 'echo \"[${BEARER_TOKEN_FILE-}]\"'\n";
+
+/// What `script` says in each shell that has taken what `options` print. Nothing goes to standard error.
+fn in_each_shell(place: &Place, options: &str, script: &str, change: impl Fn(&mut Command)) -> Vec<String> {
+    let run_in = |(shell, flags, eval): (&str, &[&str], &str)| {
+        let file = place.0.join("script");
+        fs::write(&file, format!("{}\n{script}", eval.replace("OPTIONS", options))).unwrap();
+        let mut command = place.command(shell, &[flags, &[file.to_str().unwrap()]].concat());
+        change(&mut command);
+        let ended = run(command);
+        assert_eq!((ended.stderr.as_str(), ended.code), ("", Some(0)), "{shell}: {}", ended.stdout);
+        format!("{shell}: {}", ended.stdout)
+    };
+    SHELLS.into_iter().map(run_in).collect()
+}
+
+fn expect(said: &[String], expected: &str) {
+    let all: Vec<String> = SHELLS.into_iter().map(|(shell, _, _)| format!("{shell}: {expected}")).collect();
+    assert_eq!(said, all);
+}
+
+#[test]
+fn a_new_shell_finds_a_token_that_is_there() {
+    let place = Place::new();
+    expect(&in_each_shell(&place, "--shell-hook", SEEN, |_| {}), "[]\n");
+    fs::write(place.token_file(), "t\n").unwrap();
+    expect(&in_each_shell(&place, "--shell-hook", SEEN, |_| {}), &format!("[{}]\n", place.token_file()));
+    let own = |command: &mut Command| {
+        command.env("BEARER_TOKEN_FILE", "/my/own");
+    };
+    expect(&in_each_shell(&place, "--shell-hook", SEEN, own), "[/my/own]\n");
+    place.configure("export = \"no\"\n");
+    expect(&in_each_shell(&place, "--shell-hook", SEEN, |_| {}), "[]\n");
+}
+
+#[test]
+fn the_shell_that_enrols_finds_its_token_by_itself() {
+    let place = Place::new();
+    let file = place.token_file();
+    place.program(
+        "iam-session",
+        &format!("case $1 in enroll) echo t >{file}; echo \"$@\"; exit;; esac; exec {PROGRAM} \"$@\""),
+    );
+    let script = format!("rm -f {file}\niam-session enroll 'a b'\n{SEEN}");
+    expect(&in_each_shell(&place, "--shell-hook", &script, |_| {}), &format!("enroll a b\n[{file}]\n"));
+}
+
+#[test]
+fn what_ends_badly_ends_so_with_the_hook_too() {
+    let place = Place::new();
+    for (shell, flags, eval) in SHELLS {
+        let eval = eval.replace("OPTIONS", "--shell-hook");
+        let file = place.0.join("script");
+        fs::write(&file, format!("{eval}\niam-session decode nothing\n")).unwrap();
+        let ended = run(place.command(shell, &[flags, &[file.to_str().unwrap()]].concat()));
+        let alone = run(place.command(PROGRAM, &["decode", "nothing"]));
+        assert!(alone.code.is_some_and(|code| code > 0));
+        assert_eq!(ended, alone, "{shell}");
+    }
+}
+
+#[test]
+fn a_program_that_is_named_runs_without_a_token() {
+    let place = Place::new();
+    place.configure("[programs]\nwithout_token = [\"rucio\", \"g++\"]\n");
+    for name in ["rucio", "g++", "xrdcp"] {
+        place.program(name, &format!("echo {name} \"$@\" ${{BEARER_TOKEN_FILE-none}}"));
+    }
+    let script = "rucio -x 'a  b'\ng++\nxrdcp\n";
+    let set = |command: &mut Command| {
+        command.env("BEARER_TOKEN_FILE", "/f");
+    };
+    let expected = "rucio -x a  b none\ng++ none\nxrdcp /f\n";
+    expect(&in_each_shell(&place, "--alias", script, set), expected);
+    // With both, as one line of a start-up file.
+    expect(&in_each_shell(&place, "--shell-hook --alias", script, set), expected);
+}
+
+#[test]
+fn a_mistake_spoils_no_shells_start() {
+    let place = Place::new();
+    for text in ["programs = 1", "[programs]\nwithout_token = [\"$(touch x)\"]"] {
+        place.configure(text);
+        let ended = run(place.command(PROGRAM, &["env", "--alias"]));
+        assert_eq!(ended, Ended { stdout: String::new(), stderr: String::new(), code: Some(0) });
+    }
+    let mut bare = Command::new(PROGRAM);
+    bare.args(["env", "--shell-hook", "--shell", "csh"]).env_clear();
+    let ended = run(bare);
+    assert_eq!((ended.stderr.as_str(), ended.code, ended.stdout.lines().count()), ("", Some(0), 1));
+}
