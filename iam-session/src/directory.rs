@@ -14,6 +14,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, open, openat, renameat};
 use nix::sys::stat::{Mode, fstat, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
+use zeroize::Zeroize as _;
 
 /// Group and others may not change what we rely on.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
@@ -130,9 +131,11 @@ impl Directory {
             Err(Errno::ENOENT) => return Ok(None),
             Err(errno) => return Err(failed("open", &path)(errno)),
         };
-        self.check_file(&file, &path)?;
-        let mut bytes = Vec::new();
-        file.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(failed("read", &path))?;
+        let size = self.check_file(&file, &path)?;
+        if size > limit as u64 {
+            return Err(DirectoryError::TooLarge { path });
+        }
+        let bytes = read_whole(file, size as usize, limit).map_err(failed("read", &path))?;
         if bytes.len() > limit {
             return Err(DirectoryError::TooLarge { path });
         }
@@ -230,7 +233,8 @@ impl Directory {
         openat(&self.descriptor, name, flags, Mode::S_IRUSR | Mode::S_IWUSR).map(File::from)
     }
 
-    fn check_file(&self, file: &File, path: &Path) -> Result<(), DirectoryError> {
+    /// Gives its size.
+    fn check_file(&self, file: &File, path: &Path) -> Result<u64, DirectoryError> {
         let metadata = file.metadata().map_err(failed("look at", path))?;
         if !metadata.is_file() {
             return Err(DirectoryError::Unsafe {
@@ -238,7 +242,31 @@ impl Directory {
                 reason: "it must be a regular file",
             });
         }
-        check_owner(path, &metadata, self.uid)
+        check_owner(path, &metadata, self.uid)?;
+        Ok(metadata.len())
+    }
+}
+
+/// Reads a file of about `size` bytes, and more than `limit` at most to tell that it is larger. It is one read(2) as a
+/// rule: one that gives less than it was asked for is at the end.
+fn read_whole(mut file: File, size: usize, limit: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; size + 1];
+    let mut filled = 0;
+    loop {
+        match file.read(bytes.get_mut(filled..).unwrap_or_default()) {
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        }
+        if filled < bytes.len() || filled > limit {
+            bytes.truncate(filled);
+            return Ok(bytes);
+        }
+        // It has grown since we looked.
+        let mut larger = vec![0; (2 * filled).min(limit + 1)];
+        larger[..filled].copy_from_slice(&bytes);
+        bytes.zeroize();
+        bytes = larger;
     }
 }
 
