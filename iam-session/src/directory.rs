@@ -19,6 +19,9 @@ use zeroize::Zeroize as _;
 /// Group and others may not change what we rely on.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 
+/// Nor look at what is only the user's.
+const OPEN_TO_OTHERS: u32 = 0o077;
+
 /// Why something in the directory could not be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DirectoryError {
@@ -90,6 +93,18 @@ impl Directory {
         }
         let opened = openat(&self.descriptor, name, directory_flags(), Mode::empty());
         Self::opened(opened, &path, self.uid)?.ok_or_else(|| failed("open", &path)(io::ErrorKind::NotFound))
+    }
+
+    /// Opens a directory in this one that nobody else can enter; `None` where there is none.
+    pub(crate) fn private_subdirectory(&self, name: &str) -> Result<Option<Self>, DirectoryError> {
+        let path = self.path.join(name);
+        let opened = openat(&self.descriptor, name, directory_flags(), Mode::empty());
+        let Some(directory) = Self::opened(opened, &path, self.uid)? else { return Ok(None) };
+        let mode = fstat(&directory.descriptor).map_err(failed("look at", &path))?.st_mode;
+        if mode & OPEN_TO_OTHERS != 0 {
+            return Err(DirectoryError::Unsafe { path, reason: "group or others may enter it" });
+        }
+        Ok(Some(directory))
     }
 
     fn opened(opened: nix::Result<OwnedFd>, path: &Path, uid: u32) -> Result<Option<Self>, DirectoryError> {
@@ -209,6 +224,25 @@ impl Directory {
         match nix::unistd::fsync(&self.descriptor) {
             Ok(()) | Err(Errno::EINVAL | Errno::EOPNOTSUPP) => Ok(()),
             Err(errno) => Err(failed("sync", &self.path)(errno)),
+        }
+    }
+
+    /// Whether anything has this name.
+    pub(crate) fn has(&self, name: &str) -> Result<bool, DirectoryError> {
+        match fstatat(&self.descriptor, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(_) => Ok(true),
+            Err(Errno::ENOENT) => Ok(false),
+            Err(errno) => Err(failed("look at", &self.path.join(name))(errno)),
+        }
+    }
+
+    /// A file that somebody may hold the lock of; `None` where there is none.
+    pub(crate) fn locked_file(&self, name: &str) -> Result<Option<File>, DirectoryError> {
+        let path = self.path.join(name);
+        match self.open_file(name, OFlag::O_RDONLY) {
+            Ok(file) => self.check_file(&file, &path).map(|_| Some(file)),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(errno) => Err(failed("open", &path)(errno)),
         }
     }
 

@@ -9,7 +9,6 @@ use std::process::Command;
 use clap::Parser;
 
 use super::token_options::{TokenOptions, fetch};
-use crate::client::{AgentClient, Places};
 use crate::outcome::{Exit, IAM_SESSION, Outcome, Stop};
 use crate::protocol::{Failure, TokenRequest};
 use crate::secret::Secret;
@@ -59,9 +58,8 @@ pub(crate) fn run(args: Result<RunArgs, Stop>) -> Outcome {
 }
 
 fn token(args: &RunArgs) -> Result<Secret, Stop> {
-    // The connection ends here, and so before the command begins.
-    let mut agent = AgentClient::find(&Places::of_environment())?;
-    Ok(fetch(&mut agent, args.request()?)?.access_token)
+    // The connection, if there is one, ends here, and so before the command begins.
+    Ok(fetch(&args.request()?)?.access_token)
 }
 
 /// Comes back only if the command does not begin.
