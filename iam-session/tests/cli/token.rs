@@ -200,3 +200,16 @@ fn every_command_explains_itself() {
     let version = run(without_socket(&["--version"]));
     assert_eq!(version.stdout, concat!("iam-session ", env!("CARGO_PKG_VERSION"), "\n"));
 }
+
+#[test]
+fn an_agent_that_is_busy_is_asked_again() {
+    let directory = Directory::new();
+    let socket = directory.join(FIRST);
+    let busy = line(
+        r#"{"status":"failure","error":"too many requests are waiting for this agent","kind":"unreachable"}"#,
+    );
+    let agent = Agent::meeting(&socket, &[&[busy.as_str()], &[busy.as_str()], &[line(TOKEN).as_str()]]);
+    let ended = run(with_socket(&socket, &["token"]));
+    assert_eq!((ended.stdout.as_str(), ended.code), ("eyJ0.eyJ1.c2ln\n", Some(0)));
+    assert_eq!(agent.requests().len(), 3);
+}
