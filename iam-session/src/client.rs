@@ -1,5 +1,6 @@
 //! The command line's side of the agent's socket. Touches that socket and the directories it may lie in.
 
+mod cached;
 mod error;
 mod find;
 
@@ -22,8 +23,9 @@ pub(crate) use error::ClientError;
 pub(crate) use find::Places;
 pub(crate) use find::{sockets, state_directory};
 
+use crate::clock::boot_time;
 use crate::line::{self, LineError, Lines, Wait};
-use crate::protocol::{MAX_LINE, NO_SUCH_REQUEST, Reply, Request, agent_is_older};
+use crate::protocol::{MAX_LINE, NO_SUCH_REQUEST, Reply, Request, Token, TokenRequest, agent_is_older};
 
 /// So much longer than the agent may take a client waits for its reply: both are programs on one busy host.
 const MARGIN: Duration = Duration::from_secs(5);
@@ -35,6 +37,46 @@ const PATIENCE_CONNECT: i64 = 5;
 /// An agent that has no room for another client lets go of one that has not asked yet. The first pause before one asks
 /// again, doubled up to the last.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(160));
+
+/// So long an agent that is busy is asked again for a token: what the others wait for may then be at hand.
+const PATIENCE_BUSY: Duration = Duration::from_secs(10);
+/// The first pause before that, doubled up to the last. A random part of each is left out, so that a crowd spreads.
+const PAUSES_BUSY: (Duration, Duration) = (Duration::from_millis(40), Duration::from_millis(640));
+
+/// A token: out of the cache if that will do, otherwise of an agent's.
+///
+/// # Errors
+/// As [`AgentClient::find`] and [`AgentClient::ask`].
+pub(crate) fn token(places: &Places, request: &TokenRequest) -> Result<Token, ClientError> {
+    let deadline = boot_time() + PATIENCE_BUSY;
+    let (mut pause, longest) = PAUSES_BUSY;
+    let mut busy = None;
+    loop {
+        if let Some(token) = cached::token(places, request) {
+            return Ok(token);
+        }
+        let mut agent = match AgentClient::find(places) {
+            Ok(agent) => agent,
+            // It has ended since: what it said before is the reason.
+            Err(error) => return Err(busy.unwrap_or(error)),
+        };
+        match agent.ask(&Request::AccessToken(request.clone())) {
+            Err(error) if error.is_busy() && boot_time() < deadline => {
+                thread::sleep(pause - pause / 2 * u32::from(random()) / 256);
+                pause = (pause * 2).min(longest);
+                busy = Some(error);
+            }
+            done => return done,
+        }
+    }
+}
+
+fn random() -> u8 {
+    let mut byte = [0];
+    let _ = getrandom::fill(&mut byte);
+    let [byte] = byte;
+    byte
+}
 
 /// A connection to an agent of this user.
 pub(crate) struct AgentClient {

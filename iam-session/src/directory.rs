@@ -14,9 +14,13 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, open, openat, renameat};
 use nix::sys::stat::{Mode, fstat, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
+use zeroize::Zeroize as _;
 
 /// Group and others may not change what we rely on.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
+
+/// Nor look at what is only the user's.
+const OPEN_TO_OTHERS: u32 = 0o077;
 
 /// Why something in the directory could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +95,18 @@ impl Directory {
         Self::opened(opened, &path, self.uid)?.ok_or_else(|| failed("open", &path)(io::ErrorKind::NotFound))
     }
 
+    /// Opens a directory in this one that nobody else can enter; `None` where there is none.
+    pub(crate) fn private_subdirectory(&self, name: &str) -> Result<Option<Self>, DirectoryError> {
+        let path = self.path.join(name);
+        let opened = openat(&self.descriptor, name, directory_flags(), Mode::empty());
+        let Some(directory) = Self::opened(opened, &path, self.uid)? else { return Ok(None) };
+        let mode = fstat(&directory.descriptor).map_err(failed("look at", &path))?.st_mode;
+        if mode & OPEN_TO_OTHERS != 0 {
+            return Err(DirectoryError::Unsafe { path, reason: "group or others may enter it" });
+        }
+        Ok(Some(directory))
+    }
+
     fn opened(opened: nix::Result<OwnedFd>, path: &Path, uid: u32) -> Result<Option<Self>, DirectoryError> {
         let descriptor = match opened {
             Ok(descriptor) => descriptor,
@@ -130,9 +146,11 @@ impl Directory {
             Err(Errno::ENOENT) => return Ok(None),
             Err(errno) => return Err(failed("open", &path)(errno)),
         };
-        self.check_file(&file, &path)?;
-        let mut bytes = Vec::new();
-        file.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(failed("read", &path))?;
+        let size = self.check_file(&file, &path)?;
+        if size > limit as u64 {
+            return Err(DirectoryError::TooLarge { path });
+        }
+        let bytes = read_whole(file, size as usize, limit).map_err(failed("read", &path))?;
         if bytes.len() > limit {
             return Err(DirectoryError::TooLarge { path });
         }
@@ -209,6 +227,25 @@ impl Directory {
         }
     }
 
+    /// Whether anything has this name.
+    pub(crate) fn has(&self, name: &str) -> Result<bool, DirectoryError> {
+        match fstatat(&self.descriptor, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(_) => Ok(true),
+            Err(Errno::ENOENT) => Ok(false),
+            Err(errno) => Err(failed("look at", &self.path.join(name))(errno)),
+        }
+    }
+
+    /// A file that somebody may hold the lock of; `None` where there is none.
+    pub(crate) fn locked_file(&self, name: &str) -> Result<Option<File>, DirectoryError> {
+        let path = self.path.join(name);
+        match self.open_file(name, OFlag::O_RDONLY) {
+            Ok(file) => self.check_file(&file, &path).map(|_| Some(file)),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(errno) => Err(failed("open", &path)(errno)),
+        }
+    }
+
     /// A file to lock, made empty where there is none.
     pub(crate) fn lock_file(&self, name: &str) -> Result<File, DirectoryError> {
         let path = self.path.join(name);
@@ -230,7 +267,8 @@ impl Directory {
         openat(&self.descriptor, name, flags, Mode::S_IRUSR | Mode::S_IWUSR).map(File::from)
     }
 
-    fn check_file(&self, file: &File, path: &Path) -> Result<(), DirectoryError> {
+    /// Gives its size.
+    fn check_file(&self, file: &File, path: &Path) -> Result<u64, DirectoryError> {
         let metadata = file.metadata().map_err(failed("look at", path))?;
         if !metadata.is_file() {
             return Err(DirectoryError::Unsafe {
@@ -238,7 +276,31 @@ impl Directory {
                 reason: "it must be a regular file",
             });
         }
-        check_owner(path, &metadata, self.uid)
+        check_owner(path, &metadata, self.uid)?;
+        Ok(metadata.len())
+    }
+}
+
+/// Reads a file of about `size` bytes, and more than `limit` at most to tell that it is larger. It is one read(2) as a
+/// rule: one that gives less than it was asked for is at the end.
+fn read_whole(mut file: File, size: usize, limit: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; size + 1];
+    let mut filled = 0;
+    loop {
+        match file.read(bytes.get_mut(filled..).unwrap_or_default()) {
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        }
+        if filled < bytes.len() || filled > limit {
+            bytes.truncate(filled);
+            return Ok(bytes);
+        }
+        // It has grown since we looked.
+        let mut larger = vec![0; (2 * filled).min(limit + 1)];
+        larger[..filled].copy_from_slice(&bytes);
+        bytes.zeroize();
+        bytes = larger;
     }
 }
 

@@ -36,6 +36,7 @@ use std::thread;
 use std::time::Duration;
 
 use self::job::{Job, JobResult, MAX_LINE, UnlockState};
+use self::lock_wait::LockNews;
 use self::token::RefusedToken;
 use self::unsaved::Unsaved;
 use crate::clock;
@@ -76,6 +77,8 @@ pub(crate) struct Mint {
     endings: Vec<HelperRequest>,
     /// The enrolments that were begun here with a client of their own.
     flows: Vec<String>,
+    /// What a job that has to wait for a lock is told by.
+    news: LockNews,
     log: Log,
 }
 
@@ -105,6 +108,7 @@ fn run() -> io::Result<()> {
         refused: None,
         endings: Vec::new(),
         flows: Vec::new(),
+        news: LockNews::default(),
         log,
     };
     let mut lines = Lines::new(MAX_LINE);
@@ -112,6 +116,7 @@ fn run() -> io::Result<()> {
         // An agent that is gone needs no answer; what was to be kept is in the store. If the answer fits no line, our end
         // says that none comes.
         let answered = mint.work(job).map_or(Ok(()), |done| answer(&mut answers, &done));
+        mint.news = LockNews::default();
         mint.end_what_is_left();
         if mint.is_revoked() || matches!(answered, Err(LineError::TooLong(_))) {
             break;

@@ -32,6 +32,9 @@ pub(crate) const MAX_LINE: usize = 64 * 1024;
 /// How an agent says that a request is not of its version.
 pub(crate) const NO_SUCH_REQUEST: &str = "this version of the agent has no such request";
 
+/// How an agent says that too many clients wait already.
+pub(crate) const BUSY: &str = "too many requests are waiting for this agent";
+
 /// What a client asks of the agent.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case")]

@@ -104,10 +104,20 @@ impl RuntimeDirectory {
         let missing = || failed("open", path)(Errno::ENOENT);
         let top = Directory::open(path, places.uid())?.ok_or_else(missing)?;
         let agents = top.subdirectory(AGENTS)?;
-        let boot_id =
-            clock::boot_id().map_err(failed("read", Path::new("/proc/sys/kernel/random/boot_id")))?;
-        let cache = Cache::new(agents.subdirectory(CACHE)?, boot_id);
+        let cache = Cache::new(agents.subdirectory(CACHE)?, boot_id()?);
         Ok(Self { places, top, agents, cache })
+    }
+
+    /// Opens the directories as they are, for who only reads; `None` where one is missing. Nobody else can enter them.
+    ///
+    /// # Errors
+    /// [`DirectoryError`]
+    pub(crate) fn existing(places: paths::RuntimePaths) -> Result<Option<Self>, DirectoryError> {
+        let Some(top) = Directory::open(places.directory(), places.uid())? else { return Ok(None) };
+        let Some(agents) = top.private_subdirectory(AGENTS)? else { return Ok(None) };
+        let Some(cache) = agents.private_subdirectory(CACHE)? else { return Ok(None) };
+        let cache = Cache::new(cache, boot_id()?);
+        Ok(Some(Self { places, top, agents, cache }))
     }
 
     /// Opens the directories and takes a place among the agents that live, before any file of this one is made.
@@ -218,10 +228,10 @@ impl RuntimeDirectory {
 
     /// Whether the agent of this session lives.
     pub(crate) fn is_present(&self, session: &str) -> bool {
-        let name = format!("{session}{LOCK}");
-        // Looked for first: a lock file that is missing would be made.
-        let is_there = self.agents.names().is_ok_and(|names| names.contains(&name));
-        is_there && matches!(try_lock(&self.agents, &name, FlockArg::LockSharedNonblock), Ok(None))
+        // Shared: it keeps nobody from anything for longer than a moment, and makes no file.
+        let file = self.agents.locked_file(&format!("{session}{LOCK}"));
+        let Ok(Some(file)) = file else { return false };
+        matches!(Flock::lock(file, FlockArg::LockSharedNonblock), Err((_, Errno::EWOULDBLOCK)))
     }
 
     /// Whether no agent of the user lives on this host.
@@ -325,6 +335,10 @@ impl AgentPresence {
         self.own.write_all_at(text.as_bytes(), 0)?;
         self.own.set_len(text.len() as u64)
     }
+}
+
+fn boot_id() -> Result<String, DirectoryError> {
+    clock::boot_id().map_err(failed("read", Path::new("/proc/sys/kernel/random/boot_id")))
 }
 
 /// The session that an agent holds this lock for.

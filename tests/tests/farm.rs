@@ -3,7 +3,11 @@
 
 use std::time::Duration;
 
-use support::{Host, Provider, wait};
+use serde_json::json;
+use support::{Host, Login, Provider, wait};
+
+/// On each host.
+const LOGINS: usize = 10;
 
 /// How configuration management puts the list there, and how a person does.
 const WAYS: [&str; 2] = [
@@ -84,4 +88,40 @@ fn revoke_on_one_host_ends_no_session_on_another() {
     assert_eq!(list, "alice\n20001 # alice\n");
     other.write("/etc/iam-session/revoked", list, 0o644);
     agents_end(&other);
+}
+
+/// Ten logins on each of three hosts, and how many requests two renewals of them cost.
+fn cost_of_two_renewals(hosts: &[&Host; 3], provider: &Provider) -> u64 {
+    let logins: Vec<Login> = hosts.iter().flat_map(|host| (0..LOGINS).map(|_| host.login("alice"))).collect();
+    let file = logins[0].env("BEARER_TOKEN_FILE").unwrap();
+    let seen = |host: &Host| host.as_user("alice").run(&format!("cat {file}")).successful().stdout;
+    // A renewal is over when every host has the new token: each time the same.
+    let wait_for_a_renewal = |before: &str| {
+        let mut now = String::new();
+        hosts[0].wait_until("a renewal on every host", || {
+            let all = hosts.map(seen);
+            now.clone_from(&all[0]);
+            now != before && all.iter().all(|one| *one == now)
+        });
+        now
+    };
+    let first = wait_for_a_renewal(&seen(hosts[0]));
+    let refreshes = provider.count("refresh");
+    let second = wait_for_a_renewal(&first);
+    let third = wait_for_a_renewal(&second);
+    assert!(provider.accepts(&third));
+    provider.count("refresh") - refreshes
+}
+
+/// Promise 11.
+#[test]
+fn thirty_sessions_on_three_hosts_renew_once() {
+    let one = Host::plan().sshd_line("MaxStartups 500").sshd_line("MaxSessions 500").start();
+    one.add_node_key();
+    let provider = Provider::start(&one);
+    provider.set(json!({"access_token_lifetime": 15}));
+    one.enroll(&provider, "alice");
+    let (second, third) = (one.sibling("login2"), one.sibling("login3"));
+    let cost = cost_of_two_renewals(&[&one, &second, &third], &provider);
+    assert_eq!(cost, 2, "{cost} requests for two renewals");
 }

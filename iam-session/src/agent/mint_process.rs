@@ -27,7 +27,7 @@ const MAX_HUNG: usize = 2;
 const REAP: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(60));
 
 /// Names a job that was submitted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct JobTicket(u64);
 
 /// What came of a job; the failure is the mint's, not the job's.

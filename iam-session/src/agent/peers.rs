@@ -10,7 +10,7 @@ use super::peer::{Peer, PeerId};
 use crate::line::LineError;
 
 /// More clients at once than this, and one has to go.
-const MAX_CLIENTS: usize = 128;
+pub(super) const MAX_CLIENTS: usize = 512;
 /// A crowd at the door does not keep those who are inside from being served.
 const ACCEPTS_PER_TURN: usize = 16;
 /// How long nobody is let in where the process may open no further descriptor and nobody can be let go.
@@ -36,7 +36,9 @@ impl Peers {
     }
 
     pub(super) fn find(&mut self, id: PeerId) -> Option<&mut Peer> {
-        self.list.iter_mut().find(|peer| peer.id == id)
+        // They come in the order of their ids.
+        let at = self.list.binary_search_by_key(&id, |peer| peer.id).ok()?;
+        self.list.get_mut(at)
     }
 
     /// Does something with one, and lets it go where that shows that its connection is at its end.

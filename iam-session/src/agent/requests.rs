@@ -3,18 +3,20 @@
 
 mod locking;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::error::Category;
 
 use super::mint_process::{JobOutcome, JobTicket, MintProcess};
 use super::peer::PeerId;
+use super::peers::MAX_CLIENTS;
 use super::refusals::Refusals;
 use crate::clock::Now;
 use crate::mint::job::{AccountDone, AccountJob, Job, JobResult};
 use crate::protocol::{
-    Begun, Cancelled, End, Enrolled, Failure, Forgotten, Heeded, NO_SUCH_REQUEST, Polled, Renamed, Request,
-    SealReport, Status, StopMode, Token, TokenRequest, Unlocked, Used,
+    BUSY, Begun, Cancelled, End, Enrolled, Failure, Forgotten, Heeded, NO_SUCH_REQUEST, Polled, Renamed,
+    Request, SealReport, Status, StopMode, Token, TokenRequest, Unlocked, Used,
 };
 use crate::runtime::RuntimeDirectory;
 use crate::runtime::answer::{RuntimeView, TokenDecision};
@@ -28,9 +30,11 @@ use locking::is_for_all;
 
 /// More jobs than these wait for the mint already: the next one is told so.
 const MAX_WAITING: usize = 256;
+/// More tokens than these are to be had of an issuer already. Any number of clients that want the same one are one job.
+const MAX_TOKENS: usize = 96;
 /// And more clients with a token to be had of an issuer, so that a hanging one leaves room for those who want what can
-/// be answered at once: of the 128 for whom there is room (peers.rs), a quarter.
-const MAX_WAITING_FOR_TOKENS: usize = 96;
+/// be answered at once: of those for whom there is room (peers.rs), a quarter.
+const MAX_WAITING_FOR_TOKENS: usize = MAX_CLIENTS / 4 * 3;
 
 /// An answer of any request.
 #[derive(Debug, serde::Serialize)]
@@ -211,7 +215,7 @@ impl Requests {
             TokenDecision::Refuse(failure) => Some(Err(failure)),
             // Enrolled elsewhere since, perhaps, or the home has come back.
             TokenDecision::Unknown(_) if step == TokenStep::First => {
-                if self.waiting_for_tokens() >= MAX_WAITING_FOR_TOKENS {
+                if self.is_crowded(None) {
                     return Some(Err(busy()));
                 }
                 self.wait(peer, Job::Look, RequestKind::Token { request, job: None }, by, means);
@@ -222,8 +226,7 @@ impl Requests {
                 if let Some(failure) = self.refusals.find(&job, means.now.boot) {
                     return Some(Err(failure));
                 }
-                let crowd = self.waiting_for_tokens() >= MAX_WAITING_FOR_TOKENS;
-                if crowd || means.link.backlog() >= MAX_WAITING {
+                if self.is_crowded(Some(&job)) || means.link.backlog() >= MAX_WAITING {
                     return Some(Err(busy()));
                 }
                 let want = RequestKind::Token { request, job: Some(job.clone()) };
@@ -233,8 +236,17 @@ impl Requests {
         }
     }
 
-    fn waiting_for_tokens(&self) -> usize {
-        self.waiting.iter().filter(|waiting| matches!(waiting.want, RequestKind::Token { .. })).count()
+    /// Whether one more client that wants this token, or first a look at the store, is too many.
+    fn is_crowded(&self, job: Option<&TokenJob>) -> bool {
+        let (mut clients, mut tokens, mut is_another) = (0, BTreeSet::new(), true);
+        for waiting in &self.waiting {
+            let RequestKind::Token { job: other, .. } = &waiting.want else { continue };
+            clients += 1;
+            tokens.insert(waiting.ticket);
+            is_another &= other.as_ref() != job;
+        }
+        // One that waits already costs the issuer nothing more.
+        clients >= MAX_WAITING_FOR_TOKENS || (is_another && tokens.len() >= MAX_TOKENS)
     }
 
     /// The replies that an outcome makes possible.
@@ -395,7 +407,7 @@ fn damage(means: &RequestContext<'_>) -> Option<DamageNote> {
 }
 
 fn busy() -> Failure {
-    Failure::unreachable("too many requests are waiting for this agent").advise("try again later")
+    Failure::unreachable(BUSY).advise("try again later")
 }
 
 #[cfg(test)]

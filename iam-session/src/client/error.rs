@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::protocol::{Failure, FailureKind};
+use crate::protocol::{BUSY, Failure, FailureKind};
 
 /// Why there is no answer, or no good one.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +41,15 @@ pub(crate) enum ClientError {
 }
 
 impl ClientError {
+    /// Whether the agent has no room for another client now.
+    pub(super) fn is_busy(&self) -> bool {
+        match self {
+            Self::Closed { .. } => true,
+            Self::Agent(failure) => failure.error == BUSY,
+            _ => false,
+        }
+    }
+
     fn hint(&self) -> &'static str {
         match self {
             Self::NoAgent => "log in again, or start one here: eval \"$(iam-session start)\"",

@@ -9,7 +9,6 @@ use std::process::Command;
 use clap::Parser;
 
 use super::token_options::{TokenOptions, fetch};
-use crate::client::{AgentClient, Places};
 use crate::outcome::{Exit, IAM_SESSION, Outcome, Stop};
 use crate::paths::{ENV_SESSION, ENV_SOCKET, ENV_TOKEN_FILE};
 use crate::protocol::{Failure, TokenRequest};
@@ -67,9 +66,8 @@ fn token(args: &RunArgs) -> Result<Option<Secret>, Stop> {
     if args.no_token {
         return Ok(None);
     }
-    // The connection ends here, and so before the command begins.
-    let mut agent = AgentClient::find(&Places::of_environment())?;
-    Ok(Some(fetch(&mut agent, args.request()?)?.access_token))
+    // The connection, if there is one, ends here, and so before the command begins.
+    Ok(Some(fetch(&args.request()?)?.access_token))
 }
 
 /// Comes back only if the command does not begin.

@@ -1,4 +1,5 @@
-//! `iam-session token`: prints an access token. Touches the agent's socket; with `--once` an issuer instead.
+//! `iam-session token`: prints an access token. Touches what the client touches; with `--once` an issuer
+//! instead.
 
 mod once;
 
@@ -8,7 +9,6 @@ use zeroize::Zeroizing;
 use self::once::OnceArgs;
 use super::print_json;
 use super::token_options::{TokenOptions, fetch};
-use crate::client::{AgentClient, Places};
 use crate::outcome::{Exit, Outcome, Stop, print};
 use crate::protocol::{Failure, TokenRequest};
 use crate::secret::Secret;
@@ -47,8 +47,7 @@ pub(crate) fn run(args: TokenArgs) -> Outcome {
     if args.once.once {
         return once::run(&args);
     }
-    let mut agent = AgentClient::find(&Places::of_environment())?;
-    let token = fetch(&mut agent, args.request()?)?;
+    let token = fetch(&args.request()?)?;
     if args.json {
         print_json(&token)?;
         return Ok(Exit::Done);

@@ -3,11 +3,11 @@
 use clap::Args;
 
 use super::role;
-use crate::client::AgentClient;
+use crate::client::{self, Places};
 use crate::clock;
 use crate::config::RoleDefinition;
 use crate::outcome::Stop;
-use crate::protocol::{Failure, Request, Token, TokenRequest};
+use crate::protocol::{Failure, Token, TokenRequest};
 use crate::text;
 
 /// A token is as good as asked for although some seconds have passed since the issuer made it.
@@ -55,10 +55,10 @@ impl TokenOptions {
     }
 }
 
-/// A token of the agent's that lives as long as was asked for.
-pub(super) fn fetch(agent: &mut AgentClient, request: TokenRequest) -> Result<Token, Stop> {
+/// A token that lives as long as was asked for.
+pub(super) fn fetch(request: &TokenRequest) -> Result<Token, Stop> {
     let wanted = u64::try_from(request.min_valid_period).unwrap_or_default();
-    let token: Token = agent.ask(&Request::AccessToken(request))?;
+    let token = client::token(&Places::of_environment(), request)?;
     let left = token.expires_at.saturating_sub(clock::unix_time());
     if left + ON_THE_WAY < wanted {
         let left = text::duration(left);

@@ -148,6 +148,7 @@ impl Mint {
         let sealed = SessionToken {
             access_token: token.access_token.duplicate(),
             scope: token.granted.clone(),
+            asked: Some(token.wanted.scope.clone()),
             issued_at: asked.unix,
             expires_at: token.expires_at,
             jti: token.jti.clone(),

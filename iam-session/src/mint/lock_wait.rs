@@ -1,7 +1,10 @@
 //! Waits for the two locks of a mint: this host's, and the store's among hosts that share it. Touches those locks, and
 //! watches directories.
 
+use std::cell::OnceCell;
 use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
@@ -21,11 +24,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two tries: its holder may have died, which nobody is told of.
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// Tells that somebody has published a token or a failure. It is made when a job first has to wait, and closed when
+/// that job has been answered: to close it takes the kernel some milliseconds.
+pub(crate) type LockNews = Rc<OnceCell<Option<Inotify>>>;
+
 /// One wait with its deadline.
 pub(crate) struct Patience {
     deadline: Duration,
-    /// Tells that somebody has published a token or a failure. Without it the tries alone are left.
-    news: Option<Inotify>,
+    /// Where the watched files are.
+    directories: [PathBuf; 2],
+    news: LockNews,
 }
 
 impl Patience {
@@ -35,12 +43,27 @@ impl Patience {
             return Err(Failure::unreachable("another refresh of yours has been under way for a minute")
                 .advise("try again later"));
         }
-        match &self.news {
-            Some(news) => wait_for(news),
-            None => thread::sleep(PAUSE),
+        if self.news.get().is_none() {
+            // The caller looks once more: what was published before the watch was made, it does not tell.
+            let _ = self.news.set(watch(&self.directories).ok());
+            return Ok(());
+        }
+        match self.news.get() {
+            Some(Some(news)) => wait_for(news),
+            // Without it the tries alone are left.
+            _ => thread::sleep(PAUSE),
         }
         Ok(())
     }
+}
+
+fn watch(directories: &[PathBuf]) -> nix::Result<Inotify> {
+    let news = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
+    for directory in directories {
+        // Not IN_CLOSE_WRITE: everybody who tries the lock closes its file.
+        news.add_watch(directory, AddWatchFlags::IN_MOVED_TO)?;
+    }
+    Ok(news)
 }
 
 fn wait_for(news: &Inotify) {
@@ -54,14 +77,12 @@ fn wait_for(news: &Inotify) {
 impl Mint {
     /// Begins a wait.
     pub(crate) fn patience(&self) -> Patience {
-        let watch = || -> nix::Result<Inotify> {
-            let news = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
-            // Not IN_CLOSE_WRITE: everybody who tries the lock closes its file.
-            news.add_watch(self.runtime.cache.directory().path(), AddWatchFlags::IN_MOVED_TO)?;
-            news.add_watch(self.runtime.agents.path(), AddWatchFlags::IN_MOVED_TO)?;
-            Ok(news)
-        };
-        Patience { deadline: clock::boot_time() + PATIENCE, news: watch().ok() }
+        let directories = [self.runtime.cache.directory(), &self.runtime.agents];
+        Patience {
+            deadline: clock::boot_time() + PATIENCE,
+            directories: directories.map(|directory| directory.path().to_owned()),
+            news: Rc::clone(&self.news),
+        }
     }
 
     /// Waits for both locks.
@@ -137,7 +158,7 @@ impl Mint {
         Some(MintLocks { _mint: mint, _store: Some(store.lock().ok()?) })
     }
 
-    fn try_lock_mint(&self) -> Result<Option<FileLock>, Failure> {
+    pub(super) fn try_lock_mint(&self) -> Result<Option<FileLock>, Failure> {
         self.runtime
             .try_lock_mint()
             .map_err(|error| Failure::failed(error.to_string()).advise("log in again"))

@@ -51,8 +51,14 @@ impl Mint {
     }
 
     pub(crate) fn look_with(&self, policy: &Policy) -> AccountBook {
+        self.look_after(policy, None)
+    }
+
+    /// As [`look_with`](Self::look_with), for who holds the locks and has just read, or written, the record of one
+    /// account.
+    pub(crate) fn look_after(&self, policy: &Policy, known: Option<(&str, &Opened)>) -> AccountBook {
         let book = match self.store(policy) {
-            Ok(Some(store)) => self.look_at(&store, policy),
+            Ok(Some(store)) => self.look_at(&store, policy, known),
             Ok(None) => self.without_store(policy),
             Err(error) => self.troubled(Failure::from(error)),
         };
@@ -79,7 +85,7 @@ impl Mint {
         AccountBook { trouble: Some(failure), ..before }
     }
 
-    fn look_at(&self, store: &Store, policy: &Policy) -> AccountBook {
+    fn look_at(&self, store: &Store, policy: &Policy, known: Option<(&str, &Opened)>) -> AccountBook {
         let names = match store.accounts() {
             Ok(names) => names,
             Err(error) => return self.troubled(Failure::from(error)),
@@ -87,6 +93,10 @@ impl Mint {
         let serves = self.serves(store);
         let mut entries = Vec::new();
         for name in names {
+            if let Some((_, opened)) = known.filter(|(known, _)| *known == name) {
+                entries.push(entry(&name, opened, policy));
+                continue;
+            }
             match self.open(store, &name) {
                 Ok(opened) => {
                     let entry = entry(&name, &opened, policy);
@@ -146,19 +156,32 @@ impl Mint {
     /// Puts the session token that lies sealed beside the record into the cache, unless it has a younger one.
     fn unseal_token(&self, store: &Store, name: &str, opened: &Opened, entry: &AccountEntry) {
         let now = Now::read();
-        let wanted = entry.session_token();
-        if self.runtime.cache.find(&wanted, now.boot).is_some() || self.is_revoked() {
+        if self.runtime.cache.find(&entry.session_token(), now.boot).is_some() || self.is_revoked() {
             return;
         }
-        let sealed = store.read_token(name).and_then(|file| SessionToken::open(&file, opened));
-        // It was sealed under the policy of then: one that is wider than today's is not served.
-        let sealed = sealed.filter(|token| surplus(&token.scope, &entry.session_scope).is_empty());
-        let token = sealed.and_then(|token| {
-            CachedToken::restored(token, wanted, &entry.issuer, self.runtime.cache.boot_id(), now)
-        });
-        if let Some(token) = token {
+        if let Some(token) = self.sealed_token(store, name, opened, entry, now) {
             self.note(self.runtime.cache.put(&token, now));
         }
+    }
+
+    /// The session token that lies sealed beside the record, if it still lives and is what this host would ask for.
+    pub(crate) fn sealed_token(
+        &self,
+        store: &Store,
+        name: &str,
+        opened: &Opened,
+        entry: &AccountEntry,
+        now: Now,
+    ) -> Option<CachedToken> {
+        let sealed = SessionToken::open(&store.read_token(name)?, opened)?;
+        // Under the policy of then, or of another host: neither a wider nor a narrower one is served.
+        if sealed.asked.as_ref().is_some_and(|asked| *asked != entry.session_scope)
+            || !surplus(&sealed.scope, &entry.session_scope).is_empty()
+        {
+            return None;
+        }
+        let boot_id = self.runtime.cache.boot_id();
+        CachedToken::restored(sealed, entry.session_token(), &entry.issuer, boot_id, now)
     }
 }
 

@@ -59,9 +59,21 @@ impl Mint {
         let store = self.store(&policy)?.ok_or_else(no_account)?;
         let patience = self.patience();
         loop {
-            let attempt = RefreshAttempt::new(job, &self.open(&store, &job.account)?, &policy);
-            if let Some(known) = self.known(&attempt) {
-                return known;
+            let opened = self.open(&store, &job.account)?;
+            let attempt = RefreshAttempt::new(job, &opened, &policy);
+            if let Some(cached) = self.cached_for(&attempt) {
+                return cached;
+            }
+            // Without the store's lock: another host may hold it for as long as its issuer takes.
+            if let Some(token) = self.token_of_another_host(&store, &attempt, &opened)
+                && let Some(_lock) = self.try_lock_mint()?
+            {
+                self.take_over(&store, &token)?;
+                self.publish(&policy, job, &opened);
+                return Ok(token);
+            }
+            if let Some(failure) = self.must_not_ask(&attempt) {
+                return Err(failure);
             }
             if let Some(locks) = self.try_lock(&store, &job.account, &patience)? {
                 let token = self.token_under_lock(&store, &policy, job);
@@ -83,9 +95,15 @@ impl Mint {
         let opened = self.open(store, &job.account)?;
         let (mut opened, past) = self.recover(store, &job.account, opened);
         let attempt = RefreshAttempt { past, ..RefreshAttempt::new(job, &opened, policy) };
-        let outcome = match self.known(&attempt) {
-            Some(known) => known,
-            None => self.refresh(store, policy, &attempt, &mut opened),
+        let outcome = match self.cached_for(&attempt) {
+            Some(cached) => cached,
+            None => match self.token_of_another_host(store, &attempt, &opened) {
+                Some(token) => self.take_over(store, &token).map(|()| token),
+                None => match self.must_not_ask(&attempt) {
+                    Some(failure) => Err(failure),
+                    None => self.refresh(store, policy, &attempt, &mut opened),
+                },
+            },
         };
         if let (Err(failure), TokenKind::Named { .. }) = (&outcome, &attempt.job.kind)
             && failure.kind == FailureKind::Refused
@@ -93,7 +111,13 @@ impl Mint {
             let (wanted, failure) = (attempt.wanted.clone(), failure.clone());
             self.refused = Some(RefusedToken { wanted, failure, at: clock::boot_time() });
         }
-        let book = self.look_with(policy);
+        self.publish(policy, job, &opened);
+        outcome
+    }
+
+    /// Makes known what came of a job, in accounts file and token files. The caller holds the mint lock.
+    fn publish(&self, policy: &Policy, job: &TokenJob, opened: &Opened) {
+        let book = self.look_after(policy, Some((&job.account, opened)));
         // Its failure is told; the token is there all the same.
         let _ = self.publish_book(&book);
         // A new one was asked for: by a user who wants it in the file, or by an enrolment.
@@ -103,25 +127,67 @@ impl Mint {
             &book,
             if is_wanted && is_filed { ForeignToken::Replace } else { ForeignToken::Leave },
         );
-        outcome
     }
 
-    /// What can be answered without the issuer: a token that will do, or that it must not be asked yet.
-    fn known(&self, attempt: &RefreshAttempt<'_>) -> Option<Result<CachedToken, Failure>> {
+    /// What the cache says: a token that will do, or that another would be as bad.
+    fn cached_for(&self, attempt: &RefreshAttempt<'_>) -> Option<Result<CachedToken, Failure>> {
         let now = clock::boot_time();
-        let cached = self.runtime.cache.last(&attempt.wanted);
-        if let Some(token) = cached {
-            let life = token.life();
-            if life.is_enough(attempt.job.freshness, now) {
-                return Some(Ok(token));
-            }
-            if !life.lives_at(now) && life.is_of_a_moment_ago(now) {
-                return Some(Err(too_short(&attempt.entry.issuer)));
+        let token = self.runtime.cache.last(&attempt.wanted)?;
+        let life = token.life();
+        if life.is_enough(attempt.job.freshness, now) {
+            return Some(Ok(token));
+        }
+        let is_too_short = !life.lives_at(now) && life.is_of_a_moment_ago(now);
+        is_too_short.then(|| Err(too_short(&attempt.entry.issuer)))
+    }
+
+    /// The session token that another host of the user's has put beside the record, if it spares this one the issuer:
+    /// so a user's renewals cost one request, and not one on each host. Who forces a new one gets a new one.
+    fn token_of_another_host(
+        &self,
+        store: &Store,
+        attempt: &RefreshAttempt<'_>,
+        opened: &Opened,
+    ) -> Option<CachedToken> {
+        let TokenJob { account, kind, freshness } = attempt.job;
+        if *kind != TokenKind::Session || *freshness == Freshness::New {
+            return None;
+        }
+        let now = Now::read();
+        let token = self.sealed_token(store, account, opened, &attempt.entry, now)?;
+        let life = token.life();
+        // An older file that somebody has put back holds no more than what is here.
+        let is_later =
+            self.runtime.cache.find(&attempt.wanted, now.boot).is_none_or(|ours| ours.ends < token.ends);
+        let is_fresh =
+            [Freshness::Renewed, *freshness].iter().all(|wanted| life.is_enough(*wanted, now.boot));
+        (is_later && is_fresh).then_some(token)
+    }
+
+    /// Takes another host's token. The caller holds the mint lock.
+    fn take_over(&self, store: &Store, token: &CachedToken) -> Result<(), Failure> {
+        self.serves(store)?;
+        self.in_time()?;
+        self.may_publish()?;
+        let now = Now::read();
+        self.note(self.runtime.cache.put(token, now));
+        // The issuer has answered since: what it failed with before is over.
+        let issued = now.unix.saturating_sub(now.boot.saturating_sub(token.issued).as_secs());
+        let last_failures = self.last_failures(&token.wanted.record_id);
+        for scope in [FailureScope::Record, FailureScope::Session] {
+            if last_failures.find(scope).is_some_and(|failure| failure.at < issued) {
+                self.note(last_failures.clear(scope));
             }
         }
+        Ok(())
+    }
+
+    /// Why the issuer must not be asked yet.
+    fn must_not_ask(&self, attempt: &RefreshAttempt<'_>) -> Option<Failure> {
+        let now = clock::boot_time();
         let refused = self.refused.as_ref().filter(|refused| refused.wanted == attempt.wanted);
         if let Some(refused) = refused.filter(|refused| now < refused.at + MINT_AT_MOST_EVERY) {
-            return Some(Err(refused.failure.clone()));
+            return Some(refused.failure.clone());
         }
         let last_failures = self.last_failures(&attempt.wanted.record_id);
         let last_failure = match attempt.job.kind {
@@ -132,7 +198,7 @@ impl Mint {
             if attempt.job.freshness == Freshness::Renewed { RequestedBy::Agent } else { RequestedBy::User };
         last_failure
             .filter(|last_failure| last_failure.holds(asker, now))
-            .map(|last_failure| Err(last_failure.failure_at(now)))
+            .map(|last_failure| last_failure.failure_at(now))
     }
 
     fn refresh(

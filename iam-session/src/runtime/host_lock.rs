@@ -44,6 +44,11 @@ impl HostLock {
         serde_json::from_slice(&directory.read(NAME, MAX_FILE).ok()??).ok()
     }
 
+    /// Whether there is one, open or not, or something that may be one.
+    pub(crate) fn is_there(directory: &Directory) -> bool {
+        !matches!(directory.has(NAME), Ok(false))
+    }
+
     /// Whether there is one that is not open.
     pub(crate) fn is_in_force(runtime: &RuntimeDirectory, now: Duration) -> bool {
         Self::read(&runtime.agents).is_some_and(|lock| lock.is_closed(runtime.cache.boot_id(), now))

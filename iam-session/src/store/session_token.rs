@@ -19,6 +19,9 @@ pub(crate) struct SessionToken {
     pub(crate) access_token: Secret,
     /// What was granted.
     pub(crate) scope: ScopeSet,
+    /// What it was asked for with: hosts of one farm may have different policies. Earlier versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) asked: Option<ScopeSet>,
     /// Seconds since the epoch.
     pub(crate) issued_at: u64,
     /// Seconds since the epoch.

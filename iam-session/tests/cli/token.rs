@@ -57,13 +57,11 @@ fn an_empty_scope_or_audience_is_refused() {
         for value in ["", " "] {
             let directory = Directory::new();
             let socket = directory.join(FIRST);
-            let agent = Agent::answering(&socket, &[]);
             let mut arguments = vec![command, option, value];
             if command == "run" {
                 arguments.push("true");
             }
             let ended = run(with_socket(&socket, &arguments));
-            assert_eq!(agent.requests(), Vec::<Value>::new());
             let what = format!(
                 "{option} is empty; leave it out for the session's token; in a script, see whether its variable is set"
             );
@@ -201,4 +199,17 @@ fn every_command_explains_itself() {
     }
     let version = run(without_socket(&["--version"]));
     assert_eq!(version.stdout, concat!("iam-session ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn an_agent_that_is_busy_is_asked_again() {
+    let directory = Directory::new();
+    let socket = directory.join(FIRST);
+    let busy = line(
+        r#"{"status":"failure","error":"too many requests are waiting for this agent","kind":"unreachable"}"#,
+    );
+    let agent = Agent::meeting(&socket, &[&[busy.as_str()], &[busy.as_str()], &[line(TOKEN).as_str()]]);
+    let ended = run(with_socket(&socket, &["token"]));
+    assert_eq!((ended.stdout.as_str(), ended.code), ("eyJ0.eyJ1.c2ln\n", Some(0)));
+    assert_eq!(agent.requests().len(), 3);
 }

@@ -124,6 +124,7 @@ fn no_cut_or_lengthened_file_opens() {
 fn a_session_token_opens_with_its_record_only() {
     let opened = open(&sealed(), vec![key(1)]).unwrap();
     let token = SessionToken {
+        asked: None,
         access_token: Secret::new("access".into()),
         scope: ScopeSet::parse("openid"),
         issued_at: 1,
