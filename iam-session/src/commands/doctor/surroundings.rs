@@ -47,10 +47,13 @@ fn variables(session: &SessionLook) -> Vec<Finding> {
             let others = advice::others_token(status, now);
             findings.extend(others.map(|text| Finding::note("token file", &text, "")));
             findings.extend(environment.about_token(now).map(wrong));
-            findings.extend(environment.about_file(&status.token_file).map(wrong));
+            if environment.about_others_file().is_none() {
+                findings.extend(environment.about_file(&status.token_file).map(wrong));
+            }
         }
         None => findings.extend(environment.about_token(now).map(wrong)),
     }
+    findings.extend(environment.about_others_file().map(wrong));
     findings
 }
 
