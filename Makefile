@@ -1,6 +1,6 @@
 # make check: what needs no privileges, quickest first.  make test: the checks' counterpart that runs things.
 # Each target makes all that it needs, in any order and again.
-.PHONY: demo check test source-rpm old-kernel issuers fuzz build package rpm deb tools packages storage
+.PHONY: demo check test source-rpm old-kernel issuers readers fuzz build package rpm deb tools packages storage
 
 # Of each target of `make fuzz`, in seconds.
 FUZZ_TIME ?= 60
@@ -86,6 +86,14 @@ issuers: packages
 	    "cargo build $(ALL) --quiet --bin issuers --bin old-kernel"
 	@tests/setup/installed.sh
 	@$(TARGET)/debug/issuers
+
+# As root, and not for every change: what programs of PyPI and the distribution do with BEARER_TOKEN_FILE, a table.
+readers: packages storage
+	@tests/setup/packages.sh readers
+	@tests/setup/beside.sh tests/setup/build.sh "tests/setup/tools.sh && tests/setup/readers.sh" \
+	    "cargo build $(ALL) --quiet --bin readers --bin old-kernel"
+	@tests/setup/installed.sh
+	@$(TARGET)/debug/readers
 
 # Of all that parses, guided by what it reaches, as in `make fuzz FUZZ_TIME=3600`; `make test` has less of it.
 fuzz: packages

@@ -3,6 +3,7 @@
 mod cached;
 mod error;
 mod find;
+mod owner;
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
@@ -22,6 +23,7 @@ use zeroize::Zeroizing;
 pub(crate) use error::ClientError;
 pub(crate) use find::Places;
 pub(crate) use find::{sockets, state_directory};
+pub(crate) use owner::{FORGET_THE_OTHERS, another_owner};
 
 use crate::clock::boot_time;
 use crate::line::{self, LineError, Lines, Wait};
@@ -110,7 +112,10 @@ impl AgentClient {
                 ClientError::Dead { path: path.to_owned() }
             }
             Errno::EAGAIN => ClientError::Silent { path: path.to_owned() },
-            errno => ClientError::Connect { path: path.to_owned(), source: errno.into() },
+            errno => match another_owner(path, uid).filter(|_| errno == Errno::EACCES) {
+                Some(owner) => ClientError::Foreign { path: path.to_owned(), owner },
+                None => ClientError::Connect { path: path.to_owned(), source: errno.into() },
+            },
         };
         let address = UnixAddr::new(path).map_err(failed)?;
         let socket =
@@ -119,7 +124,7 @@ impl AgentClient {
         connect(socket.as_raw_fd(), &address).map_err(failed)?;
         let peer = getsockopt(&socket, PeerCredentials).map_err(failed)?.uid();
         if peer != uid {
-            return Err(ClientError::Foreign { path: path.to_owned(), uid: peer });
+            return Err(ClientError::Foreign { path: path.to_owned(), owner: owner::name_of(peer) });
         }
         let stream = UnixStream::from(socket);
         stream

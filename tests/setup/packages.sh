@@ -3,6 +3,7 @@
 #     packages.sh             what building and most tests need
 #     packages.sh storage     a storage element and its clients, which nobody needs in order to build
 #     packages.sh issuers     what a Keycloak is fetched with and runs on
+#     packages.sh readers     programs that read the token, besides those of the storage element
 set -euo pipefail
 
 # A file that proves a package is there (a pattern, or two with | between), and its name on Debian and on EL.
@@ -45,6 +46,11 @@ storage=(
     "/usr/bin/davix-put davix davix"
     "/usr/bin/curl curl curl"
 )
+readers=(
+    "/usr/bin/rclone rclone rclone"
+    "/usr/lib/python3*/*-packages/gssapi/__init__.py|/usr/lib64/python3*/site-packages/gssapi/__init__.py python3-gssapi python3-gssapi"
+    "/usr/lib/python3*/*-packages/M2Crypto/__init__.py|/usr/lib64/python3*/site-packages/M2Crypto/__init__.py python3-m2crypto python3-m2crypto"
+)
 issuers=(
     "/usr/bin/java default-jre-headless java-17-openjdk-headless"
     "/usr/bin/mvn maven maven"
@@ -52,6 +58,7 @@ issuers=(
 case ${1-} in
 storage) needed=("${storage[@]}") ;;
 issuers) needed=("${issuers[@]}") ;;
+readers) needed=("${readers[@]}") ;;
 esac
 
 # Whether there is a file that matches one of the patterns.

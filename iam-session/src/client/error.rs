@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::owner::FORGET_THE_OTHERS;
 use crate::protocol::{BUSY, Failure, FailureKind};
 
 /// Why there is no answer, or no good one.
@@ -15,8 +16,8 @@ pub(crate) enum ClientError {
     #[error("no agent is listening at {}", path.display())]
     Dead { path: PathBuf },
     /// Somebody else listens.
-    #[error("{} is the socket of uid {uid}, not yours", path.display())]
-    Foreign { path: PathBuf, uid: u32 },
+    #[error("{} is the socket of {owner}, not yours", path.display())]
+    Foreign { path: PathBuf, owner: String },
     /// The socket cannot be used.
     #[error("cannot talk to the agent at {}: {source}", path.display())]
     Connect { path: PathBuf, source: io::Error },
@@ -54,7 +55,7 @@ impl ClientError {
         match self {
             Self::NoAgent => "log in again, or start one here: eval \"$(iam-session start)\"",
             Self::Dead { .. } => "its login has ended: log in again",
-            Self::Foreign { .. } => "unset IAM_SESSION_SOCK and log in again",
+            Self::Foreign { .. } => FORGET_THE_OTHERS,
             Self::Connect { .. } => "log in again",
             Self::Closed { .. } | Self::Silent { .. } => "try once more, then log in again",
             Self::Interrupted => "'iam-session status' tells what came of it",

@@ -10,6 +10,7 @@ mod finding;
 mod installed;
 mod issuers;
 mod pam;
+mod programs;
 mod runtime;
 mod session;
 mod storage;
@@ -117,6 +118,7 @@ fn examine(url: Option<StorageUrl>) -> Vec<Finding> {
     add("configuration", LOCAL, |_, _| configuration());
     add("token file", LOCAL, token_file::look);
     add("environment", LOCAL, surroundings::look);
+    add("your programs", LOCAL, |_, uid| programs::look(uid));
     add("issuer", ISSUER, |session, _| issuers::look(session));
     if let Some(url) = url {
         let session = Arc::clone(&session);

@@ -86,7 +86,8 @@ fn another_users_socket_gets_not_one_byte() {
         command
     });
     let message = format!(
-        "{} is the socket of uid 0, not yours; unset IAM_SESSION_SOCK and log in again",
+        "{} is the socket of root, not yours; su or sudo has kept these variables: run \
+         'unset BEARER_TOKEN_FILE IAM_SESSION_SOCK IAM_SESSION_ID', or use 'su -' or 'sudo -i'",
         socket.display()
     );
     assert_eq!(ended, failed(4, &message));

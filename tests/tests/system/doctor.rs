@@ -214,6 +214,20 @@ fn the_proxy_and_the_ca_of_a_users_own_provider_are_used() {
 }
 
 #[test]
+fn a_program_that_needs_a_setting_is_named_and_not_run() {
+    let scene = Scene::enrolled();
+    let login = scene.host.login("alice");
+    let make = r"mkdir bin && printf '#!/bin/sh\n: >~/ran\n' >bin/rucio && cp bin/rucio bin/pelican && chmod +x bin/rucio";
+    login.run(make).successful();
+    let told = login.run("PATH=~/bin:$PATH iam-session doctor").successful().stdout;
+    assert!(told.contains("note     your programs: rucio: with auth_type = oidc"), "{told}");
+    // It is no program: nothing can execute it.
+    assert!(!told.contains("pelican"), "{told}");
+    assert!(!scene.host.exists("/home/alice/ran"));
+    assert!(!doctor(&login).stdout.contains("rucio"));
+}
+
+#[test]
 fn root_opens_nothing_that_a_users_environment_names() {
     let scene = Scene::new();
     let root = scene.host.as_root();

@@ -58,6 +58,53 @@ fn who_has_become_another_has_nothing_of_the_others_token() {
     assert_ne!(output.status, 0);
 }
 
+/// What to type, as all commands say it.
+const UNSET: &str = "unset BEARER_TOKEN_FILE IAM_SESSION_SOCK IAM_SESSION_ID";
+
+#[test]
+fn who_has_kept_the_variables_of_another_is_told_whose_they_are() {
+    let scene = Scene::of(Host::plan().with_password("bob", "bob's own"));
+    let host = &scene.host;
+    host.enroll(&scene.provider, "alice");
+    host.write("/etc/sudoers.d/alice", "alice ALL=(ALL) NOPASSWD: ALL\n", 0o440);
+    let login = host.login("alice");
+    let tells = |command: &str, words: &[&str]| {
+        let output = login.run(command);
+        let all = format!("{}{}", output.stdout, output.stderr);
+        for word in words.iter().chain(&[UNSET]) {
+            assert!(all.contains(word), "{command}: {word:?} is not in {output:?}");
+        }
+    };
+    let socket = "is the socket of alice, not yours";
+    for asked in ["token", "status", "doctor"] {
+        tells(&format!("printf \"bob's own\\n\" | su bob -c 'iam-session {asked}'"), &[socket]);
+        tells(&format!("sudo -n -E -u bob iam-session {asked}"), &[socket]);
+    }
+    tells("sudo -n -E -u bob iam-session doctor", &["which is alice's and not yours"]);
+    // Root reads every file, and would use her token as its own.
+    tells("sudo -n -E iam-session doctor", &["which is alice's and not yours"]);
+    tells("sudo -n -E iam-session status", &[socket]);
+    // With an agent of his own, too.
+    let _bobs = host.login("bob");
+    tells(
+        "sudo -n -E -u bob iam-session status",
+        &["names an agent of alice; one of your own answers", "which is alice's and not yours"],
+    );
+}
+
+#[test]
+fn a_line_in_sudoers_takes_the_variables_away() {
+    let scene = Scene::enrolled();
+    let host = &scene.host;
+    let line = include_str!("../../../docs/admin.md").lines().find(|line| line.contains("env_delete +="));
+    let rule = format!("{}\nalice ALL=(ALL) NOPASSWD: ALL\n", line.unwrap());
+    host.write("/etc/sudoers.d/alice", rule, 0o440);
+    let login = host.login("alice");
+    let show =
+        "sudo -n -E sh -c 'printenv HOME BEARER_TOKEN BEARER_TOKEN_FILE IAM_SESSION_SOCK IAM_SESSION_ID'";
+    assert_eq!(login.run(&format!("BEARER_TOKEN=x {show}")).stdout.lines().count(), 1);
+}
+
 #[test]
 fn a_service_with_the_usual_sigpipe_survives_an_agent_that_is_gone() {
     let scene = Scene::of(Host::plan());

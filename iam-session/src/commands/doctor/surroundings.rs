@@ -49,10 +49,13 @@ fn variables(session: &SessionLook) -> Vec<Finding> {
             let notes = others.into_iter().chain(damage);
             findings.extend(notes.map(|text| Finding::note("token file", &text, "")));
             findings.extend(environment.about_token(now).map(wrong));
-            findings.extend(environment.about_file(status).map(wrong));
+            if environment.about_others_file().is_none() {
+                findings.extend(environment.about_file(status).map(wrong));
+            }
         }
         None => findings.extend(environment.about_token(now).map(wrong)),
     }
+    findings.extend(environment.about_others_file().map(wrong));
     findings
 }
 

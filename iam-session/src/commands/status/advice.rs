@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::client::Places;
+use crate::client::{FORGET_THE_OTHERS, Places, another_owner};
 use crate::config::Providers;
 use crate::jwt::Jwt;
 use crate::paths::{ENV_SOCKET, ENV_TOKEN_FILE};
@@ -108,26 +108,36 @@ fn again(account: &Account) -> String {
 pub(in crate::commands) struct Environment {
     token: Option<Secret>,
     token_file: Option<OsString>,
+    /// Whose that is, if it is another user's.
+    file_owner: Option<String>,
     socket: Option<PathBuf>,
+    socket_owner: Option<String>,
 }
 
 impl Environment {
     pub(in crate::commands) fn read(places: &Places) -> Self {
         let token = env::var_os("BEARER_TOKEN").filter(|value| !value.is_empty());
+        let token_file = env::var_os(ENV_TOKEN_FILE).filter(|value| !value.is_empty());
+        let owner = |path: &Path| another_owner(path, places.uid());
         Self {
             token: token.map(|value| Secret::new(value.into_string().unwrap_or_default())),
-            token_file: env::var_os(ENV_TOKEN_FILE).filter(|value| !value.is_empty()),
+            file_owner: token_file.as_deref().map(Path::new).and_then(owner),
+            token_file,
             socket: places.named().map(Path::to_owned),
+            socket_owner: places.named().and_then(owner),
         }
     }
 
     pub(super) fn warnings(&self, status: &Status, answered: &Path, now: u64) -> Vec<String> {
-        let about = [self.about_agent(answered), self.about_token(now), self.about_file(status)];
-        about.into_iter().flatten().collect()
+        let file = self.about_others_file().or_else(|| self.about_file(status));
+        [self.about_agent(answered), self.about_token(now), file].into_iter().flatten().collect()
     }
 
     /// Whether another agent than this shell's has answered.
     pub(in crate::commands) fn about_agent(&self, answered: &Path) -> Option<String> {
+        if let Some(owner) = &self.socket_owner {
+            return Some(format!("{ENV_SOCKET} names an agent of {owner}; one of your own answers"));
+        }
         match &self.socket {
             Some(own) if own != answered => Some(format!(
                 "this shell's own agent at {} has ended; another of your sessions answers",
@@ -149,6 +159,13 @@ impl Environment {
         Some(format!(
             "BEARER_TOKEN is set, {state}, and is read before the token file; run 'unset BEARER_TOKEN'"
         ))
+    }
+
+    /// Whether programs would read another user's file, which most of them cannot.
+    pub(in crate::commands) fn about_others_file(&self) -> Option<String> {
+        let (owner, file) = self.file_owner.as_ref().zip(self.token_file.as_ref())?;
+        let shown = file.to_string_lossy();
+        Some(format!("{ENV_TOKEN_FILE} is {shown}, which is {owner}'s and not yours; {FORGET_THE_OTHERS}"))
     }
 
     /// Whether programs read another file than the agent's, or none.
@@ -209,7 +226,9 @@ mod tests {
         let environment = Environment {
             token: token.map(|token| Secret::new(token.into())),
             token_file: file.map(OsString::from),
+            file_owner: None,
             socket: socket.map(PathBuf::from),
+            socket_owner: None,
         };
         environment.warnings(&status(vec![account("wlcg")]), Path::new("/run/a.sock"), NOW)
     }

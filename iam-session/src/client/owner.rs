@@ -1,0 +1,54 @@
+//! Whose a path is that the environment names: su and sudo may keep that of another user. Looks at files, and starts
+//! getent(1) for the name.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::host::names;
+
+/// A number will do where the name service hangs.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What ends it, for the shell that it is typed into.
+pub(crate) const FORGET_THE_OTHERS: &str = "su or sudo has kept these variables: run \
+     'unset BEARER_TOKEN_FILE IAM_SESSION_SOCK IAM_SESSION_ID', or use 'su -' or 'sudo -i'";
+
+/// The user whose this path is, if that is neither `uid` nor root. What lies in another user's private directory cannot
+/// be looked at; then it is the owner of that directory.
+pub(crate) fn another_owner(path: &Path, uid: u32) -> Option<String> {
+    let hidden = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+    let mut looks = path.ancestors().map(fs::symlink_metadata);
+    let owner = looks.find(|look| !look.as_ref().is_err_and(hidden))?.ok()?.uid();
+    (owner != uid && owner != 0).then(|| name_of(owner))
+}
+
+/// The name of a user, or what there is instead.
+pub(crate) fn name_of(uid: u32) -> String {
+    let line = names::getent("passwd", &[uid.to_string()], PATIENCE).unwrap_or_default();
+    let name = line.split(':').next().filter(|name| !name.is_empty());
+    name.map_or_else(|| format!("uid {uid}"), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::chown;
+
+    use super::*;
+
+    /// Needs root, which alone can give a directory away.
+    #[test]
+    fn only_what_is_there_is_another_users() {
+        let directory = std::env::temp_dir().join(format!("iam-session-owner-{}", std::process::id()));
+        fs::create_dir(&directory).unwrap();
+        chown(&directory, Some(65_534), None).unwrap();
+        let missing = directory.join("a.sock");
+        let found = [(&directory, 1000), (&directory, 65_534), (&missing, 1000)]
+            .map(|(path, uid)| another_owner(path, uid));
+        fs::remove_dir(&directory).unwrap();
+        assert_eq!(found, [Some("nobody".to_owned()), None, None]);
+        assert_eq!(name_of(4_000_000_000), "uid 4000000000");
+    }
+}

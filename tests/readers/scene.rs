@@ -1,0 +1,98 @@
+//! What the rows have in common: a login with a token, a storage element, and a server that says whose token came.
+//! Starts processes.
+
+use std::cell::RefCell;
+
+use support::{Authority, Background, Host, ISSUER, Login, Output, Storage};
+
+pub(crate) const PYTHON: &str = "/mnt/tools/readers/bin/python";
+/// Where `server.py` is.
+pub(crate) const SERVER: &str = "localhost:8555";
+const CERTIFICATE: &str = "/etc/iam-session/readers.pem";
+
+pub(crate) struct Scene<'h> {
+    pub(crate) host: &'h Host,
+    pub(crate) storage: &'h Storage,
+    pub(crate) login: Login,
+    server: RefCell<Background>,
+}
+
+impl<'h> Scene<'h> {
+    pub(crate) fn start(host: &'h Host, storage: &'h Storage) -> Self {
+        let authority = Authority::new();
+        let identity = authority.identity("localhost");
+        let authorities = authority.certificate + &host.read("/etc/iam-session/iam.example.pem");
+        host.write(CERTIFICATE, authorities, 0o644);
+        host.write("/mnt/readers.crt", &identity.certificate, 0o644);
+        host.write("/mnt/readers.key", &identity.key, 0o600);
+        host.write("/mnt/readers.py", include_str!("server.py"), 0o644);
+        let mut command = host.as_root().command("python3");
+        command.args(["/mnt/readers.py", "8555", "/mnt/readers.crt", "/mnt/readers.key"]);
+        let mut server = Background::start(command);
+        assert_eq!(server.line(), "ready");
+        let login = host.login("alice");
+        let trust = format!("export SSL_CERT_FILE={CERTIFICATE} REQUESTS_CA_BUNDLE={CERTIFICATE}");
+        login.run(&format!("{trust} X509_CERT_DIR=/etc/grid-security/certificates")).successful();
+        Self { host, storage, login, server: RefCell::new(server) }
+    }
+
+    /// A program of the pinned ones, whose first line names a Python that is not on this machine.
+    pub(crate) fn program(name: &str) -> String {
+        format!("{PYTHON} /mnt/tools/readers/bin/{name}")
+    }
+
+    /// Runs lines of Python.
+    pub(crate) fn python(&self, lines: &str) -> Output {
+        assert!(!lines.contains('\''), "the shell quotes them so");
+        self.login.run(&format!("{PYTHON} -c '{lines}'"))
+    }
+
+    /// What a command prints as its version: the first word of it that begins with a digit.
+    pub(crate) fn version(&self, command: &str) -> String {
+        let output = self.login.run(command);
+        let text = format!("{}{}", output.stdout, output.stderr);
+        let words = text.split(|c: char| c.is_whitespace() || c == 'v' || c == '-');
+        words
+            .filter(|word| word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('.'))
+            .next()
+            .unwrap_or("?")
+            .to_owned()
+    }
+
+    /// Runs a command, and waits until the server has told of a request to this path; gives whose token came with it.
+    pub(crate) fn sent(&self, command: &str, path: &str) -> String {
+        let output = self.login.run(command);
+        let mut server = self.server.borrow_mut();
+        // A last request of ours ends what there is to read, if the command made none to the path.
+        let ping = format!("curl -s https://{SERVER}/end -o /dev/null");
+        self.login.run(&ping).successful();
+        let mut seen = Vec::new();
+        loop {
+            let line = server.line();
+            if line == "GET /end none" {
+                break;
+            }
+            seen.push(line);
+        }
+        let of_path = |line: &&String| line.split(' ').nth(1) == Some(path) && !line.ends_with(" none");
+        let line = seen.iter().find(of_path).or(seen.iter().find(|line| line.contains(path)));
+        let line = line.unwrap_or_else(|| panic!("nothing came to {path}: {seen:?} {output:?}"));
+        line.rsplit(' ').next().unwrap().to_owned()
+    }
+
+    /// The command sends the session's token to the path.
+    pub(crate) fn sends_ours(&self, command: &str, path: &str) {
+        assert_eq!(self.sent(command, path), ISSUER, "{command}");
+    }
+
+    /// It reads the file of the storage element.
+    pub(crate) fn reads(&self, command: &str) {
+        let output = self.login.run(command);
+        assert!(output.status == 0 && output.stdout.contains("event 1"), "{command}: {output:?}");
+    }
+
+    pub(crate) fn is_refused(&self, command: &str) {
+        let output = self.login.run(command);
+        assert!(!output.stdout.contains("event 1") && output.status != 0, "{command}: {output:?}");
+    }
+}

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Puts the readers of the token that come from PyPI into target/tools/readers, pinned. Debian's Python has what PyPI does
+# not build: gssapi and M2Crypto.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+wheels=(rucio-clients==41.5.1 pelicanfs==1.5.0 servicex==3.3.1 scitokens==1.9.7 igwn-auth-utils==1.4.0 xrootd==6.2.1)
+# Without what they would pull in for parts of them that do not run here; the rest of that is below.
+alone=(DIRAC==9.1.22 DIRACCommon==9.1.22 htgettoken==2.2)
+needed=(diraccfg importlib_metadata importlib_resources cachetools pytz Authlib psutil paramiko dominate pexpect prompt-toolkit)
+directory=${CARGO_TARGET_DIR:-target}/tools/readers
+want=$(printf '%s\n' "${wheels[@]}" "${alone[@]}" "${needed[@]}")
+if [ "$(cat "$directory/stamp" 2>/dev/null)" = "$want" ]; then exit 0; fi
+
+rm -rf "$directory"
+/usr/bin/python3 -m venv --system-site-packages "$directory"
+pip=("$directory/bin/python" -m pip install --quiet --disable-pip-version-check)
+"${pip[@]}" --only-binary xrootd "${wheels[@]}" "${needed[@]}"
+"${pip[@]}" --no-deps "${alone[@]}"
+printf '%s\n' "$want" >"$directory/stamp"
