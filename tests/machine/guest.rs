@@ -128,7 +128,7 @@ impl<'s> Guest<'s> {
 
     fn start_again(&self) {
         self.root.take();
-        self.qemu.replace(start(self.network, &self.directory, self.boot));
+        *self.qemu.borrow_mut() = start(self.network, &self.directory, self.boot);
         self.wait_until_up();
     }
 
