@@ -159,7 +159,9 @@ impl Drop for Guest<'_> {
 /// A program of the host that has no network but the sandbox's.
 fn in_network(network: &Sandbox, program: &str) -> Command {
     let mut command = Command::new("nsenter");
-    command.arg(format!("--net={}", network.namespace("net").display())).args(["nice", "-n", "10", program]);
+    command.arg(format!("--net={}", network.namespace("net").display()));
+    // However this process ends.
+    command.args(["setpriv", "--pdeathsig", "KILL", "nice", "-n", "10", program]);
     command
 }
 
