@@ -177,7 +177,10 @@ fn start(network: &Sandbox, directory: &std::path::Path, boot: Boot) -> Child {
         .args(["-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "2048", "-display", "none", "-nodefaults"])
         .args(["-no-reboot", "-serial", &format!("file:{}", file("console"))])
         .args(["-kernel", &file("vmlinuz"), "-initrd", &file("initrd"), "-append"])
-        .arg(format!("root=/dev/vda rw console=ttyS0 net.ifnames=0 {selinux}"))
+        // A loaded host must not make systemd give up.
+        .arg(format!(
+            "root=/dev/vda rw console=ttyS0 net.ifnames=0 systemd.default_timeout_start_sec=600 {selinux}"
+        ))
         .args(["-drive", &format!("file={},if=virtio,format=qcow2", file("live"))])
         .args([
             "-netdev",
