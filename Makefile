@@ -1,6 +1,6 @@
 # make check: what needs no privileges, quickest first.  make test: the checks' counterpart that runs things.
 # Each target makes all that it needs, in any order and again.
-.PHONY: demo check test source-rpm old-kernel issuers readers fuzz build package rpm deb tools packages storage
+.PHONY: demo check test source-rpm old-kernel issuers readers machine fuzz build package rpm deb tools packages storage
 
 # Of each target of `make fuzz`, in seconds.
 FUZZ_TIME ?= 60
@@ -94,6 +94,14 @@ readers: packages storage
 	    "cargo build $(ALL) --quiet --bin readers --bin old-kernel"
 	@tests/setup/installed.sh
 	@$(TARGET)/debug/readers
+
+# As root, and before a release: a Debian 12 that boots in qemu, with systemd, logind, journald, NFS and SELinux, and a
+# table of what holds there. ROWS='dead power..' looks at the row 'dead', and at 'power' and all after it.
+machine: package tools
+	@tests/setup/packages.sh machine
+	@tests/setup/beside.sh tests/machine/image.sh "PACKAGES=$(TARGET)/package/next RELEASE=2 packaging/deb/build.sh >/dev/null" \
+	    "cargo build $(ALL) --quiet --bin machine --bin old-kernel"
+	@$(TARGET)/debug/machine $(ROWS)
 
 # Of all that parses, guided by what it reaches, as in `make fuzz FUZZ_TIME=3600`; `make test` has less of it.
 fuzz: packages

@@ -4,6 +4,7 @@
 #     packages.sh storage     a storage element and its clients, which nobody needs in order to build
 #     packages.sh issuers     what a Keycloak is fetched with and runs on
 #     packages.sh readers     programs that read the token, besides those of the storage element
+#     packages.sh machine     what a Debian is made with and runs on
 set -euo pipefail
 
 # A file that proves a package is there (a pattern, or two with | between), and its name on Debian and on EL.
@@ -55,10 +56,17 @@ issuers=(
     "/usr/bin/java default-jre-headless java-17-openjdk-headless"
     "/usr/bin/mvn maven maven"
 )
+machine=(
+    "/usr/bin/mmdebstrap mmdebstrap mmdebstrap"
+    "/usr/bin/qemu-system-x86_64 qemu-system-x86 qemu-system-x86-core"
+    "/usr/bin/qemu-img qemu-utils qemu-img"
+    "/usr/sbin/mke2fs e2fsprogs e2fsprogs"
+)
 case ${1-} in
 storage) needed=("${storage[@]}") ;;
 issuers) needed=("${issuers[@]}") ;;
 readers) needed=("${readers[@]}") ;;
+machine) needed=("${machine[@]}") ;;
 esac
 
 # Whether there is a file that matches one of the patterns.

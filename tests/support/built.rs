@@ -12,7 +12,7 @@ pub(crate) fn provider_sources() -> PathBuf {
 ///
 /// # Panics
 /// It is not there.
-pub(crate) fn built(name: &str) -> PathBuf {
+pub fn built(name: &str) -> PathBuf {
     // This program is in target/debug/deps or target/<triple>/debug/deps.
     let program = std::env::current_exe().unwrap();
     let found = program.ancestors().map(|directory| directory.join(name)).find(|path| path.exists());

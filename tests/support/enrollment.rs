@@ -1,6 +1,6 @@
 //! An enrolment as a user does it: the command in a login, the approval at the provider. Starts a process.
 
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -24,7 +24,11 @@ impl Enrolling {
 
     /// Starts `iam-session` with these arguments, which tell the same events.
     pub fn running(host: &Host, user: &str, arguments: &str) -> Self {
-        let mut command = host.ssh_client(user, &[]);
+        Self::by(host.ssh_client(user, &[]), arguments)
+    }
+
+    /// The same by an ssh client to any machine.
+    pub fn by(mut command: Command, arguments: &str) -> Self {
         command.arg(format!("iam-session {arguments}"));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut command = command.spawn().unwrap();

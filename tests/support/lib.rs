@@ -43,6 +43,7 @@ pub mod wait;
 
 pub use actor::Actor;
 pub use background::Background;
+pub use built::built;
 pub use certificate::{Authority, Identity};
 pub use disk::{Death, Disk};
 pub use enrollment::Enrolling;

@@ -41,6 +41,11 @@ struct Shell {
 }
 
 impl Login {
+    /// Logs in by an ssh client to any machine, without a terminal.
+    pub fn by(client: Command) -> Self {
+        Self::open(client, Channel::Pipes)
+    }
+
     pub(crate) fn open(mut client: Command, channel: Channel) -> Self {
         client.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut client = client.spawn().unwrap();

@@ -26,7 +26,7 @@ impl Output {
     /// Runs a command to its end.
     ///
     /// # Panics
-    /// It takes longer than [`wait::DEADLINE`].
+    /// It takes longer than [`wait::deadline`].
     pub fn of(command: &mut Command, input: &[u8]) -> Self {
         run(command, input)
     }
@@ -44,7 +44,7 @@ impl Output {
 /// Runs a command to its end.
 ///
 /// # Panics
-/// It takes longer than [`wait::DEADLINE`].
+/// It takes longer than [`wait::deadline`].
 pub(crate) fn run(command: &mut Command, input: &[u8]) -> Output {
     let start = wait::now();
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -55,7 +55,7 @@ pub(crate) fn run(command: &mut Command, input: &[u8]) -> Output {
     child.stdin.take().unwrap().write_all(input).unwrap_or_default();
     let (ended, end) = mpsc::channel();
     thread::spawn(move || ended.send(child.wait()));
-    let status = end.recv_timeout(wait::DEADLINE).unwrap_or_else(|_| panic!("{command:?} does not end"));
+    let status = end.recv_timeout(wait::deadline()).unwrap_or_else(|_| panic!("{command:?} does not end"));
     let elapsed = start.elapsed();
     Output { status: status_code(status.unwrap()), stdout: stdout.rest(), stderr: stderr.rest(), elapsed }
 }

@@ -25,7 +25,7 @@ impl Stream {
     /// Everything before `mark`, which is left out and done with.
     ///
     /// # Panics
-    /// It does not come, by end of file or within [`wait::DEADLINE`].
+    /// It does not come, by end of file or within [`wait::deadline`].
     pub(crate) fn until(&mut self, mark: &str) -> String {
         self.until_any(&[mark]).1
     }
@@ -33,9 +33,9 @@ impl Stream {
     /// Which of these marks comes first, and everything before it.
     ///
     /// # Panics
-    /// None does, by end of file or within [`wait::DEADLINE`].
+    /// None does, by end of file or within [`wait::deadline`].
     pub(crate) fn until_any(&mut self, marks: &[&str]) -> (usize, String) {
-        let deadline = wait::now() + wait::DEADLINE;
+        let deadline = wait::now() + wait::deadline();
         loop {
             let found = marks.iter().enumerate();
             let found = found.filter_map(|(which, mark)| Some((find(&self.buffer, mark.as_bytes())?, which)));
@@ -53,9 +53,9 @@ impl Stream {
     /// The next line without its end, or `None` at end of file.
     ///
     /// # Panics
-    /// Neither comes within [`wait::DEADLINE`].
+    /// Neither comes within [`wait::deadline`].
     pub(crate) fn line(&mut self) -> Option<String> {
-        let deadline = wait::now() + wait::DEADLINE;
+        let deadline = wait::now() + wait::deadline();
         while !self.buffer.contains(&b'\n') {
             match self.pieces.recv_timeout(deadline.saturating_duration_since(wait::now())) {
                 Ok(piece) => self.buffer.extend(piece),

@@ -105,6 +105,7 @@ fn again(account: &Account) -> String {
 }
 
 /// What other programs read before, or instead of, the token file (WLCG bearer token discovery).
+#[derive(Default)]
 pub(in crate::commands) struct Environment {
     token: Option<Secret>,
     token_file: Option<OsString>,
@@ -311,7 +312,7 @@ mod tests {
 
     #[test]
     fn a_variable_that_is_not_wanted_is_not_missed() {
-        let environment = Environment { token: None, token_file: None, socket: SOCKET.map(PathBuf::from) };
+        let environment = Environment { socket: SOCKET.map(PathBuf::from), ..Environment::default() };
         let about = |status: Status| environment.about_file(&status);
         assert!(about(status(vec![account("wlcg")])).is_some());
         assert_eq!(about(status(vec![])), None);
