@@ -72,6 +72,8 @@ pub(crate) struct RuntimeDirectory {
     /// The runtime directory itself, for the token file.
     pub(crate) top: Directory,
     pub(crate) agents: Directory,
+    /// Where that is another one than `agents`.
+    host: Option<Directory>,
     pub(crate) cache: Cache,
 }
 
@@ -106,7 +108,8 @@ impl RuntimeDirectory {
         let boot_id =
             clock::boot_id().map_err(failed("read", Path::new("/proc/sys/kernel/random/boot_id")))?;
         let cache = Cache::new(agents.subdirectory(CACHE)?, boot_id);
-        Ok(Self { places, top, agents, cache })
+        let host = host_directory(&places);
+        Ok(Self { places, top, agents, host, cache })
     }
 
     /// Opens the directories and takes a place among the agents that live, before any file of this one is made.
@@ -210,9 +213,14 @@ impl RuntimeDirectory {
         Err(failed("lock", &self.agents.path().join(FILE))(Errno::EWOULDBLOCK))
     }
 
+    /// What outlives the last login on this host: the last failures, and the stamp of the hints.
+    pub(crate) fn host_directory(&self) -> &Directory {
+        self.host.as_ref().unwrap_or(&self.agents)
+    }
+
     /// What stands against a record.
     pub(crate) fn last_failures<'a>(&'a self, record_id: &'a str) -> LastFailures<'a> {
-        LastFailures { directory: &self.agents, record_id, boot_id: self.cache.boot_id() }
+        LastFailures { directory: self.host_directory(), record_id, boot_id: self.cache.boot_id() }
     }
 
     /// Whether the agent of this session lives.
@@ -323,6 +331,15 @@ impl AgentPresence {
         self.own.write_all_at(text.as_bytes(), 0)?;
         self.own.set_len(text.len() as u64)
     }
+}
+
+/// Best effort: without the module's directory, what is remembered goes with the runtime directory.
+fn host_directory(places: &paths::RuntimePaths) -> Option<Directory> {
+    let path = places.host_directory();
+    if path == places.directory() {
+        return None;
+    }
+    Directory::open(&path, places.uid()).ok()??.subdirectory(AGENTS).ok()
 }
 
 /// The session that an agent holds this lock for.

@@ -78,11 +78,19 @@ pub(super) fn ending_signals() -> nix::Result<SignalFd> {
     SignalFd::with_flags(&ending, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
 }
 
-/// Tells when a book or a failure is put into the agents' directory. Best effort: without it an agent only takes
+/// The one that came.
+pub(super) fn signal(signals: &SignalFd) -> Option<Signal> {
+    let number = signals.read_signal().ok()??.ssi_signo;
+    Signal::try_from(i32::try_from(number).ok()?).ok()
+}
+
+/// Tells when a book or a failure is put into a directory that agents share. Best effort: without it an agent only takes
 /// longer to notice what another one did.
-pub(super) fn news_of(agents: &Directory, top: &Directory) -> Option<Inotify> {
+pub(super) fn news_of(shared: [&Directory; 2], top: &Directory) -> Option<Inotify> {
     let news = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).ok()?;
-    news.add_watch(agents.path(), AddWatchFlags::IN_MOVED_TO).ok()?;
+    for directory in shared {
+        news.add_watch(directory.path(), AddWatchFlags::IN_MOVED_TO).ok()?;
+    }
     // The token file: whoever put a token there may be gone when it ends.
     news.add_watch(top.path(), AddWatchFlags::IN_MOVED_TO).ok()?;
     Some(news)

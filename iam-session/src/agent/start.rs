@@ -110,7 +110,7 @@ pub(super) fn start(mut lifeline: File, stay: AgentLife) -> Result<Option<Starte
         keys,
         lifeline,
         signals,
-        news: events::news_of(&runtime.agents, &runtime.top),
+        news: events::news_of([&runtime.agents, runtime.host_directory()], &runtime.top),
         runtime,
         presence,
         listener,

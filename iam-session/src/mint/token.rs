@@ -7,6 +7,7 @@ use super::Mint;
 use super::account::entry;
 use super::drafts::{EarlierRefresh, give_up};
 use super::policy::{Policy, not_allowed};
+use super::refusals::session_request;
 use crate::clock::{self, Now};
 use crate::config::ScopeTable;
 use crate::helper::HelperError;
@@ -28,6 +29,8 @@ pub(crate) struct RefreshAttempt<'a> {
     pub(crate) job: &'a TokenJob,
     pub(crate) entry: AccountEntry,
     pub(crate) wanted: CacheKey,
+    /// What the issuer is to be asked for a session token.
+    pub(crate) session_request: String,
     /// Which scopes stand for others at its issuer.
     pub(crate) scope_sets: ScopeTable,
     pub(crate) past: EarlierRefresh,
@@ -47,7 +50,8 @@ impl<'a> RefreshAttempt<'a> {
         let entry = entry(&job.account, opened, policy);
         let wanted = job.kind.wanted(&entry);
         let scope_sets = policy.scope_sets(&entry.issuer);
-        Self { job, entry, wanted, scope_sets, past: EarlierRefresh::Clear }
+        let session_request = session_request(policy, &entry);
+        Self { job, entry, wanted, session_request, scope_sets, past: EarlierRefresh::Clear }
     }
 }
 
@@ -83,6 +87,7 @@ impl Mint {
         let opened = self.open(store, &job.account)?;
         let (mut opened, past) = self.recover(store, &job.account, opened);
         let attempt = RefreshAttempt { past, ..RefreshAttempt::new(job, &opened, policy) };
+        self.take_over_refusals(store, policy, &attempt.entry);
         let outcome = match self.known(&attempt) {
             Some(known) => known,
             None => self.refresh(store, policy, &attempt, &mut opened),
@@ -167,15 +172,15 @@ impl Mint {
             }
             Ok(HelperAnswer::Unusable { refresh_token, refresh_token_expires_at, error }) => {
                 self.keep_rotated(store, account, opened, (refresh_token, refresh_token_expires_at), room);
-                Err(self.note_refusal(attempt, error.into()))
+                Err(self.note_refusal(store, attempt, error.into()))
             }
             Ok(_) => {
                 give_up(room, attempt.past, &HelperError::Garbage);
-                Err(self.note_refusal(attempt, HelperError::Garbage))
+                Err(self.note_refusal(store, attempt, HelperError::Garbage))
             }
             Err(error) => {
                 give_up(room, attempt.past, &error);
-                Err(self.note_refusal(attempt, error))
+                Err(self.note_refusal(store, attempt, error))
             }
         }
     }
@@ -184,8 +189,8 @@ impl Mint {
     fn no_room(&self, attempt: &RefreshAttempt<'_>, error: StoreError) -> Failure {
         let failure = Failure::from(error);
         self.log_failure(&attempt.entry.name, "store", &failure);
-        self.note_last_failure(
-            attempt,
+        self.note_last_failure_of(
+            &attempt.wanted,
             FailureScope::Record,
             failure.clone(),
             RetryWhen::Passing,

@@ -29,6 +29,7 @@ mod lock;
 mod lock_time;
 mod log;
 mod login;
+mod logind;
 mod measure;
 mod metrics;
 mod migration;
