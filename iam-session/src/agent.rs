@@ -37,7 +37,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => serve::main(AgentLife::WithLogin),
         ["mint"] => mint::main(),
-        [left_running::ARGUMENT, session] => left_running::main(session),
+        [left_running::ARGUMENT, session, user] => left_running::main(session, user),
         ["standing", pid] => match pid.parse() {
             Ok(pid) => serve::main(AgentLife::WithShell(pid)),
             Err(_) => ExitCode::from(2),

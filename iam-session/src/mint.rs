@@ -20,6 +20,7 @@ mod lock_wait;
 mod pending;
 mod policy;
 mod publish;
+mod refusals;
 mod revoked;
 mod scan_store;
 mod seal;

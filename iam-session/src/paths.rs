@@ -67,6 +67,12 @@ impl RuntimePaths {
         self.directory.join("iam-session")
     }
 
+    /// What is remembered on this host between two logins, where the module has made the directory above it: logind
+    /// removes its own after the last one.
+    pub(crate) fn host_directory(&self) -> PathBuf {
+        Path::new(RUN).join(self.uid.to_string())
+    }
+
     /// The socket of one session's agent.
     pub(crate) fn socket(&self, session_id: &str) -> PathBuf {
         self.agents().join(format!("{session_id}.sock"))

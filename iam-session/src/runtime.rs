@@ -73,6 +73,8 @@ pub(crate) struct RuntimeDirectory {
     /// The runtime directory itself, for the token file.
     pub(crate) top: Directory,
     pub(crate) agents: Directory,
+    /// Where that is another one than `agents`.
+    host: Option<Directory>,
     pub(crate) cache: Cache,
 }
 
@@ -105,7 +107,8 @@ impl RuntimeDirectory {
         let top = Directory::open(path, places.uid())?.ok_or_else(missing)?;
         let agents = top.subdirectory(AGENTS)?;
         let cache = Cache::new(agents.subdirectory(CACHE)?, boot_id()?);
-        Ok(Self { places, top, agents, cache })
+        let host = host_directory(&places);
+        Ok(Self { places, top, agents, host, cache })
     }
 
     /// Opens the directories as they are, for who only reads; `None` where one is missing. Nobody else can enter them.
@@ -117,7 +120,7 @@ impl RuntimeDirectory {
         let Some(agents) = top.private_subdirectory(AGENTS)? else { return Ok(None) };
         let Some(cache) = agents.private_subdirectory(CACHE)? else { return Ok(None) };
         let cache = Cache::new(cache, boot_id()?);
-        Ok(Some(Self { places, top, agents, cache }))
+        Ok(Some(Self { places, top, agents, host: None, cache }))
     }
 
     /// Opens the directories and takes a place among the agents that live, before any file of this one is made.
@@ -221,9 +224,14 @@ impl RuntimeDirectory {
         Err(failed("lock", &self.agents.path().join(FILE))(Errno::EWOULDBLOCK))
     }
 
+    /// What outlives the last login on this host: the last failures, and the stamp of the hints.
+    pub(crate) fn host_directory(&self) -> &Directory {
+        self.host.as_ref().unwrap_or(&self.agents)
+    }
+
     /// What stands against a record.
     pub(crate) fn last_failures<'a>(&'a self, record_id: &'a str) -> LastFailures<'a> {
-        LastFailures { directory: &self.agents, record_id, boot_id: self.cache.boot_id() }
+        LastFailures { directory: self.host_directory(), record_id, boot_id: self.cache.boot_id() }
     }
 
     /// Whether the agent of this session lives.
@@ -339,6 +347,15 @@ impl AgentPresence {
 
 fn boot_id() -> Result<String, DirectoryError> {
     clock::boot_id().map_err(failed("read", Path::new("/proc/sys/kernel/random/boot_id")))
+}
+
+/// Best effort: without the module's directory, what is remembered goes with the runtime directory.
+fn host_directory(places: &paths::RuntimePaths) -> Option<Directory> {
+    let path = places.host_directory();
+    if path == places.directory() {
+        return None;
+    }
+    Directory::open(&path, places.uid()).ok()??.subdirectory(AGENTS).ok()
 }
 
 /// The session that an agent holds this lock for.

@@ -57,13 +57,12 @@ impl fmt::Display for NoRuntimeDir {
     }
 }
 
-/// The runtime directory of `uid`; `offered` is XDG_RUNTIME_DIR of the PAM environment.
+/// The runtime directory of `uid`; `offered` is XDG_RUNTIME_DIR of the PAM environment. Ours is made in any case: logind
+/// removes its own after the last login, and the agents' notes of failures and hints outlive that in ours. Best effort
+/// then.
 pub(crate) fn choose(uid: u32, gid: u32, offered: Option<&[u8]>) -> Result<String, NoRuntimeDir> {
-    let logind = match logind(uid, offered) {
-        Ok(path) => return Ok(path),
-        Err(why) => why,
-    };
-    make_ours(uid, gid).map_err(|ours| NoRuntimeDir { uid, logind, ours })
+    let ours = make_ours(uid, gid);
+    logind(uid, offered).or_else(|logind| ours.map_err(|ours| NoRuntimeDir { uid, logind, ours }))
 }
 
 fn logind(uid: u32, offered: Option<&[u8]>) -> Result<String, Unusable> {

@@ -53,9 +53,6 @@ impl Host {
         let log = Log::start(&sandbox);
         let server = Server(sshd::start(&sandbox, &address));
         let host = Self { sandbox, log, _sshd: server, stack, address, siblings: AtomicU8::new(0) };
-        for user in &host.stack.logind {
-            host.make_runtime_directory(user);
-        }
         host.wait_for_log("Server listening on");
         host
     }
@@ -223,13 +220,6 @@ impl Host {
     /// Sends a signal, by its number or name, to a process.
     pub fn kill(&self, signal: &str, process: &Process) {
         self.as_root().run(&format!("kill -s {signal} {}", process.pid)).successful();
-    }
-
-    /// A mount of its own, 0700, as logind makes it at the first login.
-    fn make_runtime_directory(&self, user: &str) {
-        let uid = self.uid(user);
-        let mount = format!("mount -t tmpfs -o mode=0700,uid={uid},gid={uid} tmpfs /run/user/{uid}");
-        self.as_root().run(&format!("mkdir -p /run/user/{uid} && {mount}")).successful();
     }
 }
 

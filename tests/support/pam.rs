@@ -8,7 +8,7 @@ use crate::sandbox::Sandbox;
 pub(crate) struct Stack {
     /// Options of pam_iam.so; `None` leaves the module out.
     pub(crate) module: Option<String>,
-    /// Users for whom XDG_RUNTIME_DIR is set as pam_systemd does.
+    /// Users for whom a runtime directory is made, named and removed as by logind.
     pub(crate) logind: Vec<String>,
     /// Whether passwords are asked for.
     pub(crate) passwords: bool,
@@ -37,13 +37,18 @@ impl Stack {
     }
 }
 
-/// pam_env in the place of pam_systemd, which needs a running logind.
-fn logind(sandbox: &Sandbox, user: &str) -> [String; 2] {
+/// What makes and removes the runtime directory.
+const LOGIND: &str = "/mnt/logind.sh";
+
+/// A script and pam_env in the place of pam_systemd, which needs a running logind.
+fn logind(sandbox: &Sandbox, user: &str) -> [String; 3] {
     let uid = Account::named(sandbox, user).uid;
+    sandbox.write(LOGIND, include_str!("logind.sh"), 0o755);
     let file = format!("/etc/security/logind-{user}.conf");
     sandbox.write(&file, format!("XDG_RUNTIME_DIR DEFAULT=/run/user/{uid}\n"), 0o644);
     [
-        format!("session [success=1 default=ignore] pam_succeed_if.so quiet user != {user}"),
+        format!("session [success=2 default=ignore] pam_succeed_if.so quiet user != {user}"),
+        format!("session required pam_exec.so quiet /bin/sh {LOGIND}"),
         format!("session required pam_env.so readenv=0 conffile={file}"),
     ]
 }

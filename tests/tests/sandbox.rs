@@ -70,6 +70,11 @@ fn a_runtime_directory_is_as_from_logind() {
         "alice 700\n"
     );
     assert_eq!(host.login("bob").env("XDG_RUNTIME_DIR"), None);
+    // One login ends, and another one lives.
+    host.ssh("alice", "true").successful();
+    assert!(host.exists("/run/user/20001"));
+    login.close();
+    host.wait_until_gone("/run/user/20001");
 }
 
 #[test]

@@ -80,6 +80,12 @@ pub(super) fn ending_signals() -> nix::Result<SignalFd> {
     SignalFd::with_flags(&ending, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
 }
 
+/// The one that came.
+pub(super) fn signal(signals: &SignalFd) -> Option<Signal> {
+    let number = signals.read_signal().ok()??.ssi_signo;
+    Signal::try_from(i32::try_from(number).ok()?).ok()
+}
+
 /// What tells an agent of changes that others make. Best effort: without it an agent only takes longer to notice them.
 pub(super) struct News {
     inotify: Inotify,
@@ -89,11 +95,14 @@ pub(super) struct News {
 }
 
 impl News {
-    /// Tells when a book or a failure is put into the agents' directory, and of each change to a token file: who put a
-    /// token there may be gone when it ends, and what is no token is to go. A file that is being written is none yet.
+    /// Tells when a book or a failure is put into a directory that agents share, and of each change to a token file: who
+    /// put a token there may be gone when it ends, and what is no token is to go. A file that is being written is none
+    /// yet.
     pub(super) fn of(runtime: &RuntimeDirectory) -> Option<Self> {
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).ok()?;
-        inotify.add_watch(runtime.agents.path(), AddWatchFlags::IN_MOVED_TO).ok()?;
+        for directory in [&runtime.agents, runtime.host_directory()] {
+            inotify.add_watch(directory.path(), AddWatchFlags::IN_MOVED_TO).ok()?;
+        }
         let changes = AddWatchFlags::IN_MOVE | AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_DELETE;
         let top = inotify.add_watch(runtime.top.path(), changes).ok()?;
         Some(Self { inotify, top, token_file: runtime.places.token_file_name() })

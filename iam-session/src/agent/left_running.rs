@@ -48,6 +48,19 @@ const SERVICES: [&str; 20] = [
     "xdg-*",
 ];
 
+/// Where logind keeps the names of users for whom 'loginctl enable-linger' was run.
+const LINGER: &str = "/var/lib/systemd/linger";
+
+/// What becomes of processes of the user's systemd, which are in no session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Managed {
+    /// loginctl's linger is on.
+    Stay,
+    /// logind ends them when the user has no session left. An agent that stays is in one, and each would keep the other
+    /// alive for ever.
+    EndWithTheLogin,
+}
+
 /// What was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LeftRunning {
@@ -66,9 +79,9 @@ pub(super) struct Search {
 }
 
 impl Search {
-    /// Starts one for the session with this id.
-    pub(super) fn start(session: &str) -> io::Result<Self> {
-        Self::of(own_program(&[ARGUMENT, session]).stdin(Stdio::null()))
+    /// Starts one for the session with this id, of this user.
+    pub(super) fn start(session: &str, user: &str) -> io::Result<Self> {
+        Self::of(own_program(&[ARGUMENT, session, user]).stdin(Stdio::null()))
     }
 
     fn of(command: &mut Command) -> io::Result<Self> {
@@ -107,21 +120,38 @@ impl Drop for Search {
 }
 
 /// The child's whole program.
-pub(super) fn main(session: &str) -> ExitCode {
-    let found = is_anybody_there(geteuid().as_raw(), session);
+pub(super) fn main(session: &str, user: &str) -> ExitCode {
+    let managed = match fs::symlink_metadata(Path::new(LINGER).join(user)) {
+        Ok(_) => Managed::Stay,
+        Err(_) => Managed::EndWithTheLogin,
+    };
+    let found = is_anybody_there(geteuid().as_raw(), session, managed);
     ExitCode::from(if found { SOMEBODY } else { NOBODY })
 }
 
 /// Whether a process of `uid` runs that the session with this id started. A process that closed itself to others of
 /// the same uid cannot be asked, and does not count.
-fn is_anybody_there(uid: u32, session: &str) -> bool {
+fn is_anybody_there(uid: u32, session: &str, managed: Managed) -> bool {
     let mark = format!("{ENV_SESSION}={session}");
     let Ok(processes) = fs::read_dir("/proc") else { return false };
     processes.flatten().any(|process| {
         let path = process.path();
         let numeric = process.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit);
-        numeric && is_of(&path, uid) && has(&path, mark.as_bytes()) && !is_service(&path)
+        let is_meant = || !is_service(&path) && (managed == Managed::Stay || !is_managed(&path, uid));
+        numeric && is_of(&path, uid) && has(&path, mark.as_bytes()) && is_meant()
     })
+}
+
+fn is_managed(process: &Path, uid: u32) -> bool {
+    let groups = fs::read_to_string(process.join("cgroup")).unwrap_or_default();
+    is_below_manager(&groups, uid)
+}
+
+/// `HIERARCHY:CONTROLLERS:PATH` a line (cgroups(7)): one line in version 2, and one a hierarchy in version 1.
+fn is_below_manager(groups: &str, uid: u32) -> bool {
+    let manager = format!("user@{uid}.service");
+    let paths = groups.lines().filter_map(|line| line.splitn(3, ':').nth(2));
+    paths.into_iter().any(|path| path.split('/').any(|part| part == manager))
 }
 
 fn is_of(process: &Path, uid: u32) -> bool {
@@ -196,14 +226,31 @@ mod tests {
     }
 
     #[test]
+    fn what_the_users_systemd_runs_is_known_by_its_cgroup() {
+        let scope = "/user.slice/user-1000.slice/user@1000.service/app.slice/run-r1.scope";
+        let session = "/user.slice/user-1000.slice/session-1.scope";
+        for (groups, is_managed) in [
+            (format!("0::{scope}\n"), true),
+            (format!("12:cpu,cpuacct:/\n1:name=systemd:{scope}\n0::/\n"), true),
+            (format!("0::{session}\n"), false),
+            (format!("12:pids:/user.slice\n1:name=systemd:{session}\n"), false),
+            ("0::/user.slice/user-1001.slice/user@1001.service/x\n".to_owned(), false),
+            (String::new(), false),
+        ] {
+            assert_eq!(is_below_manager(&groups, 1000), is_managed, "{groups}");
+        }
+    }
+
+    #[test]
     fn a_process_is_found_by_its_session_and_gone_when_it_ends() {
         let session = "feed".repeat(8);
         let uid = nix::unistd::geteuid().as_raw();
-        let there = || is_anybody_there(uid, &session);
+        let there = || is_anybody_there(uid, &session, Managed::Stay);
         assert!(!there());
         let mut cat = Command::new("cat").env(ENV_SESSION, &session).stdin(Stdio::piped()).spawn().unwrap();
         assert!(there());
-        assert!(!is_anybody_there(uid + 1, &session) && !is_anybody_there(uid, "feed"));
+        assert!(!is_anybody_there(uid + 1, &session, Managed::Stay));
+        assert!(!is_anybody_there(uid, "feed", Managed::Stay));
         drop(cat.stdin.take());
         cat.wait().unwrap();
         assert!(!there());

@@ -14,6 +14,7 @@ use crate::protocol::End;
 /// What the agent stays for.
 pub(super) struct Lifetime {
     session: String,
+    user: String,
     state: LifetimePhase,
 }
 
@@ -27,12 +28,12 @@ enum LifetimePhase {
 }
 
 impl Lifetime {
-    pub(super) fn begin(stay: AgentLife, session: &str, now: Duration) -> Self {
+    pub(super) fn begin(stay: AgentLife, session: &str, user: &str, now: Duration) -> Self {
         let state = match stay {
             AgentLife::WithLogin => LifetimePhase::Login,
             AgentLife::WithShell(pid) => LifetimePhase::Shells(Shells::begin(pid, now)),
         };
-        Self { session: session.to_owned(), state }
+        Self { session: session.to_owned(), user: user.to_owned(), state }
     }
 
     /// Whether the end of the lifeline is to be waited for.
@@ -78,7 +79,7 @@ impl Lifetime {
                 }
                 LingerState::AsBefore
             }
-            LifetimePhase::Lingering(lingering) => lingering.look(&self.session, now)?,
+            LifetimePhase::Lingering(lingering) => lingering.look(&self.session, &self.user, now)?,
         };
         ControlFlow::Continue((staying == LingerState::JustKnown).then_some(REASON))
     }

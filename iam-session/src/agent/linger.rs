@@ -78,7 +78,7 @@ impl Lingering {
     }
 
     /// Begins a look that is due, hears the one before, and breaks off where there is nothing left to stay for.
-    pub(super) fn look(&mut self, session: &str, now: Duration) -> ControlFlow<(), LingerState> {
+    pub(super) fn look(&mut self, session: &str, user: &str, now: Duration) -> ControlFlow<(), LingerState> {
         let answer = self.search.as_mut().and_then(Search::answer);
         if answer.is_some() {
             self.search = None;
@@ -88,7 +88,7 @@ impl Lingering {
         }
         if self.looks.is_due(now) && self.search.is_none() {
             // Where there is no room for another process, there are some.
-            self.search = Search::start(session).ok();
+            self.search = Search::start(session, user).ok();
         }
         self.answers += u32::from(answer.is_some());
         // By the second one the shell has had its time to end.
@@ -135,8 +135,8 @@ mod tests {
         let mut lingering = Lingering::begin(Linger::default(), seconds(0)).unwrap();
         // No look is begun here.
         lingering.looks = LookSchedule::from(seconds(86400));
-        assert_eq!(lingering.look("", seconds(86399)), ControlFlow::Continue(LingerState::AsBefore));
-        assert_eq!(lingering.look("", seconds(86400)), ControlFlow::Break(()));
+        assert_eq!(lingering.look("", "", seconds(86399)), ControlFlow::Continue(LingerState::AsBefore));
+        assert_eq!(lingering.look("", "", seconds(86400)), ControlFlow::Break(()));
     }
 
     #[test]

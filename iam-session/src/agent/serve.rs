@@ -10,10 +10,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use nix::poll::PollFlags;
+use nix::sys::signal::Signal;
 
 use self::revoked::RevokedWatch;
 use super::AgentLife;
-use super::events::{EventSource, Watch};
+use super::events::{self, EventSource, Watch};
 use super::lifetime::Lifetime;
 use super::login_status::LoginStatus;
 use super::mint_process::{JobOutcome, JobTicket, MintProcess};
@@ -80,6 +81,8 @@ struct AgentLoop {
     /// The end of the time for which the user's lock of this host is open.
     open_until: Option<Duration>,
     obedience: RevokedWatch,
+    /// What somebody ended it with: logind with KillUserProcesses=yes, for one.
+    signal: Option<Signal>,
 }
 
 impl AgentLoop {
@@ -88,7 +91,7 @@ impl AgentLoop {
         let _ = getrandom::fill(&mut spread);
         let [spread] = spread;
         let uid = own.runtime.places.uid();
-        let lifetime = Lifetime::begin(stay, &own.session, clock::boot_time());
+        let lifetime = Lifetime::begin(stay, &own.session, &own.user, clock::boot_time());
         let identity =
             AgentIdentity { session: own.session.clone(), user: own.user.clone(), ends: stay.into() };
         Self {
@@ -104,6 +107,7 @@ impl AgentLoop {
             lifetime,
             open_until: None,
             obedience: RevokedWatch::default(),
+            signal: None,
         }
     }
 
@@ -120,7 +124,8 @@ impl AgentLoop {
             self.own.log.error(&error.to_string());
             return ExitCode::FAILURE;
         }
-        self.own.log.event(Level::Info, "agent_ended", &[]);
+        let signal = self.signal.map(|signal| ("reason", signal.as_str()));
+        self.own.log.event(Level::Info, "agent_ended", signal.as_slice());
         ExitCode::SUCCESS
     }
 
@@ -155,7 +160,10 @@ impl AgentLoop {
         for (source, flags) in events {
             match source {
                 EventSource::Lifeline => self.login_ends(now)?,
-                EventSource::Signal => return ControlFlow::Break(()),
+                EventSource::Signal => {
+                    self.signal = events::signal(&self.own.signals);
+                    return ControlFlow::Break(());
+                }
                 EventSource::News => self.read_news(now),
                 EventSource::Listener => self.peers.accept(&self.own.listener, now.boot),
                 EventSource::Mint | EventSource::Search => {}
@@ -334,7 +342,8 @@ impl AgentLoop {
     }
 
     fn say(&mut self, verdict: LoginStatus, now: Now) {
-        let due = |_: &_| status_lines::is_hint_due(self.own.hints, &self.own.runtime.agents, now.unix);
+        let due =
+            |_: &_| status_lines::is_hint_due(self.own.hints, self.own.runtime.host_directory(), now.unix);
         let hint = verdict.hint.filter(due);
         if RuntimeView::of(&self.own.runtime, now).book.export == ExportChoice::No {
             self.report.say(StatusWord::NoExport, None);
@@ -351,7 +360,7 @@ impl AgentLoop {
         }
         let verdict = LoginStatus::of(&view.book, has_token, last_failure.as_ref(), now);
         if verdict.word == StatusWord::Ready && verdict.hint.is_none() {
-            status_lines::forget_hint(&self.own.runtime.agents);
+            status_lines::forget_hint(self.own.runtime.host_directory());
         }
         let default = view.book.find(None).filter(|entry| self.own.held.opens(entry));
         let account = default.map(|entry| entry.name.clone());

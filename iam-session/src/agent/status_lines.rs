@@ -92,27 +92,27 @@ impl StatusPipe {
 }
 
 /// Whether a hint is due now, in seconds since the epoch; if it is, that is noted.
-pub(super) fn is_hint_due(policy: HintPolicy, agents: &Directory, now: u64) -> bool {
+pub(super) fn is_hint_due(policy: HintPolicy, directory: &Directory, now: u64) -> bool {
     match policy {
         HintPolicy::Never => false,
         HintPolicy::Always => true,
         HintPolicy::Daily => {
             // A stamp from the future is one of before the clock was set right.
-            let last = last_hint(agents).ok().filter(|last| *last <= now);
+            let last = last_hint(directory).ok().filter(|last| *last <= now);
             let due = last.is_none_or(|last| now - last >= HINT_AT_MOST_EVERY);
             // One that cannot be noted would come at every login.
-            due && agents.replace(HINT, b"", Durability::Volatile).is_ok()
+            due && directory.replace(HINT, b"", Durability::Volatile).is_ok()
         }
     }
 }
 
 /// All is well: the next thing worth a hint is told at once, and the stamp does not outlive the last login.
-pub(super) fn forget_hint(agents: &Directory) {
-    let _ = agents.remove(HINT);
+pub(super) fn forget_hint(directory: &Directory) {
+    let _ = directory.remove(HINT);
 }
 
-fn last_hint(agents: &Directory) -> io::Result<u64> {
-    let metadata = fs::symlink_metadata(agents.path().join(HINT))?;
+fn last_hint(directory: &Directory) -> io::Result<u64> {
+    let metadata = fs::symlink_metadata(directory.path().join(HINT))?;
     u64::try_from(metadata.mtime()).map_err(io::Error::other)
 }
 
@@ -167,9 +167,9 @@ mod tests {
     #[test]
     fn a_hint_is_due_once_a_day() {
         let path = std::env::temp_dir().join(format!("iam-session-hint-{}", std::process::id()));
-        let agents = Directory::create(&path, nix::unistd::geteuid().as_raw()).unwrap();
+        let directory = Directory::create(&path, nix::unistd::geteuid().as_raw()).unwrap();
         let now = crate::clock::unix_time();
-        let due = |policy, at| is_hint_due(policy, &agents, at);
+        let due = |policy, at| is_hint_due(policy, &directory, at);
         assert!(!due(HintPolicy::Never, now));
         assert!(due(HintPolicy::Daily, now) && !due(HintPolicy::Daily, now + 5));
         assert!(due(HintPolicy::Always, now + 5));

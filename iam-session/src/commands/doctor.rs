@@ -9,6 +9,7 @@ mod deadline;
 mod finding;
 mod installed;
 mod issuers;
+mod logind;
 mod pam;
 mod programs;
 mod runtime;

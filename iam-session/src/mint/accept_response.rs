@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Mint;
 use super::drafts::explain;
+use super::refusals::is_issuers;
 use super::token::RefreshAttempt;
 use crate::clock::Now;
 use crate::directory::Draft;
@@ -41,11 +42,12 @@ impl Mint {
         let granted = answer.rights().unwrap_or_else(|| unstated(attempt, &opened.record));
         let granted = rights(granted, &attempt.wanted.scope);
         let misses = answer.missing_audience(&attempt.wanted.audience);
-        self.note(self.last_failures(&attempt.wanted.record_id).clear(FailureScope::Record));
+        self.clear_failure(store, &attempt.wanted.record_id, FailureScope::Record);
         if let Err(failure) = judge(attempt, &granted, misses) {
             self.log_failure(&attempt.entry.name, "scope_missing", &failure);
             if attempt.job.kind == TokenKind::Session {
-                self.note_last_failure(
+                self.note_refused(
+                    store,
                     attempt,
                     FailureScope::Session,
                     failure.clone(),
@@ -60,7 +62,7 @@ impl Mint {
         let token = self.cached(attempt, answer, granted, asked);
         self.note(self.runtime.cache.put(&token, Now::read()));
         if attempt.job.kind == TokenKind::Session {
-            self.note(self.last_failures(&attempt.wanted.record_id).clear(FailureScope::Session));
+            self.clear_failure(store, &attempt.wanted.record_id, FailureScope::Session);
             self.seal_token(store, attempt, opened, &token, asked);
         }
         self.log_minted(attempt, &token);
@@ -160,7 +162,13 @@ impl Mint {
     }
 
     /// Notes why there is no token, and when the issuer may be asked again.
-    pub(crate) fn note_refusal(&self, attempt: &RefreshAttempt<'_>, error: HelperError) -> Failure {
+    pub(crate) fn note_refusal(
+        &self,
+        store: &Store,
+        attempt: &RefreshAttempt<'_>,
+        error: HelperError,
+    ) -> Failure {
+        let is_issuers = is_issuers(&error);
         let (against, outlook, pause) = match &error {
             HelperError::Issuer(error) => consequence(error, &attempt.job.kind),
             _ => (FailureScope::Record, RetryWhen::Passing, RetryPause::Doubling),
@@ -181,22 +189,17 @@ impl Mint {
         self.log_failure(&attempt.entry.name, &class, &failure);
         // What somebody named and may not have says nothing about the next request.
         if against == FailureScope::Record || attempt.job.kind == TokenKind::Session {
-            self.note_last_failure(attempt, against, failure.clone(), outlook, pause);
+            let failure = failure.clone();
+            if is_issuers {
+                self.note_refused(store, attempt, against, failure, outlook, pause);
+            } else {
+                self.note_last_failure_of(&attempt.wanted, against, failure, outlook, pause);
+            }
         }
         failure
     }
 
-    pub(crate) fn note_last_failure(
-        &self,
-        attempt: &RefreshAttempt<'_>,
-        against: FailureScope,
-        failure: Failure,
-        outlook: RetryWhen,
-        pause: RetryPause,
-    ) {
-        self.note_last_failure_of(&attempt.wanted, against, failure, outlook, pause);
-    }
-
+    /// Notes what failed on this host.
     pub(crate) fn note_last_failure_of(
         &self,
         wanted: &CacheKey,
@@ -205,6 +208,18 @@ impl Mint {
         outlook: RetryWhen,
         pause: RetryPause,
     ) {
+        let last_failure = self.next_failure(wanted, against, failure, outlook, pause);
+        self.note(self.last_failures(&wanted.record_id).note(against, &last_failure));
+    }
+
+    pub(crate) fn next_failure(
+        &self,
+        wanted: &CacheKey,
+        against: FailureScope,
+        failure: Failure,
+        outlook: RetryWhen,
+        pause: RetryPause,
+    ) -> LastFailure {
         let last_failures = self.last_failures(&wanted.record_id);
         let session_scope = (against == FailureScope::Session).then(|| wanted.scope.clone());
         let previous = last_failures.find(against).filter(|previous| previous.session_scope == session_scope);
@@ -215,7 +230,7 @@ impl Mint {
         let boot_id = self.runtime.cache.boot_id();
         let last_failure =
             LastFailure::after(previous.as_ref(), failure, outlook, pause, spread, boot_id, Now::read());
-        self.note(last_failures.note(against, &LastFailure { session_scope, ..last_failure }));
+        LastFailure { session_scope, ..last_failure }
     }
 
     /// What the site's audit wants of a token; never the token.

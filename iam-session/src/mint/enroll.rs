@@ -104,7 +104,7 @@ impl Mint {
         let replaced =
             former.filter(|former| former.record.refresh_token.expose() != record.refresh_token.expose());
         if let Some(former) = replaced {
-            self.forget_record(&HEXLOWER.encode(&former.id()));
+            self.forget_record(store, &HEXLOWER.encode(&former.id()));
             self.end_former(store, policy, &name, &former.record, &record);
         }
         Ok(Enrolled {

@@ -76,7 +76,7 @@ impl Mint {
         }
         self.forget_kept(name, None);
         if let Some(cover) = cover {
-            self.forget_record(&HEXLOWER.encode(&cover.id));
+            self.forget_record(store, &HEXLOWER.encode(&cover.id));
         }
         self.log.event(Level::Info, "forgotten", &[("account", name)]);
     }
@@ -128,10 +128,9 @@ impl Mint {
     }
 
     /// What is cached and noted of a record that is no more.
-    pub(crate) fn forget_record(&self, record_id: &str) {
-        let last_failures = self.last_failures(record_id);
-        self.note(last_failures.clear(FailureScope::Record));
-        self.note(last_failures.clear(FailureScope::Session));
+    pub(crate) fn forget_record(&self, store: &Store, record_id: &str) {
+        self.clear_failure(store, record_id, FailureScope::Record);
+        self.clear_failure(store, record_id, FailureScope::Session);
         self.note(self.runtime.cache.forget(record_id));
     }
 

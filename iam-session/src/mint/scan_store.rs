@@ -100,6 +100,7 @@ impl Mint {
             match self.open(store, &name) {
                 Ok(opened) => {
                     let entry = entry(&name, &opened, policy);
+                    self.take_over_refusals(store, policy, &entry);
                     // For root a locked host's records are opened, and nothing of them is made usable.
                     if serves.is_ok() {
                         self.unseal_token(store, &name, &opened, &entry);

@@ -7,6 +7,7 @@ use super::Mint;
 use super::account::entry;
 use super::drafts::{EarlierRefresh, give_up};
 use super::policy::{Policy, not_allowed};
+use super::refusals::session_request;
 use crate::clock::{self, Now};
 use crate::config::ScopeTable;
 use crate::helper::HelperError;
@@ -28,6 +29,8 @@ pub(crate) struct RefreshAttempt<'a> {
     pub(crate) job: &'a TokenJob,
     pub(crate) entry: AccountEntry,
     pub(crate) wanted: CacheKey,
+    /// What the issuer is to be asked for a session token.
+    pub(crate) session_request: String,
     /// Which scopes stand for others at its issuer.
     pub(crate) scope_sets: ScopeTable,
     pub(crate) past: EarlierRefresh,
@@ -47,7 +50,8 @@ impl<'a> RefreshAttempt<'a> {
         let entry = entry(&job.account, opened, policy);
         let wanted = job.kind.wanted(&entry);
         let scope_sets = policy.scope_sets(&entry.issuer);
-        Self { job, entry, wanted, scope_sets, past: EarlierRefresh::Clear }
+        let session_request = session_request(policy, &entry);
+        Self { job, entry, wanted, session_request, scope_sets, past: EarlierRefresh::Clear }
     }
 }
 
@@ -99,10 +103,13 @@ impl Mint {
             Some(cached) => cached,
             None => match self.token_of_another_host(store, &attempt, &opened) {
                 Some(token) => self.take_over(store, &token).map(|()| token),
-                None => match self.must_not_ask(&attempt) {
-                    Some(failure) => Err(failure),
-                    None => self.refresh(store, policy, &attempt, &mut opened),
-                },
+                None => {
+                    self.take_over_refusals(store, policy, &attempt.entry);
+                    match self.must_not_ask(&attempt) {
+                        Some(failure) => Err(failure),
+                        None => self.refresh(store, policy, &attempt, &mut opened),
+                    }
+                }
             },
         };
         if let (Err(failure), TokenKind::Named { .. }) = (&outcome, &attempt.job.kind)
@@ -233,15 +240,15 @@ impl Mint {
             }
             Ok(HelperAnswer::Unusable { refresh_token, refresh_token_expires_at, error }) => {
                 self.keep_rotated(store, account, opened, (refresh_token, refresh_token_expires_at), room);
-                Err(self.note_refusal(attempt, error.into()))
+                Err(self.note_refusal(store, attempt, error.into()))
             }
             Ok(_) => {
                 give_up(room, attempt.past, &HelperError::Garbage);
-                Err(self.note_refusal(attempt, HelperError::Garbage))
+                Err(self.note_refusal(store, attempt, HelperError::Garbage))
             }
             Err(error) => {
                 give_up(room, attempt.past, &error);
-                Err(self.note_refusal(attempt, error))
+                Err(self.note_refusal(store, attempt, error))
             }
         }
     }
@@ -250,8 +257,8 @@ impl Mint {
     fn no_room(&self, attempt: &RefreshAttempt<'_>, error: StoreError) -> Failure {
         let failure = Failure::from(error);
         self.log_failure(&attempt.entry.name, "store", &failure);
-        self.note_last_failure(
-            attempt,
+        self.note_last_failure_of(
+            &attempt.wanted,
             FailureScope::Record,
             failure.clone(),
             RetryWhen::Passing,

@@ -143,7 +143,9 @@ impl<'a> RuntimeView<'a> {
             scope: entry.scope.clone(),
             session_scope: entry.session_scope.clone(),
             enrollment_ends_at: entry.enrollment_ends_at,
-            token_expires_at: self.cached(entry, &TokenKind::Session).map(|token| token.expires_at),
+            token_expires_at: self
+                .cached(entry, &TokenKind::Session)
+                .map(|token| token.expires_at_by(self.now)),
             kept_file,
             last_error: closed.or(last_failure),
         }

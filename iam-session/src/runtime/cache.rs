@@ -22,6 +22,9 @@ const MAX_ENTRIES: usize = 64;
 /// No token ends later, and no sum with such a time overflows.
 pub(crate) const END_OF_TIME: Duration = Duration::from_secs(1 << 40);
 
+/// A clock that is kept right moves by less in the life of a token.
+const CLOCK_SET: u64 = 5;
+
 /// What a cached token was asked for: a record, sorted scopes, and audience.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CacheKey {
@@ -61,6 +64,12 @@ pub(crate) struct CachedToken {
 impl CachedToken {
     pub(crate) fn life(&self) -> TokenLife {
         TokenLife { issued: self.issued, ends: self.ends }
+    }
+
+    /// When it ends by the wall clock of now, which may have been set since the token was minted.
+    pub(crate) fn expires_at_by(&self, now: Now) -> u64 {
+        let end = now.unix.saturating_add(self.ends.saturating_sub(now.boot).as_secs());
+        if end.abs_diff(self.expires_at) <= CLOCK_SET { self.expires_at } else { end }
     }
 
     /// A session token that lay sealed beside its record, if it still lives. The wall clock is all there is to

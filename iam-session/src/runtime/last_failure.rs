@@ -1,7 +1,7 @@
-//! The last failure of a record, and when its issuer may be asked again. Touches the agents' directory.
+//! The last failure of a record, and when its issuer may be asked again. Touches the directory that it is told to.
 //!
 //! It is shared, so all agents of the user back off together: a failing issuer sees one request a back-off, not one an
-//! agent.
+//! agent. What an issuer refused lies in the store as well (mint/refusals.rs).
 
 use std::time::Duration;
 
@@ -22,8 +22,11 @@ const FIRST_PAUSE: Duration = Duration::from_secs(5);
 /// When an issuer keeps failing it is asked once in this time, or in what it asks for itself.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// So much the clocks of hosts that share a store may differ. What is noted for later was noted by a clock that was wrong.
+const SKEW: u64 = 60;
+
 /// Whether trying again without the user can help.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum RetryWhen {
     /// The issuer may answer better later.
@@ -62,11 +65,21 @@ pub(crate) struct LastFailure {
     /// What the session token was to carry: once policy has changed that, a failure of it says nothing any more.
     #[serde(default)]
     pub(crate) session_scope: Option<ScopeSet>,
+    /// What the issuer was to be asked for a session token, where it is the issuer that refused: once the site's
+    /// configuration has changed that, a refusal says nothing any more.
+    #[serde(default)]
+    pub(crate) asked: Option<String>,
+    /// Whether the store has it, too. Then it ends when the store has it no more.
+    #[serde(default)]
+    pub(crate) in_store: bool,
     /// How many in a row.
     pub(crate) count: u32,
     /// Seconds since the epoch.
     pub(crate) at: u64,
     pub(crate) boot_id: String,
+    /// On CLOCK_BOOTTIME.
+    #[serde(default)]
+    pub(crate) noted: Duration,
     /// On CLOCK_BOOTTIME: the issuer is not asked before, by an agent of its own accord.
     pub(crate) not_before: Duration,
     /// On CLOCK_BOOTTIME: nor before this when a user asks.
@@ -109,12 +122,34 @@ impl LastFailure {
             failure: shortened(failure),
             outlook,
             session_scope: None,
+            asked: None,
+            in_store: false,
             count,
             at: now.unix,
             boot_id: boot_id.to_owned(),
+            noted: now.boot,
             not_before: until(RequestedBy::Agent),
             not_on_demand_before: until(RequestedBy::User),
         }
+    }
+
+    /// What another host or boot has noted, by the clock of this one. `None`: one of the clocks was wrong.
+    pub(crate) fn rebased(mut self, boot_id: &str, now: Now) -> Option<Self> {
+        if self.boot_id == boot_id {
+            return Some(self);
+        }
+        let age = Duration::from_secs((now.unix + SKEW).checked_sub(self.at)?.saturating_sub(SKEW));
+        let moved = |then: Duration| now.boot + then.saturating_sub(self.noted).saturating_sub(age);
+        (self.not_before, self.not_on_demand_before) =
+            (moved(self.not_before), moved(self.not_on_demand_before));
+        self.noted = now.boot;
+        self.boot_id = boot_id.to_owned();
+        Some(self)
+    }
+
+    /// The greater one keeps an agent away for longer.
+    pub(crate) fn rank(&self) -> (RetryWhen, Duration) {
+        (self.outlook, self.not_before)
     }
 
     /// Whether the issuer must not be asked yet.
@@ -155,7 +190,7 @@ fn shortened(failure: Failure) -> Failure {
     Failure { error: cut(failure.error), info: failure.info.map(cut), ..failure }
 }
 
-/// The last failures of one record, in the directory of the agents.
+/// The last failures of one record, in one directory.
 #[derive(Clone, Copy)]
 pub(crate) struct LastFailures<'a> {
     pub(crate) directory: &'a Directory,
@@ -166,22 +201,24 @@ pub(crate) struct LastFailures<'a> {
 impl LastFailures<'_> {
     /// The one that stands there, if one does. Best effort: what cannot be read is not there.
     pub(crate) fn find(&self, against: FailureScope) -> Option<LastFailure> {
+        self.find_of_any_boot(against).filter(|last_failure| last_failure.boot_id == self.boot_id)
+    }
+
+    /// The same, by whichever host and boot it was noted.
+    pub(crate) fn find_of_any_boot(&self, against: FailureScope) -> Option<LastFailure> {
         let bytes = self.directory.read(&self.file_name(against), MAX_FILE).ok()??;
         let last_failure: LastFailure = serde_json::from_slice(&bytes).ok()?;
-        let is_ours = last_failure.boot_id == self.boot_id && last_failure.not_before < END_OF_TIME;
-        is_ours.then_some(last_failure)
+        let latest = last_failure.not_before.max(last_failure.not_on_demand_before);
+        (latest < END_OF_TIME).then_some(last_failure)
     }
 
     /// The one that keeps away for longest a session token of this scope.
     pub(crate) fn of_session(&self, scope: &ScopeSet) -> Option<LastFailure> {
-        let rank = |last_failure: &LastFailure| {
-            (last_failure.outlook == RetryWhen::Lasting, last_failure.not_before)
-        };
         [FailureScope::Record, FailureScope::Session]
             .into_iter()
             .filter_map(|against| self.find(against))
             .filter(|last_failure| last_failure.session_scope.as_ref().is_none_or(|then| then == scope))
-            .max_by_key(rank)
+            .max_by_key(LastFailure::rank)
     }
 
     pub(crate) fn note(
@@ -216,7 +253,8 @@ pub(crate) fn still_holds(directory: &Directory, name: &str, boot_id: &str, now:
         serde_json::from_slice(&directory.read(name, MAX_FILE).ok()??).ok()
     };
     read().is_some_and(|last_failure| {
-        last_failure.boot_id == boot_id && last_failure.holds(RequestedBy::Agent, now)
+        let holds = last_failure.outlook == RetryWhen::Lasting || last_failure.holds(RequestedBy::Agent, now);
+        last_failure.boot_id == boot_id && holds
     })
 }
 
@@ -275,6 +313,22 @@ mod tests {
         let second = last_failure(Some(&first), RetryPause::OfAgents, 255);
         assert!(!second.holds(RequestedBy::User, NOW.boot));
         assert!(second.holds(RequestedBy::Agent, NOW.boot + FIRST_PAUSE) && pause(&second) > pause(&first));
+    }
+
+    #[test]
+    fn what_another_host_noted_holds_as_long_here() {
+        let there = LastFailure { noted: NOW.boot, ..last_failure(None, RetryPause::Doubling, 0) };
+        let now = |unix| Now { unix, boot: Duration::from_secs(7_000) };
+        let left = |unix| {
+            let here = there.clone().rebased("other", now(unix))?;
+            Some(here.not_before - now(unix).boot)
+        };
+        assert_eq!(left(NOW.unix), Some(FIRST_PAUSE));
+        assert_eq!(left(NOW.unix + 2), Some(FIRST_PAUSE - Duration::from_secs(2)));
+        assert_eq!(left(NOW.unix + 9_000), Some(Duration::ZERO));
+        // Its clock may be a little ahead, and never makes a pause longer.
+        assert_eq!((left(NOW.unix - SKEW), left(NOW.unix - SKEW - 1)), (Some(FIRST_PAUSE), None));
+        assert_eq!(there.clone().rebased("boot", now(0)), Some(there));
     }
 
     #[test]

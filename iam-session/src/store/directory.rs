@@ -58,7 +58,8 @@ impl Store {
         Ok(Self(Directory::create(path, uid)?))
     }
 
-    pub(super) fn directory(&self) -> &Directory {
+    /// For what has files of its own beside the records.
+    pub(crate) fn directory(&self) -> &Directory {
         &self.0
     }
 

@@ -8,7 +8,8 @@ use crate::scene::{Scene, token_file};
 
 const RECORD: &str = "/home/alice/.local/state/iam-session/wlcg.cred";
 /// Where the agents note that the issuer is to be spared. Without them the next answer can be tried at once.
-const FORGIVE: &str = "rm -f /run/iam-session/20001/iam-session/*.failure";
+const FORGIVE: &str =
+    "rm -f /run/iam-session/20001/iam-session/*.failure /home/alice/.local/state/iam-session/*.failure";
 
 /// An answer of the token endpoint.
 fn answer(status: u16, body: &str) -> Value {

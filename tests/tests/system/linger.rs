@@ -73,6 +73,22 @@ fn an_old_pane_reads_a_fresh_token_after_the_next_login() {
 }
 
 #[test]
+fn an_agent_that_is_ended_says_by_what_and_the_next_login_takes_over_its_file() {
+    let scene = scene("");
+    let (login, file) = leave_something_running(&scene);
+    login.close();
+    scene.host.wait_for_log("what it left running keeps its token");
+    // As logind does with KillUserProcesses=yes.
+    scene.host.kill("TERM", &agents(&scene.host)[0]);
+    let ended = scene.host.wait_for_log("reason=SIGTERM");
+    assert!(ended.contains("event=agent_ended"), "{ended}");
+    scene.host.wait_until_gone(&file);
+    let again = scene.host.login("alice");
+    assert_eq!(token_file(&again), file);
+    assert!(scene.provider.accepts(&again.read(&file)));
+}
+
+#[test]
 fn the_longest_stay_is_the_sites() {
     let scene = scene("linger_max = \"2s\"");
     let (login, file) = leave_something_running(&scene);

@@ -31,6 +31,7 @@ mod lock;
 mod lock_time;
 mod log;
 mod login;
+mod logind;
 mod measure;
 mod metrics;
 mod migration;

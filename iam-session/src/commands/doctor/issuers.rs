@@ -29,12 +29,13 @@ const MAX_SKEW: u64 = 30;
 pub(super) fn look(session: &SessionLook) -> Vec<Finding> {
     let providers = providers();
     let mut findings = moved(session, &providers);
-    let wanted = issuers(session, &providers);
+    let (wanted, left_out) = issuers(session, &providers);
     if wanted.is_empty() {
         let none = "none to ask: there is no account, and the site names no provider";
         findings.push(Finding::note("issuer", none, ""));
         return findings;
     }
+    let not_asked = not_asked(&wanted, &left_out);
     let asked: Vec<_> = wanted
         .into_iter()
         .map(|(issuer, transport)| {
@@ -42,6 +43,7 @@ pub(super) fn look(session: &SessionLook) -> Vec<Finding> {
         })
         .collect();
     findings.extend(asked.into_iter().flat_map(|thread| thread.join().unwrap_or_default()));
+    findings.extend(not_asked);
     findings
 }
 
@@ -55,26 +57,39 @@ fn moved(session: &SessionLook, providers: &Providers) -> Vec<Finding> {
     accounts.filter_map(moved).collect()
 }
 
-/// Those of the accounts; without an account, the site's default or all of its few.
-fn issuers(session: &SessionLook, providers: &Providers) -> Vec<(String, Transport)> {
+/// That there are more than were asked.
+fn not_asked(wanted: &[(String, Transport)], left_out: &[(String, Transport)]) -> Option<Finding> {
+    let names = |issuers: &[(String, Transport)]| {
+        issuers.iter().map(|(issuer, _)| issuer.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let what = || format!("asked were {}, and not {}", names(wanted), names(left_out));
+    (!left_out.is_empty()).then(|| Finding::note("issuer", &what(), ""))
+}
+
+/// Those of the accounts; without an account, the site's default or all of its few. And those that are too many.
+fn issuers(
+    session: &SessionLook,
+    providers: &Providers,
+) -> (Vec<(String, Transport)>, Vec<(String, Transport)>) {
     let site = Site::load(Path::new(SITE_CONFIG)).unwrap_or_default();
     let mut wanted: Vec<(String, Transport)> = Vec::new();
     let mut add = |issuer: &str, transport: Transport| {
-        if wanted.len() < MAX_ISSUERS && !wanted.iter().any(|(known, _)| same_issuer(known, issuer)) {
+        if !wanted.iter().any(|(known, _)| same_issuer(known, issuer)) {
             wanted.push((issuer.to_owned(), transport));
         }
     };
-    for account in session.status.iter().flat_map(|status| &status.accounts) {
+    let accounts = || session.status.iter().flat_map(|status| &status.accounts);
+    for account in accounts() {
         let transport = providers.by_issuer(&account.issuer).map(|provider| provider.transport.clone());
         add(&account.issuer, transport.unwrap_or_default());
     }
-    if wanted.is_empty() {
+    if accounts().next().is_none() {
         let default = site.default_provider.as_deref();
-        let mut add = |issuer: &str, transport: Transport| wanted.push((issuer.to_owned(), transport));
         let chosen = providers.iter().filter(|provider| default.is_none_or(|alias| alias == provider.alias));
-        chosen.take(MAX_ISSUERS).for_each(|provider| add(&provider.issuer, provider.transport.clone()));
+        chosen.for_each(|provider| add(&provider.issuer, provider.transport.clone()));
     }
-    wanted
+    let left_out = wanted.split_off(wanted.len().min(MAX_ISSUERS));
+    (wanted, left_out)
 }
 
 /// The site's and the user's own, who may need a CA or a proxy of theirs. Those of a home that hangs, or with a mistake
@@ -147,6 +162,16 @@ mod tests {
             "{behind:?}"
         );
         assert!(clock("I", Some(1000), 8200).what.contains("2 h ahead of"));
+    }
+
+    #[test]
+    fn who_was_not_asked_is_told() {
+        let issuers = |names: &[&str]| -> Vec<_> {
+            names.iter().map(|name| ((*name).to_owned(), Transport::default())).collect()
+        };
+        assert_eq!(not_asked(&issuers(&["A"]), &[]), None);
+        let told = not_asked(&issuers(&["A", "B"]), &issuers(&["W"])).unwrap();
+        assert_eq!((told.state, told.what.as_str()), (Severity::Note, "asked were A, B, and not W"));
     }
 
     #[test]

@@ -32,7 +32,8 @@ pub(super) fn look(session: &SessionLook, uid: u32) -> Vec<Finding> {
 /// What a login of this user would get, by the module's own rules.
 fn offered(uid: u32, mounts: &str) -> Finding {
     let logind = format!("/run/user/{uid}");
-    let given = env::var("XDG_RUNTIME_DIR").is_ok_and(|directory| directory == logind);
+    // Root gets no token. What users have whom logind serves, this check cannot know.
+    let given = uid != 0 && env::var("XDG_RUNTIME_DIR").is_ok_and(|directory| directory == logind);
     let private = fs::symlink_metadata(&logind)
         .is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == uid && metadata.mode() & 0o777 == 0o700);
     if given && private && is_mount(mounts, &logind) {
@@ -54,8 +55,14 @@ fn offered(uid: u32, mounts: &str) -> Finding {
             Err(error) => Finding::wrong(CHECK, &format!("cannot use {RUN}: {error}"), MOUNT),
         };
     }
-    let what =
-        format!("neither {logind} nor {RUN} is a mount of its own: a login has no place for a token file");
+    let what = match uid {
+        0 => format!(
+            "{RUN} is no mount of its own: logins without /run/user/UID have no place for a token file"
+        ),
+        _ => {
+            format!("neither {logind} nor {RUN} is a mount of its own: a login has no place for a token file")
+        }
+    };
     Finding::wrong(CHECK, &what, MOUNT)
 }
 

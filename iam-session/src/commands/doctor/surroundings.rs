@@ -9,6 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use super::finding::Finding;
+use super::logind;
 use super::session::SessionLook;
 use crate::client::Places;
 use crate::clock::unix_time;
@@ -30,6 +31,7 @@ pub(super) fn look(session: &SessionLook, uid: u32) -> Vec<Finding> {
     findings.extend(drained(session, uid));
     findings.extend(if_revoked(uid));
     findings.extend(selinux());
+    findings.extend(logind::look());
     if findings.is_empty() {
         findings.push(Finding::ok(CHECK, "nothing stands in the way"));
     }

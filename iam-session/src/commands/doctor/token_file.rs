@@ -35,8 +35,10 @@ pub(super) fn look(session: &SessionLook, uid: u32) -> Vec<Finding> {
         Err(error) => return vec![unreadable(&error, session, path, &shown)],
     };
     let issuer = session.account().map(|account| account.issuer.as_str());
+    let now = unix_time();
+    let lives = session.account().and_then(|account| account.token_expires_at).is_some_and(|end| end > now);
     let mut wrong = attributes(&metadata, uid, &shown);
-    wrong.extend(contents(&text, issuer, unix_time(), &shown));
+    wrong.extend(contents(&text, issuer, if lives { Agents::Lives } else { Agents::Other }, now, &shown));
     let useless = session.account().and_then(|account| advice::no_use_to_storage(&text, account));
     wrong.extend(useless.map(|(what, mend)| Finding::wrong(CHECK, &what, &mend)));
     if wrong.is_empty() { vec![Finding::ok(CHECK, &shown)] } else { wrong }
@@ -77,7 +79,14 @@ fn attributes(metadata: &Metadata, uid: u32, shown: &str) -> Vec<Finding> {
     wrong
 }
 
-fn contents(text: &[u8], issuer: Option<&str>, now: u64, shown: &str) -> Vec<Finding> {
+/// What the agent says of the token that it keeps in the file. It does not count by the wall clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Agents {
+    Lives,
+    Other,
+}
+
+fn contents(text: &[u8], issuer: Option<&str>, agents: Agents, now: u64, shown: &str) -> Vec<Finding> {
     const ANEW: &str = "run 'iam-session token --force'";
     let line = text.strip_suffix(b"\n").unwrap_or(text);
     if line.is_empty() {
@@ -94,8 +103,14 @@ fn contents(text: &[u8], issuer: Option<&str>, now: u64, shown: &str) -> Vec<Fin
     }
     let Ok(jwt) = Jwt::read(line) else { return wrong };
     if let Some(end) = jwt.expires_at().filter(|end| *end <= now) {
-        let what = format!("the token in {shown} ended {} ago", duration(now - end));
-        wrong.push(Finding::wrong(CHECK, &what, ANEW));
+        let ago = duration(now - end);
+        wrong.push(match agents {
+            Agents::Other => Finding::wrong(CHECK, &format!("the token in {shown} ended {ago} ago"), ANEW),
+            Agents::Lives => {
+                let what = format!("the token in {shown} lives, and ended {ago} ago by this host's clock");
+                Finding::wrong(CHECK, &what, "administrator: see 'chronyc tracking'")
+            }
+        });
     }
     if let (Some(ours), Some(theirs)) = (issuer, jwt.text("iss"))
         && !same_issuer(ours, theirs)
@@ -117,7 +132,11 @@ mod tests {
     }
 
     fn told(text: &[u8]) -> Vec<String> {
-        contents(text, Some("https://a.example/"), 1000, "F")
+        told_with(Agents::Other, text)
+    }
+
+    fn told_with(agents: Agents, text: &[u8]) -> Vec<String> {
+        contents(text, Some("https://a.example/"), agents, 1000, "F")
             .into_iter()
             .map(|finding| finding.what)
             .collect()
@@ -142,6 +161,10 @@ mod tests {
         assert_eq!(told(b"a\nb\n"), ["F holds more than one line of a token"]);
         assert_eq!(told(&[b'x'; 4097]), ["F is longer than the 4096 bytes that xrdcp reads"]);
         assert_eq!(told(&jwt(r#"{"exp":940}"#)), ["the token in F ended 1 min ago"]);
+        assert_eq!(
+            told_with(Agents::Lives, &jwt(r#"{"exp":940}"#)),
+            ["the token in F lives, and ended 1 min ago by this host's clock"]
+        );
         // A site may let more into the file; what is in it is judged all the same.
         let large = format!(r#"{{"exp":940,"groups":"{}"}}"#, "x".repeat(5000));
         let long = "F is longer than the 4096 bytes that xrdcp reads";
