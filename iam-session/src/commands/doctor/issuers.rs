@@ -26,6 +26,9 @@ const HOME: Duration = Duration::from_secs(3);
 /// Who checks a token mostly allows for a minute.
 const MAX_SKEW: u64 = 30;
 
+/// How an issuer is reached, by its URL.
+type Issuer = (String, Transport);
+
 pub(super) fn look(session: &SessionLook) -> Vec<Finding> {
     let providers = providers();
     let mut findings = moved(session, &providers);
@@ -58,21 +61,17 @@ fn moved(session: &SessionLook, providers: &Providers) -> Vec<Finding> {
 }
 
 /// That there are more than were asked.
-fn not_asked(wanted: &[(String, Transport)], left_out: &[(String, Transport)]) -> Option<Finding> {
-    let names = |issuers: &[(String, Transport)]| {
-        issuers.iter().map(|(issuer, _)| issuer.as_str()).collect::<Vec<_>>().join(", ")
-    };
+fn not_asked(wanted: &[Issuer], left_out: &[Issuer]) -> Option<Finding> {
+    let names =
+        |issuers: &[Issuer]| issuers.iter().map(|(issuer, _)| issuer.as_str()).collect::<Vec<_>>().join(", ");
     let what = || format!("asked were {}, and not {}", names(wanted), names(left_out));
     (!left_out.is_empty()).then(|| Finding::note("issuer", &what(), ""))
 }
 
 /// Those of the accounts; without an account, the site's default or all of its few. And those that are too many.
-fn issuers(
-    session: &SessionLook,
-    providers: &Providers,
-) -> (Vec<(String, Transport)>, Vec<(String, Transport)>) {
+fn issuers(session: &SessionLook, providers: &Providers) -> (Vec<Issuer>, Vec<Issuer>) {
     let site = Site::load(Path::new(SITE_CONFIG)).unwrap_or_default();
-    let mut wanted: Vec<(String, Transport)> = Vec::new();
+    let mut wanted: Vec<Issuer> = Vec::new();
     let mut add = |issuer: &str, transport: Transport| {
         if !wanted.iter().any(|(known, _)| same_issuer(known, issuer)) {
             wanted.push((issuer.to_owned(), transport));

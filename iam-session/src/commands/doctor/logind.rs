@@ -30,15 +30,15 @@ fn kills(places: &[&Path]) -> Option<PathBuf> {
         drop_ins.extend(files.map(|file| (file.file_name(), file.path())));
     }
     let files = main.into_iter().chain(drop_ins.into_values());
-    let said = files.filter_map(|file| Some((says(&fs::read_to_string(&file).ok()?)?, file))).last();
-    said.and_then(|(kills, file)| kills.then_some(file))
+    let mut said = files.filter_map(|file| Some((says(&fs::read_to_string(&file).ok()?)?, file)));
+    said.next_back().and_then(|(kills, file)| kills.then_some(file))
 }
 
 /// What a file says last, if it says anything.
 fn says(text: &str) -> Option<bool> {
-    let values = text.lines().filter_map(|line| line.trim().split_once('='));
-    let values = values.filter(|(key, _)| key.trim_end() == KEY).map(|(_, value)| value.trim());
-    values.last().map(|value| matches!(value, "1" | "yes" | "y" | "true" | "t" | "on"))
+    let values = text.lines().rev().filter_map(|line| line.trim().split_once('='));
+    let mut values = values.filter(|(key, _)| key.trim_end() == KEY).map(|(_, value)| value.trim());
+    values.next().map(|value| matches!(value, "1" | "yes" | "y" | "true" | "t" | "on"))
 }
 
 #[cfg(test)]
