@@ -14,7 +14,7 @@ use crate::protocol::Failure;
 use crate::scope::ScopeSet;
 
 /// The keys, for who misspells one.
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 21] = [
     "alias",
     "issuer",
     "name",
@@ -30,6 +30,7 @@ const KEYS: [&str; 20] = [
     "device_authorization_endpoint",
     "groups",
     "expect_subject",
+    "subject_domains",
     "notice",
     "notice_file",
     "ca_file",
@@ -37,17 +38,19 @@ const KEYS: [&str; 20] = [
     "proxy",
 ];
 /// Those of them that a user's own file may not have: they say what the site's users are let do, and are told.
-const SITE_KEYS: [&str; 8] = [
+const SITE_KEYS: [&str; 9] = [
     "session_scope",
     "audience_scopes",
     "scope_sets",
     "revocation",
     "groups",
     "expect_subject",
+    "subject_domains",
     "notice",
     "notice_file",
 ];
 const YES_OR_NO: &str = "\"yes\" or \"no\"";
+const DOMAINS: &str = "an array of names of domains, as they stand in login names";
 const GROUPS: &str = "an array of names or numbers of Unix groups, each a string";
 
 /// Who has written a provider's file.
@@ -124,6 +127,8 @@ pub struct Provider {
     pub groups: Vec<String>,
     /// What the issuer must say of whoever enrols.
     pub expect_subject: Option<ExpectedSubject>,
+    /// The domains of login names that may be left out of what is expected.
+    pub subject_domains: Vec<String>,
     /// What the site has its users read first.
     pub notice: Option<Notice>,
     /// How it is reached.
@@ -150,6 +155,7 @@ impl Provider {
             client_id: None,
             groups: Vec::new(),
             expect_subject: None,
+            subject_domains: Vec::new(),
             notice: None,
             transport: Transport::default(),
         }
@@ -235,6 +241,7 @@ impl Provider {
             "client_id" => self.client_id = Some(entry.parsed(CLIENT_ID, client_id)?),
             "groups" => self.groups = groups(entry)?,
             "expect_subject" => self.expect_subject = Some(entry.parsed(SUBJECT, ExpectedSubject::parse)?),
+            "subject_domains" => self.subject_domains = domains(entry)?,
             "notice" => self.announce(entry, Notice::Text(entry.string("a string")?))?,
             "notice_file" => {
                 let path = entry.parsed(ABSOLUTE, absolute_path)?;
@@ -253,6 +260,16 @@ impl Provider {
             None => Ok(()),
             Some(_) => Err(entry.surplus("there is a notice already", "'notice' or 'notice_file', not both")),
         }
+    }
+}
+
+fn domains(entry: &ConfigEntry<'_>) -> Result<Vec<String>, ConfigError> {
+    let domains = entry.strings(DOMAINS)?;
+    let is_one =
+        |name: &String| !name.is_empty() && !name.contains(['@', '\\']) && !name.contains(char::is_control);
+    match domains.iter().find(|name| !is_one(name)) {
+        Some(wrong) => Err(entry.wrong(wrong, DOMAINS)),
+        None => Ok(domains),
     }
 }
 
