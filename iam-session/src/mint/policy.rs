@@ -9,8 +9,8 @@ use std::time::Duration;
 use nix::unistd::gethostname;
 
 use crate::config::{
-    ConfigError, Linger, Provider, Providers, Revocation, ScopeTable, Site, User, effective_session_scope,
-    issuer_url,
+    ConfigError, Linger, Provider, Providers, Revocation, ScopeTable, Site, StoreLocks, User,
+    effective_session_scope, issuer_url,
 };
 use crate::host::names;
 use crate::lifeline_message::Message;
@@ -48,6 +48,10 @@ impl Policy {
 
     pub(crate) fn store_dir(&self, message: &Message) -> PathBuf {
         self.site.store_dir.expand(&message.user, message.uid, &message.home)
+    }
+
+    pub(crate) fn store_locks(&self) -> StoreLocks {
+        self.site.store_locks
     }
 
     /// What of `granted` the session token of `issuer` may carry; `openid` if nothing is left.
