@@ -18,7 +18,7 @@ use self::plan::EnrollPlan;
 use self::report::EnrollOutcome;
 use super::account_name;
 use super::client_options::ClientArgs;
-use super::device_flow::Report;
+use super::device_flow::{QrArgs, Report};
 use super::prompt::{self, Person};
 use super::providers_for_user::{Membership, known_providers};
 use super::secret_input::word;
@@ -51,6 +51,8 @@ pub(crate) struct EnrollArgs {
     /// Keep a refresh token that was obtained elsewhere, the first line of this descriptor, instead of a device flow
     #[arg(long, value_name = "N")]
     refresh_token_fd: Option<u32>,
+    #[command(flatten)]
+    qr: QrArgs,
     /// Print one object per event on standard output
     #[arg(long)]
     json: bool,
@@ -58,8 +60,8 @@ pub(crate) struct EnrollArgs {
 
 impl EnrollArgs {
     /// Only these scopes, and how to report.
-    pub(super) fn naming(scopes: Vec<String>, json: bool) -> Self {
-        Self { scopes, json, ..Self::default() }
+    pub(super) fn naming(scopes: Vec<String>, qr: QrArgs, json: bool) -> Self {
+        Self { scopes, qr, json, ..Self::default() }
     }
 }
 
@@ -115,7 +117,7 @@ impl Configuration {
 }
 
 fn report_of(args: &EnrollArgs) -> Report {
-    if args.json { Report::Json } else { Report::Text }
+    if args.json { Report::Json } else { Report::Text(args.qr.wanted()) }
 }
 
 fn reported(report: Report, enroll: impl FnOnce() -> Outcome) -> Outcome {
