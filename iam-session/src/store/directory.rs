@@ -8,13 +8,13 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
 use super::error::StoreError;
+use super::file_names::{RECORD, record_name};
 use super::format::MAX_FILE;
 use super::marker::{Marker, this_host};
 use crate::account;
 use crate::config::StoreLocks;
 use crate::directory::{Directory, Draft, Durability, failed};
 
-const RECORD: &str = ".cred";
 const TOKEN: &str = ".token";
 /// The user's lock of one host.
 const LOCKED: &str = ".locked";
@@ -24,19 +24,6 @@ const LOCK: &str = ".lock";
 const DEFAULT: &str = "default";
 /// A name and a newline.
 const MAX_DEFAULT: usize = 128;
-
-pub(crate) fn record_name(account: &str) -> String {
-    format!("{account}{RECORD}")
-}
-
-/// Whose record a file is by its name, or was to become: `NAME.cred` and `.NAME.cred.RANDOM`.
-pub(crate) fn account_of(name: &str) -> Option<&str> {
-    let record = match name.strip_prefix('.') {
-        None => name,
-        Some(draft) => draft.rsplit_once('.')?.0,
-    };
-    record.strip_suffix(RECORD).filter(|account| account::validate(account).is_ok())
-}
 
 /// An open store, and whose lock it needs.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
-use super::directory::account_of;
+use super::file_names::account_of;
 use crate::directory::DirectoryError;
 use crate::protocol::{Failure, FailureKind};
 
