@@ -44,12 +44,6 @@ impl Enrolling {
         event
     }
 
-    /// The user's machine is gone: the ssh client dies, and says nothing to the host.
-    pub fn lose_connection(mut self) {
-        self.command.kill().unwrap();
-        self.command.wait().unwrap();
-    }
-
     /// The command's exit status, when it has ended.
     pub fn status(mut self) -> Option<i32> {
         let mut status = None;

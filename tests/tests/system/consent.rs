@@ -54,9 +54,14 @@ fn a_connection_that_is_lost_ends_an_enrolment_that_waits_without_a_terminal() {
     let other = scene.host.login("alice");
     let mut enrolling = Enrolling::start(&scene.host, "alice", "wlcg");
     let code = enrolling.event("device_code");
-    enrolling.lose_connection();
-    let polls =
-        || scene.host.processes_of("alice").iter().any(|process| process.command.contains(" enroll "));
+    let of_ssh = |one: &support::Process| one.runs("/usr/bin/ssh") && one.command.contains("enroll");
+    let client = scene.host.processes().into_iter().find(of_ssh).unwrap();
+    scene.host.kill("KILL", &client);
+    enrolling.status();
+    let polls = || {
+        let mut all = scene.host.processes_of("alice").into_iter();
+        all.any(|process| process.runs(COMMAND) && process.command.contains("enroll"))
+    };
     scene.host.wait_until("the end of the command", || !polls());
     scene.host.wait_until("the end of the client", || clients(&scene) == (1, 1));
     scene.host.wait_until("the end of its file", || pending(&scene).is_empty());
