@@ -4,12 +4,12 @@
 //! Root opens nothing below a directory that a user owns, and starts no process as a user. To look there, this program
 //! is started again and becomes somebody else first:
 //!
-//! - the user, to ask agents how they stand (`query_agents`), and to see which keys open records (`sealed_with`);
+//! - the user, to ask agents how they stand (`query_agents`), and to see which keys open records (`record_keys`);
 //! - the package's system user, to read what a revoked user has left (`user_files`), and to ask issuers (`at_issuer`).
 
 mod agent_status;
-mod as_user;
 mod at_issuer;
+mod become_user;
 mod check;
 mod confirm;
 mod drain;
@@ -25,10 +25,10 @@ mod metrics;
 mod parallel;
 mod process;
 mod query_agents;
+mod record_keys;
 mod revoke;
 mod revoked_file;
 mod runtime;
-mod sealed_with;
 mod session_record;
 mod sessions;
 mod status;
@@ -78,9 +78,9 @@ enum AdminCli {
     /// Say what is wrong with the configuration
     Check(check::CheckArgs),
     #[command(hide = true)]
-    Ask(query_agents::AskArgs),
+    QueryAgents(query_agents::QueryAgentsArgs),
     #[command(hide = true)]
-    Covers(sealed_with::CoversArgs),
+    RecordKeys(record_keys::RecordKeysArgs),
     #[command(hide = true)]
     Inspect(inspect::InspectArgs),
     #[command(hide = true)]
@@ -119,8 +119,8 @@ fn execute(arguments: Vec<OsString>) -> Outcome {
     harden().map_err(|errno| Failure::failed(format!("cannot give up core files: {}", errno.desc())))?;
     // These root starts to become somebody else.
     match &cli {
-        AdminCli::Ask(args) => return query_agents::run(args),
-        AdminCli::Covers(args) => return sealed_with::run(args),
+        AdminCli::QueryAgents(args) => return query_agents::run(args),
+        AdminCli::RecordKeys(args) => return record_keys::run(args),
         AdminCli::ReadFiles => return user_files::run(),
         AdminCli::EndGrants => return at_issuer::run_end_grants(),
         AdminCli::Helper => return system_user::run_helper(),
@@ -142,8 +142,8 @@ fn execute(arguments: Vec<OsString>) -> Outcome {
         AdminCli::Metrics(args) => metrics::run(args),
         AdminCli::Key(args) => key::run(args),
         AdminCli::Inspect(args) => inspect::run(args),
-        AdminCli::Ask(_)
-        | AdminCli::Covers(_)
+        AdminCli::QueryAgents(_)
+        | AdminCli::RecordKeys(_)
         | AdminCli::ReadFiles
         | AdminCli::EndGrants
         | AdminCli::Helper => Ok(Exit::Done),

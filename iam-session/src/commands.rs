@@ -1,6 +1,5 @@
 //! The commands, one file each.
 
-mod client_options;
 pub(crate) mod decode;
 mod device_flow;
 pub(crate) mod doctor;
@@ -9,6 +8,7 @@ pub(crate) mod env;
 pub(crate) mod forget;
 pub(crate) mod list;
 pub(crate) mod lock;
+mod named_client;
 mod passphrase;
 mod prompt;
 pub(crate) mod providers;

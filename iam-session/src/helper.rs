@@ -93,10 +93,11 @@ fn classified(class: ErrorClass) -> (FailureKind, Option<&'static str>) {
             (FailureKind::Refused, Some("ask the issuer's administrators"))
         }
         E::AccessDenied | E::Refused | E::AudienceRefused => (FailureKind::Refused, None),
-        E::CredentialDead | E::ClientGone => {
-            (FailureKind::NotEnrolled, Some("enrol again: run 'iam-session enroll'"))
-        }
-        E::ExpiredToken => (FailureKind::Failed, Some("enrol again")),
+        E::CredentialDead | E::ClientGone => (
+            FailureKind::NotEnrolled,
+            Some("'iam-session status' says which account must be enrolled again, and how"),
+        ),
+        E::ExpiredToken => (FailureKind::Failed, Some("run the command again for a new code")),
         E::Malformed | E::AuthorizationPending | E::SlowDown => (FailureKind::Failed, None),
     }
 }
@@ -232,6 +233,15 @@ mod tests {
 
     fn request() -> HelperRequest {
         HelperRequest::Discover { issuer: "https://issuer.example/".into(), transport: Default::default() }
+    }
+
+    #[test]
+    fn no_advice_enrols_another_account() {
+        let dead = |class| IssuerError { class, message: "m".into(), status: None, retry_after: None };
+        for class in [ErrorClass::CredentialDead, ErrorClass::ClientGone, ErrorClass::ExpiredToken] {
+            let info = Failure::from(HelperError::Issuer(dead(class))).info.unwrap();
+            assert!(!info.contains("iam-session enroll"), "which account is not known here: {info}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod crypto;
 mod directory;
 mod error;
+mod file_names;
 mod format;
 mod keyring;
 mod keys;
@@ -19,8 +20,8 @@ mod slots;
 pub(crate) mod ticket;
 
 pub(crate) use directory::{Lock, Store};
-pub(crate) use directory::{account_of, record_name};
 pub(crate) use error::StoreError;
+pub(crate) use file_names::{account_of, record_name};
 pub(crate) use format::{MAGIC as RECORD_MAGIC, MAX_FILE as MAX_RECORD};
 pub(crate) use keyring::{Keyring, SealingKey};
 pub(crate) use keys::{KeyId, UserKey};

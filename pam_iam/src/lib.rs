@@ -17,13 +17,13 @@ mod log;
 mod message;
 mod node_key;
 mod options;
-mod record;
 mod revoked;
 mod runtime_dir;
 #[cfg(test)]
 mod scratch;
 mod served;
 mod session;
+mod session_record;
 mod site;
 mod status;
 

@@ -14,7 +14,7 @@ use nix::sys::stat::{FileStat, fstat};
 use nix::unistd::{Pid, getpid};
 
 use crate::log::Log;
-use crate::record;
+use crate::session_record;
 
 /// One login with an agent.
 pub(crate) struct Session {
@@ -55,7 +55,7 @@ impl Session {
         let is_ours = lifeline.is_ours();
         if is_ours {
             drop(lifeline.end);
-            record::close(&self.id);
+            session_record::close(&self.id);
             self.log.audit("session_closed", &[("session", &self.id)]);
         } else {
             // Not closed: in this process the number may stand for something else.

@@ -23,9 +23,9 @@ use crate::log::{Field, Log};
 use crate::message::Message;
 use crate::node_key;
 use crate::options::{HintPolicy, Options};
-use crate::record::{self, Begun, Record};
 use crate::runtime_dir;
 use crate::served::{self, Login, NotServed};
+use crate::session_record::{self, Begun, Record};
 use crate::{agent, clock};
 
 /// Whether the host lets us talk to the user.
@@ -82,7 +82,7 @@ pub(crate) fn open(pamh: &mut PamHandle, options: &Options, log: &Log, talk: Tal
     let started =
         start(pamh, &login, &names, options, log).and_then(|mut agent| Ok((agent.answer(patience)?, agent)));
     if !matches!(started, Ok((Answer::Said { .. } | Answer::Late, _))) {
-        record::remove(&names.id_text);
+        session_record::remove(&names.id_text);
     }
     let (answer, agent) = started?;
     let exports = agent.exports(answer, options.export);
@@ -160,7 +160,7 @@ fn begin_record(pamh: &PamHandle, login: &Login, names: &Names, log: &Log) -> Op
         service: service.map(|service| service.0.to_bytes()).unwrap_or_default(),
         remote: remote.map(|remote| remote.0.to_bytes()),
     };
-    record::begin(&record)
+    session_record::begin(&record)
         .map_err(|errno| {
             log.warning(format_args!("session {} has no record: {}", names.id_text, errno.desc()));
         })

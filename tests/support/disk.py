@@ -1,7 +1,8 @@
-"""A file system in memory whose every step can fail, kill who asked for it, or be lost:  disk.py UID MODE
+"""A file system in memory whose every step can fail, kill who asked for it, or be lost:  disk.py UID MODE [ERRNO]
 
 Speaks the kernel's FUSE protocol (linux/fuse.h, 7.31) on descriptor 3, and obeys: one JSON object a line on standard
-input, each answered by one on standard output; at end of file it ends. Only what UID does fails, kills or is counted.
+input, each answered by one on standard output; at end of file it ends. Only what UID does fails, kills or is counted. With ERRNO every
+lock is refused so; without it the kernel keeps them.
     {"do": "fail", "op": "fsync", "name": ".wlcg.cred.*", "errno": 5}     from now on; name is a glob; no errno: no answer
     {"do": "fail_at", "at": 3, "last": 3, "errno": 5}                     these steps of those from now on, and no other
     {"do": "heal"}                                 nothing fails or kills any more
@@ -23,8 +24,9 @@ import sys
 
 FUSE = 3
 OWNER, MODE = int(sys.argv[1]), int(sys.argv[2], 8)
+LOCK_ERROR = int(sys.argv[3]) if len(sys.argv) > 3 else 0
 MAX_WRITE = 128 * 1024
-BIG_WRITES = 1 << 5
+POSIX_LOCKS, BIG_WRITES = 1 << 1, 1 << 5  # with the first, locks are ours to give
 DIRECT_IO = 1  # nothing is kept in the kernel's cache: each read and write comes here
 FATTR_MODE, FATTR_UID, FATTR_GID, FATTR_SIZE = 1, 2, 4, 8
 
@@ -108,7 +110,8 @@ class Request:
 
 
 def init(request):
-    return struct.pack("<IIIIHHIIHHI7I", 7, 31, 65536, BIG_WRITES, 16, 12, MAX_WRITE, 1, 0, 0, 0, *(0,) * 7)
+    flags = BIG_WRITES | (POSIX_LOCKS if LOCK_ERROR else 0)
+    return struct.pack("<IIIIHHIIHHI7I", 7, 31, 65536, flags, 16, 12, MAX_WRITE, 1, 0, 0, 0, *(0,) * 7)
 
 
 def lookup(request):
@@ -238,6 +241,10 @@ def statfs(request):
     return struct.pack("<5Q4I6I", 1 << 20, 1 << 20, 1 << 20, 1 << 20, 1 << 20, 4096, 255, 4096, 0, *(0,) * 6)
 
 
+def lock(request):
+    raise OSError(LOCK_ERROR, request.node.name)
+
+
 def nothing(request):
     return b""
 
@@ -245,7 +252,7 @@ def nothing(request):
 OPERATIONS = {
     1: lookup, 3: getattr_, 4: setattr_, 9: mkdir, 10: unlink, 11: unlink, 12: rename, 14: open_, 15: read,
     16: write, 17: statfs, 18: nothing, 20: fsync, 25: nothing, 26: init, 27: opendir, 28: readdir, 29: nothing,
-    30: fsyncdir, 35: create, 38: nothing, 45: rename,
+    30: fsyncdir, 31: lock, 32: lock, 33: lock, 35: create, 38: nothing, 45: rename,
 }
 UNANSWERED = {2, 36, 42}  # FORGET, INTERRUPT, BATCH_FORGET
 

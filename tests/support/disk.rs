@@ -34,12 +34,24 @@ impl Disk {
     /// # Panics
     /// It cannot be mounted.
     pub fn over(host: &Host, user: &str, directory: &str) -> Self {
+        Self::serving(host, user, directory, "")
+    }
+
+    /// The same, where every lock is refused with this error.
+    ///
+    /// # Panics
+    /// It cannot be mounted.
+    pub fn without_locks(host: &Host, user: &str, directory: &str, errno: i32) -> Self {
+        Self::serving(host, user, directory, &errno.to_string())
+    }
+
+    fn serving(host: &Host, user: &str, directory: &str, lock_error: &str) -> Self {
         host.write(SERVER, include_str!("disk.py"), 0o644);
         host.as_user(user).run(&format!("mkdir -p -m 0700 {directory}")).successful();
         let options = "fd=3,rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions";
         let serve = format!(
             "exec 3<>/dev/fuse && mount --internal-only -t fuse -o {options} disk {directory} &&
-             {PYTHON} {SERVER} {} 700; umount --lazy {directory}",
+             {PYTHON} {SERVER} {} 700 {lock_error}; umount --lazy {directory}",
             host.uid(user)
         );
         let mut command = host.as_root().command("/bin/bash");

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::as_user;
+use super::become_user;
 use super::parallel::parallel;
 use super::process::{AgentProcess, ProcessSession};
 use crate::clock::boot_time;
@@ -39,7 +39,9 @@ pub(super) fn ask(agents: &[AgentProcess]) -> AgentStatuses {
 fn ask_user(ids: (u32, u32), sessions: &[&ProcessSession]) -> AgentStatuses {
     let sockets = sessions.iter().take(MAX_SOCKETS).map(|session| session.places.socket(&session.id));
     let sockets = sockets.map(|socket| socket.to_string_lossy().into_owned());
-    let Some(mut user) = as_user::start(ids, "ask", sockets) else { return AgentStatuses::new() };
+    let Some(mut user) = become_user::start(ids, "query-agents", sockets) else {
+        return AgentStatuses::new();
+    };
     let mut told = AgentStatuses::new();
     let deadline = boot_time() + PATIENCE;
     let mut lines = Lines::new(MAX_LINE);

@@ -12,7 +12,7 @@ use std::path::Path;
 use clap::{Parser, Subcommand};
 
 use super::confirm::{self, Consent};
-use super::sealed_with::{self, Covered, Covers};
+use super::record_keys::{self, Covered, Covers};
 use super::user::{self, UserEntry};
 use super::{audit, say, session_record};
 use crate::clock::unix_time;
@@ -167,7 +167,7 @@ fn retire(id: &str, consent: Consent) -> Outcome {
 fn tell_needed(id: &str, others: &[String]) -> Result<(), Failure> {
     let people = people()?;
     let (mut need, mut unseen) = (Vec::new(), Vec::new());
-    for (account, covers) in sealed_with::of(&people) {
+    for (account, covers) in record_keys::of(&people) {
         match covers {
             Some(covers) => {
                 need.extend(needing(&covers, id, others).map(|name| format!("{} ({name})", account.name)));

@@ -1,4 +1,4 @@
-//! `iam-session-admin ask`: asks the agents of the user that it runs as how they stand, and prints a line for each
+//! `iam-session-admin query-agents`: asks the agents of the user that it runs as how they stand, and prints a line for each
 //! that answers. Touches their sockets.
 //!
 //! Root starts it to become the user (`agent_status`). An agent answers nobody else, and root opens nothing below the
@@ -9,21 +9,21 @@ use std::thread;
 
 use clap::Parser;
 
-use super::as_user::Ids;
+use super::become_user::Ids;
 use crate::client::AgentClient;
 use crate::line;
 use crate::outcome::{Exit, Outcome, print};
 use crate::protocol::{MAX_LINE, Request, Status};
 
 #[derive(Debug, Parser)]
-pub(super) struct AskArgs {
+pub(super) struct QueryAgentsArgs {
     #[command(flatten)]
     whose: Ids,
     sockets: Vec<PathBuf>,
 }
 
 /// All at once: one that does not answer keeps no other waiting. Who has started this ends it.
-pub(super) fn run(args: &AskArgs) -> Outcome {
+pub(super) fn run(args: &QueryAgentsArgs) -> Outcome {
     let uid = args.whose.become_user()?;
     let ask = |socket: &PathBuf| -> Option<Status> {
         AgentClient::connect(socket, uid.as_raw()).ok()?.ask(&Request::Status {}).ok()

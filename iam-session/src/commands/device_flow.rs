@@ -8,4 +8,5 @@ mod signals;
 
 pub(in crate::commands) use code::{Report, event, notice, show, steps};
 pub(in crate::commands) use pace::poll;
+pub(in crate::commands) use qr::QrArgs;
 pub(in crate::commands) use signals::{Signals, cancelled};

@@ -17,8 +17,8 @@ use self::flow::Flow;
 use self::plan::EnrollPlan;
 use self::report::EnrollOutcome;
 use super::account_name;
-use super::client_options::ClientArgs;
-use super::device_flow::Report;
+use super::device_flow::{QrArgs, Report};
+use super::named_client::ClientArgs;
 use super::prompt::{self, Person};
 use super::providers_for_user::{Membership, known_providers};
 use super::secret_input::word;
@@ -52,6 +52,8 @@ pub(crate) struct EnrollArgs {
     /// Keep a refresh token that was obtained elsewhere, the first line of this descriptor, instead of a device flow
     #[arg(long, value_name = "N")]
     refresh_token_fd: Option<u32>,
+    #[command(flatten)]
+    qr: QrArgs,
     /// Print one object per event on standard output
     #[arg(long)]
     json: bool,
@@ -59,8 +61,8 @@ pub(crate) struct EnrollArgs {
 
 impl EnrollArgs {
     /// Only these scopes, and how to report.
-    pub(super) fn naming(scopes: Vec<String>, json: bool) -> Self {
-        Self { scopes, json, ..Self::default() }
+    pub(super) fn naming(scopes: Vec<String>, qr: QrArgs, json: bool) -> Self {
+        Self { scopes, qr, json, ..Self::default() }
     }
 }
 
@@ -118,7 +120,7 @@ impl Configuration {
 }
 
 fn report_of(args: &EnrollArgs) -> Report {
-    if args.json { Report::Json } else { Report::Text }
+    if args.json { Report::Json } else { Report::Text(args.qr.wanted()) }
 }
 
 fn reported(report: Report, enroll: impl FnOnce() -> Outcome) -> Outcome {

@@ -2,6 +2,7 @@
 
 use clap::Parser;
 
+use super::device_flow::QrArgs;
 use super::enroll::{self, EnrollArgs};
 use crate::outcome::Outcome;
 
@@ -15,6 +16,8 @@ pub(crate) struct ReenrollArgs {
     /// Scopes to ask for instead; may be repeated, or name several; 'max' for all that the issuer offers
     #[arg(short, long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
+    #[command(flatten)]
+    qr: QrArgs,
     /// Print one object per event on standard output
     #[arg(long)]
     json: bool,
@@ -22,5 +25,5 @@ pub(crate) struct ReenrollArgs {
 
 pub(crate) fn run(args: ReenrollArgs) -> Outcome {
     let scopes = args.scopes;
-    enroll::again_for(args.account, EnrollArgs::naming(scopes, args.json))
+    enroll::again_for(args.account, EnrollArgs::naming(scopes, args.qr, args.json))
 }

@@ -14,7 +14,7 @@ use crate::protocol::Failure;
 use crate::scope::ScopeSet;
 
 /// The keys, for who misspells one.
-const KEYS: [&str; 21] = [
+const KEYS: [&str; 22] = [
     "alias",
     "issuer",
     "formerly",
@@ -31,6 +31,7 @@ const KEYS: [&str; 21] = [
     "device_authorization_endpoint",
     "groups",
     "expect_subject",
+    "subject_domains",
     "notice",
     "notice_file",
     "ca_file",
@@ -38,7 +39,7 @@ const KEYS: [&str; 21] = [
     "proxy",
 ];
 /// Those of them that a user's own file may not have: they say what the site's users are let do, and are told.
-const SITE_KEYS: [&str; 9] = [
+const SITE_KEYS: [&str; 10] = [
     "formerly",
     "session_scope",
     "audience_scopes",
@@ -46,11 +47,13 @@ const SITE_KEYS: [&str; 9] = [
     "revocation",
     "groups",
     "expect_subject",
+    "subject_domains",
     "notice",
     "notice_file",
 ];
 const YES_OR_NO: &str = "\"yes\" or \"no\"";
 const ISSUERS: &str = "an array of https:// URLs, each a string without user, query or fragment";
+const DOMAINS: &str = "an array of names of domains, as they stand in login names";
 const GROUPS: &str = "an array of names or numbers of Unix groups, each a string";
 
 /// Who has written a provider's file.
@@ -129,6 +132,8 @@ pub struct Provider {
     pub groups: Vec<String>,
     /// What the issuer must say of whoever enrols.
     pub expect_subject: Option<ExpectedSubject>,
+    /// The domains of login names that may be left out of what is expected.
+    pub subject_domains: Vec<String>,
     /// What the site has its users read first.
     pub notice: Option<Notice>,
     /// How it is reached.
@@ -156,6 +161,7 @@ impl Provider {
             client_id: None,
             groups: Vec::new(),
             expect_subject: None,
+            subject_domains: Vec::new(),
             notice: None,
             transport: Transport::default(),
         }
@@ -248,6 +254,7 @@ impl Provider {
             "client_id" => self.client_id = Some(entry.parsed(CLIENT_ID, client_id)?),
             "groups" => self.groups = groups(entry)?,
             "expect_subject" => self.expect_subject = Some(entry.parsed(SUBJECT, ExpectedSubject::parse)?),
+            "subject_domains" => self.subject_domains = domains(entry)?,
             "notice" => self.announce(entry, Notice::Text(entry.string("a string")?))?,
             "notice_file" => {
                 let path = entry.parsed(ABSOLUTE, absolute_path)?;
@@ -272,6 +279,16 @@ impl Provider {
 fn issuers(entry: &ConfigEntry<'_>) -> Result<Vec<String>, ConfigError> {
     let named = entry.strings(ISSUERS)?;
     named.iter().map(|text| issuer_url(text).ok_or_else(|| entry.wrong(text, ISSUERS))).collect()
+}
+
+fn domains(entry: &ConfigEntry<'_>) -> Result<Vec<String>, ConfigError> {
+    let domains = entry.strings(DOMAINS)?;
+    let is_one =
+        |name: &String| !name.is_empty() && !name.contains(['@', '\\']) && !name.contains(char::is_control);
+    match domains.iter().find(|name| !is_one(name)) {
+        Some(wrong) => Err(entry.wrong(wrong, DOMAINS)),
+        None => Ok(domains),
+    }
 }
 
 fn groups(entry: &ConfigEntry<'_>) -> Result<Vec<String>, ConfigError> {

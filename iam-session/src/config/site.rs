@@ -7,6 +7,7 @@ use super::document::{ConfigEntry, Document, files};
 use super::linger::{self, Linger};
 use super::password_flow::{PASSWORD_FLOW, PasswordFlow, password_flow};
 use super::roles::Roles;
+use super::store_locks::{STORE_LOCKS, StoreLocks, store_locks};
 use super::value::{ACCOUNT, ISSUER, SCOPE, account, issuer_url, same_issuer, scopes};
 use crate::scope::ScopeSet;
 
@@ -17,10 +18,11 @@ const STORE_DIR: &str = "%h/.local/state/iam-session";
 /// `iam-session:<site>:<user>` must stay within the 256 characters that INDIGO IAM takes.
 const MAX_SITE: usize = 100;
 /// The keys, for who misspells one.
-pub(super) const KEYS: [&str; 10] = [
+pub(super) const KEYS: [&str; 11] = [
     "site",
     "session_scope",
     "store_dir",
+    "store_locks",
     "default_provider",
     "allowed_issuers",
     "linger",
@@ -49,6 +51,8 @@ pub struct Site {
     pub session_scope: ScopeSet,
     /// Where the sealed records are.
     pub store_dir: StoreDir,
+    /// Whether hosts may share one user's.
+    pub store_locks: StoreLocks,
     /// The alias of the provider that `iam-session enroll` means without an argument.
     pub default_provider: Option<String>,
     /// The only issuers to enrol with; any if absent.
@@ -69,6 +73,7 @@ impl Default for Site {
             site: None,
             session_scope: ScopeSet::parse(SESSION_SCOPE),
             store_dir: StoreDir(STORE_DIR.to_owned()),
+            store_locks: StoreLocks::default(),
             default_provider: None,
             allowed_issuers: None,
             linger: Linger::default(),
@@ -108,6 +113,7 @@ impl Site {
                 "site" => self.site = Some(entry.parsed(NAME, site_name)?),
                 "session_scope" => self.session_scope = entry.parsed(SCOPE, scopes)?,
                 "store_dir" => self.store_dir = entry.parsed(TEMPLATE, StoreDir::parse)?,
+                "store_locks" => self.store_locks = entry.parsed(STORE_LOCKS, store_locks)?,
                 "default_provider" => self.default_provider = Some(entry.parsed(ACCOUNT, account)?),
                 "allowed_issuers" => self.allowed_issuers = Some(issuers(entry)?),
                 "linger" => self.linger.what = entry.parsed(linger::KIND, linger::kind)?,

@@ -37,17 +37,26 @@ pub(crate) fn is_in_one_of(groups: &[String], patience: Duration) -> io::Result<
     Ok(numbers_in(&found).any(|gid| own.contains(&gid)))
 }
 
-/// The uid that a login name stands for, if it stands for one.
+/// A user as the name service spells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KnownUser {
+    pub(crate) name: String,
+    pub(crate) uid: u32,
+}
+
+/// The user that a login name stands for, if it stands for one. A name service may know a user by more than one name:
+/// in capitals, with or without a domain, by a mail address. It spells its answer in one way.
 ///
 /// # Errors
 /// It could not be looked up in time.
-pub(crate) fn uid_of(user: &str, patience: Duration) -> io::Result<Option<u32>> {
+pub(crate) fn user_called(name: &str, patience: Duration) -> io::Result<Option<KnownUser>> {
     // getent would take a number for a uid.
-    if user.parse::<u64>().is_ok() {
+    if name.parse::<u64>().is_ok() {
         return Ok(None);
     }
-    let found = getent("passwd", &[user], patience)?;
-    Ok(numbers_in(&found).next())
+    let found = getent("passwd", &[name], patience)?;
+    let name = found.split(':').next().unwrap_or_default().to_owned();
+    Ok(numbers_in(&found).next().map(|uid| KnownUser { name, uid }))
 }
 
 /// The third field of each line: group(5) and passwd(5) have the number there.
@@ -124,9 +133,10 @@ mod tests {
 
     #[test]
     fn a_login_name_has_a_uid() {
-        assert_eq!(uid_of("root", PATIENCE).unwrap(), Some(0));
-        assert_eq!(uid_of("no-such-user", PATIENCE).unwrap(), None);
-        assert_eq!(uid_of("0", PATIENCE).unwrap(), None, "a number is no name");
+        let root = KnownUser { name: "root".into(), uid: 0 };
+        assert_eq!(user_called("root", PATIENCE).unwrap(), Some(root));
+        assert_eq!(user_called("no-such-user", PATIENCE).unwrap(), None);
+        assert_eq!(user_called("0", PATIENCE).unwrap(), None, "a number is no name");
     }
 
     #[test]

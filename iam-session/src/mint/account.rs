@@ -11,7 +11,14 @@ use crate::store::{Cover, KeyId, Opened, Store, StoreError};
 
 impl Mint {
     pub(crate) fn store(&self, policy: &Policy) -> Result<Option<Store>, StoreError> {
-        Store::open(&policy.store_dir(&self.message), self.message.uid)
+        let store = Store::open(&policy.store_dir(&self.message), self.message.uid)?;
+        Ok(store.map(|store| store.with_locks(policy.store_locks())))
+    }
+
+    /// The same, made where there is none.
+    pub(crate) fn store_to_write(&self, policy: &Policy) -> Result<Store, StoreError> {
+        let store = Store::create(&policy.store_dir(&self.message), self.message.uid)?;
+        Ok(store.with_locks(policy.store_locks()))
     }
 
     pub(crate) fn open(&self, store: &Store, account: &str) -> Result<Opened, StoreError> {

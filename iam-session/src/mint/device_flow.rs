@@ -87,7 +87,10 @@ impl Mint {
         let name = &beginning.target.account;
         account::validate(name).map_err(|error| usage(error.to_string(), "choose another name"))?;
         self.message.keys.sealing().ok_or(StoreError::NoSealingKey)?;
-        let store = Store::create(&policy.store_dir(&self.message), self.message.uid)?;
+        let store = self.store_to_write(&policy)?;
+        // Before a code is shown: what nobody could keep, or could be told to be theirs, needs no approval.
+        self.can_be_locked(&store)?;
+        self.can_be_verified(&policy, &provider.issuer)?;
         self.former(&store, &policy, name, &provider.issuer)?;
         let mut unusable = None;
         if let Some(account) = &beginning.client_of {
@@ -281,7 +284,7 @@ impl Mint {
             return Ok(Polled::NoToken { error });
         }
         let policy = Policy::load(&self.message)?;
-        let store = Store::create(&policy.store_dir(&self.message), self.message.uid)?;
+        let store = self.store_to_write(&policy)?;
         let mut record = self.client_of(&policy, &store, &mut ticket)?;
         self.former(&store, &policy, &ticket.account, &record.issuer)?;
         self.may_ask()?;
@@ -312,7 +315,10 @@ impl Mint {
                 Err(match ticket.client {
                     ClientSource::Pending => of_ours(error.into(), &record),
                     ClientSource::Ticket => of_others(error.into(), &record),
-                    ClientSource::Account(_) => HelperError::Issuer(error).into(),
+                    // The next time it is found out before a code is shown, and a new client is registered.
+                    ClientSource::Account(_) => {
+                        Failure::from(HelperError::Issuer(error)).advise("run the same command again")
+                    }
                 })
             }
             Err(HelperError::Issuer(error)) => Ok(Polled::NoToken { error }),

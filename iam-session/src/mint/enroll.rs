@@ -35,7 +35,7 @@ impl Mint {
         if !policy.allows(&obtained.record.issuer) {
             return Err(not_allowed(&obtained.record.issuer));
         }
-        let store = Store::create(&policy.store_dir(&self.message), self.message.uid)?;
+        let store = self.store_to_write(&policy)?;
         let locks = self.lock(&store, &self.patience())?;
         if let Some(account) = client_of {
             self.refresh_client(&store, account, &mut obtained.record);
@@ -107,7 +107,9 @@ impl Mint {
             self.forget_record(store, &HEXLOWER.encode(&former.id()));
             self.end_former(store, policy, &name, &former.record, &record);
         }
+        let book = AccountBook::read(&self.runtime.agents);
         Ok(Enrolled {
+            default_account: book.and_then(|book| book.default_account),
             session_scope: policy.session_scope(&record.issuer, &record.scope),
             ends_at: record.refresh_token_expires_at,
             scope: record.scope,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::unistd::gethostname;
 
 use crate::config::{
-    ConfigError, ExportChoice, Linger, Provider, Providers, Revocation, ScopeTable, Site, User,
+    ConfigError, ExportChoice, Linger, Provider, Providers, Revocation, ScopeTable, Site, StoreLocks, User,
     effective_session_scope, issuer_url,
 };
 use crate::host::names;
@@ -58,6 +58,10 @@ impl Policy {
     /// Whether the site says that one issuer has become the other. A user's own files say nothing about that.
     pub(crate) fn has_moved(&self, from: &str, to: &str) -> bool {
         self.providers.of_issuer(to).any(|provider| provider.was(from))
+    }
+
+    pub(crate) fn store_locks(&self) -> StoreLocks {
+        self.site.store_locks
     }
 
     /// What of `granted` the session token of `issuer` may carry; `openid` if nothing is left.

@@ -70,7 +70,9 @@ impl Mint {
         let limit = book.max_token_file;
         if let Err(error) = token_file::publish(&self.runtime, file, &token, limit, others, now) {
             let failure = match error {
-                DirectoryError::TooLarge { .. } => too_large(&token, limit),
+                DirectoryError::TooLarge { .. } => {
+                    too_large(entry.map_or("NAME", |entry| &entry.name), &token, limit)
+                }
                 error => no_place(&error),
             };
             // Each look finds it again.
@@ -100,16 +102,16 @@ impl Mint {
     }
 }
 
-fn too_large(token: &CachedToken, limit: usize) -> Failure {
+fn too_large(account: &str, token: &CachedToken, limit: usize) -> Failure {
     let size = token.access_token.expose().len() + 1;
     let error = format!(
         "the session's token has {size} bytes, and a token file at most {limit} here: xrdcp reads {TOKEN_FILE}, HTCondor \
          {LARGEST_TOKEN_FILE}"
     );
-    Failure::refused(error).advise(
-        "enrol again with fewer scopes, or ask the issuer's administrators for fewer claims; 'iam-session token' prints it \
-         all the same, and the site may set 'max_token_file'",
-    )
+    Failure::refused(error).advise(format!(
+        "enrol again with fewer scopes: 'iam-session reenroll {account} -s …'; or ask the issuer's administrators for \
+         fewer claims; 'iam-session token' prints it all the same, and the site may set 'max_token_file'"
+    ))
 }
 
 /// Whether it cannot be said now what belongs into the file. That the site does not allow an issuer is known.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Mint;
-use super::lock_wait::MintLocks;
+use super::mint_locks::MintLocks;
 use super::policy::Policy;
 use crate::clock;
 use crate::log::Level;

@@ -71,14 +71,14 @@ impl Mint {
         else {
             return if obtained.imported { Ok(self.adopt(obtained)?.1) } else { Ok(RotatedToken::Kept) };
         };
-        self.confirm_login_name()?;
+        let wanted = self.expected_value(provider, expected)?;
         let userinfo = self.pin(obtained, provider)?;
         let (access_token, rotation) = match obtained.imported {
             true => self.adopt(obtained)?,
             false => self.refresh_for(expected, obtained)?,
         };
         let said = self.claim(expected, obtained, userinfo, access_token);
-        let compared = said.and_then(|values| self.compare(expected, obtained, &values));
+        let compared = said.and_then(|values| compare(expected.claim(), &wanted, obtained, &values));
         compared.map_err(|failure| {
             self.end_refused(store, policy, obtained, rotation, &failure);
             if obtained.imported { rotation.explain(failure) } else { failure }
@@ -86,16 +86,51 @@ impl Mint {
         Ok(rotation)
     }
 
-    /// The name that a login gave is the one its sshd knew. An agent without a login has it from the environment.
-    fn confirm_login_name(&self) -> Result<(), Failure> {
-        let user = &self.message.user;
-        let found = names::uid_of(user, PATIENCE);
-        if found.as_ref().is_ok_and(|uid| *uid == Some(self.message.uid)) {
-            return Ok(());
+    /// Refuses a user of whom nothing can be expected: before anybody is asked to approve.
+    pub(crate) fn can_be_verified(&self, policy: &Policy, issuer: &str) -> Result<(), Failure> {
+        let expecting = policy.expecting(issuer);
+        match expecting.and_then(|provider| Some((provider, provider.expect_subject.as_ref()?))) {
+            Some((provider, expected)) => self.expected_value(provider, expected).map(|_| ()),
+            None => Ok(()),
         }
-        let why = found.err().map(|error| format!(": {error}")).unwrap_or_default();
-        Err(Failure::refused(format!("it cannot be told that uid {} is '{user}'{why}", self.message.uid))
-            .advise("this site compares the login name with the issuer's: log in again"))
+    }
+
+    /// What the claim must equal. No name that is made of the login name may be another user's of this host: with `%Lu`
+    /// ALICE would pass for alice, and with `%n` alice@ad.example would.
+    fn expected_value(&self, provider: &Provider, expected: &ExpectedSubject) -> Result<String, Failure> {
+        let user = self.login_name()?;
+        let value = expected.value(&user, &provider.subject_domains).map_err(|error| {
+            Failure::refused(format!("it cannot be told who '{user}' is at {}: {error}", provider.issuer))
+                .advise("ask the site's administrators: see expect_subject in iam-session-issuers(5)")
+        })?;
+        for name in &value.other_names {
+            let other = names::user_called(name, PATIENCE)
+                .map_err(|error| self.unknown(&user, &error.to_string()))?;
+            if other.is_some_and(|other| other.uid != self.message.uid) {
+                return Err(Failure::refused(format!(
+                    "'{user}' is compared as '{name}', who is another user of this host"
+                ))
+                .advise("ask the site's administrators: see expect_subject in iam-session-issuers(5)"));
+            }
+        }
+        Ok(value.text)
+    }
+
+    /// The name of whoever logged in, as the name service spells it: sshd has it as it was typed. An agent without a
+    /// login has it from the environment.
+    fn login_name(&self) -> Result<String, Failure> {
+        let user = &self.message.user;
+        match names::user_called(user, PATIENCE) {
+            Ok(Some(known)) if known.uid == self.message.uid => Ok(known.name),
+            Ok(_) => Err(self.unknown(user, "")),
+            Err(error) => Err(self.unknown(user, &error.to_string())),
+        }
+    }
+
+    fn unknown(&self, user: &str, why: &str) -> Failure {
+        let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+        Failure::refused(format!("it cannot be told that uid {} is '{user}'{why}", self.message.uid))
+            .advise("this site compares the login name with the issuer's: log in again")
     }
 
     /// Replaces what was said of the issuer by what it says itself; gives its userinfo endpoint.
@@ -203,30 +238,6 @@ impl Mint {
         }
     }
 
-    fn compare(
-        &self,
-        expected: &ExpectedSubject,
-        obtained: &NewGrant,
-        said: &[String],
-    ) -> Result<(), Failure> {
-        let (claim, wanted) = (expected.claim(), expected.value(&self.message.user));
-        if said.contains(&wanted) {
-            return Ok(());
-        }
-        let issuer = &obtained.record.issuer;
-        let (error, info) = match said.first() {
-            Some(other) => (
-                format!("{issuer} says that who approved has {claim} '{}', not '{wanted}'", shortened(other)),
-                "sign in at the issuer as yourself; if you did, ask the site's administrators",
-            ),
-            None => (
-                format!("{issuer} does not say the {claim} of who approved, and this site compares it"),
-                "leave nothing out on the consent page; else ask the site's administrators",
-            ),
-        };
-        Err(Failure::refused(error).advise(info))
-    }
-
     /// What is not kept here must not live on at the issuer either; but a refresh token that came from elsewhere and
     /// is still good there is not ours to end.
     fn end_refused(
@@ -278,6 +289,24 @@ fn nothing_granted(obtained: &NewGrant) -> Failure {
         }
     };
     Failure::refused(error).advise(info)
+}
+
+fn compare(claim: &str, wanted: &String, obtained: &NewGrant, said: &[String]) -> Result<(), Failure> {
+    if said.contains(wanted) {
+        return Ok(());
+    }
+    let issuer = &obtained.record.issuer;
+    let (error, info) = match said.first() {
+        Some(other) => (
+            format!("{issuer} says that who approved has {claim} '{}', not '{wanted}'", shortened(other)),
+            "sign in at the issuer as yourself; if you did, ask the site's administrators",
+        ),
+        None => (
+            format!("{issuer} does not say the {claim} of who approved, and this site compares it"),
+            "leave nothing out on the consent page; else ask the site's administrators",
+        ),
+    };
+    Err(Failure::refused(error).advise(info))
 }
 
 /// A refresh token that was just obtained, or is said to be good, does not have to be enrolled for again.

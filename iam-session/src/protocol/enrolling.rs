@@ -177,6 +177,9 @@ pub(crate) struct Enrolled {
     pub(crate) ends_at: Option<u64>,
     /// Absolute path of the token file.
     pub(crate) token_file: String,
+    /// The account whose token is in the file, where that is known; an agent of an earlier build does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) default_account: Option<String>,
     /// Why there is no token in the file yet, if there is none: the enrolment itself is sealed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) trouble: Option<Failure>,

@@ -8,12 +8,13 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
 use super::error::StoreError;
+use super::file_names::{RECORD, record_name};
 use super::format::MAX_FILE;
 use super::marker::{Marker, this_host};
 use crate::account;
+use crate::config::StoreLocks;
 use crate::directory::{Directory, Draft, Durability, failed};
 
-const RECORD: &str = ".cred";
 const TOKEN: &str = ".token";
 /// The user's lock of one host.
 const LOCKED: &str = ".locked";
@@ -24,38 +25,30 @@ const DEFAULT: &str = "default";
 /// A name and a newline.
 const MAX_DEFAULT: usize = 128;
 
-pub(crate) fn record_name(account: &str) -> String {
-    format!("{account}{RECORD}")
-}
-
-/// Whose record a file is by its name, or was to become: `NAME.cred` and `.NAME.cred.RANDOM`.
-pub(crate) fn account_of(name: &str) -> Option<&str> {
-    let record = match name.strip_prefix('.') {
-        None => name,
-        Some(draft) => draft.rsplit_once('.')?.0,
-    };
-    record.strip_suffix(RECORD).filter(|account| account::validate(account).is_ok())
-}
-
-/// An open store.
+/// An open store, and whose lock it needs.
 #[derive(Debug)]
-pub(crate) struct Store(Directory);
+pub(crate) struct Store(Directory, StoreLocks);
 
 /// The store's lock across hosts; gone when dropped.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _closing_unlocks: File,
+    _closing_unlocks: Option<File>,
 }
 
 impl Store {
     /// Opens the store at `path`; `None` where there is none.
     pub(crate) fn open(path: &Path, uid: u32) -> Result<Option<Self>, StoreError> {
-        Ok(Directory::open(path, uid)?.map(Self))
+        Ok(Directory::open(path, uid)?.map(|directory| Self(directory, StoreLocks::Shared)))
     }
 
     /// Opens the store at `path`, made first where there is none: it and what is missing above it get mode 0700.
     pub(crate) fn create(path: &Path, uid: u32) -> Result<Self, StoreError> {
-        Ok(Self(Directory::create(path, uid)?))
+        Ok(Self(Directory::create(path, uid)?, StoreLocks::Shared))
+    }
+
+    /// The same store, with the lock that the site says it needs.
+    pub(crate) fn with_locks(self, locks: StoreLocks) -> Self {
+        Self(self.0, locks)
     }
 
     /// For what has files of its own beside the records.
@@ -238,7 +231,7 @@ impl Store {
     /// It goes when *any* descriptor of the file is closed by this process, so only this function opens it.
     ///
     /// # Errors
-    /// [`StoreError::Busy`] while another process holds it.
+    /// [`StoreError::Busy`] while another process holds it; [`StoreError::NoLocks`] where there can be none.
     pub(crate) fn lock(&self) -> Result<Lock, StoreError> {
         let path = self.0.path().join(LOCK);
         let file = self.0.lock_file(LOCK)?;
@@ -250,8 +243,15 @@ impl Store {
             l_pid: 0,
         };
         match fcntl(&file, FcntlArg::F_SETLK(&whole)) {
-            Ok(_) => Ok(Lock { _closing_unlocks: file }),
+            Ok(_) => Ok(Lock { _closing_unlocks: Some(file) }),
             Err(Errno::EACCES | Errno::EAGAIN) => Err(StoreError::Busy { path }),
+            // Lustre without flock, NFS without lockd, a FUSE file system without locks.
+            Err(Errno::ENOSYS | Errno::ENOLCK | Errno::EOPNOTSUPP) if self.1 == StoreLocks::Host => {
+                Ok(Lock { _closing_unlocks: None })
+            }
+            Err(errno @ (Errno::ENOSYS | Errno::ENOLCK | Errno::EOPNOTSUPP)) => {
+                Err(StoreError::NoLocks { path: self.0.path().to_owned(), errno })
+            }
             Err(errno) => Err(failed("lock", &path)(errno).into()),
         }
     }

@@ -4,6 +4,7 @@
 mod deaths;
 mod faults;
 mod formats;
+mod locks;
 #[path = "../system/scene.rs"]
 #[allow(dead_code, reason = "what the tests of the whole system begin with, of which these need a part")]
 mod scene;

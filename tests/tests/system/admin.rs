@@ -54,7 +54,7 @@ fn only_root_may_look() {
     let host = Host::start();
     let told = host.as_user("alice").run("/usr/sbin/iam-session-admin sessions");
     assert_eq!((told.status, told.stderr.as_str()), (1, "iam-session-admin: only root may do this\n"));
-    let told = host.as_root().run("iam-session-admin ask --uid=0 --gid=0 /run/iam-session/x.sock");
+    let told = host.as_root().run("iam-session-admin query-agents --uid=0 --gid=0 /run/iam-session/x.sock");
     assert_eq!(told.status, 1, "{told:?}");
 }
 

@@ -48,6 +48,28 @@ fn a_command_that_is_killed_with_its_session_leaves_no_client() {
 }
 
 #[test]
+fn a_connection_that_is_lost_ends_an_enrolment_that_waits_without_a_terminal() {
+    let scene = scene();
+    // With this one the store and an agent stay, as they do for a user who is logged in twice.
+    let other = scene.host.login("alice");
+    let mut enrolling = Enrolling::start(&scene.host, "alice", "wlcg");
+    let code = enrolling.event("device_code");
+    let of_ssh = |one: &support::Process| one.runs("/usr/bin/ssh") && one.command.contains("enroll");
+    let client = scene.host.processes().into_iter().find(of_ssh).unwrap();
+    scene.host.kill("KILL", &client);
+    enrolling.status();
+    let polls = || {
+        let mut all = scene.host.processes_of("alice").into_iter();
+        all.any(|process| process.runs(COMMAND) && process.command.contains("enroll"))
+    };
+    scene.host.wait_until("the end of the command", || !polls());
+    scene.host.wait_until("the end of the client", || clients(&scene) == (1, 1));
+    scene.host.wait_until("the end of its file", || pending(&scene).is_empty());
+    scene.provider.approve(code["user_code"].as_str().unwrap(), "alice");
+    assert_eq!(other.run("iam-session list").status, 3, "nothing is stored");
+}
+
+#[test]
 fn a_command_that_is_killed_in_a_session_leaves_a_client_that_a_later_mint_ends() {
     let scene = scene();
     let login = scene.host.login("alice");

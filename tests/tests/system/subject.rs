@@ -175,3 +175,85 @@ fn an_agent_without_a_login_is_not_believed_whose_it_is() {
     assert!(reply["error"].as_str().unwrap().contains("is 'bob'"), "{reply}");
     assert_eq!(scene.provider.count("userinfo"), 0);
 }
+
+/// What SSSD and winbind call users of a domain, besides alice and bob, who are users of this host.
+const DOMAIN_USERS: [&str; 6] =
+    ["carol@ad.example", "carol@child.ad.example", "alice@ad.example", "AD\\dave", "ALICE", "ERIN"];
+
+/// A host with users of a domain, whose provider's file has these lines.
+fn with_domain_users(lines: &str) -> Scene {
+    let scene = Scene::new();
+    DOMAIN_USERS.iter().for_each(|user| scene.host.add_user(user));
+    scene.host.configure_provider("wlcg", &format!("{PROVIDER}{lines}"));
+    scene.provider.set(json!({"device_interval": 1}));
+    scene
+}
+
+/// Whom the issuer takes `user` for: enrols as that one; or why not, before a code was shown.
+fn enrol_as(scene: &Scene, user: &str, approving: Option<&str>) -> String {
+    let mut enrolling = Enrolling::start(&scene.host, user, "wlcg");
+    let Some(approving) = approving else {
+        return enrolling.event("error")["error"].as_str().unwrap().to_owned();
+    };
+    let code = enrolling.event("device_code");
+    scene.provider.approve(code["user_code"].as_str().unwrap(), approving);
+    enrolling.event("enrolled")["account"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn users_of_a_listed_domain_go_by_their_names_there() {
+    let scene = with_domain_users(
+        "expect_subject = \"preferred_username=%Ln\"\nsubject_domains = [\"AD.example\", \"AD\"]\n",
+    );
+    for (user, is) in [("carol@ad.example", "carol"), ("AD\\dave", "dave"), ("ERIN", "erin"), ("bob", "bob")]
+    {
+        assert_eq!(enrol_as(&scene, user, Some(is)), "wlcg", "{user}");
+    }
+}
+
+#[test]
+fn nobody_passes_for_another_user_by_a_name_that_looks_alike() {
+    let scene = with_domain_users(
+        "expect_subject = \"preferred_username=%Ln\"\nsubject_domains = [\"ad.example\"]\n",
+    );
+    for user in ["alice@ad.example", "ALICE"] {
+        let why = format!("'{user}' is compared as 'alice', who is another user of this host");
+        assert_eq!(enrol_as(&scene, user, None), why);
+    }
+    for user in ["carol@child.ad.example", "AD\\dave"] {
+        let refused = enrol_as(&scene, user, None);
+        assert!(refused.contains("is not one of subject_domains"), "{refused}");
+    }
+    assert_eq!(scene.provider.count("registration"), 0, "it is told before anything is asked for");
+    assert_eq!(enrol_as(&scene, "alice", Some("alice")), "wlcg");
+}
+
+#[test]
+fn a_name_with_its_domain_is_compared_with_it() {
+    let scene = with_domain_users("expect_subject = \"preferred_username=%f\"\n");
+    for user in ["carol@ad.example", "carol@child.ad.example"] {
+        assert_eq!(enrol_as(&scene, user, Some(user)), "wlcg", "{user}");
+    }
+    assert!(enrol_as(&scene, "alice", None).contains("the login name 'alice' has no domain"));
+}
+
+#[test]
+fn a_name_is_compared_as_the_name_service_spells_it() {
+    let scene = expecting();
+    // As SSSD answers for a domain without letter case, whatever was typed; files alone cannot do that.
+    let uid = scene.host.uid("alice");
+    let line = format!("alice:x:{uid}:{uid}:alice:/home/alice:/bin/bash");
+    let real = "/usr/bin/getent.real";
+    scene.host.as_root().run(&format!("cp /usr/bin/getent {real}")).successful();
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in 'passwd -- Alice') echo '{line}' ;; *) exec {real} \"$@\" ;; esac\n"
+    );
+    scene.host.write("/usr/bin/getent", script, 0o755);
+    scene
+        .host
+        .as_root()
+        .run(&format!("echo 'Alice:x:{uid}:{uid}:alice:/home/alice:/bin/bash' >>/etc/passwd"))
+        .successful();
+    scene.host.as_root().run("echo 'Alice:*:20000:0:99999:7:::' >>/etc/shadow").successful();
+    assert_eq!(enrol_as(&scene, "Alice", Some("alice")), "wlcg");
+}

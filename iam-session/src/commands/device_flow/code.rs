@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::qr;
+use super::qr::{self, QrCodes};
 use crate::issuer::wire::UserCode;
 use crate::outcome::print_error;
 use crate::text::{duration, printable};
@@ -11,7 +11,7 @@ use crate::text::{duration, printable};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::commands) enum Report {
     /// A person at a terminal.
-    Text,
+    Text(QrCodes),
     /// A program that reads standard output.
     Json,
 }
@@ -47,13 +47,16 @@ pub(in crate::commands) fn event(code: &UserCode) -> impl Serialize {
 }
 
 /// Shows a person what to do, and that it is waited for.
-pub(in crate::commands) fn show(instructions: &str, code: &UserCode) {
-    print_error(instructions);
-    if let Some(blocks) = qr::for_terminal(link(code)) {
+pub(in crate::commands) fn show(instructions: &str, code: &UserCode, qr_codes: QrCodes) {
+    let left = duration(code.expires_in);
+    let text = format!("{instructions}\nWaiting for your approval, at most {left}; Ctrl-C ends it.");
+    // Above the text and with an empty line between them: what comes later pushes the code off first.
+    if qr_codes == QrCodes::IfTheyFit
+        && let Some(blocks) = qr::for_terminal(link(code), &format!("\n{text}"))
+    {
         print_error(&format!("{blocks}\n"));
     }
-    let left = duration(code.expires_in);
-    print_error(&format!("Waiting for your approval, at most {left}; Ctrl-C ends it."));
+    print_error(&text);
 }
 
 /// Where to go, with which code.

@@ -3,6 +3,7 @@
 use std::env;
 use std::io::{self, IsTerminal as _};
 
+use clap::Args;
 use qrcode::render::unicode::Dense1x2;
 use qrcode::{EcLevel, QrCode};
 use terminal_size::{Height, Width, terminal_size_of};
@@ -13,13 +14,46 @@ const QUIET_ZONE: usize = 4;
 const COLOURS: &str = "\x1b[0;30;107m";
 const RESET: &str = "\x1b[0m";
 
-/// The code of `url`, if standard error is a terminal that it fits and that shows half blocks.
-pub(super) fn for_terminal(url: &str) -> Option<String> {
+/// Whether a code is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::commands) enum QrCodes {
+    /// Where there is room for it.
+    #[default]
+    IfTheyFit,
+    /// `--no-qr`.
+    Never,
+}
+
+/// The option about it.
+#[derive(Debug, Default, Args)]
+pub(in crate::commands) struct QrArgs {
+    /// Show no QR code
+    #[arg(long)]
+    no_qr: bool,
+}
+
+impl QrArgs {
+    /// What it says.
+    pub(in crate::commands) fn wanted(&self) -> QrCodes {
+        if self.no_qr { QrCodes::Never } else { QrCodes::IfTheyFit }
+    }
+}
+
+/// The code of `url`, if standard error is a terminal that shows half blocks, and that it fits together with `text`: the
+/// link, the code and the warnings must not be pushed off.
+pub(super) fn for_terminal(url: &str, text: &str) -> Option<String> {
     if !io::stderr().is_terminal() || env::var_os("TERM").is_none_or(|term| term == "dumb") || !is_utf8() {
         return None;
     }
     let (Width(columns), Height(rows)) = terminal_size_of(io::stderr())?;
-    render(url, usize::from(columns), usize::from(rows))
+    let (columns, rows) = (usize::from(columns), usize::from(rows));
+    render(url, columns, rows.saturating_sub(rows_of(text, columns)))
+}
+
+/// The rows that a text takes, with the one below it, where the cursor is.
+fn rows_of(text: &str, columns: usize) -> usize {
+    let rows = |line: &str| line.chars().count().div_ceil(columns.max(1)).max(1);
+    text.lines().map(rows).sum::<usize>() + 1
 }
 
 /// The locale for characters, in the order of setlocale(3).
@@ -55,6 +89,13 @@ mod tests {
         assert!(render(URL, SIDE - 1, rows).is_none());
         assert!(render(URL, SIDE, rows - 1).is_none());
         assert!(render(&"x".repeat(4000), usize::MAX, usize::MAX).is_none());
+    }
+
+    #[test]
+    fn a_text_takes_a_row_a_line_more_where_a_line_is_long_and_the_cursors() {
+        assert_eq!(rows_of("a\n\nb\n", 80), 4);
+        assert_eq!(rows_of(&"x".repeat(80), 80), 2);
+        assert_eq!(rows_of(&"x".repeat(81), 80), 3);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use nix::unistd::gethostname;
 use super::scopes::Wish;
 use super::{EnrollArgs, Occasion};
 use crate::account;
-use crate::commands::client_options;
+use crate::commands::named_client;
 use crate::commands::prompt::Person;
 use crate::commands::providers_for_user::usable_directory;
 use crate::commands::secret_input::word;
@@ -47,7 +47,7 @@ impl EnrollPlan {
             token.map(|path| word::from_file(path, "the initial access token")).transpose()?;
         let client = match initial_access_token {
             Some(_) => None,
-            None => client_options::named(&args.client, &provider, person)?,
+            None => named_client::named(&args.client, &provider, person)?,
         };
         let account = args.account.clone().unwrap_or_else(|| provider.alias.clone());
         let moved_from = check_account(&account, &provider, status)?.map(str::to_owned);

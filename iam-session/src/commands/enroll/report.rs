@@ -53,7 +53,7 @@ struct NotGranted<'a> {
 /// What the site has its users read before all else.
 pub(super) fn notice(report: Report, text: &str) -> Result<(), Stop> {
     match report {
-        Report::Text => {
+        Report::Text(_) => {
             print_error(&format!("{text}\n"));
             Ok(())
         }
@@ -64,8 +64,8 @@ pub(super) fn notice(report: Report, text: &str) -> Result<(), Stop> {
 /// What the user must do.
 pub(super) fn code(report: Report, plan: &EnrollPlan, code: &Code) -> Result<(), Stop> {
     match report {
-        Report::Text => {
-            device_flow::show(&instructions(plan, code), &code.shown);
+        Report::Text(qr_codes) => {
+            device_flow::show(&instructions(plan, code), &code.shown, qr_codes);
             Ok(())
         }
         Report::Json => print_json(&device_flow::event(&code.shown)),
@@ -76,7 +76,7 @@ pub(super) fn code(report: Report, plan: &EnrollPlan, code: &Code) -> Result<(),
 pub(super) fn enrolled(report: Report, user: &str, obtained: &EnrollOutcome) -> Result<(), Stop> {
     let enrolled = &obtained.enrolled;
     match report {
-        Report::Text => {
+        Report::Text(_) => {
             let is_set = env::var_os(ENV_TOKEN_FILE).is_some_and(|value| !value.is_empty());
             let text =
                 format!("{}{}", result(user, enrolled), if is_set { String::new() } else { this_shell() });
@@ -113,7 +113,7 @@ pub(super) fn ends_soon(enrolled: &Enrolled, now: u64) -> Option<String> {
 /// The end, if it is another; for a person, the program's last line says it.
 pub(super) fn error(report: Report, failure: &Failure) -> Result<(), Stop> {
     match report {
-        Report::Text => Ok(()),
+        Report::Text(_) => Ok(()),
         Report::Json => {
             print_json(&EnrollEvent::Error { error: &failure.error, hint: failure.info.as_deref() })
         }
@@ -169,14 +169,22 @@ fn this_shell() -> String {
 }
 
 fn result(user: &str, enrolled: &Enrolled) -> String {
+    let account = printable(&enrolled.account);
+    let scope = printable(&enrolled.session_scope.to_string());
+    let token_file = printable(&enrolled.token_file);
+    let place = match enrolled.default_account.as_ref().filter(|default| **default != enrolled.account) {
+        None => format!("in the file  {scope}\ntoken file   {token_file}\n"),
+        Some(other) => format!(
+            "own token    {scope}\ntoken file   {token_file} keeps the token of account '{}'\n\
+             next         'iam-session use {account}' puts this one there; 'iam-session token --account {account}' prints it\n",
+            printable(other),
+        ),
+    };
     format!(
-        "Enrolled {} as account '{}' with {}.\ngranted      {}\nin the file  {}\ntoken file   {}\n",
+        "Enrolled {} as account '{account}' with {}.\ngranted      {}\n{place}",
         printable(user),
-        printable(&enrolled.account),
         printable(&enrolled.issuer),
         printable(&enrolled.scope.to_string()),
-        printable(&enrolled.session_scope.to_string()),
-        printable(&enrolled.token_file),
     )
 }
 
@@ -195,6 +203,7 @@ mod tests {
                 session_scope: ScopeSet::default(),
                 ends_at,
                 token_file: String::new(),
+                default_account: None,
                 trouble: None,
             };
             ends_soon(&enrolled, NOW)
@@ -208,5 +217,32 @@ mod tests {
         assert!(allowed.ends_with("; run 'iam-session reenroll wlcg' before"), "{allowed}");
         assert_eq!(told("openid", Some(NOW + 30 * 86_400)), None);
         assert_eq!(told("openid", None), None);
+    }
+
+    #[test]
+    fn the_file_is_named_with_the_account_whose_token_is_in_it() {
+        let enrolled = |default_account: Option<&str>| Enrolled {
+            account: "cms".into(),
+            issuer: "https://i.example/".into(),
+            scope: ScopeSet::parse("openid storage.read:/"),
+            session_scope: ScopeSet::parse("openid"),
+            ends_at: None,
+            token_file: "/run/t".into(),
+            default_account: default_account.map(str::to_owned),
+            trouble: None,
+        };
+        let first =
+            "Enrolled alice as account 'cms' with https://i.example/.\ngranted      openid storage.read:/\n";
+        let in_the_file = format!("{first}in the file  openid\ntoken file   /run/t\n");
+        for default_account in [None, Some("cms")] {
+            assert_eq!(result("alice", &enrolled(default_account)), in_the_file);
+        }
+        assert_eq!(
+            result("alice", &enrolled(Some("wlcg"))),
+            format!(
+                "{first}own token    openid\ntoken file   /run/t keeps the token of account 'wlcg'\n\
+                 next         'iam-session use cms' puts this one there; 'iam-session token --account cms' prints it\n"
+            )
+        );
     }
 }

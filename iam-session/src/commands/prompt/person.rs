@@ -26,7 +26,8 @@ pub(in crate::commands) struct Person {
 impl Person {
     /// The one at the terminal. A program that reads objects, or a script, is never asked anything.
     pub(in crate::commands) fn at_the_terminal(report: Report) -> Option<Self> {
-        let there = report == Report::Text && io::stdin().is_terminal() && io::stderr().is_terminal();
+        let there =
+            matches!(report, Report::Text(_)) && io::stdin().is_terminal() && io::stderr().is_terminal();
         let input = io::stdin().as_fd().try_clone_to_owned().ok().filter(|_| there)?;
         Some(Self { input: File::from(input), lines: Lines::new(MAX_LINE) })
     }

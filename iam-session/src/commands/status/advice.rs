@@ -8,7 +8,7 @@ use crate::client::{FORGET_THE_OTHERS, Places, another_owner};
 use crate::config::Providers;
 use crate::jwt::Jwt;
 use crate::paths::{ENV_SOCKET, ENV_TOKEN_FILE};
-use crate::protocol::{Account, Sealing, Status};
+use crate::protocol::{Account, Failure, Sealing, Status};
 use crate::runtime::file_damage::{DamageNote, FileDamage};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
@@ -40,15 +40,30 @@ pub(in crate::commands) fn next(status: &Status, now: u64) -> String {
     if account.enrollment_ends_at.is_some_and(|end| end < now + ENDS_SOON) {
         return format!("the enrolment ends soon: run '{}'", again(account));
     }
-    let failure = status.trouble.as_ref().or(account.last_error.as_ref().map(|error| &error.failure));
-    match failure {
-        Some(failure) => failure.info.clone().unwrap_or_else(|| "run 'iam-session doctor'".to_owned()),
+    let last_error = |account: &Account| account.last_error.as_ref().map(|error| how_to_mend(&error.failure));
+    match status.trouble.as_ref().map(how_to_mend).or_else(|| last_error(account)) {
+        Some(mending) => mending,
         None if account.token_expires_at.is_none_or(|end| end <= now) => {
             "there is no token yet: 'iam-session token' waits for one, and says why it does not come"
                 .to_owned()
         }
-        None => ALL_IS_WELL.to_owned(),
+        None => {
+            let others = status.accounts.iter().filter(|other| other.name != account.name);
+            let mending = |other: &Account| match other.enrollment_ends_at {
+                Some(end) if end < now + ENDS_SOON => {
+                    Some(format!("the enrolment ends soon: run '{}'", again(other)))
+                }
+                _ => last_error(other),
+            };
+            let first =
+                others.into_iter().find_map(|other| Some(format!("{}: {}", other.name, mending(other)?)));
+            first.unwrap_or_else(|| ALL_IS_WELL.to_owned())
+        }
     }
+}
+
+fn how_to_mend(failure: &Failure) -> String {
+    failure.info.clone().unwrap_or_else(|| "run 'iam-session doctor'".to_owned())
 }
 
 /// What is in the file, where that is not ours.
@@ -195,7 +210,6 @@ mod tests {
     use crate::commands::status::tests::{NOW, account, last_error, status, unreachable};
     use crate::config::ExportChoice;
     use crate::jwt::tests::jwt_of;
-    use crate::protocol::Failure;
 
     #[test]
     fn the_next_thing_follows_from_what_is_wrong() {
@@ -218,6 +232,16 @@ mod tests {
             let waiting = Account { token_expires_at: end, ..account("wlcg") };
             assert!(next(&status(vec![waiting]), NOW).starts_with("there is no token yet"), "{end:?}");
         }
+        let mut other = Account { last_error: Some(last_error()), ..account("cms") };
+        assert_eq!(next(&status(vec![account("wlcg"), other.clone()]), NOW), "cms: try again later");
+        (other.last_error, other.enrollment_ends_at) = (None, Some(NOW + 60));
+        assert_eq!(
+            next(&status(vec![account("wlcg"), other]), NOW),
+            "cms: the enrolment ends soon: run 'iam-session reenroll cms'"
+        );
+        let mut unadvised = status(vec![account("wlcg")]);
+        unadvised.trouble = Some(Failure { info: None, ..unreachable() });
+        assert_eq!(next(&unadvised, NOW), "run 'iam-session doctor'");
         let mut locked = status(vec![account("wlcg")]);
         locked.trouble = Some(Failure { info: Some("unlock it".into()), ..unreachable() });
         assert_eq!(next(&locked, NOW), "unlock it");

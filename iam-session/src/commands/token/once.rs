@@ -16,8 +16,8 @@ use self::issuer::Issuer;
 use self::plan::{Login, TokenPlan};
 use super::{TokenArgs, print_token};
 use crate::clock::unix_time;
-use crate::commands::client_options::ClientArgs;
-use crate::commands::device_flow::{self, Report};
+use crate::commands::device_flow::{self, QrArgs, Report};
+use crate::commands::named_client::ClientArgs;
 use crate::commands::print_json;
 use crate::commands::prompt::{self, Person};
 use crate::commands::providers_for_user::{Membership, known_providers};
@@ -37,7 +37,7 @@ const MAX_EVENT: usize = 8 * MAX_LINE;
 
 /// What `--once` needs to know, and no agent does.
 #[derive(Debug, Default, Args)]
-#[command(next_help_heading = "With --once", mut_arg("client_id", |arg| arg.requires("once")))]
+#[command(next_help_heading = "With --once", mut_arg("client_id", |arg| arg.requires("once")), mut_arg("no_qr", |arg| arg.requires("once")))]
 pub(super) struct OnceArgs {
     /// Ask the issuer for one token, without an agent and an enrolment; nothing is stored
     #[arg(long, conflicts_with_all = ["account", "min_valid", "force"])]
@@ -50,6 +50,8 @@ pub(super) struct OnceArgs {
     flow: OnceFlow,
     #[command(flatten)]
     client: ClientArgs,
+    #[command(flatten)]
+    qr: QrArgs,
     /// Your name at the issuer, for a password; the default is your name on this host
     #[arg(long, value_name = "NAME", requires = "once")]
     username: Option<String>,
@@ -83,7 +85,7 @@ pub(super) fn run(args: &TokenArgs) -> Outcome {
     // Before a secret is read: a client's, a password, a token.
     harden()
         .map_err(|errno| Failure::failed(format!("cannot keep secrets from others: {}", errno.desc())))?;
-    let report = if args.json { Report::Json } else { Report::Text };
+    let report = if args.json { Report::Json } else { Report::Text(args.once.qr.wanted()) };
     let site = Site::load(Path::new(SITE_CONFIG))?;
     let plan = plan(args, &site, report)?;
     let login = Login::new(&args.once, &site)?;
@@ -111,7 +113,7 @@ pub(super) fn run(args: &TokenArgs) -> Outcome {
 /// What the site has its users read first. On standard error: standard output is the token's alone.
 fn announce(text: &str, report: Report) -> Result<(), Failure> {
     match report {
-        Report::Text => print_error(&format!("{text}\n")),
+        Report::Text(_) => print_error(&format!("{text}\n")),
         Report::Json => tell(&device_flow::notice(text))?,
     }
     Ok(())

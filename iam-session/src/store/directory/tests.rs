@@ -76,20 +76,3 @@ fn what_another_account_of_a_longer_name_has_begun_stays() {
     assert_eq!(store.unfinished("a.cred.b").unwrap().len(), 1);
     std::fs::remove_dir_all(&path).unwrap();
 }
-
-#[test]
-fn records_and_what_was_to_become_one_are_known_by_their_names() {
-    for (name, account) in [
-        ("wlcg.cred", Some("wlcg")),
-        (".wlcg.cred.0123abcd", Some("wlcg")),
-        ("a.cred.b.cred", Some("a.cred.b")),
-        (".a.cred.b.cred.0123", Some("a.cred.b")),
-        ("wlcg.token", None),
-        (".lock", None),
-        (".cred", None),
-        ("cred", None),
-        (".wlcg.cred", None),
-    ] {
-        assert_eq!(account_of(name), account, "{name}");
-    }
-}

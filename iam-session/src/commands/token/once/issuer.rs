@@ -132,7 +132,7 @@ impl Issuer {
     /// On standard error, as a line of `enroll --json` for a program: standard output is the token's alone.
     fn show(&self, code: &UserCode, report: Report) -> Result<(), Stop> {
         match report {
-            Report::Text => device_flow::show(&self.instructions(code), code),
+            Report::Text(qr_codes) => device_flow::show(&self.instructions(code), code, qr_codes),
             Report::Json => tell(&device_flow::event(code))?,
         }
         Ok(())

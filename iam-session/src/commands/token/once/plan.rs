@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::OsString;
 
 use super::{OnceArgs, OnceFlow};
-use crate::commands::client_options;
+use crate::commands::named_client;
 use crate::commands::passphrase::read_line_of;
 use crate::commands::prompt::Person;
 use crate::commands::providers_for_user::usable_directory;
@@ -63,7 +63,7 @@ impl TokenPlan {
                 "leave it out, or enrol: iam-session enroll",
             ));
         }
-        let client = client_options::named(&args.once.client, &provider, person)?.ok_or_else(|| {
+        let client = named_client::named(&args.once.client, &provider, person)?.ok_or_else(|| {
             let info = format!("the site has none for {}: name one with --client-id", provider.issuer);
             usage("which client?", &info)
         })?;

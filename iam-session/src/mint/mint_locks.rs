@@ -105,6 +105,18 @@ impl Mint {
         }
     }
 
+    /// Refuses a store that could not be locked when something is to be kept.
+    pub(crate) fn can_be_locked(&self, store: &Store) -> Result<(), StoreError> {
+        // Closing this one would take away the lock that an unsaved record keeps.
+        if !self.unsaved.is_empty() {
+            return Ok(());
+        }
+        match store.lock() {
+            Ok(_) | Err(StoreError::Busy { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Does something under both locks.
     pub(crate) fn under_locks<T>(
         &mut self,
@@ -174,7 +186,11 @@ pub(crate) struct MintLocks {
 }
 
 fn is_unwritable(error: &StoreError) -> bool {
-    let StoreError::Directory(DirectoryError::Io { source, .. }) = error else { return false };
+    let source = match error {
+        StoreError::NoLocks { .. } => return true,
+        StoreError::Directory(DirectoryError::Io { source, .. }) => source,
+        _ => return false,
+    };
     let errno = source.raw_os_error().map(Errno::from_raw);
-    matches!(errno, Some(Errno::EROFS | Errno::ENOSPC | Errno::EDQUOT | Errno::EACCES | Errno::ENOLCK))
+    matches!(errno, Some(Errno::EROFS | Errno::ENOSPC | Errno::EDQUOT | Errno::EACCES))
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::Parser;
 use serde::{Deserialize, Serialize};
 
-use super::as_user::{self, Ids};
+use super::become_user::{self, Ids};
 use super::hand_over;
 use super::parallel::parallel;
 use super::user::UserEntry;
@@ -26,7 +26,7 @@ const AT_ONCE: usize = 16;
 const MAX_LINE: usize = 64 * 1024;
 
 #[derive(Debug, Parser)]
-pub(super) struct CoversArgs {
+pub(super) struct RecordKeysArgs {
     #[command(flatten)]
     whose: Ids,
     user: String,
@@ -50,14 +50,14 @@ pub(super) struct Covered {
 }
 
 /// As the user.
-pub(super) fn run(args: &CoversArgs) -> Outcome {
+pub(super) fn run(args: &RecordKeysArgs) -> Outcome {
     let uid = args.whose.become_user()?;
     let covers = read(args, uid.as_raw());
     hand_over(&covers, MAX_LINE)?;
     Ok(Exit::Done)
 }
 
-fn read(args: &CoversArgs, uid: u32) -> Covers {
+fn read(args: &RecordKeysArgs, uid: u32) -> Covers {
     let mut covers = Covers::default();
     let site = match Site::load(Path::new(paths::SITE_CONFIG)) {
         Ok(site) => site,
@@ -93,7 +93,7 @@ pub(super) fn of(accounts: &[UserEntry]) -> Vec<(&UserEntry, Option<Covers>)> {
 
 fn of_user(account: &UserEntry) -> Option<Covers> {
     let arguments = [account.name.clone(), account.home.clone()];
-    let mut user = as_user::start((account.uid, account.gid), "covers", arguments)?;
+    let mut user = become_user::start((account.uid, account.gid), "record-keys", arguments)?;
     let line = Lines::new(MAX_LINE).next(&mut user.answers, Wait::at_most(PATIENCE));
     serde_json::from_slice(&line.ok()?).ok()
 }
