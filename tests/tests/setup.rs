@@ -78,7 +78,9 @@ fn packages_are_made_without_what_only_tests_need() {
     let host = Host::plan().uninstalled().start();
     host.write("/mnt/packages.sh", SCRIPT, 0o755);
     host.write("/usr/bin/dnf", "#!/bin/sh\necho \"$@\"\n", 0o755);
-    host.as_root().run("rm -f /etc/debian_version /usr/bin/rpmbuild /usr/bin/pamtester /usr/bin/tmux").successful();
+    host.as_root()
+        .run("rm -f /etc/debian_version /usr/bin/rpmbuild /usr/bin/pamtester /usr/bin/tmux")
+        .successful();
     let told = host.as_root().run("/mnt/packages.sh build").successful().stdout;
     assert_eq!(told, "install -qy --setopt=exit_on_lock=True rpm-build\n");
     let rpm =

@@ -42,7 +42,9 @@ fn el_7_has_what_packing_takes_and_the_package_of_el_9_holds_the_same() {
         |kind: &str| packages.join(format!("iam-session-{}-1.el9.{kind}.rpm", env!("CARGO_PKG_VERSION")));
     let files = |file: &Path| query(file, "[%{FILENAMES} %{FILEMODES:octal} %{FILEDIGESTS}\\n]");
     assert_eq!(files(&of_el9("x86_64")), files(&binary()));
-    assert_eq!(files(&of_el9("src")), files(&source()));
+    // Of the sources as they lie here now: they may be newer than the package's.
+    let names = |file: &Path| query(file, "[%{FILENAMES}\\n]");
+    assert_eq!(names(&of_el9("src")), names(&source()));
     let policy = format!("iam-session-selinux-{}-1.el9.noarch.rpm", env!("CARGO_PKG_VERSION"));
     assert!(packages.join(policy).exists());
     assert_eq!(query(&of_el9("x86_64"), "%{RELEASE}"), ["1.el9"]);
