@@ -1,6 +1,6 @@
 # make check: what needs no privileges, quickest first.  make test: the checks' counterpart that runs things.
 # Each target makes all that it needs, in any order and again.
-.PHONY: demo check test source-rpm old-kernel issuers readers machine fuzz build package rpm deb tools packages storage
+.PHONY: demo check test source-rpm aarch64 old-kernel issuers readers machine fuzz build package rpm deb tools packages storage
 
 # Of each target of `make fuzz`, in seconds.
 FUZZ_TIME ?= 60
@@ -24,7 +24,9 @@ check: packages
 	tests/setup/deny.sh
 	tests/setup/check-module.sh
 
-build: packages
+# ARCH=aarch64, here and with rpm and deb, builds for another architecture, on Debian.
+build:
+	@tests/setup/packages.sh build
 	tests/setup/build.sh
 
 # A binary and a source RPM in target/package. DIST=el9 or el8 for another name than el7's: the programs
@@ -32,11 +34,11 @@ build: packages
 rpm: build
 	@packaging/rpm/build.sh
 
-deb: build
+deb: packages build
 	@packaging/deb/build.sh
 
 # All of them, and a second release to upgrade to: what the tests look at, and what their machines install.
-package: build
+package: packages build
 	@tests/setup/package.sh
 
 tools: packages
@@ -56,7 +58,7 @@ test: packages storage
 	tests/setup/package.sh
 	tests/setup/beside.sh \
 	    "cargo test $(ALL) --no-fail-fast --test system -- --test-threads=5 $(addprefix --skip=,$(TIMED))" \
-	    "cargo test $(ALL) --no-fail-fast $(OTHERS) -- --test-threads=3 $(addprefix --skip=,$(TIMED) $(REBUILD)); \
+	    "cargo test $(ALL) --no-fail-fast $(OTHERS) -- --test-threads=3 $(addprefix --skip=,$(TIMED) $(REBUILD) aarch64::); \
 	     cargo test $(ALL) --doc; \
 	     KERNEL=3.10 cargo test $(ALL) --test system -- --test-threads=2 $(OLD_KERNEL)"
 	cargo test $(ALL) --no-fail-fast -- --test-threads=1 $(TIMED)
@@ -69,6 +71,16 @@ REBUILD = rpm::a_source_package_of_another_release_is_rebuilt
 
 source-rpm: package
 	cargo test $(ALL) --test package -- $(REBUILD)
+
+# On Debian, before a release: the packages for aarch64, whose programs qemu runs; they are then in target/package/aarch64.
+aarch64: package
+	@ARCH=aarch64 tests/setup/packages.sh build
+	ARCH=aarch64 tests/setup/build.sh
+	ARCH=aarch64 PACKAGES=$(TARGET)/package/aarch64 DIST=el9 packaging/rpm/build.sh binary
+	ARCH=aarch64 PACKAGES=$(TARGET)/package/aarch64 packaging/deb/build.sh
+	@mkdir -p $(TARGET)/package/aarch64/root
+	rpm2cpio $(TARGET)/package/aarch64/iam-session-[0-9]*.rpm | (cd $(TARGET)/package/aarch64/root && cpio --quiet -idmu)
+	ARCH=aarch64 cargo test $(ALL) --test package -- elf:: aarch64::
 
 # Families with a ceiling of a few seconds: one after the other, when all others are done.
 TIMED = neighbours:: broken:: clients:: endings::

@@ -11,7 +11,7 @@ umask 022
 # All features of everything, which is how the tests build: what both need is built once. A build script may look at
 # these variables, and another value than the tests' would have its crate built anew, here and there in turn.
 mapfile -t foreign < <(compgen -e | grep -E '^(SOURCE_DATE_EPOCH|OUT_DIR|CARGO_(MANIFEST|PKG)_.*)$')
-env "${foreign[@]/#/--unset=}" cargo build --quiet --locked --workspace --all-features --bin generate
+env ${foreign[@]+"${foreign[@]/#/--unset=}"} cargo build --quiet --locked --workspace --all-features --bin generate
 generate=${CARGO_TARGET_DIR:-target}/debug/generate
 "$generate" completions "$root"
 "$generate" licences "$root/usr/share/licenses/iam-session/THIRD-PARTY.txt"

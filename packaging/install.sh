@@ -35,12 +35,14 @@ done
 
 documents=/usr/share/doc/iam-session licences=/usr/share/licenses/iam-session
 put 0644 packaging/pam.d/sshd.sample "$documents/pam.d-sshd.sample"
-for file in README.md ARCHITECTURE.md PROTOCOL.md SECURITY.md CHANGELOG.md docs/*.md docs/*.svg; do
+for file in README.md ARCHITECTURE.md CONTRIBUTING.md PROTOCOL.md SECURITY.md CHANGELOG.md docs/*.md docs/*.svg; do
     case $file in docs/*) put 0644 "$file" "$documents/$file" ;; *) put 0644 "$file" "$documents/${file##*/}" ;; esac
 done
 put 0644 LICENSE "$licences/LICENSE"
+# README.md names it.
+ln -s ../../licenses/iam-session/LICENSE "$root$documents/LICENSE"
 put 0644 packaging/licences/LGPL-2.1.txt "$licences/LGPL-2.1.txt"
 
 selinux=/usr/share/selinux/packages
 put 0644 packaging/selinux/iam-session.cil "$selinux/iam-session.cil"
-put 0644 packaging/selinux/selinux.conf "$units/$unit.d/selinux.conf"
+put 0644 packaging/selinux/10-selinux.conf "$units/$unit.d/10-selinux.conf"

@@ -5,11 +5,15 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 . packaging/build.sh
-tree=$target/deb version=$version-$release
-architecture=$(dpkg --print-architecture)
+tree=$target/deb-$arch version=$version-$release
+case $arch in
+x86_64) architecture=amd64 ;;
+aarch64) architecture=arm64 ;;
+*) architecture=$arch ;;
+esac
 
 rm -rf "$tree"
-lay_out "$tree" "/lib/$(uname -m)-linux-gnu/security"
+lay_out "$tree" "/lib/$arch-linux-gnu/security"
 
 # What differs: documents' names, and no SELinux policy that the module was written for.
 documents=$tree/usr/share/doc/iam-session
@@ -17,7 +21,8 @@ cp packaging/deb/copyright "$documents/copyright"
 mv "$tree"/usr/share/licenses/iam-session/{LGPL-2.1,THIRD-PARTY}.txt "$documents/"
 gzip -9n <CHANGELOG.md >"$documents/changelog.gz"
 mv "$tree/usr/share/zsh/site-functions" "$tree/usr/share/zsh/vendor-completions"
-rm -r "$documents/CHANGELOG.md" "$tree/usr/share/licenses" "$tree/usr/share/selinux" "$tree"/usr/lib/systemd/system/*.mount.d
+ln -sf ../../common-licenses/Apache-2.0 "$documents/LICENSE"
+rm -r "$tree/usr/share/licenses" "$tree/usr/share/selinux" "$tree"/usr/lib/systemd/system/*.mount.d
 
 mkdir -m 0755 "$tree/DEBIAN"
 sed -e "s/@VERSION@/$version/" -e "s/@ARCHITECTURE@/$architecture/" \

@@ -15,8 +15,9 @@ replace-with = "vendored-sources"
 directory = "vendor"
 END
 
-used=$(cargo tree --locked --workspace --all-features -e all --target "$(rustc -vV | sed -n 's/^host: //p')" \
-    --prefix none --format '{p}' | awk '{ print $1 "-" substr($2, 2) }' | sort -u)
+# Those of both architectures: a source RPM is rebuilt on any.
+used=$(cargo tree --locked --workspace --all-features -e all \
+    --target x86_64-unknown-linux-gnu --target aarch64-unknown-linux-gnu --prefix none --format '{p}' | awk '{ print $1 "-" substr($2, 2) }' | sort -u)
 for crate in "$vendor"/*; do
     manifest=$crate/Cargo.toml
     name=$(sed -n 's/^name = "\(.*\)"$/\1/p' "$manifest" | head -n 1)

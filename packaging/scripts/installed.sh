@@ -34,11 +34,15 @@ system_user() (
 )
 system_user 2>/dev/null || :
 
-# Where SELinux has a type for the key, which 'mv' does not know.
-if command -v restorecon >/dev/null 2>&1; then restorecon -R /etc/iam-session 2>/dev/null || :; fi
-
 # The place for sockets and token files, now where systemd runs; elsewhere it comes with the next boot.
 if [ -d /run/systemd/system ]; then
     systemctl daemon-reload || :
     systemctl start 'run-iam\x2dsession.mount' || :
+fi
+
+# Where SELinux has types for the key, which 'mv' does not know, and for a mount that was there before the policy.
+if command -v restorecon >/dev/null 2>&1; then
+    for place in /etc/iam-session /run/iam-session /run/pam_iam; do
+        if [ -d "$place" ]; then restorecon -R "$place" 2>/dev/null || :; fi
+    done
 fi

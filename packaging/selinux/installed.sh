@@ -3,8 +3,9 @@ if command -v semodule >/dev/null 2>&1 && [ -d /etc/selinux/targeted ]; then
     semodule -n -s targeted -X 200 -i /usr/share/selinux/packages/iam-session.cil || :
     if selinuxenabled 2>/dev/null; then
         load_policy || :
-        restorecon -R /etc/iam-session/keys.d || :
-        if [ -d /run/pam_iam ]; then restorecon -R /run/pam_iam || :; fi
+        for place in /etc/iam-session/keys.d /run/iam-session /run/pam_iam; do
+            if [ -d "$place" ]; then restorecon -R "$place" || :; fi
+        done
     fi
 fi
 if [ -d /run/systemd/system ]; then systemctl daemon-reload || :; fi

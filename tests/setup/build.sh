@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Builds the programs as they are shipped and puts them into target/programs (packaging/programs says how each is linked).
-#     build.sh           what is dynamic needs glibc 2.17, whatever this system has: zig links it
-#     build.sh native    with this system's own compiler and glibc, for a package that is rebuilt where it is to run
+#     build.sh               what is dynamic needs glibc 2.17, whatever this system has: zig links it
+#     build.sh native        with this system's own compiler and glibc, for a package that is rebuilt where it is to run
+#     ARCH=aarch64 build.sh  for another architecture, into target/programs-aarch64: Debian's cross compiler links what
+#                            is static
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
+. packaging/architecture.sh
 target=${CARGO_TARGET_DIR:-target}
-programs=$target/programs
-host=$(rustc -vV | sed -n 's/^host: //p')
 glibc=2.17
 
 # An older cargo says so in words that name a field of the manifest, or not at all.
@@ -27,25 +28,43 @@ done
 
 # zig looks for libraries where it is told to and nowhere else; of this system's it is to see libpam alone.
 libraries=$(realpath -m "$target/libpam")
-mkdir -p "$libraries"
-ln -sf "$(find /usr/lib /usr/lib64 -maxdepth 2 -name libpam.so | head -n 1)" "$libraries/"
+libpam=$(find /usr/lib /usr/lib64 -maxdepth 2 -name libpam.so | head -n 1)
+cross=
+if [ "$arch" = "$(uname -m)" ]; then
+    mkdir -p "$libraries"
+    ln -sf "$libpam" "$libraries/"
+else
+    cross=$arch-linux-gnu-
+    libraries+=-$arch
+    mkdir -p "$libraries"
+    rustup --quiet target add "$triple"
+    # A linker wants the names and versions of libpam's symbols, which are the same everywhere.
+    exported=$(nm -D --defined-only --with-symbol-versions "$libpam" | awk '$2 == "T" { print $3 }')
+    sed 's/@.*/() {}/; s/^/void /' <<<"$exported" >"$libraries/libpam.c"
+    awk -F '@+' '{ names[$2] = names[$2] " " $1 ";" } END { for (v in names) print v " {" names[v] " };" }' \
+        <<<"$exported" >"$libraries/libpam.map"
+    "${cross}gcc" -w -shared -nostdlib -fno-builtin -Wl,-soname,libpam.so.0 -Wl,--version-script="$libraries/libpam.map" \
+        -o "$libraries/libpam.so" "$libraries/libpam.c"
+fi
 
-# compile WHERE HOW TRIPLE FLAGS ARGUMENTS…: flags for a named target reach the programs only, not build scripts and
+# compile WHERE HOW TARGET FLAGS ARGUMENTS…: flags for a named target reach the programs only, not build scripts and
 # procedural macros; a directory of its own for each set of them, or each build would undo the other's.
 compile() {
-    local where=$target/$1 how=$2 triple=$3 variable
-    variable=CARGO_TARGET_$(tr 'a-z-' 'A-Z_' <<<"$host")_RUSTFLAGS
+    local where=$target/$1 how=$2 variable
+    variable=CARGO_TARGET_$(tr 'a-z-' 'A-Z_' <<<"$triple")
     # Either of these, where it is set, would have cargo leave ours out.
-    env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS "$variable=$4$flags" cargo "$how" --quiet --locked --release --target-dir "$where" --target "$triple" "${@:5}"
+    env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS "${variable}_RUSTFLAGS=$4$flags" ${linker:+"${variable}_LINKER=$linker"} \
+        cargo "$how" --quiet --locked --release --target-dir "$where" --target "$3" "${@:5}"
 }
 
 static() {
-    local bins
+    local bins linker=
+    [ "$arch" = x86_64 ] || linker=$PWD/tests/setup/static-pie.sh
     mapfile -t bins < <(awk '$4 == "static" { print "--bin=" $1 }' packaging/programs)
-    compile static build "$host" "-C target-feature=+crt-static" -p iam-session "${bins[@]}"
+    CROSS=$cross compile static build "$triple" "-C target-feature=+crt-static" -p iam-session "${bins[@]}"
 }
 
-# dynamic HOW TRIPLE
+# dynamic HOW TARGET
 dynamic() {
     local link="-L native=$libraries -C link-arg=-Wl,-z,relro,-z,now"
     compile dynamic "$1" "$2" "$link" -p iam-session --features helper --bin helper
@@ -58,10 +77,10 @@ trap 'trap "" TERM; kill -TERM 0; wait; exit 130' INT
 static &
 one=$!
 if [ "${1-}" = native ]; then
-    dynamic build "$host" &
+    dynamic build "$triple" &
 else
     tests/setup/zig.sh
-    PATH=$(realpath "$target/zig/bin"):$PATH dynamic zigbuild "$host.$glibc" &
+    PATH=$(realpath "$target/zig/bin"):$PATH dynamic zigbuild "$triple.$glibc" &
 fi
 another=$! failed=
 wait "$one" || failed=1
@@ -72,9 +91,9 @@ rm -rf "$programs"
 mkdir -p "$programs"
 awk '!/^#/ { print $1 }' packaging/programs | while read -r name; do
     case $name in
-    pam_iam.so) built=dynamic/$host/release/libpam_iam.so ;;
-    helper) built=dynamic/$host/release/helper ;;
-    *) built=static/$host/release/$name ;;
+    pam_iam.so) built=dynamic/$triple/release/libpam_iam.so ;;
+    helper) built=dynamic/$triple/release/helper ;;
+    *) built=static/$triple/release/$name ;;
     esac
     install -m 0755 "$target/$built" "$programs/$name"
 done

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the system packages that are missing:
-#     packages.sh             what building and most tests need
+#     packages.sh build       what programs and packages are made with; on EL nothing of it is in EPEL
+#     packages.sh             that, and what most tests need
 #     packages.sh storage     a storage element and its clients, which nobody needs in order to build
 #     packages.sh issuers     what a Keycloak is fetched with and runs on
 #     packages.sh readers     programs that read the token, besides those of the storage element
@@ -8,12 +9,19 @@
 set -euo pipefail
 
 # A file that proves a package is there (a pattern, or two with | between), and its name on Debian and on EL.
-needed=(
+build=(
     "/usr/include/security/pam_modules.h libpam0g-dev pam-devel"
+    "/usr/bin/cc gcc gcc"
+    "/usr/lib*/python3*/ensurepip/__init__.py python3-venv python3"
+    "/usr/lib/*/libc.a|/usr/lib64/libc.a libc6-dev glibc-static"
+    "/usr/bin/rpmbuild rpm rpm-build"
+    "/usr/bin/rpmsign rpm rpm-sign"
+)
+needed=(
+    "${build[@]}"
     "/usr/bin/openssl openssl openssl"
     "/usr/bin/unshare util-linux util-linux"
     "/usr/bin/man man-db man-db"
-    "/usr/bin/cc gcc gcc"
     "/usr/bin/c++ g++ gcc-c++"
     "/usr/sbin/sshd openssh-server openssh-server"
     "/usr/bin/ssh openssh-client openssh-clients"
@@ -23,11 +31,7 @@ needed=(
     "/usr/bin/fish fish fish"
     "/usr/bin/pamtester pamtester pamtester"
     "/usr/sbin/ip iproute2 iproute"
-    "/usr/lib*/python3*/ensurepip/__init__.py python3-venv python3"
     "/usr/bin/readelf binutils binutils"
-    "/usr/lib/*/libc.a|/usr/lib64/libc.a libc6-dev glibc-static"
-    "/usr/bin/rpmbuild rpm rpm-build"
-    "/usr/bin/rpmsign rpm rpm-sign"
     "/usr/bin/rpmlint rpmlint rpmlint"
     "/usr/bin/cpio cpio cpio"
     "/usr/bin/dpkg-deb dpkg dpkg"
@@ -63,11 +67,24 @@ machine=(
     "/usr/sbin/mke2fs e2fsprogs e2fsprogs"
 )
 case ${1-} in
+build) needed=("${build[@]}") ;;
 storage) needed=("${storage[@]}") ;;
 issuers) needed=("${issuers[@]}") ;;
 readers) needed=("${readers[@]}") ;;
 machine) needed=("${machine[@]}") ;;
 esac
+# For another architecture than this system's: Debian has the cross compiler, its C library and an emulator.
+if [ "${ARCH:-$(uname -m)}" != "$(uname -m)" ]; then
+    if [ "$ARCH" != aarch64 ] || [ ! -e /etc/debian_version ]; then
+        echo "packages.sh: build for $ARCH on a host of that architecture; Debian also builds for aarch64" >&2
+        exit 1
+    fi
+    needed+=(
+        "/usr/bin/aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu -"
+        "/usr/aarch64-linux-gnu/lib/libc.a libc6-dev-arm64-cross -"
+        "/usr/bin/qemu-aarch64-static qemu-user-static -"
+    )
+fi
 
 # Whether there is a file that matches one of the patterns.
 present() {
@@ -111,8 +128,8 @@ patiently() {
 if [ -e /etc/debian_version ]; then
     patiently apt-get update -q
     patiently env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${debian[@]}"
-elif command -v dnf >/dev/null; then
-    patiently dnf install -qy --setopt=exit_on_lock=True "${el[@]}"
+elif manager=$(command -v dnf || command -v yum); then
+    patiently "$manager" install -qy --setopt=exit_on_lock=True "${el[@]}"
 else
     echo "packages.sh: install these with this system's package manager: ${debian[*]}" >&2
     exit 1

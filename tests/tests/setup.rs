@@ -74,6 +74,23 @@ fn the_set_up_waits_for_another_package_manager_and_says_so_once() {
 }
 
 #[test]
+fn packages_are_made_without_what_only_tests_need() {
+    let host = Host::plan().uninstalled().start();
+    host.write("/mnt/packages.sh", SCRIPT, 0o755);
+    host.write("/usr/bin/dnf", "#!/bin/sh\necho \"$@\"\n", 0o755);
+    host.as_root()
+        .run("rm -f /etc/debian_version /usr/bin/rpmbuild /usr/bin/pamtester /usr/bin/tmux")
+        .successful();
+    let told = host.as_root().run("/mnt/packages.sh build").successful().stdout;
+    assert_eq!(told, "install -qy --setopt=exit_on_lock=True rpm-build\n");
+    let rpm =
+        Command::new("make").args(["-C", concat!(env!("CARGO_MANIFEST_DIR"), "/.."), "-n", "rpm"]).output();
+    let rpm = String::from_utf8(rpm.unwrap().stdout).unwrap();
+    let sets: Vec<_> = rpm.lines().filter(|line| line.contains("packages.sh")).collect();
+    assert_eq!(sets, ["tests/setup/packages.sh build"]);
+}
+
+#[test]
 fn an_interrupt_ends_all_that_runs_side_by_side() {
     // As in a terminal's foreground: the signal goes to a whole process group, which has the first one's number, and is
     // not ignored, as it is where a shell runs the tests in the background.

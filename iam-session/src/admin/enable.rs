@@ -1,12 +1,13 @@
 //! `iam-session-admin enable` and `disable`: put the module's line into a PAM service's file, and take it out. Touch
 //! that file and a copy of it below /etc/iam-session, and read /etc/login.defs.
 
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
+use nix::fcntl::Flock;
 
 use super::confirm::{self, Consent};
 use super::file::{self, FileLook};
@@ -170,26 +171,39 @@ fn apply(args: &EditArgs, service: &Service, after: &str, told: &str) -> Outcome
     let (path, before) = (&service.path, &service.text);
     say(&printed(path, before, after))?;
     confirm::ask(&format!("change {}?", shown(path)), args.consent)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let _lock = lock(&name)?;
     // Whoever was asked may have taken long to answer, and a package or another administrator not have waited.
     if Service::read(path)?.text != *before {
         let error = format!("{} has been changed meanwhile, and was left alone", path.display());
         return Err(Failure::failed(error).advise("run it again").into());
     }
-    let backup = keep(path, before)?;
+    let backup = free_backup(&name, unix_time());
+    file::replace(&backup, before.as_bytes(), FileLook::PUBLIC)?;
     file::replace(path, after.as_bytes(), service.look)?;
     audit(&format!("changed {}, the former one is {}", path.display(), backup.display()));
     say(&format!("{} is changed, {} is what it was; {told}", shown(path), shown(&backup)))?;
     Ok(Exit::Done)
 }
 
-fn keep(path: &Path, text: &str) -> Result<PathBuf, Failure> {
+/// One root shell at a time changes a service's file: its lock is beside the backups, where it is no service's.
+fn lock(service: &str) -> Result<Flock<File>, Failure> {
     DirBuilder::new().mode(0o700).recursive(true).create(BACKUPS).map_err(|error| {
         Failure::failed(format!("cannot keep a copy in {BACKUPS}: {error}; nothing was changed"))
     })?;
-    let service = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let backup = Path::new(BACKUPS).join(format!("{service}-{}", utc(unix_time())));
-    file::replace(&backup, text.as_bytes(), FileLook::PUBLIC)?;
-    Ok(backup)
+    file::lock(&Path::new(BACKUPS).join(service))
+}
+
+/// A name that no other backup has, under the lock: a second may see several.
+fn free_backup(service: &str, now: u64) -> PathBuf {
+    let first = Path::new(BACKUPS).join(format!("{service}-{}", utc(now)));
+    let mut backup = first.clone();
+    let mut number = 2;
+    while backup.symlink_metadata().is_ok() {
+        backup = format!("{}-{number}", first.display()).into();
+        number += 1;
+    }
+    backup
 }
 
 /// The lines that differ, with one before and one behind, as diff(1) shows them.

@@ -1,5 +1,5 @@
 //! `iam-session-admin key`: lists the node keys, makes one, promotes one, and removes one. Touches
-//! /etc/iam-session/keys.d.
+//! /etc/iam-session/keys.d; starts restorecon(8).
 //!
 //! A key must be on every host that shares the homes before anything is sealed under it. So a new key is made below
 //! the one that seals, and only opens. It is promoted when it has been copied.
@@ -8,6 +8,7 @@ use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use clap::{Parser, Subcommand};
 
@@ -100,6 +101,7 @@ fn add() -> Outcome {
     let file = node_keys::make(sealing.as_ref(), unix_time())?;
     audit(&format!("made node key {}", file.id()));
     let path = file.path();
+    relabel(&path);
     match sealing {
         None => say(&format!(
             "made {}, which seals new enrolments from now on; copy it to every host that shares the homes, and keep a copy where their backup is not",
@@ -113,6 +115,13 @@ fn add() -> Outcome {
         ))?,
     }
     Ok(Exit::Done)
+}
+
+/// Gives a key the type that SELinux has for it. Without SELinux this does nothing.
+fn relabel(key: &Path) {
+    let mut restorecon = Command::new("restorecon");
+    restorecon.env_clear().env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin").arg(key);
+    let _ = restorecon.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
 }
 
 fn promote(id: &str) -> Outcome {

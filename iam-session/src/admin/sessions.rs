@@ -217,7 +217,11 @@ pub(super) fn table(seen: &[SeenAgent], now: u64) -> String {
         cells.collect::<Vec<_>>().join("  ")
     };
     let lines: Vec<String> = rows.iter().map(line).collect();
-    format!("{}\n* as the user's own agent says", lines.join("\n"))
+    let mut foot = "* as the user's own agent says".to_owned();
+    if seen.iter().any(|seen| seen.told.is_none()) {
+        foot += "; no answer: it is busy or stopped, or SELinux keeps root from its socket";
+    }
+    format!("{}\n{foot}", lines.join("\n"))
 }
 
 #[cfg(test)]
@@ -303,5 +307,11 @@ mod tests {
             "{table}"
         );
         assert!(table.lines().nth(1).unwrap().ends_with("  none"), "{table}");
+        assert!(table.ends_with("own agent says"), "{table}");
+        let silent = super::table(&join(vec![agent(StayKind::Login)], AgentStatuses::new()), 100);
+        assert!(
+            silent.contains("  no answer\n") && silent.ends_with("or SELinux keeps root from its socket"),
+            "{silent}"
+        );
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use support::package::{installed, payload, programs};
+use support::package::{inside, installed, payload, programs};
 
 use crate::rpm::{binary, output, query};
 
@@ -76,6 +76,36 @@ fn every_page_document_and_licence_is_there() {
     }
 }
 
+/// The files that the installed documents link to, by their paths.
+pub(crate) fn linked() -> Vec<String> {
+    let documents = "/usr/share/doc/iam-session";
+    let mut linked = Vec::new();
+    for directory in [documents.to_owned(), format!("{documents}/docs")] {
+        let entries =
+            fs::read_dir(inside(&payload(), &directory)).unwrap().map(|entry| entry.unwrap().path());
+        for file in entries.filter(|path| path.extension().is_some_and(|end| end == "md")) {
+            let text = fs::read_to_string(&file).unwrap();
+            let targets = text.split("](").skip(1).map(|rest| rest.split([')', '#']).next().unwrap());
+            for target in targets.filter(|target| !target.is_empty() && !target.contains("://")) {
+                linked.push(match target.strip_prefix("../") {
+                    Some(above) => format!("{documents}/{above}"),
+                    None => format!("{directory}/{target}"),
+                });
+            }
+        }
+    }
+    assert!(linked.len() > 10, "{linked:?}");
+    linked
+}
+
+#[test]
+fn documents_link_to_what_is_installed() {
+    let files = files();
+    for path in linked() {
+        assert!(files.contains_key(&path), "{path}");
+    }
+}
+
 /// What is made when it is packed; and what is for SELinux, which has a package of its own.
 const ONLY_PACKED: [&str; 7] = [
     "bash-completion",
@@ -141,6 +171,6 @@ fn the_mount_unit_is_wanted_at_boot_and_says_what_the_module_insists_on() {
         assert!(options.split(',').any(|word| word.starts_with(limit)), "{options}: no {limit}");
     }
     // The drop-in of the SELinux package adds to these options, and would hide a change of theirs.
-    let policy = fs::read_to_string(format!("{REPOSITORY}/packaging/selinux/selinux.conf")).unwrap();
+    let policy = fs::read_to_string(format!("{REPOSITORY}/packaging/selinux/10-selinux.conf")).unwrap();
     assert!(policy.contains(&format!("Options={options},rootcontext=")), "{policy}");
 }

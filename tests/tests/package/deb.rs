@@ -38,6 +38,14 @@ fn it_has_the_same_programs_and_the_module_where_debian_looks() {
 }
 
 #[test]
+fn documents_link_to_what_is_installed() {
+    let files = files();
+    for path in crate::contents::linked() {
+        assert!(files.contains_key(&path), "{path}");
+    }
+}
+
+#[test]
 fn the_site_keeps_what_it_changed() {
     let configuration = output("dpkg-deb", &["--ctrl-tarfile"], &package("", "iam-session_", ".deb"));
     for file in ["/etc/iam-session/config.toml\n", "/etc/iam-session/issuers.d/wlcg.toml\n"] {

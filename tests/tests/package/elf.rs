@@ -10,6 +10,8 @@ use goblin::elf::note::NT_GNU_ABI_TAG;
 use goblin::elf::program_header::{PF_W, PF_X, PT_GNU_RELRO, PT_GNU_STACK, PT_INTERP, PT_LOAD};
 use support::package::{Program, inside, payload, programs};
 
+use crate::aarch64;
+
 /// CentOS 7's.
 const GLIBC: (u32, u32) = (2, 17);
 const KERNEL: [u32; 3] = [3, 10, 0];
@@ -19,9 +21,14 @@ const LIBRARIES: [&str; 5] =
 const LIBPAM: (&str, &str) = ("libpam.so.0", "LIBPAM_1.0");
 const ELF: &[u8] = b"\x7fELF";
 
+/// The files of the package, or of that for another architecture.
+fn root() -> PathBuf {
+    if std::env::var_os("ARCH").is_some() { aarch64::payload() } else { payload() }
+}
+
 /// Runs a check on each program as it is packed.
 fn each(check: impl Fn(Program, &Elf<'_>, &[u8])) {
-    let root = payload();
+    let root = root();
     for program in programs() {
         let bytes = fs::read(inside(&root, &program.path())).unwrap();
         check(program, &Elf::parse(&bytes).unwrap(), &bytes);
@@ -46,7 +53,7 @@ fn files(directory: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn every_elf_in_the_package_is_a_listed_program() {
-    let root = payload();
+    let root = root();
     let elf = |path: &PathBuf| path.is_file() && fs::read(path).unwrap().starts_with(ELF);
     let mut found: Vec<_> = files(&root).into_iter().filter(elf).collect();
     let mut listed: Vec<_> = programs().iter().map(|program| inside(&root, &program.path())).collect();

@@ -17,11 +17,11 @@ pub(crate) fn binary() -> PathBuf {
     package("", "iam-session-", ".el7.x86_64.rpm")
 }
 
-fn policy() -> PathBuf {
+pub(crate) fn policy() -> PathBuf {
     package("", "iam-session-selinux-", ".el7.noarch.rpm")
 }
 
-fn source() -> PathBuf {
+pub(crate) fn source() -> PathBuf {
     package("", "iam-session-", ".el7.src.rpm")
 }
 

@@ -1,10 +1,12 @@
 //! The module's line is put into the PAM file and taken out again, by root's tool.
 
-use support::{Host, Output, Provider};
+use support::{Background, Host, Output, Provider};
 
 use crate::scene::{Scene, token_file};
 
 const SSHD: &str = "/etc/pam.d/sshd";
+const BACKUPS: &str = "/etc/iam-session/backup";
+const LOCK: &str = "/etc/iam-session/backup/.sshd.lock";
 
 fn admin(host: &Host, arguments: &str) -> Output {
     host.as_root().run(&format!("iam-session-admin {arguments}"))
@@ -65,6 +67,39 @@ fn nothing_is_changed_without_a_yes() {
     assert!(told.stderr.contains("give --yes"), "{told:?}");
     assert_eq!(host.read(SSHD), before);
     assert!(!host.exists("/etc/iam-session/backup"));
+}
+
+#[test]
+fn each_change_keeps_what_it_replaced_however_soon_the_next_one_comes() {
+    let host = installed();
+    let changes = "for round in 1 2 3; do iam-session-admin enable --yes && iam-session-admin disable --yes || exit; done";
+    host.as_root().run(changes).successful();
+    assert_eq!(host.as_root().run("ls /etc/iam-session/backup | wc -l").stdout, "6\n");
+}
+
+#[test]
+fn two_root_shells_change_the_file_one_after_the_other() {
+    let host = installed();
+    let root = host.as_root();
+    root.run(&format!("mkdir -m 0700 {BACKUPS}; touch {LOCK}")).successful();
+    let mut other = root.command("flock");
+    other.args([LOCK, "-c", "echo held; read end"]);
+    let mut other = Background::start(other);
+    assert_eq!(other.line(), "held");
+    let mut enable = root.command("bash");
+    enable.args(["-c", "iam-session-admin enable --yes 2>&1; echo $?"]);
+    let enable = Background::start(enable);
+    let waits = format!("grep -qs -- \"-> FLOCK.*:$(stat -c %i {LOCK}) \" /proc/locks");
+    host.wait_until("the lock's second holder", || root.run(&waits).status == 0);
+    let changed = format!("# the other one's\n{}", host.read(SSHD));
+    host.write(SSHD, &changed, 0o644);
+    other.finish();
+    let told = enable.finish();
+    assert!(
+        told.contains("has been changed meanwhile, and was left alone") && told.ends_with("1\n"),
+        "{told}"
+    );
+    assert_eq!(host.read(SSHD), changed);
 }
 
 #[test]
