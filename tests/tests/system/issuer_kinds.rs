@@ -196,7 +196,7 @@ fn a_user_cannot_say_that_an_issuer_has_moved() {
 #[test]
 fn a_token_that_storage_refuses_is_not_said_to_be_well() {
     let scene = scene("");
-    scene.provider.fail_with(json!({"fault": "claims", "values": {"scope": null, "aud": null}}));
+    scene.provider.fail_with(json!({"fault": "claims", "values": {"scope": null, "aud": []}}));
     scene.host.enroll(&scene.provider, "alice");
     let login = scene.host.login("alice");
     let status = login.run("iam-session status");
