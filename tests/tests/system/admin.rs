@@ -69,7 +69,7 @@ fn what_asks_an_agent_as_its_user_has_nothing_of_roots() {
 iam-session-admin sessions --json >/dev/null &
 uid=$(id -u alice)
 for try in $(seq 250); do
-    for ask in $(pgrep -u "$uid" -f 'iam-session-admin [a]sk'); do break 2; done
+    for ask in $(pgrep -u "$uid" -f 'iam-session-admin [q]uery-agents'); do break 2; done
     sleep 0.01
 done
 echo "session $(ps -o sid= -p $ask | tr -d ' ') of $ask"
