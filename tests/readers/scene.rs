@@ -51,10 +51,9 @@ impl<'h> Scene<'h> {
     pub(crate) fn version(&self, command: &str) -> String {
         let output = self.login.run(command);
         let text = format!("{}{}", output.stdout, output.stderr);
-        let words = text.split(|c: char| c.is_whitespace() || c == 'v' || c == '-');
+        let mut words = text.split(|c: char| c.is_whitespace() || c == 'v' || c == '-');
         words
-            .filter(|word| word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('.'))
-            .next()
+            .find(|word| word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('.'))
             .unwrap_or("?")
             .to_owned()
     }
