@@ -8,6 +8,7 @@
 
 mod document;
 mod error;
+mod export;
 mod linger;
 mod notice;
 mod password_flow;
@@ -24,11 +25,11 @@ mod user;
 mod value;
 
 pub use error::ConfigError;
+pub use export::ExportChoice;
 pub use linger::{Linger, LingerFor};
 pub use notice::Notice;
 pub use password_flow::PasswordFlow;
 pub use policy::effective_session_scope;
-pub use programs::ExportChoice;
 pub use provider::{OfflineAccess, Provider, ProviderFileOwner, Registration, Revocation};
 pub use providers::{DefaultProvider, Providers, Why};
 pub use roles::{RoleDefinition, Roles};

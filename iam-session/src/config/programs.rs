@@ -1,11 +1,8 @@
-//! What a user says of programs that are to find no token: `export`, and the table `programs`. Pure; touches nothing.
-
-use serde::{Deserialize, Serialize};
+//! What a user says of programs that are to find no token: the table `programs`. Pure; touches nothing.
 
 use super::ConfigError;
 use super::document::ConfigEntry;
 
-pub(super) const EXPORT: &str = "\"yes\" or \"no\"";
 /// They are written into a line for a shell's eval, which must find nothing of its own in them.
 const PROGRAMS: &str =
     "an array of at most 64 names of programs, of A-Z a-z 0-9 . _ + -, beginning with a letter or a digit";
@@ -15,31 +12,6 @@ const WITHOUT_TOKEN: &str = "without_token";
 const MAX_PROGRAMS: usize = 64;
 /// NAME_MAX of every file system.
 const MAX_NAME: usize = 255;
-
-/// Whether a login sets the variable of the token file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ExportChoice {
-    /// As the site's PAM line says.
-    #[default]
-    Yes,
-    /// Never.
-    No,
-}
-
-impl ExportChoice {
-    pub(crate) fn is_yes(&self) -> bool {
-        *self == Self::Yes
-    }
-}
-
-pub(super) fn export(text: &str) -> Option<ExportChoice> {
-    match text {
-        "yes" => Some(ExportChoice::Yes),
-        "no" => Some(ExportChoice::No),
-        _ => None,
-    }
-}
 
 /// The programs that are to run without a token.
 pub(super) fn without_token(table: &ConfigEntry<'_>) -> Result<Vec<String>, ConfigError> {

@@ -6,7 +6,7 @@ use super::document::Document;
 use super::linger::{self, Linger};
 use super::roles::Roles;
 use super::value::{ACCOUNT, SCOPE, account, scopes};
-use super::{ConfigError, ExportChoice, programs, site};
+use super::{ConfigError, ExportChoice, export, programs, site};
 use crate::scope::ScopeSet;
 
 /// The keys, for who misspells one.
@@ -56,7 +56,7 @@ impl User {
                 "linger" => self.linger.what = entry.parsed(linger::KIND, linger::kind)?,
                 "linger_max" => self.linger.max = entry.parsed(linger::SPAN, linger::span)?,
                 "roles" => self.roles.read(entry)?,
-                "export" => self.export = entry.parsed(programs::EXPORT, programs::export)?,
+                "export" => self.export = entry.parsed(export::EXPORT, export::export)?,
                 "programs" => self.without_token = programs::without_token(entry)?,
                 key if site::KEYS.contains(&key) => return Err(entry.misplaced("the site", &KEYS)),
                 _ => return Err(entry.unknown(&KEYS)),

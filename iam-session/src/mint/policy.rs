@@ -16,6 +16,7 @@ use crate::host::names;
 use crate::lifeline_message::Message;
 use crate::paths;
 use crate::protocol::{Failure, Target};
+use crate::runtime::accounts::AccountEntry;
 use crate::scope::ScopeSet;
 
 /// For the names of groups: at a login the agent waits 200 ms for the look that asks.
@@ -79,6 +80,12 @@ impl Policy {
             Some(provider) => provider.asking(scope, audience),
             None => (scope.clone(), audience.to_owned()),
         }
+    }
+
+    /// What the issuer of an account is to be asked for a session token.
+    pub(crate) fn session_request(&self, entry: &AccountEntry) -> String {
+        let (scope, audience) = self.asking(&entry.issuer, &entry.session_scope, "");
+        format!("{scope} for '{audience}'")
     }
 
     /// Which scopes of `issuer` stand for others.

@@ -14,12 +14,6 @@ use crate::runtime::accounts::AccountEntry;
 use crate::runtime::last_failure::{FailureScope, LastFailure, LastFailures, RetryPause, RetryWhen};
 use crate::store::Store;
 
-/// What the issuer of an account is to be asked for a session token.
-pub(crate) fn session_request(policy: &Policy, entry: &AccountEntry) -> String {
-    let (scope, audience) = policy.asking(&entry.issuer, &entry.session_scope, "");
-    format!("{scope} for '{audience}'")
-}
-
 /// Whether it was the issuer that refused. What cannot be understood may be of a proxy's on the way from this host.
 pub(crate) fn is_issuers(error: &HelperError) -> bool {
     matches!(error, HelperError::Issuer(error)
@@ -31,7 +25,7 @@ impl Mint {
     pub(crate) fn take_over_refusals(&self, store: &Store, policy: &Policy, entry: &AccountEntry) {
         let now = Now::read();
         let here = self.last_failures(&entry.record_id);
-        let asked = Some(session_request(policy, entry));
+        let asked = Some(policy.session_request(entry));
         for against in [FailureScope::Record, FailureScope::Session] {
             let known = here.find(against);
             let stored = self.refusals(store, &entry.record_id).find_of_any_boot(against);

@@ -7,7 +7,6 @@ use super::Mint;
 use super::account::entry;
 use super::drafts::{EarlierRefresh, give_up};
 use super::policy::{Policy, not_allowed};
-use super::refusals::session_request;
 use crate::clock::{self, Now};
 use crate::config::ScopeTable;
 use crate::helper::HelperError;
@@ -50,7 +49,7 @@ impl<'a> RefreshAttempt<'a> {
         let entry = entry(&job.account, opened, policy);
         let wanted = job.kind.wanted(&entry);
         let scope_sets = policy.scope_sets(&entry.issuer);
-        let session_request = session_request(policy, &entry);
+        let session_request = policy.session_request(&entry);
         Self { job, entry, wanted, session_request, scope_sets, past: EarlierRefresh::Clear }
     }
 }
