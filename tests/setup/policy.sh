@@ -13,7 +13,9 @@ if [ -e "$policy/stamp" ]; then exit 0; fi
 rm -rf "$policy"
 mkdir -p "$policy/root" "$policy/modules"
 cd "$policy"
-apt-get download -qq selinux-policy-default policycoreutils selinux-utils secilc libsepol2 2>/dev/null
+wanted=(selinux-policy-default policycoreutils selinux-utils secilc libsepol2)
+# Lists may be missing, or older than the archive.
+apt-get download -qq "${wanted[@]}" 2>/dev/null || { apt-get update -qq; apt-get download -qq "${wanted[@]}"; }
 for package in *.deb; do dpkg-deb -x "$package" root; done
 export LD_LIBRARY_PATH=$policy/root/usr/lib/$(uname -m)-linux-gnu:$policy/root/lib/$(uname -m)-linux-gnu
 for module in root/usr/share/selinux/default/*.pp.bz2; do

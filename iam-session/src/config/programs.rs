@@ -83,11 +83,4 @@ mod tests {
             assert_eq!(parse(text), Err(expected), "{text}");
         }
     }
-
-    #[test]
-    fn export_is_yes_or_no() {
-        assert_eq!(export("no"), Some(ExportChoice::No));
-        assert_eq!(export("yes"), Some(ExportChoice::Yes));
-        assert!(export("No").is_none() && export("").is_none());
-    }
 }
