@@ -31,7 +31,7 @@ fn the_sample_is_the_line_that_documents_show_and_it_works() {
     assert_eq!(line(&sample), line(ADMIN));
     let host = Host::plan().pam_options(&line(&sample)[3..].join(" ")).start();
     let login = host.login("alice");
-    assert!(login.env("BEARER_TOKEN_FILE").is_some());
+    assert!(login.env("IAM_SESSION_SOCK").is_some());
     let complaint = |line: &String| line.contains("unknown") || line.contains("option");
     assert!(!host.log_lines().iter().any(complaint), "{:?}", host.log_lines());
 }

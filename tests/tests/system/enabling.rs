@@ -231,7 +231,7 @@ fn a_service_that_the_distribution_keeps_elsewhere_is_enabled_in_etc() {
     admin(&host, "enable --yes").successful();
     assert_eq!(host.read("/usr/lib/pam.d/sshd"), theirs);
     assert!(host.read(SSHD).starts_with(&theirs));
-    assert!(host.login("alice").env("BEARER_TOKEN_FILE").is_some());
+    assert!(host.login("alice").env("IAM_SESSION_SOCK").is_some());
 }
 
 /// Stacks of modules that always answer the same, so that there is one way through each.
