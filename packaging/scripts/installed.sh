@@ -40,9 +40,11 @@ if [ -d /run/systemd/system ]; then
     systemctl start 'run-iam\x2dsession.mount' || :
 fi
 
-# Where SELinux has types for the key, which 'mv' does not know, and for a mount that was there before the policy.
+# Where SELinux has types for the key, which 'mv' does not know, and for a mount that was there before the policy. Nothing
+# below a user's directory: restorecon goes by paths, and the user could have them lead to other files meanwhile.
 if command -v restorecon >/dev/null 2>&1; then
-    for place in /etc/iam-session /run/iam-session /run/pam_iam; do
+    for place in /etc/iam-session /run/pam_iam; do
         if [ -d "$place" ]; then restorecon -R "$place" 2>/dev/null || :; fi
     done
+    if [ -d /run/iam-session ]; then restorecon /run/iam-session /run/iam-session/* 2>/dev/null || :; fi
 fi

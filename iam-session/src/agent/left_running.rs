@@ -121,12 +121,22 @@ impl Drop for Search {
 
 /// The child's whole program.
 pub(super) fn main(session: &str, user: &str) -> ExitCode {
-    let managed = match fs::symlink_metadata(Path::new(LINGER).join(user)) {
+    let managed = match fs::symlink_metadata(Path::new(LINGER).join(linger_name(user))) {
         Ok(_) => Managed::Stay,
         Err(_) => Managed::EndWithTheLogin,
     };
     let found = is_anybody_there(geteuid().as_raw(), session, managed);
     ExitCode::from(if found { SOMEBODY } else { NOBODY })
+}
+
+/// As logind spells a user in a file's name (cescape of systemd): `DOMAIN\user` has two backslashes there.
+fn linger_name(user: &str) -> String {
+    let spelled = |byte: u8| match byte {
+        b'\\' | b'\'' | b'"' => format!("\\{}", char::from(byte)),
+        b' '..=b'~' => char::from(byte).to_string(),
+        _ => format!("\\{byte:03o}"),
+    };
+    user.bytes().map(spelled).collect()
 }
 
 /// Whether a process of `uid` runs that the session with this id started. A process that closed itself to others of
@@ -222,6 +232,19 @@ mod tests {
         }
         for name in ["tmux: server", "mosh-server", "bash", "ssh", "node", "dbus"] {
             assert!(!is_service_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_user_of_a_domain_lingers_under_the_name_that_logind_writes() {
+        for (user, name) in [
+            ("alice", "alice"),
+            ("alice@ad.example", "alice@ad.example"),
+            (r"AD\alice", r"AD\\alice"),
+            ("d'arc", r"d\'arc"),
+            ("zoë", r"zo\303\253"),
+        ] {
+            assert_eq!(linger_name(user), name);
         }
     }
 

@@ -102,20 +102,22 @@ fn what_systemctl_edit_writes_comes_after_the_drop_in() {
 const FAKE: &str = "#!/bin/sh\necho \"${0##*/} $*\" >>/mnt/selinux\n";
 
 #[test]
-fn what_was_there_before_the_policy_is_relabelled_and_so_is_a_new_key() {
+fn what_was_there_before_the_policy_is_relabelled_but_nothing_in_a_users_directory_and_so_is_a_new_key() {
     let machine = Machine::new();
     let host = &machine.host;
     for program in ["restorecon", "semodule", "load_policy", "selinuxenabled"] {
         host.write(&format!("/usr/sbin/{program}"), FAKE, 0o755);
     }
     let root = host.as_root();
-    root.run("mkdir -p /etc/selinux/targeted /run/iam-session /run/pam_iam").successful();
+    root.run("mkdir -p /etc/selinux/targeted /run/iam-session/1000/below /run/pam_iam").successful();
     let relabelled = || root.run("sed -n 's/^restorecon //p' /mnt/selinux; rm -f /mnt/selinux").stdout;
+    // A user turns what is below the own directory on other files while restorecon goes through it.
+    let places = "-R /run/pam_iam\n/run/iam-session /run/iam-session/1000\n";
     machine.rpm("--install", Release::First);
-    assert_eq!(relabelled(), "-R /etc/iam-session\n-R /run/iam-session\n-R /run/pam_iam\n");
+    assert_eq!(relabelled(), format!("-R /etc/iam-session\n{places}"));
     host.write("/mnt/packages/policy.rpm", fs::read(policy()).unwrap(), 0o644);
     machine.quietly("--dbpath /mnt/rpm --install /mnt/packages/policy.rpm");
-    assert_eq!(relabelled(), "-R /etc/iam-session/keys.d\n-R /run/iam-session\n-R /run/pam_iam\n");
+    assert_eq!(relabelled(), format!("-R /etc/iam-session/keys.d\n{places}"));
     root.run("iam-session-admin key add").successful();
     let key = root.run("ls -t /etc/iam-session/keys.d/*.key").stdout;
     let told = relabelled();

@@ -38,7 +38,8 @@ fn kills(places: &[&Path]) -> Option<PathBuf> {
 fn says(text: &str) -> Option<bool> {
     let values = text.lines().rev().filter_map(|line| line.trim().split_once('='));
     let mut values = values.filter(|(key, _)| key.trim_end() == KEY).map(|(_, value)| value.trim());
-    values.next().map(|value| matches!(value, "1" | "yes" | "y" | "true" | "t" | "on"))
+    // systemd does not mind capitals.
+    values.next().map(|value| matches!(&*value.to_ascii_lowercase(), "1" | "yes" | "y" | "true" | "t" | "on"))
 }
 
 #[cfg(test)]
@@ -59,7 +60,7 @@ mod tests {
         fs::write(etc.join("logind.conf"), "[Login]\n#KillUserProcesses=yes\n").unwrap();
         assert_eq!(found(), None);
         let drop_in = usr.join("logind.conf.d/50-kill.conf");
-        fs::write(&drop_in, "KillUserProcesses = on\n").unwrap();
+        fs::write(&drop_in, "KillUserProcesses = On\n").unwrap();
         assert_eq!(found(), Some(drop_in));
         fs::write(etc.join("logind.conf.d/50-kill.conf"), "KillUserProcesses=no\n").unwrap();
         assert_eq!(found(), None);
