@@ -5,6 +5,10 @@
 # Of each target of `make fuzz`, in seconds.
 FUZZ_TIME ?= 60
 
+ifeq ($(origin ARCH),environment)
+unexport ARCH
+endif
+
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Everything with all features, whatever is wanted of it: what demo, packages and tests share is then built once.
 ALL := --locked --workspace --all-features
@@ -24,7 +28,8 @@ check: packages
 	tests/setup/deny.sh
 	tests/setup/check-module.sh
 
-# ARCH=aarch64, here and with rpm and deb, builds for another architecture, on Debian.
+# ARCH=aarch64, here and with rpm and deb, builds for another architecture, on Debian. One in the environment means
+# something else: kernels are built with it.
 build:
 	@tests/setup/packages.sh build
 	tests/setup/build.sh

@@ -100,9 +100,9 @@ impl News {
     /// yet.
     pub(super) fn of(runtime: &RuntimeDirectory) -> Option<Self> {
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).ok()?;
-        for directory in [&runtime.agents, runtime.host_directory()] {
-            inotify.add_watch(directory.path(), AddWatchFlags::IN_MOVED_TO).ok()?;
-        }
+        inotify.add_watch(runtime.agents.path(), AddWatchFlags::IN_MOVED_TO).ok()?;
+        // Without it the rest is still told.
+        let _ = inotify.add_watch(runtime.host_directory().path(), AddWatchFlags::IN_MOVED_TO);
         let changes = AddWatchFlags::IN_MOVE | AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_DELETE;
         let top = inotify.add_watch(runtime.top.path(), changes).ok()?;
         Some(Self { inotify, top, token_file: runtime.places.token_file_name() })

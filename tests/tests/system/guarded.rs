@@ -92,7 +92,7 @@ fn what_we_remove_ourselves_is_not_missing() {
     let scene = Scene::enrolled();
     let login = scene.host.login("alice");
     comes_back(&scene, &login);
-    login.run("iam-session forget wlcg --yes").successful();
+    login.run("iam-session forget wlcg").successful();
     assert!(!scene.host.exists(&token_file(&login)));
     login.run("iam-session status");
     assert_eq!(damages(&scene), [""; 0]);
