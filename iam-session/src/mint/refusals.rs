@@ -14,10 +14,11 @@ use crate::runtime::accounts::AccountEntry;
 use crate::runtime::last_failure::{FailureScope, LastFailure, LastFailures, RetryPause, RetryWhen};
 use crate::store::Store;
 
-/// Whether it was the issuer that refused. What cannot be understood may be of a proxy's on the way from this host.
+/// Whether it was the issuer that refused. What cannot be understood may be of a proxy's on the way from this host, and
+/// without a status nobody was asked: this host's helper may be of another version.
 pub(crate) fn is_issuers(error: &HelperError) -> bool {
-    matches!(error, HelperError::Issuer(error)
-        if !matches!(error.class, ErrorClass::Unreachable | ErrorClass::Malformed))
+    matches!(error, HelperError::Issuer(error) if error.status.is_some()
+        && !matches!(error.class, ErrorClass::Unreachable | ErrorClass::Malformed))
 }
 
 /// What the store says that this host does not know.
@@ -105,6 +106,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::issuer::wire::IssuerError;
 
     const NOW: Now = Now { unix: 1_000_000, boot: Duration::from_secs(100) };
 
@@ -117,6 +119,18 @@ mod tests {
 
     fn heard(known: Option<&LastFailure>, stored: Option<LastFailure>) -> StoreNews {
         news(known, stored, "a for ''", "here", NOW)
+    }
+
+    #[test]
+    fn what_no_issuer_has_answered_is_no_issuers() {
+        use ErrorClass as E;
+        let is_issuers = |class, status| {
+            let error = IssuerError { class, message: "m".into(), status, retry_after: None };
+            is_issuers(&HelperError::Issuer(error))
+        };
+        assert!(is_issuers(E::CredentialDead, Some(400)) && is_issuers(E::Busy, Some(503)));
+        assert!(!is_issuers(E::Refused, None) && !is_issuers(E::Malformed, Some(403)));
+        assert!(!super::is_issuers(&HelperError::Garbage));
     }
 
     #[test]
