@@ -16,6 +16,9 @@ pub(super) const PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration
 const MEND_WITHIN: Duration = Duration::from_millis(500);
 /// A store that cannot be read, a home that comes with a ticket, say, is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// What an issuer refused may be over, for somebody has seen to it on another host: the store says so, and the issuer is
+/// not asked for that.
+const LOOK_WHETHER_OVER: Duration = Duration::from_secs(5 * 60);
 
 /// What the agent does by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,15 +96,15 @@ pub(super) fn next(
             let own_moment = since + MEND_WITHIN * u32::from(spread) / 256;
             Some((own_moment.max(after(attempts.pause)), AgentTask::Look))
         }
-        AccountState::Enrolled { last_failure: Some(last_failure), .. }
-            if last_failure.outlook == RetryWhen::Lasting =>
-        {
-            None
-        }
         AccountState::Enrolled { token, last_failure, .. } => {
             let due = token.map_or(now, |life| life.renewal() + jitter(life, spread));
             let spared = last_failure.map_or(now, |last_failure| last_failure.not_before);
-            Some((due.max(spared).max(after(attempts.pause)), AgentTask::Renew))
+            let is_lasting = last_failure.is_some_and(|failure| failure.outlook == RetryWhen::Lasting);
+            let renewal = (due.max(spared).max(after(attempts.pause)), AgentTask::Renew);
+            let stored = last_failure.filter(|last_failure| last_failure.in_store);
+            let look = stored.map(|stored| attempts.last.unwrap_or(stored.noted) + LOOK_WHETHER_OVER);
+            let look = look.map(|at| (at, AgentTask::Look));
+            look.into_iter().chain((!is_lasting).then_some(renewal)).min_by_key(|(at, _)| *at)
         }
     }
 }
@@ -164,6 +167,23 @@ mod tests {
         let lasting = last_failure(RetryWhen::Lasting);
         assert_eq!(at(enrolled(None, Some(&lasting)), None, 0), None);
         assert_eq!(at(AccountState::Nothing, None, 0), None);
+    }
+
+    #[test]
+    fn what_the_store_says_is_looked_at_again_for_another_host_may_have_mended_it() {
+        let of = |outlook, wish| {
+            let wish = RetryPause::Issuers(Duration::from_secs(wish));
+            let now = Now { unix: 0, boot: NOW };
+            let failure = Failure::unreachable("e");
+            LastFailure { in_store: true, ..LastFailure::after(None, failure, outlook, wish, 0, "boot", now) }
+        };
+        let lasting = of(RetryWhen::Lasting, 30);
+        assert_eq!(at(enrolled(None, Some(&lasting)), None, 0), Some((1300, AgentTask::Look)));
+        assert_eq!(at(enrolled(None, Some(&lasting)), Some(1400), 0), Some((1700, AgentTask::Look)));
+        let long = of(RetryWhen::Passing, 7200);
+        assert_eq!(at(enrolled(None, Some(&long)), Some(1000), 0), Some((1300, AgentTask::Look)));
+        let short = of(RetryWhen::Passing, 30);
+        assert_eq!(at(enrolled(None, Some(&short)), Some(1000), 0), Some((1030, AgentTask::Renew)));
     }
 
     #[test]

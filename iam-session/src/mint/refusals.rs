@@ -14,10 +14,43 @@ use crate::runtime::accounts::AccountEntry;
 use crate::runtime::last_failure::{FailureScope, LastFailure, LastFailures, RetryPause, RetryWhen};
 use crate::store::Store;
 
-/// Whether it was the issuer that refused. What cannot be understood may be of a proxy's on the way from this host.
+/// Whether it was the issuer that refused. What cannot be understood may be of a proxy's on the way from this host, and
+/// without a status nobody was asked: this host's helper may be of another version.
 pub(crate) fn is_issuers(error: &HelperError) -> bool {
-    matches!(error, HelperError::Issuer(error)
-        if !matches!(error.class, ErrorClass::Unreachable | ErrorClass::Malformed))
+    matches!(error, HelperError::Issuer(error) if error.status.is_some()
+        && !matches!(error.class, ErrorClass::Unreachable | ErrorClass::Malformed))
+}
+
+/// What the store says that this host does not know.
+#[derive(Debug, PartialEq, Eq)]
+enum StoreNews {
+    None,
+    Refused(Box<LastFailure>),
+    /// What this host knows holds no more.
+    Over,
+}
+
+/// What follows from what this host knows, and from what the store has, of whatever host, clock and policy.
+fn news(
+    known: Option<&LastFailure>,
+    stored: Option<LastFailure>,
+    asked: &str,
+    boot_id: &str,
+    now: Now,
+) -> StoreNews {
+    let of_this_policy = |failure: &LastFailure| failure.asked.as_deref().is_none_or(|then| then == asked);
+    // A refusal of another policy, or of a clock that is wrong, is in the place of ours: it takes nothing back.
+    let is_over = |known: &&LastFailure| !of_this_policy(known) || known.in_store && stored.is_none();
+    let (over, known) = (known.is_some_and(|known| is_over(&known)), known.filter(|known| !is_over(known)));
+    let stored = stored.filter(|stored| stored.asked.as_deref() == Some(asked));
+    match (known, stored.and_then(|stored| stored.rebased(boot_id, now))) {
+        (Some(known), Some(stored)) if known.at == stored.at || known.rank() > stored.rank() => {
+            StoreNews::None
+        }
+        (_, Some(stored)) => StoreNews::Refused(Box::new(LastFailure { in_store: true, ..stored })),
+        (_, None) if over => StoreNews::Over,
+        (_, None) => StoreNews::None,
+    }
 }
 
 impl Mint {
@@ -25,19 +58,13 @@ impl Mint {
     pub(crate) fn take_over_refusals(&self, store: &Store, policy: &Policy, entry: &AccountEntry) {
         let now = Now::read();
         let here = self.last_failures(&entry.record_id);
-        let asked = Some(policy.session_request(entry));
+        let asked = policy.session_request(entry);
         for against in [FailureScope::Record, FailureScope::Session] {
-            let known = here.find(against);
             let stored = self.refusals(store, &entry.record_id).find_of_any_boot(against);
-            let stored = stored.filter(|stored| stored.asked == asked);
-            let stored = stored.and_then(|stored| stored.rebased(here.boot_id, now));
-            match (known, stored) {
-                (Some(known), Some(stored)) if known.at == stored.at || known.rank() > stored.rank() => {}
-                (_, Some(stored)) => {
-                    self.note(here.note(against, &LastFailure { in_store: true, ..stored }));
-                }
-                (Some(known), None) if known.in_store => self.note(here.clear(against)),
-                (_, None) => {}
+            match news(here.find(against).as_ref(), stored, &asked, here.boot_id, now) {
+                StoreNews::None => {}
+                StoreNews::Refused(refusal) => self.note(here.note(against, &refusal)),
+                StoreNews::Over => self.note(here.clear(against)),
             }
         }
     }
@@ -71,5 +98,60 @@ impl Mint {
 
     fn refusals<'a>(&'a self, store: &'a Store, record_id: &'a str) -> LastFailures<'a> {
         LastFailures { directory: store.directory(), record_id, boot_id: self.runtime.cache.boot_id() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::issuer::wire::IssuerError;
+
+    const NOW: Now = Now { unix: 1_000_000, boot: Duration::from_secs(100) };
+
+    fn refusal(asked: &str, boot_id: &str, at: u64) -> LastFailure {
+        let (outlook, pause) = (RetryWhen::Passing, RetryPause::Ours(Duration::from_secs(900)));
+        let failure = Failure::refused("no");
+        let refusal = LastFailure::after(None, failure, outlook, pause, 0, boot_id, Now { unix: at, ..NOW });
+        LastFailure { asked: Some(asked.into()), in_store: true, ..refusal }
+    }
+
+    fn heard(known: Option<&LastFailure>, stored: Option<LastFailure>) -> StoreNews {
+        news(known, stored, "a for ''", "here", NOW)
+    }
+
+    #[test]
+    fn what_no_issuer_has_answered_is_no_issuers() {
+        use ErrorClass as E;
+        let is_issuers = |class, status| {
+            let error = IssuerError { class, message: "m".into(), status, retry_after: None };
+            is_issuers(&HelperError::Issuer(error))
+        };
+        assert!(is_issuers(E::CredentialDead, Some(400)) && is_issuers(E::Busy, Some(503)));
+        assert!(!is_issuers(E::Refused, None) && !is_issuers(E::Malformed, Some(403)));
+        assert!(!super::is_issuers(&HelperError::Garbage));
+    }
+
+    #[test]
+    fn a_refusal_of_another_policy_or_clock_takes_ours_not_back() {
+        let ours = refusal("a for ''", "here", NOW.unix);
+        for other in [refusal("b for ''", "there", NOW.unix), refusal("a for ''", "there", NOW.unix + 3600)] {
+            assert_eq!(heard(Some(&ours), Some(other.clone())), StoreNews::None);
+            assert_eq!(heard(None, Some(other)), StoreNews::None);
+        }
+    }
+
+    #[test]
+    fn ours_is_over_with_that_of_the_store_and_with_the_policy_it_was_of() {
+        assert_eq!(heard(Some(&refusal("a for ''", "here", NOW.unix)), None), StoreNews::Over);
+        let unwritten = LastFailure { in_store: false, ..refusal("a for ''", "here", NOW.unix) };
+        assert_eq!(heard(Some(&unwritten), None), StoreNews::None);
+        let former = LastFailure { asked: Some("b for ''".into()), ..unwritten };
+        assert_eq!(heard(Some(&former), None), StoreNews::Over);
+        // However long the former one would hold.
+        let lasting = LastFailure { outlook: RetryWhen::Lasting, ..former };
+        let stored = refusal("a for ''", "there", NOW.unix - 10);
+        assert!(matches!(heard(Some(&lasting), Some(stored)), StoreNews::Refused(_)));
     }
 }

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::freshness::TokenLife;
 use crate::clock::Now;
 use crate::directory::{Directory, DirectoryError, Durability};
+use crate::jwt::Jwt;
 use crate::protocol::Token;
 use crate::scope::ScopeSet;
 use crate::secret::{Secret, expose_to};
@@ -73,7 +74,8 @@ impl CachedToken {
     }
 
     /// A session token that lay sealed beside its record, if it still lives. The wall clock is all there is to
-    /// say so: one that claims to come from the future, or to live longer than it did at first, is not believed.
+    /// say so: one that claims to come from the future, or to live longer than it did at first, is not believed. Nor
+    /// does it live longer than it says itself: the clock of the host that sealed it may have been ahead.
     pub(crate) fn restored(
         sealed: SessionToken,
         wanted: CacheKey,
@@ -82,7 +84,9 @@ impl CachedToken {
         now: Now,
     ) -> Option<Self> {
         let age = Duration::from_secs(now.unix.checked_sub(sealed.issued_at)?);
-        let left = Duration::from_secs(sealed.expires_at.checked_sub(now.unix).filter(|left| *left > 0)?);
+        let own = Jwt::read(sealed.access_token.expose().as_bytes()).ok().and_then(|jwt| jwt.expires_at());
+        let expires_at = own.map_or(sealed.expires_at, |own| own.min(sealed.expires_at));
+        let left = Duration::from_secs(expires_at.checked_sub(now.unix).filter(|left| *left > 0)?);
         Some(Self {
             wanted,
             access_token: sealed.access_token,
@@ -92,7 +96,7 @@ impl CachedToken {
             // A machine that has been up for less than the token's age: it is due for renewal the sooner.
             issued: now.boot.saturating_sub(age),
             ends: now.boot + left,
-            expires_at: sealed.expires_at,
+            expires_at,
             jti: sealed.jti,
         })
     }

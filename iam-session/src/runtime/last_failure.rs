@@ -14,7 +14,8 @@ use crate::protocol::{Failure, LastError};
 use crate::scope::ScopeSet;
 use crate::text::duration;
 
-const MAX_FILE: usize = 8 * 1024;
+/// Two lists of scopes, as long as a site or an issuer likes, and two texts.
+const MAX_FILE: usize = 256 * 1024;
 /// What an issuer says may be as long as it likes; one that could not be read back would be none.
 const MAX_TEXT: usize = 1000;
 /// After the first failure; doubled after each further one.
@@ -340,8 +341,13 @@ mod tests {
         let long =
             LastFailure::after(None, failure, RetryWhen::Passing, RetryPause::Doubling, 0, "boot", NOW);
         last_failures.note(FailureScope::Session, &long).unwrap();
-        assert_eq!(last_failures.of_session(&ScopeSet::default()), Some(long));
+        assert_eq!(last_failures.of_session(&ScopeSet::default()), Some(long.clone()));
         assert_eq!(last_failures.find(FailureScope::Record), None);
+        let scope = ScopeSet::parse(&(0..500).map(|n| format!("storage.read:/{n} ")).collect::<String>());
+        let asked = Some(scope.to_string());
+        let listing = LastFailure { session_scope: Some(scope.clone()), asked, ..long };
+        last_failures.note(FailureScope::Session, &listing).unwrap();
+        assert_eq!(last_failures.of_session(&scope), Some(listing));
         assert!(still_holds(&directory, "01.session.failure", "boot", NOW.boot));
         assert!(!still_holds(&directory, "01.session.failure", "boot", NOW.boot + FIRST_PAUSE * 2));
         std::fs::remove_dir_all(&path).unwrap();

@@ -2,6 +2,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::*;
+use crate::jwt::tests::jwt_of;
 
 struct Scratch(PathBuf);
 
@@ -80,4 +81,27 @@ fn a_forgotten_record_leaves_nothing_and_others_stay() {
     cache.forget("01").unwrap();
     assert!(!found(&cache, "a", 10));
     assert_eq!(cache.directory().names().unwrap().len(), 1);
+}
+
+#[test]
+fn a_token_of_a_host_whose_clock_was_ahead_ends_when_it_says_itself() {
+    const MINTED: u64 = 1_000_000;
+    let ahead = 1800;
+    let restored = |access_token: String, now| {
+        let sealed = SessionToken {
+            access_token: Secret::new(access_token),
+            scope: ScopeSet::parse("a"),
+            asked: None,
+            issued_at: MINTED + ahead,
+            expires_at: MINTED + ahead + 3600,
+            jti: None,
+        };
+        let now = Now { unix: now, boot: Duration::from_secs(9000) };
+        CachedToken::restored(sealed, wanted("a"), "https://issuer.example/", "boot", now)
+    };
+    let jwt = || jwt_of("{}", &format!(r#"{{"exp":{}}}"#, MINTED + 3600), "s");
+    let token = restored(jwt(), MINTED + ahead).unwrap();
+    assert_eq!((token.expires_at, token.ends), (MINTED + 3600, Duration::from_secs(9000 + 1800)));
+    assert!(restored(jwt(), MINTED + 3600).is_none());
+    assert_eq!(restored("opaque".into(), MINTED + ahead).unwrap().ends, Duration::from_secs(9000 + 3600));
 }
