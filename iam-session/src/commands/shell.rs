@@ -6,9 +6,10 @@ use std::ffi::OsStr;
 use clap::ValueEnum;
 
 /// A family of shells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ShellSyntax {
     /// bash, dash, ksh, zsh
+    #[default]
     #[value(aliases = ["bash", "dash", "ksh", "zsh"])]
     Sh,
     /// csh, tcsh
@@ -61,6 +62,15 @@ impl ShellSyntax {
             Self::Sh => format!("eval \"$({command})\""),
             Self::Csh => format!("eval \"`{command}`\""),
             Self::Fish => format!("{command} | source"),
+        }
+    }
+
+    /// What a person types to set a variable, whose value is a plain path.
+    pub(crate) fn set(self, name: &str, value: &str) -> String {
+        match self {
+            Self::Sh => format!("export {name}={value}"),
+            Self::Csh => format!("setenv {name} {value}"),
+            Self::Fish => format!("set -gx {name} {value}"),
         }
     }
 
