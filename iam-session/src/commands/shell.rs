@@ -83,13 +83,15 @@ impl ShellSyntax {
     }
 
     /// A line that has this shell take its variables after each enrolment. In csh it is after each command of ours that
-    /// succeeds, because an alias has no conditions; env(1) keeps it from calling itself.
+    /// succeeds, because an alias has no conditions; env(1) keeps it from calling itself. zsh completes by what an alias
+    /// stands for, and so has a function of our name, which dash could not even read.
     pub(crate) fn after_enrolling(self) -> &'static str {
         match self {
             Self::Sh => concat!(
                 "_iam_session() { command iam-session \"$@\" || return; case \"${1-}\" in enroll|login|reenroll) ",
                 "eval \"$(command iam-session env --shell-hook --shell sh)\";; esac; }; ",
-                "alias iam-session=_iam_session;\n"
+                "if [ -n \"${ZSH_VERSION-}\" ]; then eval 'iam-session() { _iam_session \"$@\"; }'; ",
+                "else alias iam-session=_iam_session; fi;\n"
             ),
             Self::Csh => concat!(
                 "alias iam-session 'env iam-session \\!* && ",

@@ -101,6 +101,16 @@ fn the_shell_that_enrols_finds_its_token_by_itself() {
     expect(&in_each_shell(&place, "--shell-hook", &script, |_| {}), &format!("enroll a b\n[{file}]\n"));
 }
 
+/// Its completion goes by the name that an alias stands for.
+#[test]
+fn zsh_keeps_the_name_that_it_completes() {
+    let place = Place::new();
+    let script = "eval \"$(iam-session env --shell-hook --shell zsh)\"\n";
+    fs::write(place.0.join("script"), script.repeat(2) + "whence -w iam-session\n").unwrap();
+    let ended = run(place.command("zsh", &["-f", place.0.join("script").to_str().unwrap()]));
+    assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("iam-session: function\n", ""));
+}
+
 #[test]
 fn what_ends_badly_ends_so_with_the_hook_too() {
     let place = Place::new();
