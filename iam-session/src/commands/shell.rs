@@ -82,9 +82,9 @@ impl ShellSyntax {
         }
     }
 
-    /// A line that has this shell take its variables after each enrolment. In csh it is after each command of ours that
-    /// succeeds, because an alias has no conditions; env(1) keeps it from calling itself. zsh completes by what an alias
-    /// stands for, and so has a function of our name, which dash could not even read.
+    /// A line that has this shell take its variables after each enrolment. csh has none: it has no functions, and puts
+    /// an alias of two commands into a pipe with one of them. zsh completes by what an alias stands for, and so has a
+    /// function of our name, which dash could not even read.
     pub(crate) fn after_enrolling(self) -> &'static str {
         match self {
             Self::Sh => concat!(
@@ -93,10 +93,7 @@ impl ShellSyntax {
                 "if [ -n \"${ZSH_VERSION-}\" ]; then eval 'iam-session() { _iam_session \"$@\"; }'; ",
                 "else alias iam-session=_iam_session; fi;\n"
             ),
-            Self::Csh => concat!(
-                "alias iam-session 'env iam-session \\!* && ",
-                "eval \"`env iam-session env --shell-hook --shell csh`\"';\n"
-            ),
+            Self::Csh => "",
             Self::Fish => concat!(
                 "function iam-session; command iam-session $argv; or return; ",
                 "if contains -- \"$argv[1]\" enroll login reenroll; ",
