@@ -29,7 +29,7 @@ use std::process::{Command, ExitCode, Stdio};
 use crate::{mint, paths};
 
 /// The whole program: `agent`, started by the module; `agent standing PID`, started by `iam-session start`; or
-/// `agent mint` and `agent left-running SESSION`, started by an agent.
+/// `agent mint` and `agent left-running SESSION USER`, started by an agent.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let arguments: Option<Vec<String>> =
         arguments.skip(1).map(|argument| argument.into_string().ok()).collect();

@@ -6,9 +6,10 @@ use std::ffi::OsStr;
 use clap::ValueEnum;
 
 /// A family of shells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ShellSyntax {
     /// bash, dash, ksh, zsh
+    #[default]
     #[value(aliases = ["bash", "dash", "ksh", "zsh"])]
     Sh,
     /// csh, tcsh
@@ -64,6 +65,15 @@ impl ShellSyntax {
         }
     }
 
+    /// What a person types to set a variable, whose value is a plain path.
+    pub(crate) fn set(self, name: &str, value: &str) -> String {
+        match self {
+            Self::Sh => format!("export {name}={value}"),
+            Self::Csh => format!("setenv {name} {value}"),
+            Self::Fish => format!("set -gx {name} {value}"),
+        }
+    }
+
     /// A line by which `name` stands for `command`. Neither holds a quote.
     pub(crate) fn alias(self, name: &str, command: &str) -> String {
         match self {
@@ -72,19 +82,18 @@ impl ShellSyntax {
         }
     }
 
-    /// A line that has this shell take its variables after each enrolment. In csh it is after each command of ours that
-    /// succeeds, because an alias has no conditions; env(1) keeps it from calling itself.
+    /// A line that has this shell take its variables after each enrolment. csh has none: it has no functions, and puts
+    /// an alias of two commands into a pipe with one of them. zsh completes by what an alias stands for, and so has a
+    /// function of our name, which dash could not even read.
     pub(crate) fn after_enrolling(self) -> &'static str {
         match self {
             Self::Sh => concat!(
                 "_iam_session() { command iam-session \"$@\" || return; case \"${1-}\" in enroll|login|reenroll) ",
                 "eval \"$(command iam-session env --shell-hook --shell sh)\";; esac; }; ",
-                "alias iam-session=_iam_session;\n"
+                "if [ -n \"${ZSH_VERSION-}\" ]; then eval 'iam-session() { _iam_session \"$@\"; }'; ",
+                "else alias iam-session=_iam_session; fi;\n"
             ),
-            Self::Csh => concat!(
-                "alias iam-session 'env iam-session \\!* && ",
-                "eval \"`env iam-session env --shell-hook --shell csh`\"';\n"
-            ),
+            Self::Csh => "",
             Self::Fish => concat!(
                 "function iam-session; command iam-session $argv; or return; ",
                 "if contains -- \"$argv[1]\" enroll login reenroll; ",

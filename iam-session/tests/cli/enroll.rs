@@ -163,6 +163,18 @@ fn a_person_is_told_what_to_do_and_what_to_look_for() {
 }
 
 #[test]
+fn a_user_who_wants_no_variable_is_not_told_how_to_set_it() {
+    let stage = Stage::new();
+    stage.write("home/.config/iam-session/config.toml", "export = \"no\"\n");
+    let agent = stage.agent(&[STATUS, OFFERED, CODE, ENROLLED]);
+    let mut command = stage.enroll(&[]);
+    command.env("HOME", stage.directory.join("home"));
+    let ended = run(command);
+    agent.requests();
+    assert!(ended.stdout.ends_with("token file   /run/t\n"), "{ended:?}");
+}
+
+#[test]
 fn a_scope_that_was_named_and_not_granted_is_told_and_exit_5() {
     let stage = Stage::new();
     let agent = stage.agent(&[STATUS, CODE, ENROLLED]);

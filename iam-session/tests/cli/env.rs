@@ -97,8 +97,34 @@ fn the_shell_that_enrols_finds_its_token_by_itself() {
         "iam-session",
         &format!("case $1 in enroll) echo t >{file}; echo \"$@\"; exit;; esac; exec {PROGRAM} \"$@\""),
     );
-    let script = format!("rm -f {file}\niam-session enroll 'a b'\n{SEEN}");
-    expect(&in_each_shell(&place, "--shell-hook", &script, |_| {}), &format!("enroll a b\n[{file}]\n"));
+    let script = format!("iam-session enroll 'a b'\n{SEEN}");
+    // No shell begins with the file of the one before.
+    let said = in_each_shell(&place, "--shell-hook", &script, |_| {
+        let _ = fs::remove_file(&file);
+    });
+    let all = SHELLS.map(|(shell, _, _)| {
+        // It cannot, and 'enroll' prints what to type.
+        let seen = if shell == "tcsh" { "" } else { &file };
+        format!("{shell}: enroll a b\n[{seen}]\n")
+    });
+    assert_eq!(said, all);
+}
+
+#[test]
+fn in_a_pipe_the_hook_changes_nothing() {
+    let script =
+        "iam-session run --no-token -- echo hi | wc -l\necho hi | iam-session run --no-token -- cat\n";
+    expect(&in_each_shell(&Place::new(), "--shell-hook", script, |_| {}), "1\nhi\n");
+}
+
+/// Its completion goes by the name that an alias stands for.
+#[test]
+fn zsh_keeps_the_name_that_it_completes() {
+    let place = Place::new();
+    let script = "eval \"$(iam-session env --shell-hook --shell zsh)\"\n";
+    fs::write(place.0.join("script"), script.repeat(2) + "whence -w iam-session\n").unwrap();
+    let ended = run(place.command("zsh", &["-f", place.0.join("script").to_str().unwrap()]));
+    assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("iam-session: function\n", ""));
 }
 
 #[test]
@@ -141,7 +167,7 @@ fn a_mistake_spoils_no_shells_start() {
         assert_eq!(ended, Ended { stdout: String::new(), stderr: String::new(), code: Some(0) });
     }
     let mut bare = Command::new(PROGRAM);
-    bare.args(["env", "--shell-hook", "--shell", "csh"]).env_clear();
+    bare.args(["env", "--shell-hook", "--shell", "sh"]).env_clear();
     let ended = run(bare);
     assert_eq!((ended.stderr.as_str(), ended.code, ended.stdout.lines().count()), ("", Some(0), 1));
 }

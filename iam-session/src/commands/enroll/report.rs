@@ -9,7 +9,8 @@ use super::scopes::Shortfall;
 use crate::commands::device_flow::{self, Report};
 use crate::commands::print_json;
 use crate::commands::shell::ShellSyntax;
-use crate::commands::status::{advice::ENDS_SOON, layout::enrolment};
+use crate::commands::status::{advice::ENDS_SOON, layout::enrolment, own_home};
+use crate::config::User;
 use crate::outcome::{Stop, print, print_error};
 use crate::paths::ENV_TOKEN_FILE;
 use crate::protocol::{Code, Enrolled, Failure};
@@ -77,10 +78,8 @@ pub(super) fn enrolled(report: Report, user: &str, obtained: &EnrollOutcome) -> 
     let enrolled = &obtained.enrolled;
     match report {
         Report::Text(_) => {
-            let is_set = env::var_os(ENV_TOKEN_FILE).is_some_and(|value| !value.is_empty());
-            let text =
-                format!("{}{}", result(user, enrolled), if is_set { String::new() } else { this_shell() });
-            print(text.as_bytes())
+            let this_shell = if lacks_variable() { this_shell() } else { String::new() };
+            print(format!("{}{this_shell}", result(user, enrolled)).as_bytes())
         }
         Report::Json => print_json(&EnrollEvent::Enrolled {
             account: &enrolled.account,
@@ -160,6 +159,12 @@ fn what_the_page_shows(code: &Code) -> String {
             printable(&code.client_id)
         ),
     }
+}
+
+/// Whether a login would have set the variable by now, and this shell has none. A user may want none.
+fn lacks_variable() -> bool {
+    let user = own_home().and_then(|home| User::load(&home).ok()).unwrap_or_default();
+    user.export.is_yes() && env::var_os(ENV_TOKEN_FILE).is_none_or(|value| value.is_empty())
 }
 
 /// For a shell that knows no token file, as after a login before the enrolment.

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::client::{FORGET_THE_OTHERS, Places, another_owner};
+use crate::commands::shell::ShellSyntax;
 use crate::config::Providers;
 use crate::jwt::Jwt;
 use crate::paths::{ENV_SOCKET, ENV_TOKEN_FILE};
@@ -128,6 +129,8 @@ pub(in crate::commands) struct Environment {
     file_owner: Option<String>,
     socket: Option<PathBuf>,
     socket_owner: Option<String>,
+    /// In whose words a line to type is told.
+    shell: ShellSyntax,
 }
 
 impl Environment {
@@ -141,6 +144,7 @@ impl Environment {
             token_file,
             socket: places.named().map(Path::to_owned),
             socket_owner: places.named().and_then(owner),
+            shell: ShellSyntax::choose(None),
         }
     }
 
@@ -187,15 +191,18 @@ impl Environment {
     /// Whether programs read another file than the agent's, or none.
     pub(in crate::commands) fn about_file(&self, status: &Status) -> Option<String> {
         let file = &*status.token_file;
+        let set = self.shell.set(ENV_TOKEN_FILE, file);
+        let is_kept = |other: &OsString| {
+            let kept = status.accounts.iter().filter_map(|account| account.kept_file.as_deref());
+            kept.chain([file]).any(|kept| other.as_os_str() == kept)
+        };
         let is_wanted = status.export.is_yes() && !status.accounts.is_empty();
         match &self.token_file {
-            Some(other) if other.as_os_str() != file => Some(format!(
-                "{ENV_TOKEN_FILE} is {}, which is not kept fresh; run 'export {ENV_TOKEN_FILE}={file}'",
+            Some(other) if !is_kept(other) => Some(format!(
+                "{ENV_TOKEN_FILE} is {}, which is not kept fresh; run '{set}'",
                 other.to_string_lossy()
             )),
-            None if is_wanted => {
-                Some(format!("{ENV_TOKEN_FILE} is not set here; run 'export {ENV_TOKEN_FILE}={file}'"))
-            }
+            None if is_wanted => Some(format!("{ENV_TOKEN_FILE} is not set here; run '{set}'")),
             // Without an enrolment a login sets none, and a user may want none.
             None | Some(_) => None,
         }
@@ -254,6 +261,7 @@ mod tests {
             file_owner: None,
             socket: socket.map(PathBuf::from),
             socket_owner: None,
+            shell: ShellSyntax::Sh,
         };
         environment.warnings(&status(vec![account("wlcg")]), Path::new("/run/a.sock"), NOW)
     }
@@ -317,6 +325,24 @@ mod tests {
             environment(None, None, SOCKET),
             ["BEARER_TOKEN_FILE is not set here; run 'export BEARER_TOKEN_FILE=/run/user/1000/bt_u1000-iam'"]
         );
+    }
+
+    #[test]
+    fn the_file_of_one_account_is_kept_and_a_line_is_in_the_shells_own_words() {
+        let told = |file: &str, shell| {
+            let kept = Account { kept_file: Some("/run/bt_u1000-iam.cms".into()), ..account("cms") };
+            let environment = Environment { token_file: Some(file.into()), shell, ..Environment::default() };
+            environment.about_file(&status(vec![kept]))
+        };
+        assert_eq!(told("/run/bt_u1000-iam.cms", ShellSyntax::Sh), None);
+        for (shell, line) in [
+            (ShellSyntax::Sh, "export BEARER_TOKEN_FILE="),
+            (ShellSyntax::Csh, "setenv BEARER_TOKEN_FILE "),
+            (ShellSyntax::Fish, "set -gx BEARER_TOKEN_FILE "),
+        ] {
+            let line = format!("; run '{line}/run/user/1000/bt_u1000-iam'");
+            assert!(told("/run/bt_u1000-iam.atlas", shell).unwrap().ends_with(&line), "{line}");
+        }
     }
 
     #[test]
