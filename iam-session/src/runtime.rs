@@ -231,7 +231,8 @@ impl RuntimeDirectory {
 
     /// What stands against a record.
     pub(crate) fn last_failures<'a>(&'a self, record_id: &'a str) -> LastFailures<'a> {
-        LastFailures { directory: self.host_directory(), record_id, boot_id: self.cache.boot_id() }
+        let otherwise = self.host.is_some().then_some(&self.agents);
+        LastFailures { directory: self.host_directory(), otherwise, record_id, boot_id: self.cache.boot_id() }
     }
 
     /// Whether the agent of this session lives.

@@ -50,13 +50,18 @@ pub(crate) struct KnownUser {
 /// # Errors
 /// It could not be looked up in time.
 pub(crate) fn user_called(name: &str, patience: Duration) -> io::Result<Option<KnownUser>> {
-    // getent would take a number for a uid.
-    if name.parse::<u64>().is_ok() {
+    if is_number(name) {
         return Ok(None);
     }
     let found = getent("passwd", &[name], patience)?;
     let name = found.split(':').next().unwrap_or_default().to_owned();
     Ok(numbers_in(&found).next().map(|uid| KnownUser { name, uid }))
+}
+
+/// Whether getent would take a name for a uid: by strtoul(3), which knows signs.
+pub(crate) fn is_number(name: &str) -> bool {
+    let digits = name.strip_prefix(['+', '-']).unwrap_or(name);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The third field of each line: group(5) and passwd(5) have the number there.
@@ -136,7 +141,11 @@ mod tests {
         let root = KnownUser { name: "root".into(), uid: 0 };
         assert_eq!(user_called("root", PATIENCE).unwrap(), Some(root));
         assert_eq!(user_called("no-such-user", PATIENCE).unwrap(), None);
-        assert_eq!(user_called("0", PATIENCE).unwrap(), None, "a number is no name");
+        for number in ["0", "+0", "-0", "18446744073709551616"] {
+            assert!(is_number(number));
+            assert_eq!(user_called(number, PATIENCE).unwrap(), None, "a number is no name");
+        }
+        assert!(!is_number("0x0") && !is_number("a1") && !is_number("-") && !is_number(""));
     }
 
     #[test]

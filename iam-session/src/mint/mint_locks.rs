@@ -32,7 +32,7 @@ pub(crate) type LockNews = Rc<OnceCell<Option<Inotify>>>;
 pub(crate) struct Patience {
     deadline: Duration,
     /// Where the watched files are.
-    directories: [PathBuf; 2],
+    directories: [PathBuf; 3],
     news: LockNews,
 }
 
@@ -77,7 +77,8 @@ fn wait_for(news: &Inotify) {
 impl Mint {
     /// Begins a wait.
     pub(crate) fn patience(&self) -> Patience {
-        let directories = [self.runtime.cache.directory(), &self.runtime.agents];
+        let runtime = &self.runtime;
+        let directories = [runtime.cache.directory(), &runtime.agents, runtime.host_directory()];
         Patience {
             deadline: clock::boot_time() + PATIENCE,
             directories: directories.map(|directory| directory.path().to_owned()),

@@ -109,6 +109,7 @@ impl Policy {
 
     /// How an enrolment gets to its issuer: by the site's file or, where that names no such issuer, by the user's own.
     pub(crate) fn provider(&self, message: &Message, target: &Target) -> Result<Provider, Failure> {
+        self.has_not_moved(&target.issuer)?;
         let own = match self.providers.by_issuer(&target.issuer) {
             Some(_) => Providers::default(),
             None => Providers::default().with_those_of(&message.home)?,
@@ -124,6 +125,16 @@ impl Policy {
         let ca_dir = target.ca_dir.clone().filter(|directory| Path::new(directory).is_absolute());
         provider.transport.ca_dir = provider.transport.ca_dir.or(ca_dir);
         Ok(provider)
+    }
+
+    /// An issuer that has moved may answer still, and stays allowed for the accounts of before. What the site says of who
+    /// may enrol it says of the new one.
+    fn has_not_moved(&self, issuer: &str) -> Result<(), Failure> {
+        match self.providers.successor_of(issuer).filter(|_| self.providers.by_issuer(issuer).is_none()) {
+            Some(new) => Err(Failure::refused(format!("{issuer} has moved to {}", new.issuer))
+                .advise(format!("enrol there: 'iam-session enroll {}'", new.alias))),
+            None => Ok(()),
+        }
     }
 
     /// What a consent page calls a client of `user`'s. A site's name is short; a user's may be as long as a directory likes.
@@ -183,5 +194,24 @@ mod tests {
         let policy = Policy { site, providers: Providers::default(), user: User::default() };
         assert_eq!(policy.client_name("alice"), "iam-session:cern.ch:alice");
         assert_eq!(policy.client_name(&"u".repeat(300)).len(), MAX_CLIENT_NAME);
+    }
+
+    #[test]
+    fn nobody_enrols_anew_where_the_issuer_was() {
+        let path = std::env::temp_dir().join(format!("iam-session-moved-{}", std::process::id()));
+        std::fs::create_dir_all(path.join("issuers.d")).unwrap();
+        let text = "issuer = \"https://new.example/\"\nformerly = [\"https://old.example/\"]\n";
+        std::fs::write(path.join("issuers.d/wlcg.toml"), text).unwrap();
+        let providers = Providers::load(&path).unwrap();
+        std::fs::remove_dir_all(&path).unwrap();
+        let policy = Policy { site: Site::default(), providers, user: User::default() };
+        for issuer in ["https://old.example/", "https://old.example"] {
+            let refused = policy.has_not_moved(issuer).unwrap_err();
+            assert_eq!(refused.error, format!("{issuer} has moved to https://new.example/"));
+            assert_eq!(refused.info.as_deref(), Some("enrol there: 'iam-session enroll wlcg'"));
+        }
+        for issuer in ["https://new.example/", "https://other.example/"] {
+            policy.has_not_moved(issuer).unwrap();
+        }
     }
 }

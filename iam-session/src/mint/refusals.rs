@@ -97,7 +97,8 @@ impl Mint {
     }
 
     fn refusals<'a>(&'a self, store: &'a Store, record_id: &'a str) -> LastFailures<'a> {
-        LastFailures { directory: store.directory(), record_id, boot_id: self.runtime.cache.boot_id() }
+        let (directory, boot_id) = (store.directory(), self.runtime.cache.boot_id());
+        LastFailures { directory, otherwise: None, record_id, boot_id }
     }
 }
 

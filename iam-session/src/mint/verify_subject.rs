@@ -104,6 +104,9 @@ impl Mint {
                 .advise("ask the site's administrators: see expect_subject in iam-session-issuers(5)")
         })?;
         for name in &value.other_names {
+            if names::is_number(name) {
+                return Err(self.unknown(&user, &format!("whether '{name}' is another user cannot be asked")));
+            }
             let other = names::user_called(name, PATIENCE)
                 .map_err(|error| self.unknown(&user, &error.to_string()))?;
             if other.is_some_and(|other| other.uid != self.message.uid) {

@@ -195,6 +195,8 @@ fn shortened(failure: Failure) -> Failure {
 #[derive(Clone, Copy)]
 pub(crate) struct LastFailures<'a> {
     pub(crate) directory: &'a Directory,
+    /// Where one is noted for which `directory` has no room: users share that of the host directory.
+    pub(crate) otherwise: Option<&'a Directory>,
     pub(crate) record_id: &'a str,
     pub(crate) boot_id: &'a str,
 }
@@ -207,10 +209,14 @@ impl LastFailures<'_> {
 
     /// The same, by whichever host and boot it was noted.
     pub(crate) fn find_of_any_boot(&self, against: FailureScope) -> Option<LastFailure> {
-        let bytes = self.directory.read(&self.file_name(against), MAX_FILE).ok()??;
-        let last_failure: LastFailure = serde_json::from_slice(&bytes).ok()?;
-        let latest = last_failure.not_before.max(last_failure.not_on_demand_before);
-        (latest < END_OF_TIME).then_some(last_failure)
+        let name = self.file_name(against);
+        let of = |directory: &Directory| -> Option<LastFailure> {
+            let bytes = directory.read(&name, MAX_FILE).ok()??;
+            let last_failure: LastFailure = serde_json::from_slice(&bytes).ok()?;
+            let latest = last_failure.not_before.max(last_failure.not_on_demand_before);
+            (latest < END_OF_TIME).then_some(last_failure)
+        };
+        self.directories().filter_map(of).max_by_key(|last_failure| last_failure.at)
     }
 
     /// The one that keeps away for longest a session token of this scope.
@@ -228,12 +234,24 @@ impl LastFailures<'_> {
         last_failure: &LastFailure,
     ) -> Result<(), DirectoryError> {
         let bytes = serde_json::to_vec(last_failure).unwrap_or_default();
-        self.directory.replace(&self.file_name(against), &bytes, Durability::Volatile)
+        let name = self.file_name(against);
+        let note = |directory: &Directory| directory.replace(&name, &bytes, Durability::Volatile);
+        match (note(self.directory), self.otherwise) {
+            (Err(_), Some(otherwise)) => note(otherwise),
+            // What was noted there is older.
+            (Ok(()), Some(otherwise)) => otherwise.remove(&name),
+            (noted, None) => noted,
+        }
     }
 
     /// All is well again.
     pub(crate) fn clear(&self, against: FailureScope) -> Result<(), DirectoryError> {
-        self.directory.remove(&self.file_name(against))
+        let name = self.file_name(against);
+        self.directories().fold(Ok(()), |removed, directory| directory.remove(&name).and(removed))
+    }
+
+    fn directories(&self) -> impl Iterator<Item = &Directory> {
+        std::iter::once(self.directory).chain(self.otherwise)
     }
 
     fn file_name(&self, against: FailureScope) -> String {
@@ -336,7 +354,8 @@ mod tests {
     fn a_long_text_is_cut_so_that_it_can_be_read_back() {
         let path = std::env::temp_dir().join(format!("iam-session-failure-{}", std::process::id()));
         let directory = Directory::create(&path, nix::unistd::geteuid().as_raw()).unwrap();
-        let last_failures = LastFailures { directory: &directory, record_id: "01", boot_id: "boot" };
+        let last_failures =
+            LastFailures { directory: &directory, otherwise: None, record_id: "01", boot_id: "boot" };
         let failure = Failure::failed("x".repeat(100_000));
         let long =
             LastFailure::after(None, failure, RetryWhen::Passing, RetryPause::Doubling, 0, "boot", NOW);
@@ -354,10 +373,31 @@ mod tests {
     }
 
     #[test]
+    fn where_there_is_no_room_it_is_noted_elsewhere() {
+        let path = std::env::temp_dir().join(format!("iam-session-room-{}", std::process::id()));
+        let uid = nix::unistd::geteuid().as_raw();
+        let [host, agents] = ["host", "agents"].map(|name| Directory::create(&path.join(name), uid).unwrap());
+        let otherwise = Some(&agents);
+        let here = LastFailures { directory: &host, otherwise, record_id: "01", boot_id: "boot" };
+        let first = last_failure(None, RetryPause::Doubling, 0);
+        here.note(FailureScope::Record, &first).unwrap();
+        assert_eq!(agents.names().unwrap(), [""; 0]);
+        // Nothing can be made in it, as in one that is full.
+        std::fs::remove_dir_all(host.path()).unwrap();
+        let later = LastFailure { at: first.at + 1, ..first };
+        here.note(FailureScope::Record, &later).unwrap();
+        assert_eq!(here.find(FailureScope::Record), Some(later));
+        here.clear(FailureScope::Record).unwrap();
+        assert_eq!(here.find(FailureScope::Record), None);
+        std::fs::remove_dir_all(&path).unwrap();
+    }
+
+    #[test]
     fn a_failure_of_another_session_scope_holds_nobody_up() {
         let path = std::env::temp_dir().join(format!("iam-session-scope-{}", std::process::id()));
         let directory = Directory::create(&path, nix::unistd::geteuid().as_raw()).unwrap();
-        let last_failures = LastFailures { directory: &directory, record_id: "01", boot_id: "boot" };
+        let last_failures =
+            LastFailures { directory: &directory, otherwise: None, record_id: "01", boot_id: "boot" };
         let [then, now] = ["openid storage.modify:/", "openid"].map(ScopeSet::parse);
         let of_then =
             LastFailure { session_scope: Some(then.clone()), ..last_failure(None, RetryPause::Doubling, 0) };
