@@ -5,12 +5,15 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
 
 use nix::poll::PollFlags;
+use nix::sys::resource::{Resource, getrlimit};
 
 use super::peer::{Peer, PeerId};
 use crate::line::LineError;
 
 /// More clients at once than this, and one has to go.
 pub(super) const MAX_CLIENTS: usize = 512;
+/// For all that an agent has open besides: watches, pipes to its mint, files that it reads.
+const DESCRIPTORS_KEPT: usize = 64;
 /// A crowd at the door does not keep those who are inside from being served.
 const ACCEPTS_PER_TURN: usize = 16;
 /// How long nobody is let in where the process may open no further descriptor and nobody can be let go.
@@ -19,6 +22,7 @@ const DOOR_CLOSED: Duration = Duration::from_millis(500);
 /// All connections of one agent.
 pub(super) struct Peers {
     uid: u32,
+    most: usize,
     list: Vec<Peer>,
     last: PeerId,
     gone: Vec<PeerId>,
@@ -28,7 +32,9 @@ pub(super) struct Peers {
 impl Peers {
     /// Nobody yet; only `uid` is let in.
     pub(super) fn new(uid: u32) -> Self {
-        Self { uid, list: Vec::new(), last: 0, gone: Vec::new(), door_opens: None }
+        let allowed = getrlimit(Resource::RLIMIT_NOFILE).map_or(usize::MAX, |(soft, _)| soft as usize);
+        let most = MAX_CLIENTS.min(allowed.saturating_sub(DESCRIPTORS_KEPT));
+        Self { uid, most, list: Vec::new(), last: 0, gone: Vec::new(), door_opens: None }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Peer> {
@@ -94,7 +100,7 @@ impl Peers {
         if peer.progress(PollFlags::POLLIN, now).is_err() {
             return;
         }
-        if self.list.len() < MAX_CLIENTS || self.let_one_go() {
+        if self.list.len() < self.most || self.let_one_go() {
             self.list.push(peer);
         }
     }

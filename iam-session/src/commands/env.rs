@@ -6,6 +6,7 @@
 //!
 //! Standard output is for the shell's eval and carries nothing else.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
@@ -88,7 +89,9 @@ fn token_file() -> Option<PathBuf> {
     let socket = PathBuf::from(env::var_os(ENV_SOCKET)?);
     let directory = socket.parent()?.parent().filter(|directory| directory.is_absolute())?;
     let file = RuntimePaths::new(directory, geteuid().as_raw()).token_file();
-    fs::symlink_metadata(&file).is_ok_and(|its| its.is_file()).then_some(file)
+    // Su and sudo may have kept the variables of another user.
+    let is_own = |its: fs::Metadata| its.is_file() && its.uid() == geteuid().as_raw();
+    fs::symlink_metadata(&file).is_ok_and(is_own).then_some(file)
 }
 
 fn of_account(shell: ShellSyntax, agent: &mut AgentClient, account: &str) -> Outcome {

@@ -92,10 +92,18 @@ impl Mint {
     }
 }
 
+/// The log is told of the same damage again after so many seconds.
+const TOLD_AGAIN: u64 = 60;
+
 impl Mint {
     /// Says what is wrong with a file before it is mended: afterwards nobody could see it.
     fn tell_damage(&self, file: &str, now: Now) {
         let FileState::Damaged(found) = token_file::state(&self.runtime, file, now) else { return };
+        // A program that asks for a look again and again writes no line of ours each time.
+        let noted = DamageNote::read(&self.runtime.agents, now.unix);
+        if noted.is_some_and(|noted| noted.found == found && now.unix.saturating_sub(noted.at) < TOLD_AGAIN) {
+            return;
+        }
         let fields = [("file", file), ("found", &*spelled(&found)), ("reason", found.text())];
         self.log.event(Level::Warning, "token_file_damaged", &fields);
         self.note(DamageNote { found, at: now.unix }.write(&self.runtime.agents));

@@ -247,7 +247,11 @@ impl LastFailures<'_> {
     /// All is well again.
     pub(crate) fn clear(&self, against: FailureScope) -> Result<(), DirectoryError> {
         let name = self.file_name(against);
-        self.directories().fold(Ok(()), |removed, directory| directory.remove(&name).and(removed))
+        let mut cleared = Ok(());
+        for directory in self.directories() {
+            cleared = cleared.and(directory.remove(&name));
+        }
+        cleared
     }
 
     fn directories(&self) -> impl Iterator<Item = &Directory> {

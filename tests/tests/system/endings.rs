@@ -175,6 +175,7 @@ fn what_a_killed_agent_leaves_goes_with_the_next_one() {
             host.wait_until("the request", || scene.provider.count("refresh") > refreshes);
         }
         host.kill("KILL", &host.agents_of("alice")[0]);
+        host.wait_until("the end of the agent", || host.agents_of("alice").is_empty());
         let dead = login.env("IAM_SESSION_SOCK").unwrap();
         assert_eq!(login.run("iam-session token").status, 4, "{moment}");
         // The login itself is none the worse.
