@@ -31,7 +31,7 @@ impl Jwt {
     pub(crate) fn read(token: &[u8]) -> Result<Self, NotReadable> {
         let parts: Vec<&[u8]> = token.trim_ascii().split(|byte| *byte == b'.').collect();
         match parts.as_slice() {
-            [header, claims, _signature] => {
+            [header, claims, signature] if signature.iter().all(u8::is_ascii_graphic) => {
                 let mut jwt = Self { header: Map::new(), claims: Map::new() };
                 jwt.header = object(header).ok_or(NotReadable::Opaque)?;
                 jwt.claims = object(claims).ok_or(NotReadable::Opaque)?;
@@ -136,6 +136,8 @@ pub(crate) mod tests {
             "e30.bnVsbA.x",
             "e30.e30.x.y",
             "a.b.c.d.e",
+            // A token is one word.
+            "e30.e30.x\nmore",
             &list,
         ] {
             assert_eq!(why(text), Some(NotReadable::Opaque), "{text}");

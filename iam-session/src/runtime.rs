@@ -295,10 +295,6 @@ impl RuntimeDirectory {
         // Last: from here on an agent that enters makes one of its own, and what it makes is not ours to remove.
         self.agents.remove(USERS)?;
         drop((users, mint));
-        // An agent of a login that logind serves keeps its last failures in it.
-        if self.places.directory() == self.places.host_directory() {
-            return removed.map(|()| RemainingFiles::Nothing);
-        }
         match self.top.remove_subdirectory(AGENTS) {
             // A hint's stamp, or an agent that has just entered.
             Err(error) if error.is_not_empty() => {}

@@ -83,13 +83,13 @@ fn while_the_issuer_fails_it_is_asked_once_and_its_recovery_needs_nobody() {
     }
     assert_eq!(scene.provider.count("refresh"), refreshes + 1);
     let status = login.run("iam-session status").successful().stdout;
-    assert!(status.contains(" 503"), "{status}");
+    assert!(status.contains("(503)"), "{status}");
     scene.provider.heal();
     scene
         .host
         .wait_until("the end of the pause", || login.run("iam-session token -s storage.read:/a").status == 0);
     let status = login.run("iam-session status").successful().stdout;
-    assert!(!status.contains(" 503"), "{status}");
+    assert!(!status.contains("(503)"), "{status}");
 }
 
 #[test]
