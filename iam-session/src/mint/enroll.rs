@@ -145,7 +145,9 @@ impl Mint {
 
     /// Ends what was replaced, but for what would end with it and is still of use.
     fn end_former(&mut self, store: &Store, policy: &Policy, name: &str, former: &Record, record: &Record) {
-        let is_replaced = former.client.client_id != record.client.client_id;
+        // Another issuer may have given the same id.
+        let is_replaced = former.client.client_id != record.client.client_id
+            || !same_issuer(&former.issuer, &record.issuer);
         let is_needless = is_replaced && matches!(self.need(store, name, former), ClientUse::None);
         if is_needless || policy.revocation(&former.issuer) == Revocation::Token {
             let endpoint = former.endpoints.revocation.as_deref();

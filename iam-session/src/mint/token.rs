@@ -70,6 +70,8 @@ impl Mint {
             // Without the store's lock: another host may hold it for as long as its issuer takes.
             if let Some(token) = self.token_of_another_host(&store, &attempt, &opened)
                 && let Some(_lock) = self.try_lock_mint()?
+                // Enrolled again since: then that token is of the record before.
+                && self.open(&store, &job.account)?.id() == opened.id()
             {
                 self.take_over(&store, &token)?;
                 self.publish(&policy, job, &opened);

@@ -139,8 +139,13 @@ impl LastFailure {
         if self.boot_id == boot_id {
             return Some(self);
         }
+        // A dead refresh token is dead on every host. Others may be asked less often than we.
+        let longest = match self.outlook {
+            RetryWhen::Lasting => Duration::MAX,
+            RetryWhen::Passing => LONGEST_PAUSE,
+        };
         let age = Duration::from_secs((now.unix + SKEW).checked_sub(self.at)?.saturating_sub(SKEW));
-        let moved = |then: Duration| now.boot + then.saturating_sub(self.noted).saturating_sub(age);
+        let moved = |then: Duration| now.boot + then.saturating_sub(self.noted).saturating_sub(age).min(longest);
         (self.not_before, self.not_on_demand_before) =
             (moved(self.not_before), moved(self.not_on_demand_before));
         self.noted = now.boot;
@@ -352,6 +357,11 @@ mod tests {
         // Its clock may be a little ahead, and never makes a pause longer.
         assert_eq!((left(NOW.unix - SKEW), left(NOW.unix - SKEW - 1)), (Some(FIRST_PAUSE), None));
         assert_eq!(there.clone().rebased("boot", now(0)), Some(there));
+        // An issuer may have had enough of one host's address alone.
+        let hour = RetryPause::Issuers(Duration::from_secs(3600));
+        let there = LastFailure { noted: NOW.boot, ..last_failure(None, hour, 0) };
+        let here = there.rebased("other", now(NOW.unix)).unwrap();
+        assert_eq!(here.not_before - now(0).boot, LONGEST_PAUSE);
     }
 
     #[test]
