@@ -76,7 +76,7 @@ impl ExpectedSubject {
     /// one of `domains`.
     ///
     /// # Errors
-    /// [`NoExpectedValue`]: the login name has not what the template takes of it.
+    /// `NoExpectedValue`: the login name has not what the template takes of it.
     pub fn value(&self, user: &str, domains: &[String]) -> Result<ExpectedValue, NoExpectedValue> {
         let mut value = ExpectedValue { text: String::new(), other_names: Vec::new() };
         for part in &self.template {
