@@ -13,7 +13,8 @@ const CLAIMS: &str = "cut -d. -f2 | tr _- /+ | base64 -d 2>/dev/null; echo";
 
 fn main() {
     let begun = wait::now();
-    let host = Host::plan().pam_options("token_wait=2s export=enrolled").site("default_provider = \"wlcg\"").start();
+    let host =
+        Host::plan().pam_options("token_wait=2s export=enrolled").site("default_provider = \"wlcg\"").start();
     host.add_node_key();
     let provider = Provider::start(&host);
     let storage = Storage::start(&host, &provider);

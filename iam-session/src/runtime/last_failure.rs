@@ -145,7 +145,8 @@ impl LastFailure {
             RetryWhen::Passing => LONGEST_PAUSE,
         };
         let age = Duration::from_secs((now.unix + SKEW).checked_sub(self.at)?.saturating_sub(SKEW));
-        let moved = |then: Duration| now.boot + then.saturating_sub(self.noted).saturating_sub(age).min(longest);
+        let moved =
+            |then: Duration| now.boot + then.saturating_sub(self.noted).saturating_sub(age).min(longest);
         (self.not_before, self.not_on_demand_before) =
             (moved(self.not_before), moved(self.not_on_demand_before));
         self.noted = now.boot;
