@@ -17,7 +17,8 @@ wanted=(selinux-policy-default policycoreutils selinux-utils secilc libsepol2)
 # Lists may be missing, or older than the archive.
 apt-get download -qq "${wanted[@]}" 2>/dev/null || { apt-get update -qq; apt-get download -qq "${wanted[@]}"; }
 for package in *.deb; do dpkg-deb -x "$package" root; done
-export LD_LIBRARY_PATH=$policy/root/usr/lib/$(uname -m)-linux-gnu:$policy/root/lib/$(uname -m)-linux-gnu
+libraries=lib/$(uname -m)-linux-gnu
+export LD_LIBRARY_PATH=$policy/root/usr/$libraries:$policy/root/$libraries
 for module in root/usr/share/selinux/default/*.pp.bz2; do
     name=${module##*/}
     bunzip2 <"$module" >module.pp
