@@ -137,8 +137,8 @@ fn upgrade(scene: &Scene<'_>) {
     let keys = scene.guest.does("sha256sum /etc/iam-session/keys.d/*.key");
     let login = scene.login_with_token("ann");
     let deb = support::package::package("next", "iam-session_", ".deb");
-    scene.guest.write("/root/2.deb", &std::fs::read(deb).unwrap());
-    scene.guest.does("apt-get install -qqy /root/2.deb");
+    scene.guest.write("/var/tmp/2.deb", &std::fs::read(deb).unwrap());
+    scene.guest.does("apt-get install -qqy /var/tmp/2.deb");
     let version = scene.guest.does("dpkg-query -W -f '${Version}' iam-session");
     assert!(version.ends_with("-2"), "{version}");
     assert_eq!(scene.guest.does("sha256sum /etc/iam-session/keys.d/*.key"), keys);

@@ -27,8 +27,8 @@ impl<'h> Scene<'h> {
     /// As an administrator does it, by docs/admin.md.
     pub(crate) fn install(&self, host: &Host) {
         let deb = package::package("", "iam-session_", ".deb");
-        self.guest.write("/root/1.deb", &std::fs::read(deb).unwrap());
-        self.guest.does("apt-get install -qqy /root/1.deb");
+        self.guest.write("/var/tmp/1.deb", &std::fs::read(deb).unwrap());
+        self.guest.does("apt-get install -qqy /var/tmp/1.deb");
         self.guest.write(CA_FILE, host.read("/etc/iam-session/iam.example.pem").as_bytes());
         let file = format!("issuer = \"{}\"\nca_file = \"{CA_FILE}\"\n", support::ISSUER);
         self.guest.write(&format!("/etc/iam-session/issuers.d/{PROVIDER}.toml"), file.as_bytes());
