@@ -37,8 +37,8 @@ fn domain(login: &Login) -> String {
 
 fn permissive(scene: &Scene<'_>) {
     scene.guest.does("test \"$(getenforce)\" = Permissive");
-    scene.guest.write("/root/iam-session.cil", MODULE.as_bytes());
-    scene.guest.does("semodule -X 200 -i /root/iam-session.cil");
+    scene.guest.write("/var/tmp/iam-session.cil", MODULE.as_bytes());
+    scene.guest.does("semodule -X 200 -i /var/tmp/iam-session.cil");
     scene.guest.does("restorecon -R /etc/iam-session /run/pam_iam /run/iam-session");
     scene.guest.does("ls -Z /etc/iam-session/keys.d/*.key | grep -w sshd_key_t");
     denials(scene);
