@@ -58,15 +58,29 @@ fn a_connection_that_is_lost_ends_an_enrolment_that_waits_without_a_terminal() {
     let client = scene.host.processes().into_iter().find(of_ssh).unwrap();
     scene.host.kill("KILL", &client);
     enrolling.status();
-    let polls = || {
-        let mut all = scene.host.processes_of("alice").into_iter();
-        all.any(|process| process.runs(COMMAND) && process.command.contains("enroll"))
-    };
-    scene.host.wait_until("the end of the command", || !polls());
+    scene.host.wait_until("the end of the command", || !is_enrolling(&scene));
     scene.host.wait_until("the end of the client", || clients(&scene) == (1, 1));
     scene.host.wait_until("the end of its file", || pending(&scene).is_empty());
     scene.provider.approve(code["user_code"].as_str().unwrap(), "alice");
     assert_eq!(other.run("iam-session list").status, 3, "nothing is stored");
+}
+
+#[test]
+fn an_enrolment_that_nobody_reads_any_more_ends_though_its_login_lives() {
+    let scene = scene();
+    let login = scene.host.login("alice");
+    login
+        .run("(iam-session enroll --json wlcg 2>&1 </dev/null | head -n 1 >~/events) >/dev/null 2>&1 &")
+        .successful();
+    scene.host.wait_until("the code", || login.run("cat ~/events").stdout.contains("device_code"));
+    scene.host.wait_until("the end of the command", || !is_enrolling(&scene));
+    scene.host.wait_until("the end of the client", || clients(&scene) == (1, 1));
+    assert_eq!(login.run("iam-session list").status, 3, "nothing is stored");
+}
+
+fn is_enrolling(scene: &Scene) -> bool {
+    let mut all = scene.host.processes_of("alice").into_iter();
+    all.any(|process| process.runs(COMMAND) && process.command.contains("enroll"))
 }
 
 #[test]
