@@ -3,29 +3,32 @@
 use std::fs;
 use std::process::Command;
 
+/// Where and when, in a line.
+pub(crate) fn run() -> String {
+    format!("make bench, {}, {}", day(), processors())
+}
+
 /// A line for each.
 pub(crate) fn facts() -> Vec<String> {
-    let processor = read("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown".to_owned());
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let system = read("/etc/os-release", "PRETTY_NAME").unwrap_or_default();
-    let kernel = said("uname", &["-r"]);
+    let commit = said("git", &["describe", "--always", "--dirty"]);
+    let [oidc_agent, jq] = ["oidc-agent", "jq"].map(|program| said(program, &["--version"]));
     vec![
-        format!("machine: {processors} × {processor}"),
-        format!("system: {}, Linux {kernel}", system.trim_matches('"')),
-        format!("day: {}", said("date", &["-u", "+%F"])),
-        format!(
-            "iam-session: commit {}, {}",
-            said("git", &["describe", "--always", "--dirty"]),
-            said("rustc", &["--version"])
-        ),
-        format!(
-            "peers: {}, {}, {}, {}",
-            said("oidc-agent", &["--version"]),
-            said("ssh", &["-V"]),
-            curl(),
-            said("jq", &["--version"])
-        ),
+        format!("machine: {}", processors()),
+        format!("system: {}, Linux {}", system.trim_matches('"'), said("uname", &["-r"])),
+        format!("day: {}", day()),
+        format!("iam-session: commit {commit}, {}", said("rustc", &["--version"])),
+        format!("peers: {oidc_agent}, {}, {}, {jq}", said("ssh", &["-V"]), curl()),
     ]
+}
+
+fn day() -> String {
+    said("date", &["-u", "+%F"])
+}
+
+fn processors() -> String {
+    let model = read("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown".to_owned());
+    format!("{} × {model}", std::thread::available_parallelism().map_or(1, usize::from))
 }
 
 fn curl() -> String {

@@ -90,8 +90,8 @@ fn measure(scale: Scale) -> Report {
     wanted.extend(requests.into_iter().map(|(row, _)| row));
     wanted.extend([thousand, idle.memory, open_session.0]);
     let kept = vec![at_once, sixty_four, hanging, idle.switches, left];
-    let (facts, inside) = (machine::facts(), criterion::estimates());
-    Report { scale, facts, wanted, kept, instructions, inside, pictures }
+    let (run, facts, inside) = (machine::run(), machine::facts(), criterion::estimates());
+    Report { scale, run, facts, wanted, kept, instructions, inside, pictures }
 }
 
 fn picture(name: &'static str, unit: &'static str, better: &'static str, of: &(Row, Vec<Series>)) -> Picture {

@@ -17,9 +17,10 @@ const BAR: f64 = 16.0;
 const STYLE: &str = "text{font:13px sans-serif;fill:#1b1f24}.title{font-weight:bold;font-size:15px}.small{font-size:12px;\
                      fill:#57606a}.ours{fill:#0a6cbd}.peer{fill:#9aa4ae}.spread{stroke:#1b1f24;stroke-width:1.5}";
 
-/// `series` begins with ours; each that has its name is ours, too.
-pub(crate) fn bars(title: &str, unit: &str, better: &str, series: &[Series]) -> String {
-    let height = TOP + STEP * series.len() as f64 + 14.0;
+/// `series` begins with ours; each that has its name is ours, too. `run` says where and when it was measured.
+pub(crate) fn bars(title: &str, unit: &str, better: &str, run: &str, series: &[Series]) -> String {
+    let bottom = TOP + STEP * series.len() as f64 + 14.0;
+    let height = bottom + 18.0;
     let largest = series.iter().map(|series| series.samples.quartiles().1).fold(f64::MIN_POSITIVE, f64::max);
     let x = |value: f64| LEFT + LONGEST * value / largest;
     let mut svg = format!(
@@ -27,8 +28,10 @@ pub(crate) fn bars(title: &str, unit: &str, better: &str, series: &[Series]) -> 
          role=\"img\">\n<title>{title}</title>\n<style>{STYLE}</style>\n\
          <rect width=\"100%\" height=\"100%\" rx=\"6\" fill=\"#f6f8fa\"/>\n\
          <text class=\"title\" x=\"16\" y=\"26\">{title}</text>\n\
-         <text class=\"small\" x=\"16\" y=\"46\">{unit}, {better}; bar: median, line: middle half of the samples</text>\n",
+         <text class=\"small\" x=\"16\" y=\"46\">{unit}, {better}; bar: median, line: middle half of the samples</text>\n\
+         <text class=\"small\" x=\"16\" y=\"{bottom}\">{run}</text>\n",
         title = escaped(title),
+        run = escaped(run),
     );
     let ours = series[0].whose.split(',').next().unwrap_or_default();
     for (index, Series { whose, samples }) in series.iter().enumerate() {
@@ -70,13 +73,14 @@ mod tests {
     #[test]
     fn each_series_has_a_bar_as_long_as_its_median_and_its_figure() {
         let series = [Series::of("ours", Samples::one(1.0)), Series::of("a & b", Samples::one(2.0))];
-        let svg = bars("x < y", "ms", "less is better", &series);
+        let svg = bars("x < y", "ms", "less is better", "make bench, today", &series);
         for part in [
             "class=\"ours\" x=\"230\" y=\"64.0\" width=\"165.0\"",
             "width=\"330.0\"",
             "1.00 ms",
             "a &amp; b",
             "x &lt; y",
+            ">make bench, today<",
         ] {
             assert!(svg.contains(part), "{part} is not in {svg}");
         }

@@ -19,6 +19,8 @@ const FARM: &str = "farm.md";
 /// All that was measured.
 pub(crate) struct Report {
     pub(crate) scale: Scale,
+    /// Where and when, in a line.
+    pub(crate) run: String,
     pub(crate) facts: Vec<String>,
     pub(crate) wanted: Vec<Row>,
     pub(crate) kept: Vec<Row>,
@@ -42,7 +44,11 @@ impl Report {
         let pictures = docs.join(PICTURES);
         fs::create_dir_all(&pictures).unwrap();
         for Picture { name, title, unit, better, series } in &self.pictures {
-            fs::write(pictures.join(format!("{name}.svg")), plot::bars(title, unit, better, series)).unwrap();
+            fs::write(
+                pictures.join(format!("{name}.svg")),
+                plot::bars(title, unit, better, &self.run, series),
+            )
+            .unwrap();
         }
         let page = docs.join(PAGE);
         let by_hand = by_hand(&page);

@@ -1,6 +1,6 @@
 //! Cached reads while an issuer hangs.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::json;
 use support::Background;
@@ -45,5 +45,6 @@ fn ask(stage: &Stage) -> Command {
         .arg(format!("IAM_SESSION_SOCK={socket}"))
         .args(TOKEN.split(' '))
         .args(["-s", "storage.read:/hangs"]);
+    command.stderr(Stdio::null());
     command
 }
