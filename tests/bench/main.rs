@@ -26,7 +26,8 @@ use report::{Picture, Report};
 use row::{Row, Series};
 use scale::Scale;
 use stage::Stage;
-use support::{instructions, wait};
+use support::instructions::{self, Counted};
+use support::wait;
 
 /// The longest of the measures' commands: two hundred of a slow peer's.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -43,12 +44,12 @@ fn main() {
 fn measure(scale: Scale) -> Report {
     let say = |what: &str| println!("measuring {what}");
     say("instructions");
-    let stage = Stage::set();
-    let instructions = [
-        (instructions::TOKEN, instructions::of_cached_token(&stage.host, &stage.login)),
-        (instructions::OPEN_SESSION, instructions::of_open_session(&stage.host)),
-    ];
+    let counted = Counted::start();
+    let instructions =
+        [(instructions::TOKEN, counted.cached_token()), (instructions::OPEN_SESSION, counted.open_session())];
+    drop(counted);
     say("new tokens");
+    let stage = Stage::set();
     let warm = tokens::warm(&stage, scale);
     say("cached tokens");
     let cached = tokens::cached(&stage, scale);

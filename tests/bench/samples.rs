@@ -38,17 +38,9 @@ impl Samples {
     pub(crate) fn quantile(&self, share: f64) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
-        let mut below = sorted[0];
-        let step = 1.0 / (sorted.len() - 1).max(1) as f64;
-        let mut position = 0.0;
-        for value in sorted {
-            if position >= share {
-                let part = if position > share { (position - share) / step } else { 0.0 };
-                return value - part * (value - below);
-            }
-            (below, position) = (value, position + step);
-        }
-        below
+        let position = share * (sorted.len() - 1) as f64;
+        let (below, above) = (sorted[position.floor() as usize], sorted[position.ceil() as usize]);
+        below + position.fract() * (above - below)
     }
 
     /// Each sample over the other's of the same round: what both had in common falls out.

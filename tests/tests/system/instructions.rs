@@ -1,9 +1,7 @@
 //! What each login and each cached token cost, in instructions: no more than docs/benchmarks.md says, and 5 %. Such a
 //! figure does not depend on how busy the machine is.
 
-use support::{Host, Kernel, instructions};
-
-use crate::scene::Scene;
+use support::instructions::{self, Counted};
 
 /// `make bench` writes it.
 const LANDED: &str = include_str!("../../../docs/benchmarks.md");
@@ -29,23 +27,12 @@ fn is_below_the_ceiling(what: &str, counted: u64) {
     );
 }
 
-/// Under a filter of system calls other code runs.
-fn enrolled() -> Scene {
-    let scene = Scene::of(Host::plan().kernel(Kernel::Running));
-    scene.host.enroll(&scene.provider, "alice");
-    scene
-}
-
 #[test]
 fn a_cached_token_takes_no_more_than_landed() {
-    let scene = enrolled();
-    let login = scene.host.login("alice");
-    is_below_the_ceiling(instructions::TOKEN, instructions::of_cached_token(&scene.host, &login));
+    is_below_the_ceiling(instructions::TOKEN, Counted::start().cached_token());
 }
 
 #[test]
 fn open_session_takes_no_more_than_landed() {
-    let scene = enrolled();
-    let _login = scene.host.login("alice");
-    is_below_the_ceiling(instructions::OPEN_SESSION, instructions::of_open_session(&scene.host));
+    is_below_the_ceiling(instructions::OPEN_SESSION, Counted::start().open_session());
 }
