@@ -13,8 +13,9 @@ const PAGE: &str = "benchmarks.md";
 const PICTURES: &str = "benchmarks";
 /// What follows was written by hand and stays.
 const BY_HAND: &str = "## What was tried";
-/// Written by the simulation of a farm.
+/// Written by the simulation of a farm. Its row of our table begins like this.
 const FARM: &str = "farm.md";
+const FARM_ROW: &str = "| issuer requests";
 
 /// All that was measured.
 pub(crate) struct Report {
@@ -68,9 +69,7 @@ impl Report {
         self.facts.iter().for_each(|fact| writeln!(text, "- {fact}").unwrap());
         text += "\n## What was to be reached\n\n";
         text += &table(&self.wanted);
-        if docs.join(FARM).exists() {
-            text += &format!("\n[{FARM}]({FARM}) has the requests that an issuer gets from a farm.\n");
-        }
+        text += &farm(docs);
         text += "\n## What must stay\n\n";
         text += &table(&self.kept);
         text += "\n## Pictures\n";
@@ -113,6 +112,15 @@ fn table(rows: &[Row]) -> String {
         .unwrap();
     }
     text
+}
+
+/// What the simulation says about a whole farm.
+fn farm(docs: &Path) -> String {
+    let text = fs::read_to_string(docs.join(FARM)).unwrap_or_default();
+    let Some(row) = text.lines().find(|line| line.starts_with(FARM_ROW)) else {
+        return "\nNo simulation of a farm has written its page yet.\n".to_owned();
+    };
+    format!("{row}\n\n[{FARM}]({FARM}) has the farm that was simulated.\n")
 }
 
 /// The part that is written by hand, as it is; or its heading.
