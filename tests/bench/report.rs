@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::criterion::Estimate;
 use crate::plot;
@@ -52,7 +52,7 @@ impl Report {
             .unwrap();
         }
         let page = docs.join(PAGE);
-        let by_hand = by_hand(&page);
+        let by_hand = by_hand(&fs::read_to_string(&page).unwrap_or_default());
         fs::write(&page, format!("{}{by_hand}", self.text(&docs))).unwrap();
         println!("written: {}", page.display());
     }
@@ -123,11 +123,35 @@ fn farm(docs: &Path) -> String {
     format!("{row}\n\n[{FARM}]({FARM}) has the farm that was simulated.\n")
 }
 
-/// The part that is written by hand, as it is; or its heading.
-fn by_hand(page: &PathBuf) -> String {
-    let text = fs::read_to_string(page).unwrap_or_default();
-    match text.find(BY_HAND) {
-        Some(start) => text[start..].to_owned(),
-        None => format!("{BY_HAND}\n"),
+/// The part of the page that is written by hand, as it is. Without a page, what it is for.
+fn by_hand(page: &str) -> String {
+    match page.find(BY_HAND) {
+        Some(start) => page[start..].to_owned(),
+        None => format!(
+            "{BY_HAND}\n\nEach missed row has its reason here, and what was tried. This part is written by hand, and \
+             `make bench` keeps it.\n"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{by_hand, table};
+    use crate::row::{Reach, Row};
+
+    #[test]
+    fn what_was_written_by_hand_stays() {
+        let page = "# Benchmarks\n\nold figures\n\n## What was tried\n\nA smaller buffer: 20 kB less.\n";
+        assert_eq!(by_hand(page), "## What was tried\n\nA smaller buffer: 20 kB less.\n");
+        assert!(by_hand("").starts_with("## What was tried\n\nEach missed row"));
+    }
+
+    #[test]
+    fn a_row_is_met_only_if_all_of_it_is() {
+        let reach = |is_met| Reach::new("1", "2".to_owned(), is_met);
+        let row = |reaches| Row { measure: "m".into(), ours: "o".into(), peers: "p".into(), reaches };
+        let text = table(&[row(vec![reach(true), reach(true)]), row(vec![reach(true), reach(false)])]);
+        let rows: Vec<&str> = text.lines().skip(2).collect();
+        assert_eq!(rows, ["| m | o | p | 1; 1 | 2; 2 | met |", "| m | o | p | 1; 1 | 2; 2 | **missed** |"]);
     }
 }
