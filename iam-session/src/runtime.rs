@@ -279,12 +279,16 @@ impl RuntimeDirectory {
         let file = self.lock_file()?;
         let removed = self.remove_token_files();
         drop(file);
-        self.cache.clear()?;
+        // The last agent may have removed the cache, and left the directory for what a hint or a failure is noted in.
+        match self.cache.clear() {
+            Err(error) if !error.is_not_found() => return Err(error),
+            _ => {}
+        }
         let Some(mint) = self.try_lock_mint()? else {
             return removed.map(|()| RemainingFiles::Minting);
         };
         match self.agents.remove_subdirectory(CACHE) {
-            Err(error) if !error.is_not_empty() => return Err(error),
+            Err(error) if !error.is_not_empty() && !error.is_not_found() => return Err(error),
             _ => {}
         }
         for name in self.agents.names()? {

@@ -47,6 +47,18 @@ fn the_last_agent_out_leaves_nothing() {
 }
 
 #[test]
+fn a_mint_that_ends_after_the_last_agent_leaves_nothing_but_what_that_one_left() {
+    let scratch = Scratch::new("after");
+    let (runtime, here) = scratch.enter("one");
+    let mint = RuntimeDirectory::open(scratch.places()).unwrap();
+    // A hint's stamp keeps the directory, and so does a failure that spares an issuer.
+    fs::write(scratch.places().agents().join(HINT), "").unwrap();
+    runtime.leave(here).unwrap();
+    assert_eq!(mint.clear_if_deserted().unwrap(), RemainingFiles::Nothing);
+    assert_eq!(mint.agents.names().unwrap(), [HINT]);
+}
+
+#[test]
 fn while_somebody_mints_the_shared_files_stay_for_it_to_remove() {
     let scratch = Scratch::new("mint");
     let (runtime, here) = scratch.enter("one");
