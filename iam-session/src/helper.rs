@@ -205,6 +205,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::issuer::wire::Operation;
 
     /// A program of shell text in place of the helper.
     struct Script(PathBuf);
@@ -232,7 +233,7 @@ mod tests {
     }
 
     fn request() -> HelperRequest {
-        HelperRequest::Discover { issuer: "https://issuer.example/".into(), transport: Default::default() }
+        Operation::Discover { issuer: "https://issuer.example/".into() }.over(&Default::default())
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::policy::{Policy, not_allowed};
 use crate::clock::{self, Now};
 use crate::config::ScopeTable;
 use crate::helper::HelperError;
-use crate::issuer::wire::{HelperAnswer, HelperRequest};
+use crate::issuer::wire::{HelperAnswer, HelperRequest, Operation};
 use crate::protocol::{Failure, FailureKind};
 use crate::runtime::accounts::AccountEntry;
 use crate::runtime::cache::{CacheKey, CachedToken};
@@ -276,13 +276,13 @@ fn too_short(issuer: &str) -> Failure {
 
 fn request(record: &Record, policy: &Policy, wanted: &CacheKey) -> HelperRequest {
     let (scope, audience) = policy.asking(&record.issuer, &wanted.scope, &wanted.audience);
-    HelperRequest::Refresh {
+    Operation::Refresh {
         endpoint: record.endpoints.token.clone(),
         client: record.client.duplicate(),
         refresh_token: record.refresh_token.duplicate(),
         scope,
         audience,
         audience_mode: record.audience_mode,
-        transport: record.transport.clone(),
     }
+    .over(&record.transport)
 }

@@ -30,7 +30,9 @@ fn who_lies_in_wait_gets_at_no_agent_mint_or_helper() {
     // token that lies beside the record.
     for _ in 0..60 {
         host.wait_until("the end of the session before", || is_deserted(host));
-        host.as_root().run(&format!("rm -f /home/alice/.local/state/iam-session/wlcg.token; {CYCLE}")).successful();
+        host.as_root()
+            .run(&format!("rm -f /home/alice/.local/state/iam-session/wlcg.token; {CYCLE}"))
+            .successful();
     }
     host.as_root().run(&format!("for i in $(seq 940); do {CYCLE}; done")).successful();
     assert!(scene.provider.count("refresh") >= refreshes + 50, "few helpers were started");

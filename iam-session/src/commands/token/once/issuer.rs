@@ -10,8 +10,8 @@ use crate::commands::passphrase::{Purpose, Terminal};
 use crate::config::ScopeTable;
 use crate::helper::{Helper, HelperError, no_device_flow};
 use crate::issuer::wire::{
-    AudienceMode, Client, DeviceCode, Endpoints, ErrorClass, HelperAnswer, HelperRequest, TokenAnswer,
-    Transport, UserCode,
+    AudienceMode, Client, DeviceCode, Endpoints, ErrorClass, HelperAnswer, HelperRequest, Operation,
+    TokenAnswer, Transport, UserCode,
 };
 use crate::outcome::Stop;
 use crate::protocol::{Failure, FailureKind};
@@ -48,10 +48,8 @@ impl Issuer {
         let signals = Signals::take_over().map_err(|errno: Errno| {
             failure(format!("cannot wait for signals: {}", errno.desc()), None, FailureKind::Failed)
         })?;
-        let request = HelperRequest::Discover {
-            issuer: plan.provider.issuer.clone(),
-            transport: plan.provider.transport.clone(),
-        };
+        let request =
+            Operation::Discover { issuer: plan.provider.issuer.clone() }.over(&plan.provider.transport);
         let hint = plan.client_hint;
         let answer = helper.ask(&request, Some(signals.descriptor()));
         match answer.map_err(|error| refused(error, hint))? {
@@ -116,13 +114,13 @@ impl Issuer {
     fn authorize(&mut self) -> Result<DeviceCode, Stop> {
         let endpoint = self.endpoints.device_authorization.clone();
         let endpoint = endpoint.ok_or_else(|| no_device_flow(&self.name))?;
-        let request = HelperRequest::AuthorizeDevice {
+        let request = Operation::AuthorizeDevice {
             endpoint,
             client: self.client.duplicate(),
             scope: self.sent.clone(),
             takes_verifier: true,
-            transport: self.transport.clone(),
-        };
+        }
+        .over(&self.transport);
         match self.ask(&request)? {
             HelperAnswer::DeviceAuthorization(code) => Ok(code),
             _ => Err(HelperError::Garbage.into()),
@@ -155,15 +153,15 @@ impl Issuer {
     }
 
     fn poll(&mut self, code: &DeviceCode) -> Result<TokenAnswer, Stop> {
-        let request = HelperRequest::PollDevice {
+        let request = Operation::PollDevice {
             endpoint: self.endpoints.token.clone(),
             client: self.client.duplicate(),
             device_code: code.device_code.duplicate(),
             code_verifier: code.code_verifier.as_ref().map(Secret::duplicate),
             audience: self.named_audience.clone(),
             audience_mode: self.audience_mode,
-            transport: self.transport.clone(),
-        };
+        }
+        .over(&self.transport);
         device_flow::poll(&code.shown, &self.signals, || {
             match self.helper.ask(&request, Some(self.signals.descriptor())) {
                 Err(HelperError::Issuer(error)) if !is_about_the_client(error.class) => Ok(Err(error)),
@@ -183,7 +181,7 @@ impl Issuer {
     }
 
     fn log_in(&mut self, username: String, password: Secret) -> Result<TokenAnswer, Stop> {
-        let request = HelperRequest::Password {
+        let request = Operation::Password {
             endpoint: self.endpoints.token.clone(),
             client: self.client.duplicate(),
             username,
@@ -191,8 +189,8 @@ impl Issuer {
             scope: self.sent.clone(),
             audience: self.named_audience.clone(),
             audience_mode: self.audience_mode,
-            transport: self.transport.clone(),
-        };
+        }
+        .over(&self.transport);
         token(self.ask(&request)?)
     }
 
