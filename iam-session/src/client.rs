@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 pub(crate) use error::ClientError;
 pub(crate) use find::Places;
 pub(crate) use find::{sockets, state_directory};
-pub(crate) use owner::{FORGET_THE_OTHERS, another_owner};
+pub(crate) use owner::{another_owner, forget_the_others};
 
 use crate::clock::boot_time;
 use crate::line::{self, LineError, Lines, Wait};

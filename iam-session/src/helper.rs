@@ -81,7 +81,7 @@ fn classified(class: ErrorClass) -> (FailureKind, Option<&'static str>) {
     use ErrorClass as E;
     match class {
         E::Unreachable | E::Busy => (FailureKind::Unreachable, Some("try again later")),
-        E::AupUnsigned => (FailureKind::Refused, Some("sign the acceptable use policy on the issuer's page")),
+        E::AupUnsigned => (FailureKind::Refused, Some("sign it there, in a browser")),
         E::RegistrationClosed => (
             FailureKind::Refused,
             Some(

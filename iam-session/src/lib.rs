@@ -32,6 +32,7 @@ mod protocol;
 mod runtime;
 pub mod scope;
 mod secret;
+mod shell;
 pub mod store;
 mod text;
 mod usage;

@@ -263,7 +263,7 @@ impl RefreshAttempt<'_> {
 
     /// What to do, by the names of account and client, whatever the issuer says of them.
     fn advice(&self, class: ErrorClass) -> Option<String> {
-        let AccountEntry { name, client_id, issuer, .. } = &self.entry;
+        let AccountEntry { name, client_id, .. } = &self.entry;
         match class {
             ErrorClass::CredentialDead => Some(format!("enrol again: run 'iam-session reenroll {name}'")),
             ErrorClass::ClientGone => Some(format!(
@@ -271,9 +271,6 @@ impl RefreshAttempt<'_> {
             )),
             ErrorClass::ClientSuspended => {
                 Some(format!("ask the issuer's administrators for client '{client_id}'"))
-            }
-            ErrorClass::AupUnsigned => {
-                Some(format!("sign the acceptable use policy on the issuer's pages, {issuer}"))
             }
             _ => None,
         }

@@ -53,6 +53,7 @@ mod seal;
 mod sealed;
 mod secrets;
 mod shapes;
+mod shipped;
 mod standing;
 mod status;
 mod subject;

@@ -17,6 +17,7 @@ use crate::commands::status::advice::{self, Environment};
 use crate::host::drain::DRAIN;
 use crate::host::revoked::{self, ListedLine, Mention, REVOKED, mention};
 use crate::paths::ENV_TOKEN_FILE;
+use crate::shell::ShellSyntax;
 
 const CHECK: &str = "environment";
 const DRAINED: &str = "drain";
@@ -118,7 +119,7 @@ fn oidc_agent() -> Option<Finding> {
         Err(_) => Finding::note(
             CHECK,
             &format!("OIDC_SOCK names an oidc-agent that is gone ({shown})"),
-            "run 'unset OIDC_SOCK'",
+            &format!("run '{}'", ShellSyntax::choose(None).forget(&["OIDC_SOCK"])),
         ),
     })
 }

@@ -27,8 +27,7 @@ pub(super) struct Issuer {
     name: String,
     endpoints: Endpoints,
     client: Client,
-    /// What to look at where the issuer does not take it.
-    client_hint: &'static str,
+    hints: Hints,
     /// As asked.
     audience: String,
     /// What of it is sent: the rest is asked for by scopes.
@@ -42,6 +41,14 @@ pub(super) struct Issuer {
     scope_sets: ScopeTable,
 }
 
+/// What to look at where the issuer refuses.
+struct Hints {
+    /// The client.
+    client: &'static str,
+    /// What was asked for, where the user has named no scope: the client may lack it.
+    scope: Option<String>,
+}
+
 impl Issuer {
     /// Takes the ending signals over: from here on Ctrl-C ends the conversation, and the terminal stays in order.
     pub(super) fn discover(mut helper: Helper, plan: TokenPlan) -> Result<Self, Stop> {
@@ -50,11 +57,15 @@ impl Issuer {
         })?;
         let request =
             Operation::Discover { issuer: plan.provider.issuer.clone() }.over(&plan.provider.transport);
-        let hint = plan.client_hint;
+        let mut hints = Hints { client: plan.client_hint, scope: None };
         let answer = helper.ask(&request, Some(signals.descriptor()));
-        match answer.map_err(|error| refused(error, hint))? {
+        match answer.map_err(|error| hints.refused(error))? {
             HelperAnswer::Discovered { issuer, endpoints, scopes_supported, auth_methods, .. } => {
                 let asked = plan.wanted(&scopes_supported);
+                if !plan.names_scopes() {
+                    hints.scope =
+                        Some(format!("'{asked}' was asked for: name with -s what the client may ask for"));
+                }
                 let (sent, named_audience) = plan.provider.asking(&asked, &plan.audience);
                 Ok(Self {
                     asked,
@@ -62,7 +73,7 @@ impl Issuer {
                     scope_sets: plan.provider.scope_sets.clone(),
                     named_audience,
                     client: plan.client.client(&auth_methods),
-                    client_hint: plan.client_hint,
+                    hints,
                     helper,
                     signals,
                     name: issuer,
@@ -165,7 +176,7 @@ impl Issuer {
         device_flow::poll(&code.shown, &self.signals, || {
             match self.helper.ask(&request, Some(self.signals.descriptor())) {
                 Err(HelperError::Issuer(error)) if !is_about_the_client(error.class) => Ok(Err(error)),
-                answer => token(answer.map_err(|error| refused(error, self.client_hint))?).map(Ok),
+                answer => token(answer.map_err(|error| self.hints.refused(error))?).map(Ok),
             }
         })
     }
@@ -196,7 +207,7 @@ impl Issuer {
 
     fn ask(&mut self, request: &HelperRequest) -> Result<HelperAnswer, Stop> {
         let answer = self.helper.ask(request, Some(self.signals.descriptor()));
-        answer.map_err(|error| refused(error, self.client_hint))
+        answer.map_err(|error| self.hints.refused(error))
     }
 }
 
@@ -212,14 +223,19 @@ fn is_about_the_client(class: ErrorClass) -> bool {
     matches!(class, ErrorClass::ClientGone | ErrorClass::CredentialDead)
 }
 
-/// What a helper's error means where nobody has enrolled.
-fn refused(error: HelperError, client_hint: &str) -> Stop {
-    match error {
-        HelperError::Interrupted => cancelled().into(),
-        HelperError::Issuer(error) if is_about_the_client(error.class) => {
-            failure(error.to_string(), Some(client_hint), FailureKind::Refused)
+impl Hints {
+    /// What a helper's error means where nobody has enrolled.
+    fn refused(&self, error: HelperError) -> Stop {
+        match (error, &self.scope) {
+            (HelperError::Interrupted, _) => cancelled().into(),
+            (HelperError::Issuer(error), _) if is_about_the_client(error.class) => {
+                failure(error.to_string(), Some(self.client), FailureKind::Refused)
+            }
+            (HelperError::Issuer(error), Some(hint)) if error.class == ErrorClass::ScopeRefused => {
+                failure(error.to_string(), Some(hint), FailureKind::Refused)
+            }
+            (error, _) => error.into(),
         }
-        error => error.into(),
     }
 }
 
