@@ -161,7 +161,7 @@ fn in_network(network: &Sandbox, program: &str) -> Command {
     let mut command = Command::new("nsenter");
     command.arg(format!("--net={}", network.namespace("net").display()));
     // However this process ends.
-    command.args(["setpriv", "--pdeathsig", "KILL", "nice", "-n", "10", program]);
+    command.args(["setpriv", "--pdeathsig", "KILL", program]);
     command
 }
 

@@ -18,7 +18,12 @@ pub(crate) const ROWS: &[Row] = &[
         dead,
     ),
     ("busy", "an issuer that says when to come back is left alone till then, whatever logins come", busy),
-    ("hint", "who has not enrolled is told once a day, and not by a command that shows nothing", hint),
+    ("hint", "who has not enrolled is told on a terminal, once a day", hint),
+    (
+        "hint-command",
+        "as pam_iam(8) says, and not as a user wants it: a login that shows nothing takes that hint",
+        hint_of_command,
+    ),
 ];
 
 fn logout(scene: &Scene<'_>) {
@@ -103,14 +108,27 @@ fn busy(scene: &Scene<'_>) {
     assert_eq!(asked, 1, "how often an issuer was asked that said 'Retry-After: 3000'");
 }
 
+/// Whether ben is told at a login that he has on a terminal; all of it has ended then.
+fn is_ben_told(scene: &Scene<'_>) -> bool {
+    let seen = Output::of(scene.guest.client("ben", &["-tt"]).arg("true"), b"").successful().stdout;
+    scene.wait_for_end_of_logins("ben");
+    seen.contains("iam-session enroll")
+}
+
+/// As on the next day.
+fn forget_hint(scene: &Scene<'_>) {
+    scene.guest.does("rm -f /run/iam-session/2002/iam-session/hint");
+}
+
 fn hint(scene: &Scene<'_>) {
-    let on_terminal = || {
-        let seen = Output::of(scene.guest.client("ben", &["-tt"]).arg("true"), b"").successful().stdout;
-        scene.wait_for_end_of_logins("ben");
-        seen.contains("iam-session enroll")
-    };
+    forget_hint(scene);
+    assert!(is_ben_told(scene), "no hint");
+    assert!(!is_ben_told(scene), "two hints on one day");
+}
+
+fn hint_of_command(scene: &Scene<'_>) {
+    forget_hint(scene);
     scene.guest.ssh("ben", "true").successful();
     scene.wait_for_end_of_logins("ben");
-    assert!(on_terminal(), "no hint after a login that shows nothing");
-    assert!(!on_terminal(), "two hints on one day");
+    assert!(!is_ben_told(scene), "a hint after a login that shows nothing: pam_iam(8) has to say so");
 }
