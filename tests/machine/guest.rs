@@ -76,7 +76,9 @@ impl<'s> Guest<'s> {
 
     /// The same, and it must succeed; gives what it wrote.
     pub(crate) fn does(&self, command: &str) -> String {
-        self.root(command).successful().stdout
+        let output = self.root(command);
+        assert_eq!(output.status, 0, "{command}: {output:?}");
+        output.stdout
     }
 
     /// Writes a file as root.
