@@ -13,6 +13,7 @@ use super::peer::PeerId;
 use super::peers::MAX_CLIENTS;
 use super::refusals::Refusals;
 use crate::clock::Now;
+use crate::log;
 use crate::mint::job::{AccountDone, AccountJob, Job, JobResult};
 use crate::protocol::{
     BUSY, Begun, Cancelled, End, Enrolled, Failure, Forgotten, Heeded, NO_SUCH_REQUEST, Polled, Renamed,
@@ -375,6 +376,7 @@ impl Requests {
             passphrase_too: means.held.passphrase_too(&view.book),
             others_token_until: token_file::others_until(means.runtime, means.now),
             token_file_damage: damage(means),
+            log_unreachable: log::unreachable(),
             export: view.book.export,
             sealing: means.held.sealing(),
             ends: self.identity.ends,

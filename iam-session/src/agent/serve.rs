@@ -34,6 +34,7 @@ use crate::runtime::token_file;
 
 /// How long the store is waited for before the login is told that it cannot be read: less than the module waits.
 const FIRST_LOOK: Duration = Duration::from_millis(200);
+const STORE_IS_SLOW: &str = "no answer in 200 ms";
 
 /// How often an agent looks around that is not told what others do: inotify(7) has a limit for each user.
 const LOOK_WITHOUT_NEWS: Duration = Duration::from_secs(60);
@@ -262,6 +263,8 @@ impl AgentLoop {
         let late = self.requests.overdue(&means(&self.own, &mut self.link, now));
         self.reply_all(late, now);
         if matches!(self.telling, LoginReport::First { until, .. } if until <= now.boot) {
+            // The module may have given up by now: its own line then has no more than `late`.
+            self.own.log.event(Level::Warning, "store_unavailable", &[("reason", STORE_IS_SLOW)]);
             self.tell_unread(now);
         }
     }
@@ -349,6 +352,9 @@ impl AgentLoop {
             self.report.say(StatusWord::NoExport, None);
         }
         self.report.say(verdict.word, hint);
+        if hint.is_some() && !self.report.is_heard() {
+            status_lines::forget_hint(self.own.runtime.host_directory());
+        }
     }
 
     fn tell(&mut self, now: Now) {

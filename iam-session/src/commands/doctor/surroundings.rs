@@ -51,6 +51,7 @@ fn variables(session: &SessionLook) -> Vec<Finding> {
             let damage = advice::damage(status, now);
             let notes = others.into_iter().chain(damage);
             findings.extend(notes.map(|text| Finding::note("token file", &text, "")));
+            findings.extend(advice::unlogged(status).map(|text| Finding::note("log", &text, "")));
             findings.extend(environment.about_token(now).map(wrong));
             if environment.about_others_file().is_none() {
                 findings.extend(environment.about_file(status).map(wrong));

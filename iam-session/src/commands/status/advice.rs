@@ -116,6 +116,12 @@ pub(in crate::commands) fn damage(status: &Status, now: u64) -> Option<String> {
     Some(format!("{}, {ago} ago, and it is put right by itself; {advice}", found.text()))
 }
 
+/// That the site's log has nothing of this session but what the module says.
+pub(in crate::commands) fn unlogged(status: &Status) -> Option<String> {
+    let error = status.log_unreachable.as_ref()?;
+    Some(format!("the agent cannot write to the system log ({error}); tell the administrator"))
+}
+
 fn again(account: &Account) -> String {
     format!("iam-session reenroll {}", account.name)
 }
