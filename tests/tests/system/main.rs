@@ -59,6 +59,7 @@ mod subject;
 mod surroundings;
 mod thief;
 mod tokens;
+mod traced;
 mod tracing;
 mod umask;
 mod veto;
