@@ -8,19 +8,16 @@ const STRACE: &str = "/usr/bin/strace";
 const TRACE: &str = "/mnt/trace";
 const AGENT: &str = "/usr/libexec/iam-session/agent";
 
-/// The calls of the process that begins with this one, up to the first that contains `end`; that one comes last.
-fn calls(trace: &str, begin: &str, end: &str) -> Vec<String> {
-    let first = trace.lines().find(|line| line.contains(begin)).unwrap_or_else(|| panic!("{begin}: {trace}"));
-    let process = first.split(' ').next().unwrap().to_owned() + " ";
-    let mut calls = trace.lines().skip_while(|line| *line != first).filter(|line| line.starts_with(&process));
-    let mut found = Vec::new();
-    while !found.last().is_some_and(|call: &String| call.contains(end)) {
-        found.push(calls.next().unwrap_or_else(|| panic!("no {end}: {trace}")).to_owned());
-    }
-    found
+/// The calls of one process, from the first that contains `begin` to the next that contains `end`.
+fn calls<'t>(trace: &'t str, process: i32, begin: &str, end: &str) -> Vec<&'t str> {
+    let of_it = |line: &&str| line.split(' ').next() == Some(&process.to_string());
+    let calls: Vec<_> = trace.lines().filter(of_it).skip_while(|line| !line.contains(begin)).collect();
+    let last = calls.iter().position(|line| line.contains(end));
+    let last = last.unwrap_or_else(|| panic!("{process}: not {begin}, or no {end} after it: {trace}"));
+    calls[..=last].to_vec()
 }
 
-fn count(calls: &[String], text: &str) -> usize {
+fn count(calls: &[&str], text: &str) -> usize {
     calls.iter().filter(|call| call.contains(text)).count()
 }
 
@@ -50,7 +47,9 @@ fn a_login_with_a_token_waits_for_few_looks_of_its_agent() {
     let cycle = format!("strace -f -qq -o {TRACE} pamtester sshd alice open_session close_session");
     scene.host.as_root().run(&cycle).successful();
     let trace = scene.host.read(TRACE);
-    let calls = calls(&trace, &format!("execve(\"{AGENT}\", "), "\"ready\\n\"");
+    let exec = format!("execve(\"{AGENT}\", ");
+    let agent = trace.lines().find(|line| line.contains(&exec)).unwrap().split(' ').next().unwrap();
+    let calls = calls(&trace, agent.parse().unwrap(), &exec, "\"ready\\n\"");
     for (file, looks) in [("accounts.json\"", 1), ("bt_u20001-iam\"", 1), ("\"filed\"", 0), ("/dev/log\"", 0)]
     {
         assert_eq!(count(&calls, file), looks, "{file}: {calls:#?}");
@@ -73,10 +72,10 @@ fn who_asked_for_a_token_has_it_before_anything_is_published() {
         // Its publication is the last that it does of a job.
         scene.host.wait_until("the mint's publication", || scene.host.read(TRACE).contains("users.lock"));
     });
-    let minting = calls(&trace, "{\\\"token\\\":{\\\"account\\\"", "{\\\"token\\\":{\\\"Ok\\\"");
-    for (file, looks) in [("accounts.json\"", 0), ("users.lock\"", 0), ("uid_map\"", 0), ("revoked\"", 2)] {
+    let minting = calls(&trace, mint, "{\\\"token\\\":{\\\"account\\\"", "{\\\"token\\\":{\\\"Ok\\\"");
+    for (file, looks) in [("accounts.json\"", 0), ("users.lock\"", 0), ("uid_map\"", 0), (".cred\"", 2)] {
         assert_eq!(count(&minting, file), looks, "{file}: {minting:#?}");
     }
-    let answering = calls(&trace, "{\\\"token\\\":{\\\"Ok\\\"", "\\\"status\\\":\\\"success\\\"");
+    let answering = calls(&trace, agent, "{\\\"token\\\":{\\\"Ok\\\"", "{\\\"status\\\":\\\"success\\\"");
     assert_eq!(count(&answering, "bt_u20001-iam"), 0, "{answering:#?}");
 }
