@@ -20,11 +20,10 @@ use crate::runtime::last_failure::RequestedBy;
 use crate::runtime::token_file::{self, FileState};
 use crate::runtime::token_wanted::{TokenJob, TokenKind};
 
-/// What an agent works with, and its own share in the spread of renewals.
+/// What an agent works with.
 pub(super) struct RenewalContext<'a> {
     pub(super) own: &'a Started,
     pub(super) link: &'a mut MintProcess,
-    pub(super) spread: u8,
     pub(super) now: Now,
 }
 
@@ -91,7 +90,7 @@ impl FileRenewal {
         self.next_task = schedule::next(
             standing,
             self.damaged.map_or(self.attempts, |_| self.mending),
-            means.spread,
+            means.own.spread,
             now.boot,
         );
         // Kept when the token is found to have ended: the file is still to be seen to.

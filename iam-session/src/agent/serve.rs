@@ -14,7 +14,7 @@ use nix::sys::signal::Signal;
 
 use self::revoked::RevokedWatch;
 use super::AgentLife;
-use super::events::{self, EventSource, Watch};
+use super::events::{self, EventSource, News, Watch};
 use super::lifetime::Lifetime;
 use super::login_status::LoginStatus;
 use super::mint_process::{JobOutcome, JobTicket, MintProcess};
@@ -66,8 +66,19 @@ enum LoginReport {
     Nothing,
 }
 
+/// How the login stands, as it is told.
+struct SeenAtLogin {
+    has_token: bool,
+    status: LoginStatus,
+    export: ExportChoice,
+    /// The default account, if this agent can renew its token.
+    account: Option<String>,
+}
+
 struct AgentLoop {
     own: Started,
+    /// What tells of changes that others make.
+    news: Option<News>,
     report: StatusPipe,
     telling: LoginReport,
     link: MintProcess,
@@ -75,8 +86,6 @@ struct AgentLoop {
     peers: Peers,
     /// Something was done that may let more be done at once.
     is_restless: bool,
-    /// This agent's share in the spread of renewals.
-    spread: u8,
     upkeeps: FileRenewals,
     lifetime: Lifetime,
     /// The end of the time for which the user's lock of this host is open.
@@ -88,9 +97,6 @@ struct AgentLoop {
 
 impl AgentLoop {
     fn new(mut own: Started, report: StatusPipe, stay: AgentLife) -> Self {
-        let mut spread = [0];
-        let _ = getrandom::fill(&mut spread);
-        let [spread] = spread;
         let uid = own.runtime.places.uid();
         let lifetime = Lifetime::begin(stay, &own.session, &own.user, clock::boot_time());
         let identity =
@@ -99,11 +105,11 @@ impl AgentLoop {
             link: MintProcess::new(std::mem::take(&mut own.message), std::mem::take(&mut own.keys)),
             requests: Requests::new(identity),
             own,
+            news: None,
             report,
             telling: LoginReport::Nothing,
             peers: Peers::new(uid),
             is_restless: false,
-            spread,
             upkeeps: FileRenewals::default(),
             lifetime,
             open_until: None,
@@ -113,7 +119,6 @@ impl AgentLoop {
     }
 
     fn run(mut self) -> ExitCode {
-        self.own.log.event(Level::Info, "agent_started", &[("version", env!("CARGO_PKG_VERSION"))]);
         self.begin(Now::read());
         while self.turn().is_continue() {}
         if self.is_revoked() {
@@ -131,17 +136,23 @@ impl AgentLoop {
     }
 
     /// Tells the login how it stands: at once if another agent of the user has a good token in the file, else when
-    /// the mint has looked.
+    /// the mint has looked. What else there is to begin with comes after that.
     fn begin(&mut self, now: Now) {
-        self.heed_lock();
-        self.reschedule(now);
+        let seen = self.seen_at_login(now);
         // Where a lock is told of, the store is asked whether it still stands.
-        if self.file_is_good(now) && !self.is_shut(now) {
-            self.tell(now);
+        if seen.has_token && !self.is_shut(now) {
+            self.tell(seen, now);
         } else {
             let look = self.link.submit(Job::Look);
             self.telling = LoginReport::First { look, until: now.boot + FIRST_LOOK };
         }
+        self.own.log.event(Level::Info, "agent_started", &[("version", env!("CARGO_PKG_VERSION"))]);
+        // Before what it tells of is read.
+        self.news = News::of(&self.own.runtime);
+        // What cannot be swept is somebody's who lives, or in nobody's way.
+        let _ = self.own.runtime.sweep();
+        self.heed_lock();
+        self.reschedule(now);
     }
 
     fn turn(&mut self) -> ControlFlow<()> {
@@ -186,7 +197,7 @@ impl AgentLoop {
         if self.peers.are_let_in() {
             watch.add_input(EventSource::Listener, &self.own.listener);
         }
-        if let Some(news) = &self.own.news {
+        if let Some(news) = &self.news {
             watch.add_input(EventSource::News, news);
         }
         if let Some(search) = self.lifetime.search() {
@@ -214,7 +225,7 @@ impl AgentLoop {
         let upkeeps = self.upkeeps.deadline();
         let (link, requests) = (self.link.deadline(), self.requests.deadline());
         // Without a watch on a directory, what others do there is looked at now and then.
-        let is_unwatched = self.own.news.is_none() || !self.obedience.is_told;
+        let is_unwatched = self.news.is_none() || !self.obedience.is_told;
         let unwatched = is_unwatched.then_some(now + LOOK_WITHOUT_NEWS);
         let (closing, life, list) =
             (self.closing_deadline(), self.lifetime.deadline(), self.own.list.deadline());
@@ -307,7 +318,7 @@ impl AgentLoop {
     }
 
     fn read_news(&mut self, now: Now) {
-        if self.own.news.as_ref().is_some_and(|news| !news.read()) {
+        if self.news.as_ref().is_some_and(|news| !news.read()) {
             return;
         }
         self.obedience.is_told = false;
@@ -315,10 +326,9 @@ impl AgentLoop {
         self.reschedule(now);
     }
 
+    /// Whoever waits is told before this agent looks at what has changed for itself.
     fn finished(&mut self, ticket: JobTicket, outcome: &JobOutcome, now: Now) {
         self.heed_keys(outcome);
-        self.upkeeps.finished(ticket, &upkeep_means(&self.own, &mut self.link, self.spread, now));
-        self.reschedule(now);
         match self.telling {
             LoginReport::First { look, .. } if look == ticket => self.tell_first(outcome, now),
             LoginReport::Second { mint } if mint == ticket => self.tell_second(now),
@@ -327,62 +337,69 @@ impl AgentLoop {
         let mut means = means(&self.own, &mut self.link, now);
         let replies = self.requests.finished(ticket, outcome, &mut means);
         self.reply_all(replies, now);
+        self.upkeeps.finished(ticket, &upkeep_means(&self.own, &mut self.link, now));
+        self.reschedule(now);
     }
 
     fn tell_first(&mut self, outcome: &JobOutcome, now: Now) {
-        if matches!(outcome, Ok(JobResult::Looked(Ok(())))) {
-            self.tell(now);
-        } else {
-            self.tell_unread(now);
+        if !matches!(outcome, Ok(JobResult::Looked(Ok(())))) {
+            return self.tell_unread(now);
         }
+        let seen = self.seen_at_login(now);
+        if !seen.has_token && self.is_shut(now) {
+            return self.tell_unread(now);
+        }
+        self.tell(seen, now);
     }
 
     /// The store cannot be read, or not in time: that the host is locked may be known all the same.
     fn tell_unread(&mut self, now: Now) {
-        let verdict = if self.is_shut(now) { LoginStatus::LOCKED } else { LoginStatus::UNREAD };
-        self.say(verdict, now);
+        let status = if self.is_shut(now) { LoginStatus::LOCKED } else { LoginStatus::UNREAD };
+        self.say(status, RuntimeView::of(&self.own.runtime, now).book.export, now);
         self.tell_no_more();
     }
 
-    fn say(&mut self, verdict: LoginStatus, now: Now) {
+    fn say(&mut self, status: LoginStatus, export: ExportChoice, now: Now) {
         let due =
             |_: &_| status_lines::is_hint_due(self.own.hints, self.own.runtime.host_directory(), now.unix);
-        let hint = verdict.hint.filter(due);
-        if RuntimeView::of(&self.own.runtime, now).book.export == ExportChoice::No {
+        let hint = status.hint.filter(due);
+        if export == ExportChoice::No {
             self.report.say(StatusWord::NoExport, None);
         }
-        self.report.say(verdict.word, hint);
+        self.report.say(status.word, hint);
         if hint.is_some() && !self.report.is_heard() {
             status_lines::forget_hint(self.own.runtime.host_directory());
         }
     }
 
-    fn tell(&mut self, now: Now) {
+    fn seen_at_login(&self, now: Now) -> SeenAtLogin {
         let view = RuntimeView::of(&self.own.runtime, now);
-        let last_failure = view.last_failure(None);
-        let has_token = self.file_is_good(now);
-        if !has_token && self.is_shut(now) {
-            return self.tell_unread(now);
-        }
-        let verdict = LoginStatus::of(&view.book, has_token, last_failure.as_ref(), now);
-        if verdict.word == StatusWord::Ready && verdict.hint.is_none() {
-            status_lines::forget_hint(self.own.runtime.host_directory());
-        }
+        let has_token = self.file_is_good(&view, now);
+        let last_failure = if has_token { None } else { view.last_failure(None) };
+        let status = LoginStatus::of(&view.book, has_token, last_failure.as_ref(), now);
         let default = view.book.find(None).filter(|entry| self.own.held.opens(entry));
         let account = default.map(|entry| entry.name.clone());
-        self.say(verdict, now);
-        match account.filter(|_| verdict.is_worth_waiting) {
+        SeenAtLogin { has_token, status, export: view.book.export, account }
+    }
+
+    fn tell(&mut self, seen: SeenAtLogin, now: Now) {
+        let status = seen.status;
+        self.say(status, seen.export, now);
+        match seen.account.filter(|_| status.is_worth_waiting) {
             Some(account) => {
-                let mut means = upkeep_means(&self.own, &mut self.link, self.spread, now);
+                let mut means = upkeep_means(&self.own, &mut self.link, now);
                 let mint = self.upkeeps.renew_session(account, &mut means);
                 self.telling = LoginReport::Second { mint };
             }
             None => self.tell_no_more(),
         }
+        if status.word == StatusWord::Ready && status.hint.is_none() {
+            status_lines::forget_hint(self.own.runtime.host_directory());
+        }
     }
 
     fn tell_second(&mut self, now: Now) {
-        if self.file_is_good(now) {
+        if self.file_is_good(&RuntimeView::of(&self.own.runtime, now), now) {
             self.report.say(StatusWord::Ready, None);
         }
         self.tell_no_more();
@@ -394,34 +411,29 @@ impl AgentLoop {
     }
 
     /// Whether the file holds the default account's token, and that token lives.
-    fn file_is_good(&self, now: Now) -> bool {
+    fn file_is_good(&self, view: &RuntimeView<'_>, now: Now) -> bool {
         let runtime = &self.own.runtime;
-        let token = RuntimeView::of(runtime, now).session_token(None);
+        let token = view.session_token(None);
         let name = runtime.places.token_file_name();
         token.is_some_and(|token| token_file::holds(&runtime.top, &name, &token.access_token))
             || token_file::others_until(runtime, now).is_some()
     }
 
     fn reschedule(&mut self, now: Now) {
-        self.upkeeps.reschedule(&upkeep_means(&self.own, &mut self.link, self.spread, now));
+        self.upkeeps.reschedule(&upkeep_means(&self.own, &mut self.link, now));
     }
 
     fn do_what_is_due(&mut self, now: Now) {
-        if self.own.news.is_none() {
+        if self.news.is_none() {
             self.heed_lock();
             self.reschedule(now);
         }
-        self.upkeeps.do_what_is_due(&mut upkeep_means(&self.own, &mut self.link, self.spread, now));
+        self.upkeeps.do_what_is_due(&mut upkeep_means(&self.own, &mut self.link, now));
     }
 }
 
-fn upkeep_means<'a>(
-    own: &'a Started,
-    link: &'a mut MintProcess,
-    spread: u8,
-    now: Now,
-) -> renewal::RenewalContext<'a> {
-    renewal::RenewalContext { own, link, spread, now }
+fn upkeep_means<'a>(own: &'a Started, link: &'a mut MintProcess, now: Now) -> renewal::RenewalContext<'a> {
+    renewal::RenewalContext { own, link, now }
 }
 
 fn means<'a>(own: &'a Started, link: &'a mut MintProcess, now: Now) -> RequestContext<'a> {

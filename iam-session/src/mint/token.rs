@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Mint;
 use super::account::entry;
 use super::drafts::{EarlierRefresh, give_up};
+use super::mint_locks::MintLocks;
 use super::policy::{Policy, not_allowed};
 use crate::clock::{self, Now};
 use crate::config::ScopeTable;
@@ -42,6 +43,15 @@ pub(crate) struct RefusedToken {
     failure: Failure,
     /// On CLOCK_BOOTTIME.
     at: Duration,
+}
+
+/// What a job for a named token has found besides: the accounts file and the token files are seen to when it has been
+/// answered, under the same locks.
+pub(crate) struct Unpublished {
+    policy: Policy,
+    job: TokenJob,
+    opened: Opened,
+    locks: MintLocks,
 }
 
 impl<'a> RefreshAttempt<'a> {
@@ -81,22 +91,63 @@ impl Mint {
                 return Err(failure);
             }
             if let Some(locks) = self.try_lock(&store, &job.account, &patience)? {
-                let token = self.token_under_lock(&store, &policy, job);
-                self.release(locks);
-                return token;
+                return self.answer_under_lock(&store, policy, job, locks);
             }
             patience.pause()?;
         }
     }
 
-    /// As [`token`](Self::token), for who holds the locks already: the record is read once more, for what was
-    /// read before may have been replaced while we waited.
+    /// A named token is no file's: who asked has it before anything is published.
+    fn answer_under_lock(
+        &mut self,
+        store: &Store,
+        policy: Policy,
+        job: &TokenJob,
+        locks: MintLocks,
+    ) -> Result<CachedToken, Failure> {
+        match self.mint_under_lock(store, &policy, job) {
+            Ok((token, opened)) => {
+                self.unpublished = Some(Unpublished { policy, job: job.clone(), opened, locks });
+                if token.is_err() || job.kind == TokenKind::Session {
+                    self.publish_rest();
+                }
+                token
+            }
+            Err(failure) => {
+                self.release(locks);
+                Err(failure)
+            }
+        }
+    }
+
+    /// Publishes what the last job has found, and ends it.
+    pub(crate) fn publish_rest(&mut self) {
+        if let Some(Unpublished { policy, job, opened, locks }) = self.unpublished.take() {
+            self.publish(&policy, &job, &opened);
+            self.release(locks);
+        }
+    }
+
+    /// As [`token`](Self::token), for who holds the locks already.
     pub(crate) fn token_under_lock(
         &mut self,
         store: &Store,
         policy: &Policy,
         job: &TokenJob,
     ) -> Result<CachedToken, Failure> {
+        let (token, opened) = self.mint_under_lock(store, policy, job)?;
+        self.publish(policy, job, &opened);
+        token
+    }
+
+    /// What comes of a job, and the record as it is after it. The record is read once more, for what was read before may
+    /// have been replaced while we waited.
+    fn mint_under_lock(
+        &mut self,
+        store: &Store,
+        policy: &Policy,
+        job: &TokenJob,
+    ) -> Result<(Result<CachedToken, Failure>, Opened), Failure> {
         let opened = self.open(store, &job.account)?;
         let (mut opened, past) = self.recover(store, &job.account, opened);
         let attempt = RefreshAttempt { past, ..RefreshAttempt::new(job, &opened, policy) };
@@ -119,8 +170,7 @@ impl Mint {
             let (wanted, failure) = (attempt.wanted.clone(), failure.clone());
             self.refused = Some(RefusedToken { wanted, failure, at: clock::boot_time() });
         }
-        self.publish(policy, job, &opened);
-        outcome
+        Ok((outcome, opened))
     }
 
     /// Makes known what came of a job, in accounts file and token files. The caller holds the mint lock.

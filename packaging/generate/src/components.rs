@@ -16,8 +16,12 @@ pub(crate) fn write(file: &Path, programs: &Path) -> Result<(), Error> {
     let sums = sums()?;
     let mut components = programs_in(programs)?;
     components.push(json!({
+        "type": "library", "name": "musl", "licenses": [{"expression": "MIT"}],
+        "description": "linked into the programs that are static, for x86_64",
+    }));
+    components.push(json!({
         "type": "library", "name": "glibc", "licenses": [{"expression": "LGPL-2.1-or-later"}],
-        "description": "linked into the programs that are static",
+        "description": "linked into the programs that are static, for other processors or where the package was rebuilt",
     }));
     for one in crates::linked()? {
         components.push(component(&one, &sums)?);

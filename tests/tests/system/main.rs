@@ -60,6 +60,7 @@ mod subject;
 mod surroundings;
 mod thief;
 mod tokens;
+mod traced;
 mod tracing;
 mod umask;
 mod veto;
