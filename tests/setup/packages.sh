@@ -30,6 +30,7 @@ needed=(
     "/usr/bin/tcsh tcsh tcsh"
     "/usr/bin/fish fish fish"
     "/usr/bin/pamtester pamtester pamtester"
+    "/usr/bin/strace strace strace"
     "/usr/sbin/ip iproute2 iproute"
     "/usr/bin/readelf binutils binutils"
     "/usr/bin/rpmlint rpmlint rpmlint"
