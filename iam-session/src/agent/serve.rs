@@ -21,7 +21,9 @@ use super::mint_process::{JobOutcome, JobTicket, MintProcess};
 use super::peer::{Peer, PeerId};
 use super::peers::Peers;
 use super::renewal::{self, FileRenewals};
-use super::requests::{self, AgentCommand, AgentIdentity, ClientAnswer, ClientReply, RequestContext, Requests};
+use super::requests::{
+    self, AgentCommand, AgentIdentity, ClientAnswer, ClientReply, RequestContext, Requests,
+};
 use super::start::{self, Started};
 use super::status_lines::{self, StatusPipe, StatusWord};
 use crate::clock::{self, Now};
