@@ -3,7 +3,8 @@
 #     build.sh               what is dynamic needs glibc 2.17, whatever this system has: zig links it
 #     build.sh native        with this system's own compiler and glibc, for a package that is rebuilt where it is to run
 #     ARCH=aarch64 build.sh  for another architecture, into target/programs-aarch64: Debian's cross compiler links what
-#                            is static
+#                            is static, with glibc
+# What is static has musl, where rustup can bring it: of an idle agent a third less is its own than with a static glibc.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

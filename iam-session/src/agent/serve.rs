@@ -18,10 +18,12 @@ use super::events::{self, EventSource, News, Watch};
 use super::lifetime::Lifetime;
 use super::login_status::LoginStatus;
 use super::mint_process::{JobOutcome, JobTicket, MintProcess};
-use super::peer::PeerId;
+use super::peer::{Peer, PeerId};
 use super::peers::Peers;
 use super::renewal::{self, FileRenewals};
-use super::requests::{AgentCommand, AgentIdentity, ClientAnswer, ClientReply, RequestContext, Requests};
+use super::requests::{
+    self, AgentCommand, AgentIdentity, ClientAnswer, ClientReply, RequestContext, Requests,
+};
 use super::start::{self, Started};
 use super::status_lines::{self, StatusPipe, StatusWord};
 use crate::clock::{self, Now};
@@ -30,6 +32,7 @@ use crate::log::Level;
 use crate::mint::job::{Job, JobResult};
 use crate::protocol::{Failure, Heeded};
 use crate::runtime::answer::RuntimeView;
+use crate::runtime::host_lock::HostLock;
 use crate::runtime::token_file;
 
 /// How long the store is waited for before the login is told that it cannot be read: less than the module waits.
@@ -271,8 +274,10 @@ impl AgentLoop {
             self.is_restless = true;
             self.finished(ticket, &outcome, now);
         }
-        let late = self.requests.overdue(&means(&self.own, &mut self.link, now));
-        self.reply_all(late, now);
+        if self.requests.deadline().is_some_and(|deadline| deadline <= now.boot) {
+            let late = self.requests.overdue(&means(&self.own, &mut self.link, now));
+            self.reply_all(late, now);
+        }
         if matches!(self.telling, LoginReport::First { until, .. } if until <= now.boot) {
             // The module may have given up by now: its own line then has no more than `late`.
             self.own.log.event(Level::Warning, "store_unavailable", &[("reason", STORE_IS_SLOW)]);
@@ -280,26 +285,31 @@ impl AgentLoop {
         }
     }
 
-    /// One request of each client a turn, so that none holds up another.
+    /// One request of each client a turn, so that none holds up another. All were read before this turn looked at the
+    /// list of revoked users, and see the files as they are after that.
     fn serve_peers(&mut self, now: Now) {
         let ids: Vec<PeerId> = self.peers.iter().map(|peer| peer.id).collect();
+        let mut lines = Vec::new();
         for id in ids {
             let Some(peer) = self.peers.find(id) else { continue };
             match peer.request(now.boot) {
-                Ok(None) => {}
-                Ok(Some(line)) => {
-                    self.is_restless = true;
-                    let mut means = means(&self.own, &mut self.link, now);
-                    if let Some(reply) = self.requests.receive(id, &line, &mut means) {
-                        self.reply(id, reply, now);
-                    }
-                }
+                Ok(line) => lines.extend(line.map(|line| (id, line))),
                 Err(error) => {
                     let reason = Failure::usage(format!("the request is {error}"));
-                    self.peers.with(id, |peer| peer.dismiss(reason, now.boot));
+                    self.peers.with(id, |peer| peer.dismiss(requests::encode(Err(reason))?, now.boot));
                 }
             }
         }
+        if lines.is_empty() {
+            return;
+        }
+        let mut means = means(&self.own, &mut self.link, now);
+        for (id, line) in lines {
+            if let Some(reply) = self.requests.receive(id, &line, &mut means) {
+                self.peers.with(id, |peer| peer.reply(requests::encode(reply)?, now.boot));
+            }
+        }
+        self.is_restless |= self.peers.iter().any(Peer::has_more);
     }
 
     fn reply_all(&mut self, replies: Vec<(PeerId, ClientReply)>, now: Now) {
@@ -309,12 +319,13 @@ impl AgentLoop {
     }
 
     fn reply(&mut self, id: PeerId, reply: ClientReply, now: Now) {
-        if matches!(reply, Ok(ClientAnswer::Token(_))) && self.obey(now).is_break() {
+        let is_token = matches!(reply, Ok(ClientAnswer::Token(_) | ClientAnswer::Found(_)));
+        if is_token && self.obey(now).is_break() {
             // The next turn is the last one.
             self.is_restless = true;
             return;
         }
-        self.peers.with(id, |peer| peer.reply(reply, now.boot));
+        self.peers.with(id, |peer| peer.reply(requests::encode(reply)?, now.boot));
     }
 
     fn read_news(&mut self, now: Now) {
@@ -322,6 +333,8 @@ impl AgentLoop {
             return;
         }
         self.obedience.is_told = false;
+        // A token that is locked away or forgotten is not kept until somebody asks for it.
+        self.own.runtime.forget_parsed();
         self.heed_lock();
         self.reschedule(now);
     }
@@ -437,7 +450,9 @@ fn upkeep_means<'a>(own: &'a Started, link: &'a mut MintProcess, now: Now) -> re
 }
 
 fn means<'a>(own: &'a Started, link: &'a mut MintProcess, now: Now) -> RequestContext<'a> {
-    RequestContext { runtime: &own.runtime, held: &own.held, link, now }
+    let runtime = &own.runtime;
+    let lock = HostLock::read(&runtime.agents);
+    RequestContext { runtime, view: RuntimeView::of(runtime, now), lock, held: &own.held, link, now }
 }
 
 fn not_there() -> Failure {

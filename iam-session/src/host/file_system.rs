@@ -32,7 +32,7 @@ fn is_known(kind: FsType) -> bool {
     ];
     // The kernel's type is signed on some architectures; the number has 32 bits on all.
     let number = (kind.0 as u64) & 0xffff_ffff;
-    named.contains(&kind) || [ZFS, BCACHEFS, RAMFS, XFS].contains(&number)
+    named.contains(&kind) || [XFS, ZFS, BCACHEFS, RAMFS].contains(&number)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::json::spelled;
 use crate::log::Level;
 use crate::protocol::Failure;
 use crate::runtime::accounts::AccountEntry;
-use crate::runtime::cache::{CacheKey, CachedToken};
+use crate::runtime::cache::{CacheKey, CachedToken, TokenReply};
 use crate::runtime::last_failure::{FailureScope, LastFailure, LastFailures, RetryPause, RetryWhen};
 use crate::runtime::token_wanted::TokenKind;
 use crate::scope::{ScopeSet, is_identity};
@@ -89,6 +89,7 @@ impl Mint {
             ends: asked.boot + Duration::from_secs(life),
             expires_at: asked.unix.saturating_add(life),
             jti: answer.jti,
+            reply: TokenReply::default(),
         }
     }
 

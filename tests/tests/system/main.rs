@@ -5,6 +5,7 @@ mod accounts;
 mod admin;
 mod admin_page;
 mod again;
+mod at_hand;
 mod boundaries;
 mod broken;
 mod clients;
