@@ -1,6 +1,6 @@
 # make check: what needs no privileges, quickest first.  make test: the checks' counterpart that runs things.
 # Each target makes all that it needs, in any order and again.
-.PHONY: demo check test source-rpm aarch64 old-kernel issuers readers machine fuzz build package rpm deb tools packages storage
+.PHONY: demo check test bench source-rpm aarch64 old-kernel issuers readers machine fuzz build package rpm deb tools packages storage
 
 # Of each target of `make fuzz`, in seconds.
 FUZZ_TIME ?= 60
@@ -111,6 +111,16 @@ readers: packages storage
 	    "cargo build $(ALL) --quiet --bin readers --bin old-kernel"
 	@tests/setup/installed.sh
 	@$(TARGET)/debug/readers
+
+# As root, on a quiet machine, fifteen minutes at most: us and the peers side by side. Writes docs/benchmarks.md and its
+# pictures. BENCH_SCALE=0.1 tries it with a tenth of the rounds.
+bench: packages
+	@tests/setup/packages.sh bench
+	@tests/setup/beside.sh tests/setup/build.sh tests/setup/tools.sh
+	@cargo build $(ALL) --quiet --release --bin bench --bin old-kernel
+	@tests/setup/installed.sh
+	@cargo bench $(ALL) --quiet --bench hot
+	@$(TARGET)/release/bench
 
 # As root, and before a release: a Debian 12 that boots in qemu, with systemd, logind, journald, NFS and SELinux, and a
 # table of what holds there. ROWS='dead power..' looks at the row 'dead', and at 'power' and all after it.

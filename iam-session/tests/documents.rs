@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// Measured in full. Readers come to these first, and many of them are not native speakers.
 const PLAIN: [&str; 2] = ["README.md", "ARCHITECTURE.md"];
 /// In these, too, a sentence begins with its subject, and a link leads somewhere.
-const ALL: [&str; 9] = [
+const ALL: [&str; 10] = [
     "README.md",
     "ARCHITECTURE.md",
     "SECURITY.md",
@@ -19,6 +19,7 @@ const ALL: [&str; 9] = [
     "docs/admin.md",
     "docs/programs.md",
     "docs/coming-from-oidc-agent.md",
+    "docs/benchmarks.md",
 ];
 
 const LONGEST: usize = 30;

@@ -5,6 +5,7 @@
 #     packages.sh storage     a storage element and its clients, which nobody needs in order to build
 #     packages.sh issuers     what a Keycloak is fetched with and runs on
 #     packages.sh readers     programs that read the token, besides those of the storage element
+#     packages.sh bench       the peers that are measured beside us
 #     packages.sh machine     what a Debian is made with and runs on
 set -euo pipefail
 
@@ -31,6 +32,7 @@ needed=(
     "/usr/bin/fish fish fish"
     "/usr/bin/pamtester pamtester pamtester"
     "/usr/bin/strace strace strace"
+    "/usr/bin/valgrind valgrind valgrind"
     "/usr/sbin/ip iproute2 iproute"
     "/usr/bin/readelf binutils binutils"
     "/usr/bin/rpmlint rpmlint rpmlint"
@@ -61,6 +63,11 @@ issuers=(
     "/usr/bin/java default-jre-headless java-17-openjdk-headless"
     "/usr/bin/mvn maven maven"
 )
+bench=(
+    "/usr/bin/oidc-agent oidc-agent-cli oidc-agent-cli"
+    "/usr/bin/curl curl curl"
+    "/usr/bin/jq jq jq"
+)
 machine=(
     "/usr/bin/mmdebstrap mmdebstrap mmdebstrap"
     "/usr/bin/qemu-system-x86_64 qemu-system-x86 qemu-system-x86-core"
@@ -72,6 +79,7 @@ build) needed=("${build[@]}") ;;
 storage) needed=("${storage[@]}") ;;
 issuers) needed=("${issuers[@]}") ;;
 readers) needed=("${readers[@]}") ;;
+bench) needed=("${bench[@]}") ;;
 machine) needed=("${machine[@]}") ;;
 esac
 # For another architecture than this system's: Debian has the cross compiler, its C library and an emulator.

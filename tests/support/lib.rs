@@ -25,6 +25,7 @@ mod enrollment;
 mod etc;
 mod helper;
 mod host;
+pub mod instructions;
 mod log;
 mod login;
 mod node_key;

@@ -28,6 +28,11 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
+/// Lets time pass between two measures, or in one that is over a period. Nothing waits for something by it.
+pub fn pause(duration: Duration) {
+    thread::sleep(duration);
+}
+
 /// Polls until `condition` holds.
 ///
 /// # Panics

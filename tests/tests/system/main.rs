@@ -24,6 +24,7 @@ mod file;
 mod forget;
 mod guarded;
 mod hostile_users;
+mod instructions;
 mod issuer;
 mod issuer_kinds;
 mod kept;
