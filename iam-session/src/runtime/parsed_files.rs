@@ -16,7 +16,7 @@ const MOST: usize = 8;
 ///
 /// One stat(2) tells whether it still holds. Only the user's own processes write these files, and a new one is renamed
 /// into its place: its inode is another one. A program of the user's that writes into one can set its mtime back, and
-/// not its ctime. What it changes within one tick of that clock is its user's own token.
+/// not its ctime. A change within one tick of that clock may be missed, and concerns that user's own token.
 #[derive(Debug)]
 pub(super) struct ParsedFiles<T>(RefCell<Vec<ParsedFile<T>>>);
 

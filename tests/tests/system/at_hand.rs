@@ -12,6 +12,9 @@ use crate::scene::Scene;
 const CALLS_A_REQUEST: u64 = 16;
 const REQUESTS: u64 = 300;
 
+/// Kilobytes. A program as it is shipped has 100, and one that was compiled quickly half as much again.
+const OWN_MEMORY: u64 = 160;
+
 /// What this login's agent answers, asked so often by one client.
 fn ask(login: &Login, how_often: u64) -> Value {
     let text = login.run(&format!("python3 /mnt/ask.py $IAM_SESSION_SOCK {how_often}")).successful().stdout;
@@ -48,6 +51,18 @@ fn a_request_for_a_token_at_hand_costs_a_dozen_system_calls() {
     let calls: u64 = total.split_whitespace().nth(3).unwrap().parse().unwrap();
     println!("{:.1} system calls a request", calls as f64 / REQUESTS as f64);
     assert!(calls > REQUESTS && calls < CALLS_A_REQUEST * REQUESTS, "{table}");
+}
+
+#[test]
+fn an_agent_that_has_answered_has_little_memory_of_its_own() {
+    let scene = scene();
+    let login = scene.host.login("alice");
+    ask(&login, REQUESTS);
+    let agent = scene.host.agents_of("alice").remove(0).pid;
+    let own = format!("awk '/^Anonymous:/ {{ sum += $2 }} END {{ print sum }}' /proc/{agent}/smaps");
+    let kilobytes: u64 = scene.host.as_root().run(&own).successful().stdout.trim_end().parse().unwrap();
+    println!("{kilobytes} kB");
+    assert!(kilobytes > 0 && kilobytes < OWN_MEMORY, "{kilobytes} kB");
 }
 
 #[test]
