@@ -101,7 +101,10 @@ fn kill_linger(scene: &Scene<'_>) {
         scene.guest.does("pgrep -u ann -f tmux");
         assert!(!scene.guest.exists(&file));
         let ended = "event=agent_ended user=ann .*reason=SIGTERM";
-        scene.guest.does(&format!("journalctl -b -q -o cat -t iam-session | grep '{ended}'"));
+        scene.guest.wait_until(
+            "the reason in the log",
+            &format!("journalctl -b -q -o cat -t iam-session | grep '{ended}'"),
+        );
         let login = scene.login_with_token("ann");
         assert_eq!(token_file(&login), file);
         let doctor = login.run("iam-session doctor").stdout;
