@@ -32,6 +32,8 @@ mod protocol;
 mod runtime;
 pub mod scope;
 mod secret;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 pub mod store;
 mod text;
 mod usage;
