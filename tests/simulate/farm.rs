@@ -134,8 +134,8 @@ impl Farm {
         let mut random = Random::new(1);
         let users = plan.users as usize;
         let shares: Vec<u8> = (0..users).map(|_| random.byte()).collect();
-        let homes_of_a_user = if plan.sharing == Sharing::On { 1 } else { plan.nodes.into() };
-        let homes = shares.iter().flat_map(|share| (0..homes_of_a_user).map(|_: u16| Home::new(*share)));
+        let homes_of_a_user = if plan.sharing == Sharing::On { 1 } else { plan.nodes };
+        let homes = shares.iter().flat_map(|share| (0..homes_of_a_user).map(|_| Home::new(*share)));
         let mut farm = Self {
             plan,
             random,
@@ -177,7 +177,8 @@ impl Farm {
             if !is_checked && at >= self.plan.recovery() + RECOVERY {
                 is_checked = true;
                 let now = self.plan.recovery() + RECOVERY;
-                self.record.unserved = self.homes.iter().map(|home| home.without_token(now)).sum();
+                self.record.unserved =
+                    self.homes.iter().map(|home| home.without_token(self.plan.recovery(), now)).sum();
             }
             self.now = at;
             self.happens(event);

@@ -68,9 +68,11 @@ impl Home {
         self.seats.iter_mut().find(|seat| seat.host == host)
     }
 
-    /// Hosts with a session, and how many of them have no token that lives.
-    pub(crate) fn without_token(&self, now: Duration) -> usize {
-        let lacks = |seat: &&Seat| !seat.spreads.is_empty() && seat.agent.has_token(now) != Some(true);
+    /// How many hosts where the user has been since before `since` have no token that lives.
+    pub(crate) fn without_token(&self, since: Duration, now: Duration) -> usize {
+        let lacks = |seat: &&Seat| {
+            !seat.spreads.is_empty() && seat.since < since && seat.agent.has_token(now) != Some(true)
+        };
         self.seats.iter().filter(lacks).count()
     }
 

@@ -45,6 +45,13 @@ fn wanted(arguments: impl Iterator<Item = String>) -> Option<Wanted> {
             "--sessions" => wanted.plan.sessions = value.parse().ok().filter(|sessions| *sessions > 0)?,
             "--users" => wanted.plan.users = value.parse().ok().filter(|users| *users > 0)?,
             "--hours" => wanted.plan.hours = value.parse().ok().filter(|hours| *hours >= HOURS)?,
+            "--sharing" => {
+                wanted.plan.sharing = match value.as_str() {
+                    "on" => Sharing::On,
+                    "off" => Sharing::Off,
+                    _ => return None,
+                }
+            }
             "--docs" => wanted.docs = Some(value),
             "--csv" => wanted.csv = Some(value),
             _ => return None,
@@ -56,7 +63,7 @@ fn wanted(arguments: impl Iterator<Item = String>) -> Option<Wanted> {
 fn main() -> ExitCode {
     let Some(wanted) = wanted(env::args().skip(1)) else {
         eprintln!(
-            "simulate [--nodes N] [--sessions N] [--users N] [--hours N, {HOURS} or more] [--docs DIR] [--csv FILE]"
+            "simulate [--nodes N] [--sessions N] [--users N] [--hours N, {HOURS} or more] [--sharing on|off] [--docs DIR] [--csv FILE]"
         );
         return ExitCode::from(2);
     };
