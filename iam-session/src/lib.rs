@@ -33,6 +33,8 @@ mod runtime;
 pub mod scope;
 mod secret;
 mod shell;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 pub mod store;
 mod text;
 mod usage;

@@ -4,7 +4,7 @@
 //! The mint is a child of the agent and outlives it. A request to the issuer may already have used up the refresh
 //! token. So neither a logout nor the agent's death ends a mint (promise 6).
 
-mod accept_response;
+pub(crate) mod accept_response;
 mod account;
 mod accounts;
 mod client;
@@ -20,11 +20,11 @@ mod mint_locks;
 mod pending;
 mod policy;
 mod publish;
-mod refusals;
+pub(crate) mod refusals;
 mod revoked;
 mod scan_store;
 mod seal;
-mod token;
+pub(crate) mod token;
 mod unlock;
 mod unsaved;
 mod verify_subject;

@@ -24,6 +24,29 @@ use crate::store::{Opened, Record, Store, StoreError};
 /// More than a record with its token at their largest is likely to need.
 pub(crate) const RECORD_SIZE: usize = 16 * 1024;
 
+/// Where a token comes from, for who holds the locks.
+pub(crate) enum TokenOrigin<C, T, F> {
+    Cache(C),
+    AnotherHost(T),
+    /// The issuer must not be asked yet.
+    Nowhere(F),
+    Issuer,
+}
+
+impl<C, T, F> TokenOrigin<C, T, F> {
+    /// The issuer is asked last.
+    pub(crate) fn find(
+        cache: impl FnOnce() -> Option<C>,
+        another_host: impl FnOnce() -> Option<T>,
+        must_not_ask: impl FnOnce() -> Option<F>,
+    ) -> Self {
+        (cache().map(Self::Cache))
+            .or_else(|| another_host().map(Self::AnotherHost))
+            .or_else(|| must_not_ask().map(Self::Nowhere))
+            .unwrap_or(Self::Issuer)
+    }
+}
+
 /// A job, once it is known which record it is for.
 pub(crate) struct RefreshAttempt<'a> {
     pub(crate) job: &'a TokenJob,
@@ -151,18 +174,19 @@ impl Mint {
         let opened = self.open(store, &job.account)?;
         let (mut opened, past) = self.recover(store, &job.account, opened);
         let attempt = RefreshAttempt { past, ..RefreshAttempt::new(job, &opened, policy) };
-        let outcome = match self.cached_for(&attempt) {
-            Some(cached) => cached,
-            None => match self.token_of_another_host(store, &attempt, &opened) {
-                Some(token) => self.take_over(store, &token).map(|()| token),
-                None => {
-                    self.take_over_refusals(store, policy, &attempt.entry);
-                    match self.must_not_ask(&attempt) {
-                        Some(failure) => Err(failure),
-                        None => self.refresh(store, policy, &attempt, &mut opened),
-                    }
-                }
+        let origin = TokenOrigin::find(
+            || self.cached_for(&attempt),
+            || self.token_of_another_host(store, &attempt, &opened),
+            || {
+                self.take_over_refusals(store, policy, &attempt.entry);
+                self.must_not_ask(&attempt)
             },
+        );
+        let outcome = match origin {
+            TokenOrigin::Cache(cached) => cached,
+            TokenOrigin::AnotherHost(token) => self.take_over(store, &token).map(|()| token),
+            TokenOrigin::Nowhere(failure) => Err(failure),
+            TokenOrigin::Issuer => self.refresh(store, policy, &attempt, &mut opened),
         };
         if let (Err(failure), TokenKind::Named { .. }) = (&outcome, &attempt.job.kind)
             && failure.kind == FailureKind::Refused
@@ -213,13 +237,8 @@ impl Mint {
         }
         let now = Now::read();
         let token = self.sealed_token(store, account, opened, &attempt.entry, now)?;
-        let life = token.life();
-        // An older file that somebody has put back holds no more than what is here.
-        let is_later =
-            self.runtime.cache.find(&attempt.wanted, now.boot).is_none_or(|ours| ours.ends < token.ends);
-        let is_fresh =
-            [Freshness::Renewed, *freshness].iter().all(|wanted| life.is_enough(*wanted, now.boot));
-        (is_later && is_fresh).then_some(token)
+        let ours = self.runtime.cache.last(&attempt.wanted).map(|token| token.life());
+        token.life().spares(ours, *freshness, now.boot).then_some(token)
     }
 
     /// Takes another host's token. The caller holds the mint lock.
@@ -229,11 +248,10 @@ impl Mint {
         self.may_publish()?;
         let now = Now::read();
         self.note(self.runtime.cache.put(token, now));
-        // The issuer has answered since: what it failed with before is over.
         let issued = now.unix.saturating_sub(now.boot.saturating_sub(token.issued).as_secs());
         let last_failures = self.last_failures(&token.wanted.record_id);
         for scope in [FailureScope::Record, FailureScope::Session] {
-            if last_failures.find(scope).is_some_and(|failure| failure.at < issued) {
+            if last_failures.find(scope).is_some_and(|failure| failure.is_over_by(issued)) {
                 self.note(last_failures.clear(scope));
             }
         }

@@ -81,7 +81,9 @@ impl fmt::Debug for TokenReply {
 
 impl CachedToken {
     pub(crate) fn life(&self) -> TokenLife {
-        TokenLife { issued: self.issued, ends: self.ends }
+        // The id of a record is random.
+        let share = self.wanted.record_id.get(..2).and_then(|byte| u8::from_str_radix(byte, 16).ok());
+        TokenLife { issued: self.issued, ends: self.ends, share: share.unwrap_or_default() }
     }
 
     /// When it ends by the wall clock of now, which may have been set since the token was minted.
