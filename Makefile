@@ -124,9 +124,11 @@ bench: packages
 
 # As root, and before a release: a Debian 12 that boots in qemu, with systemd, logind, journald, NFS and SELinux, and a
 # table of what holds there. ROWS='dead power..' looks at the row 'dead', and at 'power' and all after it.
-machine: package tools
+machine: packages build tools
 	@tests/setup/packages.sh machine
-	@tests/setup/beside.sh tests/machine/image.sh "PACKAGES=$(TARGET)/package/next RELEASE=2 packaging/deb/build.sh >/dev/null" \
+	@tests/setup/installed.sh
+	@tests/setup/beside.sh tests/machine/image.sh \
+	    "packaging/deb/build.sh >/dev/null; PACKAGES=$(TARGET)/package/next RELEASE=2 packaging/deb/build.sh >/dev/null" \
 	    "cargo build $(ALL) --quiet --bin machine --bin old-kernel"
 	@$(TARGET)/debug/machine $(ROWS)
 

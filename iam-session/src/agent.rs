@@ -16,7 +16,7 @@ mod peers;
 mod refusals;
 mod renewal;
 mod requests;
-mod schedule;
+pub(crate) mod schedule;
 mod serve;
 mod shells;
 mod start;

@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 pub(crate) use error::ClientError;
 pub(crate) use find::Places;
 pub(crate) use find::{sockets, state_directory};
-pub(crate) use owner::{FORGET_THE_OTHERS, another_owner};
+pub(crate) use owner::{another_owner, forget_the_others};
 
 use crate::clock::boot_time;
 use crate::line::{self, LineError, Lines, Wait};
@@ -89,11 +89,24 @@ pub(crate) struct AgentClient {
 }
 
 impl AgentClient {
-    /// Connects to this session's agent; where there is none any more, to another one of the same user.
+    /// Connects to this session's agent; where there is none any more, to another one of the same user. Where there is none
+    /// yet it is waited for: on a busy host a login goes on before its agent listens.
     ///
     /// # Errors
     /// [`ClientError`], saying why there is none.
     pub(crate) fn find(places: &Places) -> Result<Self, ClientError> {
+        let (mut pause, longest) = PAUSES;
+        loop {
+            let found = Self::find_now(places);
+            if found.is_ok() || !places.is_agent_to_come(boot_time()) {
+                return found;
+            }
+            thread::sleep(pause);
+            pause = (pause * 2).min(longest);
+        }
+    }
+
+    fn find_now(places: &Places) -> Result<Self, ClientError> {
         let mut first = None;
         for path in places.candidates() {
             match Self::connect(&path, places.uid()) {

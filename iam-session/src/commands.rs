@@ -21,7 +21,6 @@ mod role;
 pub(crate) mod run;
 pub(crate) mod seal;
 mod secret_input;
-mod shell;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod stop;

@@ -6,13 +6,13 @@
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, open, openat, renameat};
-use nix::sys::stat::{Mode, fstat, fstatat, mkdirat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use zeroize::Zeroize as _;
 
@@ -59,6 +59,19 @@ pub(crate) enum Durability {
     Synced,
     /// In a runtime directory, which does not outlive the machine anyway.
     Volatile,
+}
+
+/// What tells one state of a file from the next. A change of its owner or mode shows in the ctime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileVersion([i64; 7]);
+
+impl FileVersion {
+    pub(crate) fn of(its: &FileStat) -> Self {
+        let [device, inode] = [its.st_dev, its.st_ino].map(u64::cast_signed);
+        let times = [its.st_mtime, its.st_mtime_nsec, its.st_ctime, its.st_ctime_nsec];
+        let [mtime, mtime_nsec, ctime, ctime_nsec] = times;
+        Self([device, inode, its.st_size, mtime, mtime_nsec, ctime, ctime_nsec])
+    }
 }
 
 /// An open directory of the user.
@@ -114,7 +127,7 @@ impl Directory {
             Err(errno) => return Err(failed("open", path)(errno)),
         };
         let file = File::from(descriptor);
-        check_owner(path, &file.metadata().map_err(failed("look at", path))?, uid)?;
+        check_owner(path, &fstat(&file).map_err(failed("look at", path))?, uid)?;
         Ok(Some(Self { path: path.to_owned(), descriptor: file.into(), uid }))
     }
 
@@ -140,21 +153,36 @@ impl Directory {
 
     /// The contents of a regular file of the user's, of at most `limit` bytes; `None` where there is none.
     pub(crate) fn read(&self, name: &str, limit: usize) -> Result<Option<Vec<u8>>, DirectoryError> {
+        Ok(self.read_version(name, limit)?.map(|(_, bytes)| bytes))
+    }
+
+    /// The same, with what [`version`](Self::version) gives as long as the file stays as it is.
+    pub(crate) fn read_version(
+        &self,
+        name: &str,
+        limit: usize,
+    ) -> Result<Option<(FileVersion, Vec<u8>)>, DirectoryError> {
         let path = self.path.join(name);
         let file = match self.open_file(name, OFlag::O_RDONLY) {
             Ok(file) => file,
             Err(Errno::ENOENT) => return Ok(None),
             Err(errno) => return Err(failed("open", &path)(errno)),
         };
-        let size = self.check_file(&file, &path)?;
-        if size > limit as u64 {
+        let its = self.check_file(&file, &path)?;
+        let size = usize::try_from(its.st_size).unwrap_or(usize::MAX);
+        if size > limit {
             return Err(DirectoryError::TooLarge { path });
         }
-        let bytes = read_whole(file, size as usize, limit).map_err(failed("read", &path))?;
+        let bytes = read_whole(file, size, limit).map_err(failed("read", &path))?;
         if bytes.len() > limit {
             return Err(DirectoryError::TooLarge { path });
         }
-        Ok(Some(bytes))
+        Ok(Some((FileVersion::of(&its), bytes)))
+    }
+
+    /// In which state a file is; `None` where there is none.
+    pub(crate) fn version(&self, name: &str) -> Option<FileVersion> {
+        fstatat(&self.descriptor, name, AtFlags::AT_SYMLINK_NOFOLLOW).ok().as_ref().map(FileVersion::of)
     }
 
     /// Puts a whole new file, 0600, in the place of `name`: the old one stays until the new one is complete.
@@ -267,17 +295,16 @@ impl Directory {
         openat(&self.descriptor, name, flags, Mode::S_IRUSR | Mode::S_IWUSR).map(File::from)
     }
 
-    /// Gives its size.
-    fn check_file(&self, file: &File, path: &Path) -> Result<u64, DirectoryError> {
-        let metadata = file.metadata().map_err(failed("look at", path))?;
-        if !metadata.is_file() {
+    fn check_file(&self, file: &File, path: &Path) -> Result<FileStat, DirectoryError> {
+        let its = fstat(file).map_err(failed("look at", path))?;
+        if its.st_mode & SFlag::S_IFMT.bits() != SFlag::S_IFREG.bits() {
             return Err(DirectoryError::Unsafe {
                 path: path.to_owned(),
                 reason: "it must be a regular file",
             });
         }
-        check_owner(path, &metadata, self.uid)?;
-        Ok(metadata.len())
+        check_owner(path, &its, self.uid)?;
+        Ok(its)
     }
 }
 
@@ -397,12 +424,12 @@ fn directory_flags() -> OFlag {
     OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC
 }
 
-fn check_owner(path: &Path, metadata: &fs::Metadata, uid: u32) -> Result<(), DirectoryError> {
+fn check_owner(path: &Path, its: &FileStat, uid: u32) -> Result<(), DirectoryError> {
     let refused = |reason| Err(DirectoryError::Unsafe { path: path.to_owned(), reason });
-    if metadata.uid() != uid {
+    if its.st_uid != uid {
         return refused("it belongs to somebody else");
     }
-    if metadata.mode() & WRITABLE_BY_OTHERS != 0 {
+    if its.st_mode & WRITABLE_BY_OTHERS != 0 {
         return refused("group or others may write to it");
     }
     Ok(())

@@ -3,7 +3,7 @@
 //! A mint uses it when a user forgets or revokes, and root's tool when a user is revoked.
 
 use crate::helper::HelperError;
-use crate::issuer::wire::{Client, ErrorClass, HelperAnswer, HelperRequest, Transport};
+use crate::issuer::wire::{Client, ErrorClass, HelperAnswer, HelperRequest, Operation, Transport};
 use crate::store::Record;
 
 /// What came of one of the requests.
@@ -42,21 +42,25 @@ pub(crate) fn revocation(
     endpoint: Option<&str>,
     transport: &Transport,
 ) -> Option<HelperRequest> {
-    Some(HelperRequest::Revoke {
-        endpoint: endpoint?.to_owned(),
-        client: record.client.duplicate(),
-        refresh_token: record.refresh_token.duplicate(),
-        transport: transport.clone(),
-    })
+    Some(
+        Operation::Revoke {
+            endpoint: endpoint?.to_owned(),
+            client: record.client.duplicate(),
+            refresh_token: record.refresh_token.duplicate(),
+        }
+        .over(transport),
+    )
 }
 
 /// Deletion of a client, where it is one that we registered and may manage.
 pub(crate) fn deregistration(client: &Client, transport: &Transport) -> Option<HelperRequest> {
-    Some(HelperRequest::Deregister {
-        registration_client_uri: client.registration_client_uri.clone()?,
-        registration_access_token: client.registration_access_token.as_ref()?.duplicate(),
-        transport: transport.clone(),
-    })
+    Some(
+        Operation::Deregister {
+            registration_client_uri: client.registration_client_uri.clone()?,
+            registration_access_token: client.registration_access_token.as_ref()?.duplicate(),
+        }
+        .over(transport),
+    )
 }
 
 #[cfg(test)]

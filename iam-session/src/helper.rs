@@ -81,7 +81,7 @@ fn classified(class: ErrorClass) -> (FailureKind, Option<&'static str>) {
     use ErrorClass as E;
     match class {
         E::Unreachable | E::Busy => (FailureKind::Unreachable, Some("try again later")),
-        E::AupUnsigned => (FailureKind::Refused, Some("sign the acceptable use policy on the issuer's page")),
+        E::AupUnsigned => (FailureKind::Refused, Some("sign it there, in a browser")),
         E::RegistrationClosed => (
             FailureKind::Refused,
             Some(
@@ -205,6 +205,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::issuer::wire::Operation;
 
     /// A program of shell text in place of the helper.
     struct Script(PathBuf);
@@ -232,7 +233,7 @@ mod tests {
     }
 
     fn request() -> HelperRequest {
-        HelperRequest::Discover { issuer: "https://issuer.example/".into(), transport: Default::default() }
+        Operation::Discover { issuer: "https://issuer.example/".into() }.over(&Default::default())
     }
 
     #[test]

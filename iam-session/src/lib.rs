@@ -32,6 +32,9 @@ mod protocol;
 mod runtime;
 pub mod scope;
 mod secret;
+mod shell;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 pub mod store;
 mod text;
 mod usage;

@@ -5,6 +5,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -101,6 +102,9 @@ pub(crate) fn poll_timeout(left: Duration) -> PollTimeout {
     let millis = left.as_nanos().div_ceil(1_000_000);
     PollTimeout::try_from(millis.min(i32::MAX as u128)).unwrap_or(PollTimeout::MAX)
 }
+
+/// A line that several may be waiting for.
+pub(crate) type EncodedLine = Rc<Zeroizing<Vec<u8>>>;
 
 /// `message` as one JSON line, its newline included.
 ///
@@ -238,9 +242,13 @@ impl Lines {
         if length >= self.limit {
             return Err(LineError::TooLong(self.limit));
         }
-        let line = Zeroizing::new(self.buffer.iter().take(length).copied().collect());
+        let line = Zeroizing::new(self.buffer.get(..length).unwrap_or_default().to_vec());
         let left = move_up(&mut self.buffer, length + 1);
         self.buffer.truncate(left);
+        if self.buffer.is_empty() {
+            // A connection that waits, for hours perhaps, holds none.
+            self.buffer = Zeroizing::default();
+        }
         self.searched = 0;
         Ok(Some(line))
     }
@@ -260,12 +268,14 @@ impl Lines {
     /// # Errors
     /// `Closed` or `Io`; that there is nothing to be read now is none.
     pub fn fill<R: Read>(&mut self, from: &mut R) -> Result<(), LineError> {
-        let mut chunk = Zeroizing::new([0_u8; CHUNK]);
-        match from.read(&mut *chunk) {
+        let mut chunk = [0_u8; CHUNK];
+        match from.read(&mut chunk) {
             Ok(0) => Err(LineError::Closed),
             Ok(read) => {
                 self.make_room(read);
-                self.buffer.extend(chunk.iter().take(read));
+                let read = chunk.get_mut(..read).unwrap_or_default();
+                self.buffer.extend_from_slice(read);
+                read.zeroize();
                 Ok(())
             }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(()),
@@ -290,7 +300,7 @@ impl Lines {
 fn move_up(buffer: &mut [u8], first: usize) -> usize {
     let left = buffer.len() - first;
     buffer.copy_within(first.., 0);
-    buffer.iter_mut().skip(left).for_each(|byte| byte.zeroize());
+    buffer.get_mut(left..).unwrap_or_default().zeroize();
     left
 }
 

@@ -7,6 +7,7 @@
 mod budget;
 mod fields;
 
+use std::io;
 use std::os::unix::net::UnixDatagram;
 use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -67,6 +68,13 @@ impl Log {
             None => budget.drop_one(),
         }
     }
+}
+
+/// Why no line reaches the daemon, if none does: SELinux may keep a confined user from it, and nobody is told. A host
+/// without a daemon has no log to miss.
+pub(crate) fn unreachable() -> Option<String> {
+    let connected = UnixDatagram::unbound().and_then(|socket| socket.connect(SOCKET));
+    connected.err().filter(|error| error.kind() != io::ErrorKind::NotFound).map(|error| error.to_string())
 }
 
 fn send(level: Level, line: String) -> Option<()> {

@@ -4,7 +4,7 @@
 //! The mint is a child of the agent and outlives it. A request to the issuer may already have used up the refresh
 //! token. So neither a logout nor the agent's death ends a mint (promise 6).
 
-mod accept_response;
+pub(crate) mod accept_response;
 mod account;
 mod accounts;
 mod client;
@@ -20,15 +20,16 @@ mod mint_locks;
 mod pending;
 mod policy;
 mod publish;
-mod refusals;
+pub(crate) mod refusals;
 mod revoked;
 mod scan_store;
 mod seal;
-mod token;
+pub(crate) mod token;
 mod unlock;
 mod unsaved;
 mod verify_subject;
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
@@ -38,12 +39,13 @@ use std::time::Duration;
 
 use self::job::{Job, JobResult, MAX_LINE, UnlockState};
 use self::mint_locks::LockNews;
-use self::token::RefusedToken;
+use self::token::{RefusedToken, Unpublished};
 use self::unsaved::Unsaved;
 use crate::clock;
 use crate::directory::DirectoryError;
 use crate::harden::{harden, outlive_the_session};
 use crate::helper::Helper;
+use crate::host::revoked::RevokedList;
 use crate::issuer::wire::HelperRequest;
 use crate::json::spelled;
 use crate::lifeline_message::Message;
@@ -70,8 +72,12 @@ pub(crate) struct Mint {
     /// How long it has the keys of passphrases.
     opening: UnlockState,
     runtime: RuntimeDirectory,
+    /// Who is revoked.
+    list: RefCell<RevokedList>,
     helper: Option<Helper>,
     unsaved: Unsaved,
+    /// What is published of a job once it has been answered.
+    unpublished: Option<Unpublished>,
     /// The last token that was asked for by name and is not to be had.
     refused: Option<RefusedToken>,
     /// What enrolments have replaced, or did not keep, is ended at its issuer so, once they have been answered.
@@ -100,12 +106,15 @@ fn run() -> io::Result<()> {
     let places = paths::RuntimePaths::new(&message.runtime, message.uid);
     let runtime = RuntimeDirectory::open(places).map_err(io::Error::other)?;
     let log = Log::of(&message.user, &message.session());
+    let list = RefCell::new(RevokedList::new(&message.user, message.uid));
     let mut mint = Mint {
         message,
         opening: UnlockState::default(),
         runtime,
+        list,
         helper: None,
         unsaved: Unsaved::default(),
+        unpublished: None,
         refused: None,
         endings: Vec::new(),
         flows: Vec::new(),
@@ -117,6 +126,7 @@ fn run() -> io::Result<()> {
         // An agent that is gone needs no answer; what was to be kept is in the store. If the answer fits no line, our end
         // says that none comes.
         let answered = mint.work(job).map_or(Ok(()), |done| answer(&mut answers, &done));
+        mint.publish_rest();
         mint.news = LockNews::default();
         mint.end_what_is_left();
         if mint.is_revoked() || matches!(answered, Err(LineError::TooLong(_))) {

@@ -19,6 +19,8 @@ pub(crate) const ENV_TOKEN_FILE: &str = "BEARER_TOKEN_FILE";
 pub(crate) const ENV_SOCKET: &str = "IAM_SESSION_SOCK";
 /// Environment variable holding the session's id.
 pub(crate) const ENV_SESSION: &str = "IAM_SESSION_ID";
+/// Environment variable of an enrolment whose shell takes its variables afterwards by itself.
+pub(crate) const ENV_SHELL_HOOK: &str = "IAM_SESSION_SHELL_HOOK";
 
 /// The places below one user's runtime directory on one host. All agents of the user share them.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -295,6 +295,9 @@ pub(crate) struct Status {
     /// What was wrong with a token file, today.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) token_file_damage: Option<DamageNote>,
+    /// Why the agent's lines do not reach the log, if there is one and they do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) log_unreachable: Option<String>,
     /// Whether the user's logins set the variable of the token file.
     #[serde(default, skip_serializing_if = "ExportChoice::is_yes")]
     pub(crate) export: ExportChoice,

@@ -13,6 +13,7 @@ pub(crate) mod freshness;
 pub(crate) mod host_lock;
 pub(crate) mod key_ids;
 pub(crate) mod last_failure;
+mod parsed_files;
 pub(crate) mod token_file;
 pub(crate) mod token_wanted;
 
@@ -20,15 +21,18 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
+use self::accounts::AccountBook;
 use self::cache::Cache;
 use self::extra_token_files::ExtraTokenFiles;
 use self::last_failure::LastFailures;
+use self::parsed_files::ParsedFiles;
 use crate::clock;
 use crate::directory::{Directory, DirectoryError, failed};
 use crate::paths;
@@ -76,6 +80,7 @@ pub(crate) struct RuntimeDirectory {
     /// Where that is another one than `agents`.
     host: Option<Directory>,
     pub(crate) cache: Cache,
+    accounts: ParsedFiles<AccountBook>,
 }
 
 /// What is left of the shared files.
@@ -108,7 +113,7 @@ impl RuntimeDirectory {
         let agents = top.subdirectory(AGENTS)?;
         let cache = Cache::new(agents.subdirectory(CACHE)?, boot_id()?);
         let host = host_directory(&places);
-        Ok(Self { places, top, agents, host, cache })
+        Ok(Self { places, top, agents, host, cache, accounts: ParsedFiles::default() })
     }
 
     /// Opens the directories as they are, for who only reads; `None` where one is missing. Nobody else can enter them.
@@ -120,7 +125,7 @@ impl RuntimeDirectory {
         let Some(agents) = top.private_subdirectory(AGENTS)? else { return Ok(None) };
         let Some(cache) = agents.private_subdirectory(CACHE)? else { return Ok(None) };
         let cache = Cache::new(cache, boot_id()?);
-        Ok(Some(Self { places, top, agents, host: None, cache }))
+        Ok(Some(Self { places, top, agents, host: None, cache, accounts: ParsedFiles::default() }))
     }
 
     /// Opens the directories and takes a place among the agents that live, before any file of this one is made.
@@ -186,6 +191,18 @@ impl RuntimeDirectory {
         let kept = ExtraTokenFiles::read(&self.agents);
         let wanted: Vec<String> = kept.iter().map(|account| self.places.kept_file_name(account)).collect();
         files.iter().filter(|file| !wanted.contains(file)).try_for_each(|file| self.top.remove(file))
+    }
+
+    /// What the last look at the store wrote; nothing is known where nobody has looked.
+    pub(crate) fn accounts(&self) -> Rc<AccountBook> {
+        let name = || accounts::NAME.to_owned();
+        self.accounts.read(&self.agents, |_| true, name, accounts::MAX_FILE).unwrap_or_default()
+    }
+
+    /// Lets go of all that was read.
+    pub(crate) fn forget_parsed(&self) {
+        self.accounts.forget();
+        self.cache.forget_parsed();
     }
 
     /// The lock of whoever mints; `None` while somebody else does.

@@ -58,8 +58,8 @@ fn disabled(scene: &Scene<'_>) {
     let refused = login.run("iam-session token -s openid");
     says(&refused, &["disabled", "switched"]);
     scene.open.change_client("switched", json!({"enabled": true}));
-    scene.host.as_root().run("rm -f /run/iam-session/*/iam-session/*.failure").successful();
-    login.run("iam-session token -s openid").successful();
+    let again = || login.run("iam-session token -s openid").status == 0;
+    scene.host.wait_until("a token, without the pause of the agents", again);
 }
 
 fn changed_secret(scene: &Scene<'_>) {

@@ -64,6 +64,7 @@ impl<'h> Scene<'h> {
     /// Logs in, and the token in the file must be good.
     pub(crate) fn login_with_token(&self, user: &str) -> Login {
         let login = self.guest.login(user);
+        assert!(login.env("BEARER_TOKEN_FILE").is_some(), "no BEARER_TOKEN_FILE; the log: {}", self.log());
         self.wait_for_token(&login);
         login
     }

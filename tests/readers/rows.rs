@@ -36,6 +36,27 @@ pub(crate) const ROWS: &[Row] = &[
         seen: dirac,
     },
     Row {
+        program: "htgettoken",
+        version: "/mnt/tools/readers/bin/python -m pip show htgettoken",
+        does: "writes its token in its place",
+        set: "`htgettoken -o FILE`",
+        seen: htgettoken,
+    },
+    Row {
+        program: "WMCore, by `gfal-copy`",
+        version: "/mnt/tools/readers/bin/python -m pip show wmcore",
+        does: "leaves the X.509 proxy out, because the file is there",
+        set: "`iam-session run --no-token -- …`",
+        seen: wmcore,
+    },
+    Row {
+        program: "FTS (`fts-rest-…`)",
+        version: "/mnt/tools/readers/bin/python -m pip show fts3",
+        does: "nothing: it looks for a proxy or certificate",
+        set: "`--fts-access-token $(iam-session token)`, which others see",
+        seen: fts,
+    },
+    Row {
         program: "scitokens (Python)",
         version: "/mnt/tools/readers/bin/python -m pip show scitokens",
         does: "`discover` finds it; `Enforcer` refuses WLCG tokens",
@@ -130,6 +151,46 @@ fn dirac(scene: &Scene<'_>) {
     // Ours comes back for the rows that follow.
     scene.login.run("iam-session token --force").successful();
     assert!(output.stdout.contains("refresh_token"), "{output:?}");
+}
+
+fn htgettoken(scene: &Scene<'_>) {
+    let file = scene.login.env("BEARER_TOKEN_FILE").unwrap();
+    let ours = scene.login.read(&file);
+    let get = format!(
+        "echo vault >vt; {} -a {SERVER} -i cms --credkey alice --vaulttokenfile vt --nokerberos --nossh --nooidc \
+         --cafile $SSL_CERT_FILE",
+        Scene::program("htgettoken")
+    );
+    scene.login.run(&format!("{get} -o own.token")).successful();
+    assert_eq!(scene.login.read(&file), ours, "with a file of its own it leaves ours");
+    scene.login.run(&get).successful();
+    let of_file = format!("curl -s https://{SERVER}/file -H \"Authorization: Bearer $(cat {file})\"");
+    let theirs = scene.sent(&of_file, "/file");
+    let status = scene.login.run("iam-session status");
+    // Ours comes back for the rows that follow; a new one is minted at most every 10 s.
+    let ours = || scene.login.run("iam-session token --force").successful().stdout == scene.login.read(&file);
+    scene.host.wait_until("our token in the file", ours);
+    assert_eq!(theirs, "https://other.example/");
+    assert!(status.stderr.contains("another program has put a token into the token file"), "{status:?}");
+    scene.sends_ours(&of_file, "/file");
+}
+
+fn wmcore(scene: &Scene<'_>) {
+    let command = format!(
+        "{PYTHON} -c 'from WMCore.Storage.Backends.GFAL2Impl import GFAL2Impl; \
+         print(GFAL2Impl().createStageOutCommand(\"root://a//b\", \"root://c//d\", authMethod=\"TOKEN\"))'"
+    );
+    let (token, proxy) = ("BEARER_TOKEN_FILE=$BEARER_TOKEN_FILE", "X509_USER_PROXY=$X509_USER_PROXY");
+    let with = scene.login.run(&command).successful().stdout;
+    assert!(with.contains(token) && !with.contains(proxy), "{with}");
+    let without = scene.login.run(&format!("iam-session run --no-token -- {command}")).successful().stdout;
+    assert!(without.contains(proxy) && !without.contains(token), "{without}");
+}
+
+fn fts(scene: &Scene<'_>) {
+    let whoami = format!("{} -s https://{SERVER} --capath $SSL_CERT_FILE", Scene::program("fts-rest-whoami"));
+    assert_eq!(scene.sent(&whoami, "/whoami"), "none");
+    scene.sends_ours(&format!("{whoami} --fts-access-token $(iam-session token)"), "/whoami");
 }
 
 fn scitokens(scene: &Scene<'_>) {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""HTTPS on localhost for clients whose servers are not here: rucio, Pelican, ServiceX. Says yes to all, and prints a line
+"""HTTPS on localhost for clients whose servers are not here: rucio, Pelican, ServiceX, FTS, Vault. Says yes to all, and prints a line
 for each request: method, path, and the issuer of the token that came with it (`none`; `other` if that is no JWT).
 server.py PORT CERTIFICATE KEY"""
 import base64
@@ -7,6 +7,7 @@ import http.server
 import json
 import ssl
 import sys
+import time
 import urllib.parse
 
 PORT, CERTIFICATE, KEY = int(sys.argv[1]), sys.argv[2], sys.argv[3]
@@ -65,6 +66,15 @@ class Server(http.server.BaseHTTPRequestHandler):
             return self.answer(307, headers={**PELICAN, "Location": origin, "Link": link})
         if path.startswith("/origin/"):
             return self.answer(200, b"event 1\n") if self.token() else self.answer(403, headers=PELICAN)
+        if path.startswith("/v1/secret/oauth/creds/"):
+            claims = {"iss": OTHER_ISSUER, "sub": "alice", "exp": int(time.time()) + 3600}
+            token = ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")
+                             for part in ({"alg": "RS256"}, claims, "signature"))
+            return self.answer(200, {"data": {"access_token": token}})
+        if path == "/whoami":
+            return self.answer(200, {"dn": ["alice"], "vos": [], "vos_id": [], "delegation_id": "1", "base_id": "1"})
+        if path == "/":
+            return self.answer(200, {"api": {"major": 3, "minor": 12, "patch": 0}})
         if path == "/accounts/whoami":
             return self.answer(200, {"account": "alice", "status": "ACTIVE"})
         return self.answer(200, {"version": "1.2.3"}, {"Content-Type": "application/json"})

@@ -31,6 +31,7 @@ needed=(
     "/usr/bin/tcsh tcsh tcsh"
     "/usr/bin/fish fish fish"
     "/usr/bin/pamtester pamtester pamtester"
+    "/usr/bin/strace strace strace"
     "/usr/bin/valgrind valgrind valgrind"
     "/usr/sbin/ip iproute2 iproute"
     "/usr/bin/readelf binutils binutils"

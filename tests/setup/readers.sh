@@ -6,8 +6,8 @@ cd "$(dirname "$0")/../.."
 
 wheels=(rucio-clients==41.5.1 pelicanfs==1.5.0 servicex==3.3.1 scitokens==1.9.7 igwn-auth-utils==1.4.0 xrootd==6.2.1)
 # Without what they would pull in for parts of them that do not run here; the rest of that is below.
-alone=(DIRAC==9.1.22 DIRACCommon==9.1.22 htgettoken==2.2)
-needed=(diraccfg importlib_metadata importlib_resources cachetools pytz Authlib psutil paramiko dominate pexpect prompt-toolkit)
+alone=(DIRAC==9.1.22 DIRACCommon==9.1.22 htgettoken==2.2 fts3==3.14.2 wmcore==2.4.5.9)
+needed=(diraccfg importlib_metadata importlib_resources cachetools pytz Authlib psutil paramiko dominate pexpect prompt-toolkit future)
 directory=${CARGO_TARGET_DIR:-target}/tools/readers
 want=$(printf '%s\n' "${wheels[@]}" "${alone[@]}" "${needed[@]}")
 if [ "$(cat "$directory/stamp" 2>/dev/null)" = "$want" ]; then exit 0; fi

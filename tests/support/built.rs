@@ -23,7 +23,7 @@ pub fn built(name: &str) -> PathBuf {
 ///
 /// # Panics
 /// It is not installed.
-pub(crate) fn required(path: &str, package: &str) {
+pub fn required(path: &str, package: &str) {
     assert!(Path::new(path).exists(), "{path} is missing: install {package}, or run 'make packages storage'");
 }
 

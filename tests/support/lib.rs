@@ -44,7 +44,7 @@ pub mod wait;
 
 pub use actor::Actor;
 pub use background::Background;
-pub use built::built;
+pub use built::{built, required};
 pub use certificate::{Authority, Identity};
 pub use disk::{Death, Disk};
 pub use enrollment::Enrolling;

@@ -14,9 +14,10 @@ use crate::stream::Stream;
 
 /// The issuer's URL, with IAM's slash at the end.
 pub const ISSUER: &str = "https://iam.example/";
-pub(crate) const ISSUER_HOST: &str = "iam.example";
 /// The CA that vouches for the provider, in the sandbox.
 pub(crate) const CA_FILE: &str = "/etc/iam-session/iam.example.pem";
+/// Where the programs look for CAs that no provider's file names.
+const GRID_CA_FILE: &str = "/etc/grid-security/certificates/provider.pem";
 const ADDRESS: &str = "127.0.0.1";
 const PORT: &str = "443";
 const TLS: &str = "/mnt/tls";
@@ -55,26 +56,47 @@ impl Provider {
     /// # Panics
     /// It does not come up.
     pub fn start(host: &Host) -> Self {
+        let provider = Self::serve(host, ISSUER);
+        host.sandbox().write(CA_FILE, &provider.authority.certificate, 0o644);
+        host.configure_provider("wlcg", &format!("issuer = \"{ISSUER}\"\nca_file = \"{CA_FILE}\"\n"));
+        provider
+    }
+
+    /// Starts one in the place of a real issuer, which no file of the host need tell apart: it has that URL, and a
+    /// certificate that the host trusts.
+    ///
+    /// # Panics
+    /// It does not come up.
+    pub fn start_as(host: &Host, issuer: &str) -> Self {
+        // It is at one place by itself, the root of its server.
+        let path = issuer.trim_end_matches('/').splitn(4, '/').nth(3).map(|path| format!("/{path}"));
+        let root = issuer.strip_suffix(path.as_deref().unwrap_or_default()).unwrap_or(issuer);
+        let provider = Self::serve(host, &format!("{}/", root.trim_end_matches('/')));
+        provider.set(json!({"also_at": path}));
+        host.sandbox().write(GRID_CA_FILE, &provider.authority.certificate, 0o644);
+        provider
+    }
+
+    fn serve(host: &Host, issuer: &str) -> Self {
         let sandbox = host.sandbox();
         let authority = Authority::new();
-        sandbox.write(CA_FILE, &authority.certificate, 0o644);
+        let name = issuer.split('/').nth(2).expect("no URL");
         // Each by the name that the command `certificate` knows it by.
-        for (name, identity) in [
-            ("tls", authority.identity(ISSUER_HOST)),
-            ("expired", authority.expired_identity(ISSUER_HOST)),
+        for (file, identity) in [
+            ("tls", authority.identity(name)),
+            ("expired", authority.expired_identity(name)),
             ("another_name", authority.identity("another.example")),
         ] {
-            sandbox.write(&format!("{TLS}/{name}.pem"), &identity.certificate, 0o644);
-            sandbox.write(&format!("{TLS}/{name}.key"), &identity.key, 0o600);
+            sandbox.write(&format!("{TLS}/{file}.pem"), &identity.certificate, 0o644);
+            sandbox.write(&format!("{TLS}/{file}.key"), &identity.key, 0o600);
         }
-        sandbox.append("/etc/hosts", &format!("127.0.0.1 {ISSUER_HOST}\n"));
-        host.configure_provider("wlcg", &format!("issuer = \"{ISSUER}\"\nca_file = \"{CA_FILE}\"\n"));
+        sandbox.append("/etc/hosts", &format!("127.0.0.1 {name}\n"));
 
         sandbox.write(ERRORS, "", 0o644);
         let errors = fs::OpenOptions::new().append(true).open(sandbox.path(ERRORS)).unwrap();
         let mut node = sandbox
             .command("/mnt/tools/node")
-            .args(["/mnt/provider/main.mjs", ISSUER, ADDRESS, PORT, TLS])
+            .args(["/mnt/provider/main.mjs", issuer, ADDRESS, PORT, TLS])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(errors)

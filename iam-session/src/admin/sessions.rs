@@ -1,6 +1,6 @@
 //! `iam-session-admin sessions`: lists every agent that lives. Touches what `find` and `agent_status` touch.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use clap::Parser;
 use serde_json::{Value, json};
@@ -158,6 +158,7 @@ impl SeenAgent {
                 "version": status.version,
                 "token_expires_at": self.token_ends(),
                 "trouble": trouble(status),
+                "log_unreachable": status.log_unreachable,
                 "accounts": status.accounts,
             })),
         })
@@ -220,6 +221,13 @@ pub(super) fn table(seen: &[SeenAgent], now: u64) -> String {
     let mut foot = "* as the user's own agent says".to_owned();
     if seen.iter().any(|seen| seen.told.is_none()) {
         foot += "; no answer: it is busy or stopped, or SELinux keeps root from its socket";
+    }
+    let unlogged =
+        seen.iter().filter(|seen| seen.told.as_ref().is_some_and(|it| it.log_unreachable.is_some()));
+    let users: BTreeSet<&str> = unlogged.map(|seen| seen.user.as_str()).collect();
+    if !users.is_empty() {
+        let users = printable(&users.into_iter().collect::<Vec<_>>().join(" "));
+        foot += &format!("\nagents of these users cannot write to the system log: {users}");
     }
     format!("{}\n{foot}", lines.join("\n"))
 }
@@ -313,5 +321,16 @@ mod tests {
             silent.contains("  no answer\n") && silent.ends_with("or SELinux keeps root from its socket"),
             "{silent}"
         );
+    }
+
+    #[test]
+    fn users_whose_agents_do_not_reach_the_log_are_named_once() {
+        let one = || AgentProcess { record: Some(record(1000)), ..agent(StayKind::Login) };
+        let unlogged = Status { log_unreachable: Some("Permission denied".into()), ..status(Some(160)) };
+        let mut seen = join(vec![one(), one()], AgentStatuses::from([(ID.to_owned(), unlogged)]));
+        assert!(table(&seen, 100).ends_with("\nagents of these users cannot write to the system log: alice"));
+        assert_eq!(seen[0].to_json()["told"]["log_unreachable"], "Permission denied");
+        seen.truncate(0);
+        assert!(!table(&seen, 100).contains("system log"));
     }
 }

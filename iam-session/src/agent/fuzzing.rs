@@ -10,7 +10,7 @@ use crate::clock::{Now, boot_id};
 use crate::lifeline_message::Message;
 use crate::line;
 use crate::paths::RuntimePaths;
-use crate::protocol::{MAX_LINE, Reply, Request};
+use crate::protocol::{MAX_LINE, Request};
 use crate::runtime::RuntimeDirectory;
 use crate::runtime::accounts::AccountBook;
 use crate::runtime::answer::{RuntimeView, TokenDecision};
@@ -96,6 +96,6 @@ impl TokenAtHand {
         let TokenDecision::Token(token) = RuntimeView::of(&self.0, Now::read()).decide(&request) else {
             return None;
         };
-        Some(line::encode(&Reply::Success(token), MAX_LINE).ok()?.len())
+        Some(token.line().ok()?.len())
     }
 }

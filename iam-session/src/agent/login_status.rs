@@ -77,7 +77,7 @@ mod tests {
     }
 
     fn last_failure(outlook: RetryWhen) -> LastFailure {
-        LastFailure::after(None, failure(FailureKind::Failed), outlook, RetryPause::Doubling, 0, "boot", NOW)
+        LastFailure::after(None, failure(FailureKind::Failed), outlook, RetryPause::Doubling, "boot", NOW)
     }
 
     fn said(

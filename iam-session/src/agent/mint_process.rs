@@ -203,11 +203,13 @@ impl MintProcess {
             let keys = Job::Keys { keys: self.keys.duplicate(), opening: self.opening };
             // A few hundred bytes a key, and a few dozen keys at most.
             let keys = line::encode(&keys, MAX_LINE).map_err(|_| broken("takes no keys of this size"))?;
-            let started = Running::start(&[&self.message[..], &keys[..]], now);
+            let started = Running::start(&[&self.message[..], &keys[..], &line[..]], now);
             self.running = Some(started.map_err(|error| broken(&format!("cannot be started: {error}")))?);
+        } else if let Some(running) = &mut self.running {
+            // It has answered, so it has read all that it was sent before.
+            running.out = line;
         }
         if let Some(running) = &mut self.running {
-            running.out.extend_from_slice(&line);
             running.since = now;
             let token = if let Job::Token(token) = job { Some(token.clone()) } else { None };
             running.busy = Some(Busy { ticket, token });
@@ -236,17 +238,15 @@ impl MintProcess {
 }
 
 impl Running {
-    /// `first` is what it is given before any job.
+    /// `first` is what it is given at once: what it works with, and its first job.
     fn start(first: &[&[u8]], now: Duration) -> io::Result<Self> {
         let mut child = own_program(&["mint"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let pipes = child.stdin.take().zip(child.stdout.take());
         let (jobs, answers) = pipes.ok_or(io::ErrorKind::BrokenPipe)?;
         line::unblock(&jobs)?;
         line::unblock(&answers)?;
-        // Allocated whole, so that the first job leaves no copy of the keys behind.
-        let length: usize = first.iter().map(|part| part.len()).sum();
-        let mut out = Zeroizing::new(Vec::with_capacity(length + MAX_LINE));
-        first.iter().for_each(|part| out.extend_from_slice(part));
+        // Allocated whole, so that no copy of the keys is left behind.
+        let out = Zeroizing::new(first.concat());
         Ok(Self { child, jobs, answers, lines: Lines::new(MAX_LINE), out, sent: 0, busy: None, since: now })
     }
 

@@ -7,11 +7,10 @@ use std::time::Duration;
 use nix::poll::PollFlags;
 use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerCredentials;
-use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::line::{self, LineError, Lines};
-use crate::protocol::{Failure, MAX_LINE, Reply};
+use crate::line::{self, EncodedLine, LineError, Lines};
+use crate::protocol::MAX_LINE;
 
 /// What a client has to finish a line, and to read a reply.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -24,7 +23,7 @@ pub(super) struct Peer {
     pub(super) id: PeerId,
     stream: UnixStream,
     lines: Lines,
-    out: Zeroizing<Vec<u8>>,
+    out: EncodedLine,
     sent: usize,
     state: PeerState,
     since: Duration,
@@ -66,7 +65,7 @@ impl Peer {
             id,
             stream,
             lines: Lines::new(MAX_LINE),
-            out: Zeroizing::default(),
+            out: EncodedLine::default(),
             sent: 0,
             state: PeerState::Listening,
             since: now,
@@ -134,6 +133,11 @@ impl Peer {
         }
     }
 
+    /// Whether a further request of it can be seen to at once.
+    pub(super) fn has_more(&self) -> bool {
+        self.state == PeerState::Listening && self.lines.is_due()
+    }
+
     /// A whole request, if there is one and the client is not waiting for a reply.
     pub(super) fn request(&mut self, now: Duration) -> Result<Option<Zeroizing<Vec<u8>>>, LineError> {
         if self.state != PeerState::Listening {
@@ -151,21 +155,8 @@ impl Peer {
     ///
     /// # Errors
     /// When the connection is at its end.
-    pub(super) fn reply<T: Serialize>(
-        &mut self,
-        reply: Result<T, Failure>,
-        now: Duration,
-    ) -> Result<(), LineError> {
-        let reply = match reply {
-            Ok(answer) => Reply::Success(answer),
-            Err(failure) => Reply::Failure(failure),
-        };
-        self.out = line::encode(&reply, MAX_LINE).or_else(|_| {
-            line::encode(
-                &Reply::<()>::Failure(Failure::failed("the answer is too long for a line")),
-                MAX_LINE,
-            )
-        })?;
+    pub(super) fn reply(&mut self, line: EncodedLine, now: Duration) -> Result<(), LineError> {
+        self.out = line;
         (self.sent, self.since, self.state) = (0, now, PeerState::Replying);
         self.flush(now)
     }
@@ -174,8 +165,8 @@ impl Peer {
     ///
     /// # Errors
     /// When the connection is at its end, be it that all has been sent.
-    pub(super) fn dismiss(&mut self, reason: Failure, now: Duration) -> Result<(), LineError> {
-        self.reply::<()>(Err(reason), now)?;
+    pub(super) fn dismiss(&mut self, reason: EncodedLine, now: Duration) -> Result<(), LineError> {
+        self.reply(reason, now)?;
         if self.state == PeerState::Listening {
             return Err(LineError::Closed);
         }
@@ -188,7 +179,7 @@ impl Peer {
         if self.sent < self.out.len() {
             return Ok(());
         }
-        self.out = Zeroizing::default();
+        self.out = EncodedLine::default();
         self.since = now;
         self.is_served = true;
         if self.state == PeerState::Parting {

@@ -16,15 +16,13 @@ use crate::runtime::freshness::Freshness;
 use crate::runtime::host_lock::HostLock;
 use crate::runtime::key_ids::KeyIds;
 use crate::runtime::last_failure::LastFailure;
-use crate::runtime::last_failure::RequestedBy;
 use crate::runtime::token_file::{self, FileState};
 use crate::runtime::token_wanted::{TokenJob, TokenKind};
 
-/// What an agent works with, and its own share in the spread of renewals.
+/// What an agent works with.
 pub(super) struct RenewalContext<'a> {
     pub(super) own: &'a Started,
     pub(super) link: &'a mut MintProcess,
-    pub(super) spread: u8,
     pub(super) now: Now,
 }
 
@@ -91,7 +89,7 @@ impl FileRenewal {
         self.next_task = schedule::next(
             standing,
             self.damaged.map_or(self.attempts, |_| self.mending),
-            means.spread,
+            means.own.spread,
             now.boot,
         );
         // Kept when the token is found to have ended: the file is still to be seen to.
@@ -161,7 +159,6 @@ impl FileRenewal {
         ticket
     }
 
-    /// A renewal is back. Where neither a token that is fresh nor a last failure is to be seen, it came to nothing.
     fn finished(&mut self, ticket: JobTicket, means: &RenewalContext<'_>) {
         if self.renewal != Some(ticket) {
             return;
@@ -170,14 +167,7 @@ impl FileRenewal {
         let (account, now) = (self.account.as_deref(), means.now);
         let view = RuntimeView::of(&means.own.runtime, now);
         let life = view.session_token(account).map(|token| token.life());
-        if life.is_some_and(|life| life.is_enough(Freshness::Renewed, now.boot)) {
-            self.attempts.succeeded();
-        } else if !view
-            .last_failure(account)
-            .is_some_and(|last_failure| last_failure.holds(RequestedBy::Agent, now.boot))
-        {
-            self.attempts.came_to_nothing();
-        }
+        self.attempts.end(life, view.last_failure(account).as_ref(), now.boot);
     }
 
     /// A token that has ended is worse than none: its reader would be refused without knowing why.

@@ -4,6 +4,7 @@
 mod locking;
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::error::Category;
@@ -13,14 +14,17 @@ use super::peer::PeerId;
 use super::peers::MAX_CLIENTS;
 use super::refusals::Refusals;
 use crate::clock::Now;
+use crate::line::{self, EncodedLine, LineError};
+use crate::log;
 use crate::mint::job::{AccountDone, AccountJob, Job, JobResult};
 use crate::protocol::{
-    BUSY, Begun, Cancelled, End, Enrolled, Failure, Forgotten, Heeded, NO_SUCH_REQUEST, Polled, Renamed,
-    Request, SealReport, Status, StopMode, Token, TokenRequest, Unlocked, Used,
+    BUSY, Begun, Cancelled, End, Enrolled, Failure, Forgotten, Heeded, MAX_LINE, NO_SUCH_REQUEST, Polled,
+    Renamed, Reply, Request, SealReport, Status, StopMode, Token, TokenRequest, Unlocked, Used,
 };
 use crate::runtime::RuntimeDirectory;
-use crate::runtime::answer::{RuntimeView, TokenDecision};
+use crate::runtime::answer::{FoundToken, RuntimeView, TokenDecision};
 use crate::runtime::file_damage::DamageNote;
+use crate::runtime::host_lock::HostLock;
 use crate::runtime::key_ids::KeyIds;
 use crate::runtime::token_file::{self, FileState};
 use crate::runtime::token_wanted::TokenJob;
@@ -40,6 +44,10 @@ const MAX_WAITING_FOR_TOKENS: usize = MAX_CLIENTS / 4 * 3;
 #[derive(Debug, serde::Serialize)]
 #[serde(untagged)]
 pub(super) enum ClientAnswer {
+    /// Out of the cache.
+    #[serde(skip)]
+    Found(FoundToken),
+    /// Just minted.
     Token(Token),
     Status(Box<Status>),
     Enrolled(Enrolled),
@@ -70,6 +78,17 @@ impl ClientAnswer {
 
 /// What a client gets.
 pub(super) type ClientReply = Result<ClientAnswer, Failure>;
+
+/// The line that says it.
+pub(super) fn encode(reply: ClientReply) -> Result<EncodedLine, LineError> {
+    let line = match reply {
+        Ok(ClientAnswer::Found(token)) => token.line(),
+        Ok(answer) => line::encode(&Reply::Success(answer), MAX_LINE).map(Rc::new),
+        Err(failure) => line::encode(&Reply::<()>::Failure(failure), MAX_LINE).map(Rc::new),
+    };
+    let too_long = Reply::<()>::Failure(Failure::failed("the answer is too long for a line"));
+    line.or_else(|_| line::encode(&too_long, MAX_LINE).map(Rc::new))
+}
 
 /// The agent's own identity, as `status` tells it.
 pub(super) struct AgentIdentity {
@@ -115,9 +134,11 @@ pub(super) struct Requests {
     wishes: Vec<(PeerId, AgentCommand)>,
 }
 
-/// What all of it works on.
+/// What all of it works on: the files as they were after the requests had come.
 pub(super) struct RequestContext<'a> {
     pub(super) runtime: &'a RuntimeDirectory,
+    pub(super) view: RuntimeView<'a>,
+    pub(super) lock: Option<HostLock>,
     pub(super) held: &'a KeyIds,
     pub(super) link: &'a mut MintProcess,
     pub(super) now: Now,
@@ -210,8 +231,8 @@ impl Requests {
         if means.is_shut() {
             return Some(Err(host_locked()));
         }
-        match RuntimeView::of(means.runtime, means.now).decide(&request) {
-            TokenDecision::Token(token) => Some(Ok(ClientAnswer::Token(token))),
+        match means.view.decide(&request) {
+            TokenDecision::Token(token) => Some(Ok(ClientAnswer::Found(token))),
             TokenDecision::Refuse(failure) => Some(Err(failure)),
             // Enrolled elsewhere since, perhaps, or the home has come back.
             TokenDecision::Unknown(_) if step == TokenStep::First => {
@@ -286,13 +307,13 @@ impl Requests {
                 Ok(JobResult::Token(Err(failure))) | Err(failure),
             ) => {
                 self.refusals.remember(&job, failure, means.now.boot);
-                let fallback = RuntimeView::of(means.runtime, means.now).fallback(&job);
-                Some(fallback.map(ClientAnswer::Token).ok_or_else(|| failure.clone()))
+                let fallback = means.view.fallback(&job);
+                Some(fallback.map(ClientAnswer::Found).ok_or_else(|| failure.clone()))
             }
             // What is known may be all there is to know; that the accounts file could not be written says more than it does.
             (RequestKind::Token { request, job: None }, Ok(JobResult::Looked(Err(failure)))) => {
-                match RuntimeView::of(means.runtime, means.now).decide(&request) {
-                    TokenDecision::Token(token) => Some(Ok(ClientAnswer::Token(token))),
+                match means.view.decide(&request) {
+                    TokenDecision::Token(token) => Some(Ok(ClientAnswer::Found(token))),
                     _ => Some(Err(failure.clone())),
                 }
             }
@@ -335,12 +356,10 @@ impl Requests {
     fn give_up(&self, want: &RequestKind, means: &RequestContext<'_>) -> ClientReply {
         let fallback = match want {
             RequestKind::Status => return Ok(self.status(None, means)),
-            RequestKind::Token { job: Some(job), .. } => {
-                RuntimeView::of(means.runtime, means.now).fallback(job)
-            }
+            RequestKind::Token { job: Some(job), .. } => means.view.fallback(job),
             _ => None,
         };
-        fallback.map(ClientAnswer::Token).ok_or_else(|| {
+        fallback.map(ClientAnswer::Found).ok_or_else(|| {
             Failure::unreachable("neither the issuer nor the home directory has answered in time")
                 .advise("try again later")
         })
@@ -358,7 +377,7 @@ impl Requests {
 
     /// `unwritten`: why the accounts file is not up to date.
     fn status(&self, unwritten: Option<&Failure>, means: &RequestContext<'_>) -> ClientAnswer {
-        let view = RuntimeView::of(means.runtime, means.now);
+        let view = &means.view;
         let (accounts, trouble) = view.accounts();
         let host_locked = means.is_shut().then(host_locked);
         let lock = means.lock_state();
@@ -375,6 +394,7 @@ impl Requests {
             passphrase_too: means.held.passphrase_too(&view.book),
             others_token_until: token_file::others_until(means.runtime, means.now),
             token_file_damage: damage(means),
+            log_unreachable: log::unreachable(),
             export: view.book.export,
             sealing: means.held.sealing(),
             ends: self.identity.ends,

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::runtime::freshness::TokenLife;
-use crate::runtime::last_failure::{LastFailure, RetryWhen};
+use crate::runtime::freshness::{Freshness, TokenLife};
+use crate::runtime::last_failure::{LastFailure, RequestedBy, RetryWhen};
 
 /// The agents of one user spread their renewals over this part of a token's life; the first to renew spares the
 /// others the attempt.
-const SPREAD: u32 = 20;
+const SPREAD: u32 = 40;
 /// Whatever goes wrong, nothing is attempted by itself more often; doubled, up to the second, after each attempt that
 /// came to nothing and left no last failure to say why: where the runtime directory is full, nothing can be noted.
 pub(super) const PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
@@ -22,7 +22,7 @@ const LOOK_WHETHER_OVER: Duration = Duration::from_secs(5 * 60);
 
 /// What the agent does by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum AgentTask {
+pub(crate) enum AgentTask {
     /// Have the session token renewed.
     Renew,
     /// See whether the store can be read again.
@@ -31,7 +31,7 @@ pub(super) enum AgentTask {
 
 /// What is known of the default account.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum AccountState<'a> {
+pub(crate) enum AccountState<'a> {
     /// There is none, or nobody but the user can do anything about it.
     Nothing,
     /// The store or its record cannot be read.
@@ -42,7 +42,7 @@ pub(super) enum AccountState<'a> {
 
 /// The last attempt of this agent, and how long it waits before the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Attempts {
+pub(crate) struct Attempts {
     last: Option<Duration>,
     pause: Duration,
 }
@@ -54,18 +54,29 @@ impl Default for Attempts {
 }
 
 impl Attempts {
-    pub(super) fn begin(&mut self, now: Duration) {
+    pub(crate) fn begin(&mut self, now: Duration) {
         self.last = Some(now);
-    }
-
-    /// Nothing to recover from: a token that lives for seconds is renewed within seconds.
-    pub(super) fn succeeded(&mut self) {
-        *self = Self::default();
     }
 
     /// The file is as it should be, also after an attempt that was to mend it.
     pub(super) fn mended(&mut self) {
         self.pause = PAUSE.0;
+    }
+
+    /// A renewal is back, and this is what is there now. Without a token that is fresh, and without a last failure that
+    /// holds, it came to nothing.
+    pub(crate) fn end(
+        &mut self,
+        token: Option<TokenLife>,
+        last_failure: Option<&LastFailure>,
+        now: Duration,
+    ) {
+        if token.is_some_and(|life| life.is_enough(Freshness::Renewed, now)) {
+            // Nothing to recover from: a token that lives for seconds is renewed within seconds.
+            *self = Self::default();
+        } else if !last_failure.is_some_and(|failure| failure.holds(RequestedBy::Agent, now)) {
+            self.came_to_nothing();
+        }
     }
 
     /// Begins one that counts as failed until its end is seen.
@@ -80,7 +91,7 @@ impl Attempts {
 }
 
 /// The next task and its time on CLOCK_BOOTTIME. `spread` (0 to 255) is this agent's own.
-pub(super) fn next(
+pub(crate) fn next(
     standing: AccountState<'_>,
     attempts: Attempts,
     spread: u8,
@@ -132,20 +143,20 @@ mod tests {
     }
 
     fn life(issued: u64, ends: u64) -> Option<TokenLife> {
-        Some(TokenLife { issued: Duration::from_secs(issued), ends: Duration::from_secs(ends) })
+        Some(TokenLife { issued: Duration::from_secs(issued), ends: Duration::from_secs(ends), share: 0 })
     }
 
     fn last_failure(outlook: RetryWhen) -> LastFailure {
         let failure = Failure::unreachable("e");
         let wish = RetryPause::Issuers(Duration::from_secs(30));
-        LastFailure::after(None, failure, outlook, wish, 0, "boot", Now { unix: 0, boot: NOW })
+        LastFailure::after(None, failure, outlook, wish, "boot", Now { unix: 0, boot: NOW })
     }
 
     #[test]
-    fn a_token_is_renewed_at_two_thirds_of_its_life_and_by_each_agent_at_its_own_moment() {
+    fn a_token_is_renewed_by_each_agent_at_its_own_moment() {
         let standing = enrolled(life(1000, 4600), None);
-        assert_eq!(at(standing, None, 0), Some((3400, AgentTask::Renew)));
-        assert_eq!(at(standing, None, 128), Some((3490, AgentTask::Renew)));
+        assert_eq!(at(standing, None, 0), Some((2800, AgentTask::Renew)));
+        assert_eq!(at(standing, None, 128), Some((2845, AgentTask::Renew)));
     }
 
     #[test]
@@ -175,7 +186,7 @@ mod tests {
             let wish = RetryPause::Issuers(Duration::from_secs(wish));
             let now = Now { unix: 0, boot: NOW };
             let failure = Failure::unreachable("e");
-            LastFailure { in_store: true, ..LastFailure::after(None, failure, outlook, wish, 0, "boot", now) }
+            LastFailure { in_store: true, ..LastFailure::after(None, failure, outlook, wish, "boot", now) }
         };
         let lasting = of(RetryWhen::Lasting, 30);
         assert_eq!(at(enrolled(None, Some(&lasting)), None, 0), Some((1300, AgentTask::Look)));
@@ -223,7 +234,11 @@ mod tests {
             attempts.came_to_nothing();
         }
         assert_eq!(pauses, [5, 10, 20, 40, 60, 60]);
-        attempts.succeeded();
+        // A last failure says for how long already.
+        let before = attempts;
+        attempts.end(life(0, 1500), Some(&last_failure(RetryWhen::Passing)), NOW);
+        assert_eq!(attempts, before);
+        attempts.end(life(600, 4200), None, NOW);
         assert_eq!(attempts, Attempts::default());
     }
 }

@@ -14,14 +14,16 @@ use nix::sys::signal::Signal;
 
 use self::revoked::RevokedWatch;
 use super::AgentLife;
-use super::events::{self, EventSource, Watch};
+use super::events::{self, EventSource, News, Watch};
 use super::lifetime::Lifetime;
 use super::login_status::LoginStatus;
 use super::mint_process::{JobOutcome, JobTicket, MintProcess};
-use super::peer::PeerId;
+use super::peer::{Peer, PeerId};
 use super::peers::Peers;
 use super::renewal::{self, FileRenewals};
-use super::requests::{AgentCommand, AgentIdentity, ClientAnswer, ClientReply, RequestContext, Requests};
+use super::requests::{
+    self, AgentCommand, AgentIdentity, ClientAnswer, ClientReply, RequestContext, Requests,
+};
 use super::start::{self, Started};
 use super::status_lines::{self, StatusPipe, StatusWord};
 use crate::clock::{self, Now};
@@ -30,10 +32,12 @@ use crate::log::Level;
 use crate::mint::job::{Job, JobResult};
 use crate::protocol::{Failure, Heeded};
 use crate::runtime::answer::RuntimeView;
+use crate::runtime::host_lock::HostLock;
 use crate::runtime::token_file;
 
 /// How long the store is waited for before the login is told that it cannot be read: less than the module waits.
 const FIRST_LOOK: Duration = Duration::from_millis(200);
+const STORE_IS_SLOW: &str = "no answer in 200 ms";
 
 /// How often an agent looks around that is not told what others do: inotify(7) has a limit for each user.
 const LOOK_WITHOUT_NEWS: Duration = Duration::from_secs(60);
@@ -65,8 +69,19 @@ enum LoginReport {
     Nothing,
 }
 
+/// How the login stands, as it is told.
+struct SeenAtLogin {
+    has_token: bool,
+    status: LoginStatus,
+    export: ExportChoice,
+    /// The default account, if this agent can renew its token.
+    account: Option<String>,
+}
+
 struct AgentLoop {
     own: Started,
+    /// What tells of changes that others make.
+    news: Option<News>,
     report: StatusPipe,
     telling: LoginReport,
     link: MintProcess,
@@ -74,8 +89,6 @@ struct AgentLoop {
     peers: Peers,
     /// Something was done that may let more be done at once.
     is_restless: bool,
-    /// This agent's share in the spread of renewals.
-    spread: u8,
     upkeeps: FileRenewals,
     lifetime: Lifetime,
     /// The end of the time for which the user's lock of this host is open.
@@ -87,9 +100,6 @@ struct AgentLoop {
 
 impl AgentLoop {
     fn new(mut own: Started, report: StatusPipe, stay: AgentLife) -> Self {
-        let mut spread = [0];
-        let _ = getrandom::fill(&mut spread);
-        let [spread] = spread;
         let uid = own.runtime.places.uid();
         let lifetime = Lifetime::begin(stay, &own.session, &own.user, clock::boot_time());
         let identity =
@@ -98,11 +108,11 @@ impl AgentLoop {
             link: MintProcess::new(std::mem::take(&mut own.message), std::mem::take(&mut own.keys)),
             requests: Requests::new(identity),
             own,
+            news: None,
             report,
             telling: LoginReport::Nothing,
             peers: Peers::new(uid),
             is_restless: false,
-            spread,
             upkeeps: FileRenewals::default(),
             lifetime,
             open_until: None,
@@ -112,7 +122,6 @@ impl AgentLoop {
     }
 
     fn run(mut self) -> ExitCode {
-        self.own.log.event(Level::Info, "agent_started", &[("version", env!("CARGO_PKG_VERSION"))]);
         self.begin(Now::read());
         while self.turn().is_continue() {}
         if self.is_revoked() {
@@ -130,17 +139,23 @@ impl AgentLoop {
     }
 
     /// Tells the login how it stands: at once if another agent of the user has a good token in the file, else when
-    /// the mint has looked.
+    /// the mint has looked. What else there is to begin with comes after that.
     fn begin(&mut self, now: Now) {
-        self.heed_lock();
-        self.reschedule(now);
+        let seen = self.seen_at_login(now);
         // Where a lock is told of, the store is asked whether it still stands.
-        if self.file_is_good(now) && !self.is_shut(now) {
-            self.tell(now);
+        if seen.has_token && !self.is_shut(now) {
+            self.tell(seen, now);
         } else {
             let look = self.link.submit(Job::Look);
             self.telling = LoginReport::First { look, until: now.boot + FIRST_LOOK };
         }
+        self.own.log.event(Level::Info, "agent_started", &[("version", env!("CARGO_PKG_VERSION"))]);
+        // Before what it tells of is read.
+        self.news = News::of(&self.own.runtime);
+        // What cannot be swept is somebody's who lives, or in nobody's way.
+        let _ = self.own.runtime.sweep();
+        self.heed_lock();
+        self.reschedule(now);
     }
 
     fn turn(&mut self) -> ControlFlow<()> {
@@ -185,7 +200,7 @@ impl AgentLoop {
         if self.peers.are_let_in() {
             watch.add_input(EventSource::Listener, &self.own.listener);
         }
-        if let Some(news) = &self.own.news {
+        if let Some(news) = &self.news {
             watch.add_input(EventSource::News, news);
         }
         if let Some(search) = self.lifetime.search() {
@@ -213,7 +228,7 @@ impl AgentLoop {
         let upkeeps = self.upkeeps.deadline();
         let (link, requests) = (self.link.deadline(), self.requests.deadline());
         // Without a watch on a directory, what others do there is looked at now and then.
-        let is_unwatched = self.own.news.is_none() || !self.obedience.is_told;
+        let is_unwatched = self.news.is_none() || !self.obedience.is_told;
         let unwatched = is_unwatched.then_some(now + LOOK_WITHOUT_NEWS);
         let (closing, life, list) =
             (self.closing_deadline(), self.lifetime.deadline(), self.own.list.deadline());
@@ -259,33 +274,42 @@ impl AgentLoop {
             self.is_restless = true;
             self.finished(ticket, &outcome, now);
         }
-        let late = self.requests.overdue(&means(&self.own, &mut self.link, now));
-        self.reply_all(late, now);
+        if self.requests.deadline().is_some_and(|deadline| deadline <= now.boot) {
+            let late = self.requests.overdue(&means(&self.own, &mut self.link, now));
+            self.reply_all(late, now);
+        }
         if matches!(self.telling, LoginReport::First { until, .. } if until <= now.boot) {
+            // The module may have given up by now: its own line then has no more than `late`.
+            self.own.log.event(Level::Warning, "store_unavailable", &[("reason", STORE_IS_SLOW)]);
             self.tell_unread(now);
         }
     }
 
-    /// One request of each client a turn, so that none holds up another.
+    /// One request of each client a turn, so that none holds up another. All were read before this turn looked at the
+    /// list of revoked users, and see the files as they are after that.
     fn serve_peers(&mut self, now: Now) {
         let ids: Vec<PeerId> = self.peers.iter().map(|peer| peer.id).collect();
+        let mut lines = Vec::new();
         for id in ids {
             let Some(peer) = self.peers.find(id) else { continue };
             match peer.request(now.boot) {
-                Ok(None) => {}
-                Ok(Some(line)) => {
-                    self.is_restless = true;
-                    let mut means = means(&self.own, &mut self.link, now);
-                    if let Some(reply) = self.requests.receive(id, &line, &mut means) {
-                        self.reply(id, reply, now);
-                    }
-                }
+                Ok(line) => lines.extend(line.map(|line| (id, line))),
                 Err(error) => {
                     let reason = Failure::usage(format!("the request is {error}"));
-                    self.peers.with(id, |peer| peer.dismiss(reason, now.boot));
+                    self.peers.with(id, |peer| peer.dismiss(requests::encode(Err(reason))?, now.boot));
                 }
             }
         }
+        if lines.is_empty() {
+            return;
+        }
+        let mut means = means(&self.own, &mut self.link, now);
+        for (id, line) in lines {
+            if let Some(reply) = self.requests.receive(id, &line, &mut means) {
+                self.peers.with(id, |peer| peer.reply(requests::encode(reply)?, now.boot));
+            }
+        }
+        self.is_restless |= self.peers.iter().any(Peer::has_more);
     }
 
     fn reply_all(&mut self, replies: Vec<(PeerId, ClientReply)>, now: Now) {
@@ -295,27 +319,29 @@ impl AgentLoop {
     }
 
     fn reply(&mut self, id: PeerId, reply: ClientReply, now: Now) {
-        if matches!(reply, Ok(ClientAnswer::Token(_))) && self.obey(now).is_break() {
+        let is_token = matches!(reply, Ok(ClientAnswer::Token(_) | ClientAnswer::Found(_)));
+        if is_token && self.obey(now).is_break() {
             // The next turn is the last one.
             self.is_restless = true;
             return;
         }
-        self.peers.with(id, |peer| peer.reply(reply, now.boot));
+        self.peers.with(id, |peer| peer.reply(requests::encode(reply)?, now.boot));
     }
 
     fn read_news(&mut self, now: Now) {
-        if self.own.news.as_ref().is_some_and(|news| !news.read()) {
+        if self.news.as_ref().is_some_and(|news| !news.read()) {
             return;
         }
         self.obedience.is_told = false;
+        // A token that is locked away or forgotten is not kept until somebody asks for it.
+        self.own.runtime.forget_parsed();
         self.heed_lock();
         self.reschedule(now);
     }
 
+    /// Whoever waits is told before this agent looks at what has changed for itself.
     fn finished(&mut self, ticket: JobTicket, outcome: &JobOutcome, now: Now) {
         self.heed_keys(outcome);
-        self.upkeeps.finished(ticket, &upkeep_means(&self.own, &mut self.link, self.spread, now));
-        self.reschedule(now);
         match self.telling {
             LoginReport::First { look, .. } if look == ticket => self.tell_first(outcome, now),
             LoginReport::Second { mint } if mint == ticket => self.tell_second(now),
@@ -324,59 +350,69 @@ impl AgentLoop {
         let mut means = means(&self.own, &mut self.link, now);
         let replies = self.requests.finished(ticket, outcome, &mut means);
         self.reply_all(replies, now);
+        self.upkeeps.finished(ticket, &upkeep_means(&self.own, &mut self.link, now));
+        self.reschedule(now);
     }
 
     fn tell_first(&mut self, outcome: &JobOutcome, now: Now) {
-        if matches!(outcome, Ok(JobResult::Looked(Ok(())))) {
-            self.tell(now);
-        } else {
-            self.tell_unread(now);
+        if !matches!(outcome, Ok(JobResult::Looked(Ok(())))) {
+            return self.tell_unread(now);
         }
+        let seen = self.seen_at_login(now);
+        if !seen.has_token && self.is_shut(now) {
+            return self.tell_unread(now);
+        }
+        self.tell(seen, now);
     }
 
     /// The store cannot be read, or not in time: that the host is locked may be known all the same.
     fn tell_unread(&mut self, now: Now) {
-        let verdict = if self.is_shut(now) { LoginStatus::LOCKED } else { LoginStatus::UNREAD };
-        self.say(verdict, now);
+        let status = if self.is_shut(now) { LoginStatus::LOCKED } else { LoginStatus::UNREAD };
+        self.say(status, RuntimeView::of(&self.own.runtime, now).book.export, now);
         self.tell_no_more();
     }
 
-    fn say(&mut self, verdict: LoginStatus, now: Now) {
+    fn say(&mut self, status: LoginStatus, export: ExportChoice, now: Now) {
         let due =
             |_: &_| status_lines::is_hint_due(self.own.hints, self.own.runtime.host_directory(), now.unix);
-        let hint = verdict.hint.filter(due);
-        if RuntimeView::of(&self.own.runtime, now).book.export == ExportChoice::No {
+        let hint = status.hint.filter(due);
+        if export == ExportChoice::No {
             self.report.say(StatusWord::NoExport, None);
         }
-        self.report.say(verdict.word, hint);
-    }
-
-    fn tell(&mut self, now: Now) {
-        let view = RuntimeView::of(&self.own.runtime, now);
-        let last_failure = view.last_failure(None);
-        let has_token = self.file_is_good(now);
-        if !has_token && self.is_shut(now) {
-            return self.tell_unread(now);
-        }
-        let verdict = LoginStatus::of(&view.book, has_token, last_failure.as_ref(), now);
-        if verdict.word == StatusWord::Ready && verdict.hint.is_none() {
+        self.report.say(status.word, hint);
+        if hint.is_some() && !self.report.is_heard() {
             status_lines::forget_hint(self.own.runtime.host_directory());
         }
+    }
+
+    fn seen_at_login(&self, now: Now) -> SeenAtLogin {
+        let view = RuntimeView::of(&self.own.runtime, now);
+        let has_token = self.file_is_good(&view, now);
+        let last_failure = if has_token { None } else { view.last_failure(None) };
+        let status = LoginStatus::of(&view.book, has_token, last_failure.as_ref(), now);
         let default = view.book.find(None).filter(|entry| self.own.held.opens(entry));
         let account = default.map(|entry| entry.name.clone());
-        self.say(verdict, now);
-        match account.filter(|_| verdict.is_worth_waiting) {
+        SeenAtLogin { has_token, status, export: view.book.export, account }
+    }
+
+    fn tell(&mut self, seen: SeenAtLogin, now: Now) {
+        let status = seen.status;
+        self.say(status, seen.export, now);
+        match seen.account.filter(|_| status.is_worth_waiting) {
             Some(account) => {
-                let mut means = upkeep_means(&self.own, &mut self.link, self.spread, now);
+                let mut means = upkeep_means(&self.own, &mut self.link, now);
                 let mint = self.upkeeps.renew_session(account, &mut means);
                 self.telling = LoginReport::Second { mint };
             }
             None => self.tell_no_more(),
         }
+        if status.word == StatusWord::Ready && status.hint.is_none() {
+            status_lines::forget_hint(self.own.runtime.host_directory());
+        }
     }
 
     fn tell_second(&mut self, now: Now) {
-        if self.file_is_good(now) {
+        if self.file_is_good(&RuntimeView::of(&self.own.runtime, now), now) {
             self.report.say(StatusWord::Ready, None);
         }
         self.tell_no_more();
@@ -388,38 +424,35 @@ impl AgentLoop {
     }
 
     /// Whether the file holds the default account's token, and that token lives.
-    fn file_is_good(&self, now: Now) -> bool {
+    fn file_is_good(&self, view: &RuntimeView<'_>, now: Now) -> bool {
         let runtime = &self.own.runtime;
-        let token = RuntimeView::of(runtime, now).session_token(None);
+        let token = view.session_token(None);
         let name = runtime.places.token_file_name();
         token.is_some_and(|token| token_file::holds(&runtime.top, &name, &token.access_token))
             || token_file::others_until(runtime, now).is_some()
     }
 
     fn reschedule(&mut self, now: Now) {
-        self.upkeeps.reschedule(&upkeep_means(&self.own, &mut self.link, self.spread, now));
+        self.upkeeps.reschedule(&upkeep_means(&self.own, &mut self.link, now));
     }
 
     fn do_what_is_due(&mut self, now: Now) {
-        if self.own.news.is_none() {
+        if self.news.is_none() {
             self.heed_lock();
             self.reschedule(now);
         }
-        self.upkeeps.do_what_is_due(&mut upkeep_means(&self.own, &mut self.link, self.spread, now));
+        self.upkeeps.do_what_is_due(&mut upkeep_means(&self.own, &mut self.link, now));
     }
 }
 
-fn upkeep_means<'a>(
-    own: &'a Started,
-    link: &'a mut MintProcess,
-    spread: u8,
-    now: Now,
-) -> renewal::RenewalContext<'a> {
-    renewal::RenewalContext { own, link, spread, now }
+fn upkeep_means<'a>(own: &'a Started, link: &'a mut MintProcess, now: Now) -> renewal::RenewalContext<'a> {
+    renewal::RenewalContext { own, link, now }
 }
 
 fn means<'a>(own: &'a Started, link: &'a mut MintProcess, now: Now) -> RequestContext<'a> {
-    RequestContext { runtime: &own.runtime, held: &own.held, link, now }
+    let runtime = &own.runtime;
+    let lock = HostLock::read(&runtime.agents);
+    RequestContext { runtime, view: RuntimeView::of(runtime, now), lock, held: &own.held, link, now }
 }
 
 fn not_there() -> Failure {

@@ -12,7 +12,7 @@ use nix::sys::signalfd::SignalFd;
 use nix::unistd::{dup2_stdin, dup2_stdout, geteuid, setsid};
 
 use super::AgentLife;
-use super::events::{self, News};
+use super::events;
 use super::status_lines::{StartFailure, StatusPipe};
 use crate::clock;
 use crate::harden::harden;
@@ -32,6 +32,8 @@ pub(super) struct Started {
     pub(super) session: String,
     pub(super) user: String,
     pub(super) hints: HintPolicy,
+    /// This agent's share in the spread of renewals: a byte of the session id, which is random.
+    pub(super) spread: u8,
     pub(super) held: KeyIds,
     /// For the mints: as the module sent it, but for the keys.
     pub(super) message: Vec<u8>,
@@ -41,7 +43,6 @@ pub(super) struct Started {
     pub(super) runtime: RuntimeDirectory,
     pub(super) presence: AgentPresence,
     pub(super) listener: UnixListener,
-    pub(super) news: Option<News>,
     /// Who is revoked.
     pub(super) list: RevokedList,
     pub(super) log: Log,
@@ -93,8 +94,6 @@ pub(super) fn start(mut lifeline: File, stay: AgentLife) -> Result<Option<Starte
     let held = KeyIds::of(&keys, None);
     // Without it other agents take a record for closed that only this one opens: a nuisance, not a reason to fail.
     let _ = presence.tell_keys(held.ids());
-    // What cannot be swept is somebody's who lives, or in nobody's way.
-    let _ = runtime.sweep();
     let socket = runtime.places.socket(&session);
     let listener = listen(&socket).map_err(|error| {
         log.error(&format!("cannot listen at {}: {error}", socket.display()));
@@ -104,12 +103,12 @@ pub(super) fn start(mut lifeline: File, stay: AgentLife) -> Result<Option<Starte
         session,
         user: message.user,
         hints: message.hints,
+        spread: message.session_id[0],
         held,
         message: bytes.to_vec(),
         keys,
         lifeline,
         signals,
-        news: News::of(&runtime),
         runtime,
         presence,
         listener,

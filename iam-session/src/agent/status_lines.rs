@@ -78,6 +78,11 @@ impl StatusPipe {
         self.line(&format!("failed {}\n", spelled(&code)));
     }
 
+    /// Whether the module still listened to the last line.
+    pub(super) fn is_heard(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// No further line will follow.
     pub(super) fn close(&mut self) {
         self.0 = None;
@@ -106,7 +111,7 @@ pub(super) fn is_hint_due(policy: HintPolicy, directory: &Directory, now: u64) -
     }
 }
 
-/// All is well: the next thing worth a hint is told at once, and the stamp does not outlive the last login.
+/// All is well, or nobody was told: the next thing worth a hint is told at once.
 pub(super) fn forget_hint(directory: &Directory) {
     let _ = directory.remove(HINT);
 }
@@ -161,7 +166,7 @@ mod tests {
         drop(theirs);
         let mut report = StatusPipe::to(File::from(OwnedFd::from(ours)));
         report.say(StatusWord::Ready, None);
-        assert!(report.0.is_none());
+        assert!(!report.is_heard());
     }
 
     #[test]

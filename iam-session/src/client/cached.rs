@@ -55,7 +55,7 @@ impl CachedTokens<'_> {
         // Last, so that nothing that was said before the token was read is missed. A directory without a living agent
         // is what a killed one has left.
         let is_free = !HostLock::is_there(&runtime.agents) && !self.is_any_revoked();
-        (is_free && runtime.is_present(session)).then_some(token)
+        (is_free && runtime.is_present(session)).then(|| token.to_token())
     }
 
     /// The agent reads the list, and knows by which name its user was let in.

@@ -1,10 +1,11 @@
-//! Errors of a client: why an agent did not do what it was asked. Touches nothing.
+//! Errors of a client: why an agent did not do what it was asked. Touches nothing but `$SHELL`.
 
 use std::io;
 use std::path::PathBuf;
 
-use super::owner::FORGET_THE_OTHERS;
+use super::owner::forget_the_others;
 use crate::protocol::{BUSY, Failure, FailureKind};
+use crate::shell::ShellSyntax;
 
 /// Why there is no answer, or no good one.
 #[derive(Debug, thiserror::Error)]
@@ -51,17 +52,21 @@ impl ClientError {
         }
     }
 
-    fn hint(&self) -> &'static str {
+    fn hint(&self) -> String {
+        let shell = ShellSyntax::choose(None);
         match self {
-            Self::NoAgent => "log in again, or start one here: eval \"$(iam-session start)\"",
+            Self::NoAgent => {
+                return format!("log in again, or start one here: {}", shell.eval("iam-session start"));
+            }
+            Self::Foreign { .. } => return forget_the_others(shell),
             Self::Dead { .. } => "its login has ended: log in again",
-            Self::Foreign { .. } => FORGET_THE_OTHERS,
             Self::Connect { .. } => "log in again",
             Self::Closed { .. } | Self::Silent { .. } => "try once more, then log in again",
             Self::Interrupted => "'iam-session status' tells what came of it",
             Self::Garbage { .. } => "it may be of another version: log in again",
             Self::RequestTooLong | Self::Agent(_) => "ask for fewer scopes or audiences",
         }
+        .to_owned()
     }
 }
 
@@ -74,7 +79,7 @@ impl From<ClientError> for Failure {
         };
         match error {
             ClientError::Agent(failure) => failure,
-            other => Self { error: other.to_string(), info: Some(other.hint().to_owned()), kind },
+            other => Self { error: other.to_string(), info: Some(other.hint()), kind },
         }
     }
 }

@@ -2,16 +2,22 @@
 
 use std::env;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use nix::unistd::{geteuid, gethostname};
+use nix::unistd::{SysconfVar, geteuid, gethostname, getsid, sysconf};
 
 use super::ClientError;
+use crate::host::process_stat::ProcessStat;
 use crate::paths::{ENV_SOCKET, RUN, RuntimePaths};
 
 /// Below the home directory; a directory a host is below it.
 const STATE: &str = ".local/state/iam-session-run";
+
+/// The module waits 300 ms at most for an agent, and a host that is very busy takes this long to start one.
+const START: Duration = Duration::from_secs(10);
 
 /// What says where sockets are.
 #[derive(Clone, Debug)]
@@ -49,6 +55,15 @@ impl Places {
     /// The socket that the environment names, if it does.
     pub(crate) fn named(&self) -> Option<&Path> {
         self.socket.as_deref()
+    }
+
+    /// Whether the agent of this session may still be starting: the session is young, and the module has made the place for
+    /// a socket that is not there. `now`: since boot.
+    pub(super) fn is_agent_to_come(&self, now: Duration) -> bool {
+        let Some(socket) = &self.socket else { return false };
+        let is_expected = || socket.ancestors().nth(2).is_some_and(Path::is_dir);
+        let is_missing = fs::symlink_metadata(socket).is_err_and(|error| error.kind() == ErrorKind::NotFound);
+        is_missing && is_expected() && session_age(now).is_some_and(|age| age < START)
     }
 
     /// Sockets to try, the likeliest first. Lazy: a session with a live agent lists no directory.
@@ -104,6 +119,14 @@ impl Places {
     }
 }
 
+/// Of the first process of this one's session (setsid(2)): where sshd has made it, since the login.
+fn session_age(now: Duration) -> Option<Duration> {
+    let leader = getsid(None).ok()?.as_raw().try_into().ok()?;
+    let ticks: u64 = sysconf(SysconfVar::CLK_TCK).ok()??.try_into().ok()?;
+    let started = ProcessStat::of(leader)?.started.saturating_mul(1000).checked_div(ticks)?;
+    Some(now.saturating_sub(Duration::from_millis(started)))
+}
+
 /// The runtime directory of this host below a home.
 pub(crate) fn state_directory(home: &Path) -> Option<PathBuf> {
     let host = gethostname().ok()?.into_string().ok()?;
@@ -140,6 +163,7 @@ mod tests {
     use std::os::unix::fs::DirBuilderExt as _;
 
     use super::*;
+    use crate::clock::boot_time;
 
     /// A private directory with the named files.
     fn directory(name: &str, mode: u32, files: &[&str]) -> PathBuf {
@@ -204,6 +228,26 @@ mod tests {
         for path in [own, home] {
             fs::remove_dir_all(path).unwrap();
         }
+    }
+
+    #[test]
+    fn an_agent_is_to_come_in_a_young_session_that_has_a_place_for_its_socket() {
+        let uid = geteuid().as_raw();
+        let runtime = directory("to-come", 0o700, &[]);
+        let socket = RuntimePaths::new(runtime.clone(), uid).agents().join(A);
+        let begun = boot_time().saturating_sub(session_age(boot_time()).unwrap());
+        let is_to_come = |socket: Option<&Path>, age: Duration| {
+            let socket = socket.map(Path::to_owned);
+            Places { uid, socket, runtime: None, below_home: None }.is_agent_to_come(begun + age)
+        };
+        let young = START / 2;
+        assert!(is_to_come(Some(&socket), young));
+        assert!(!is_to_come(Some(&socket), START + young) && !is_to_come(None, young));
+        DirBuilder::new().mode(0o700).create(socket.parent().unwrap()).unwrap();
+        File::create(&socket).unwrap();
+        assert!(!is_to_come(Some(&socket), young));
+        fs::remove_dir_all(&runtime).unwrap();
+        assert!(!is_to_come(Some(&socket), young));
     }
 
     #[test]

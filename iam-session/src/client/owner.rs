@@ -8,13 +8,19 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::host::names;
+use crate::paths::{ENV_SESSION, ENV_SOCKET, ENV_TOKEN_FILE};
+use crate::shell::ShellSyntax;
 
 /// A number will do where the name service hangs.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What ends it, for the shell that it is typed into.
-pub(crate) const FORGET_THE_OTHERS: &str = "su or sudo has kept these variables: run \
-     'unset BEARER_TOKEN_FILE IAM_SESSION_SOCK IAM_SESSION_ID', or use 'su -' or 'sudo -i'";
+/// What ends it, in the words of the shell that it is typed into.
+pub(crate) fn forget_the_others(shell: ShellSyntax) -> String {
+    format!(
+        "su or sudo has kept these variables: run '{}', or use 'su -' or 'sudo -i'",
+        shell.forget(&[ENV_TOKEN_FILE, ENV_SOCKET, ENV_SESSION])
+    )
+}
 
 /// The user whose this path is, if that is neither `uid` nor root. What lies in another user's private directory cannot
 /// be looked at; then it is the owner of that directory.

@@ -14,13 +14,13 @@ use clap::Parser;
 use nix::unistd::geteuid;
 
 use super::account_name;
-use super::shell::ShellSyntax;
 use super::status::own_home;
 use crate::client::{AgentClient, Places};
 use crate::config::User;
 use crate::outcome::{Exit, Outcome, Stop, print, warn};
 use crate::paths::{ENV_SESSION, ENV_SOCKET, ENV_TOKEN_FILE, RuntimePaths};
 use crate::protocol::{Failure, Request, Status, Used};
+use crate::shell::ShellSyntax;
 
 /// Print what a shell needs: the session's variables, or a token file for one account: eval "$(iam-session env)".
 #[derive(Debug, Default, Parser)]

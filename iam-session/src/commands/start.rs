@@ -15,7 +15,6 @@ use clap::Parser;
 use self::identity::LoginIdentity;
 use super::env;
 use super::passphrase::{self, PassphraseArgs, PassphraseSource, PassphraseUse};
-use super::shell::ShellSyntax;
 use super::unlock;
 use crate::client::{AgentClient, Places, sockets};
 use crate::clock::boot_time;
@@ -25,6 +24,7 @@ use crate::outcome::{Exit, Outcome, Stop, warn};
 use crate::paths::{ENV_SOCKET, RuntimePaths};
 use crate::protocol::{End, Failure, Heeded, Request, Status};
 use crate::secret::Secret;
+use crate::shell::ShellSyntax;
 
 /// Start an agent for this shell, or find the one that another shell has started: eval "$(iam-session start)".
 #[derive(Debug, Default, Parser)]
@@ -124,7 +124,7 @@ fn if_revoked(identity: &LoginIdentity) -> Result<(), Failure> {
 
 fn no_shell() -> Failure {
     Failure::failed("there is no process here that the agent could stay for")
-        .advise("run it from a shell: eval \"$(iam-session start)\"")
+        .advise(format!("run it from a shell: {}", ShellSyntax::choose(None).eval("iam-session start")))
 }
 
 #[cfg(test)]

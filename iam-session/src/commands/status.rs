@@ -50,6 +50,7 @@ pub(crate) fn run(args: &StatusArgs) -> Outcome {
     let mut warnings = Environment::read(&places).warnings(&status, agent.path(), now);
     warnings.extend(advice::others_token(&status, now));
     warnings.extend(advice::damage(&status, now));
+    warnings.extend(advice::unlogged(&status));
     warnings.extend(mistakes().iter().map(ConfigError::to_string));
     let providers = Providers::load(Path::new(SITE_CONFIG)).unwrap_or_default();
     warnings.extend(status.accounts.iter().filter_map(|account| advice::moved(account, &providers)));
@@ -149,6 +150,7 @@ pub(super) mod tests {
             passphrase_too: Vec::new(),
             others_token_until: None,
             token_file_damage: None,
+            log_unreachable: None,
             export: ExportChoice::Yes,
             sealing: Sealing::Node,
             ends: End::Login,

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use clap::Parser;
 use nix::unistd::geteuid;
 
-use super::shell::ShellSyntax;
 use crate::client::{AgentClient, ClientError};
 use crate::outcome::{Exit, Outcome, print, warn};
 use crate::paths::{ENV_SESSION, ENV_SOCKET, ENV_TOKEN_FILE};
 use crate::protocol::{Failure, Heeded, Request, StopMode};
+use crate::shell::ShellSyntax;
 
 /// End the agent that 'iam-session start' started, and forget it: eval "$(iam-session stop)".
 #[derive(Debug, Default, Parser)]

@@ -4,13 +4,14 @@ use std::path::Path;
 
 use nix::sys::statfs::{
     BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, F2FS_SUPER_MAGIC, FsType, NILFS_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC,
-    REISERFS_SUPER_MAGIC, TMPFS_MAGIC, XFS_SUPER_MAGIC, statfs,
+    REISERFS_SUPER_MAGIC, TMPFS_MAGIC, statfs,
 };
 
-/// Known file systems that nix does not name (magic(5), and each one's own header).
+/// Known file systems that nix does not name, or not with each C library (magic(5), and each one's own header).
 const ZFS: u64 = 0x2fc1_2fc1;
 const BCACHEFS: u64 = 0xca45_1a4e;
 const RAMFS: u64 = 0x8584_58f6;
+const XFS: u64 = 0x5846_5342;
 
 /// Whether what is at `path` is this host's alone. An allow-list: what we do not know may be shared with other hosts,
 /// not know locks, or tell nobody of a change.
@@ -28,11 +29,10 @@ fn is_known(kind: FsType) -> bool {
         OVERLAYFS_SUPER_MAGIC,
         REISERFS_SUPER_MAGIC,
         TMPFS_MAGIC,
-        XFS_SUPER_MAGIC,
     ];
     // The kernel's type is signed on some architectures; the number has 32 bits on all.
     let number = (kind.0 as u64) & 0xffff_ffff;
-    named.contains(&kind) || [ZFS, BCACHEFS, RAMFS].contains(&number)
+    named.contains(&kind) || [XFS, ZFS, BCACHEFS, RAMFS].contains(&number)
 }
 
 #[cfg(test)]
@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn only_what_is_known_to_be_local_is() {
-        for kind in [EXT4_SUPER_MAGIC, TMPFS_MAGIC, XFS_SUPER_MAGIC, FsType(0x2fc1_2fc1)] {
+        for kind in [EXT4_SUPER_MAGIC, TMPFS_MAGIC, FsType(0x5846_5342), FsType(0x2fc1_2fc1)] {
             assert!(is_known(kind), "{kind:?}");
         }
         // CIFS, SMB2, AFS (OpenAFS and kAFS), Lustre, GPFS, Ceph, 9p, and one that nobody has heard of.

@@ -6,12 +6,13 @@
 
 mod owner;
 
-use std::fs::{self, Metadata};
-use std::os::unix::fs::MetadataExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::directory::Directory;
+use nix::sys::stat::{lstat, stat};
+
+use crate::directory::{Directory, FileVersion};
 use crate::paths::SITE_CONFIG;
 
 /// The list.
@@ -150,7 +151,7 @@ struct SeenVersion {
 }
 
 /// What tells one state of the list from the next: of the directory and of the file, if they are there.
-type ListVersion = [Option<[i64; 7]>; 2];
+type ListVersion = [Option<FileVersion>; 2];
 
 impl RevokedList {
     /// For a user of this name and uid.
@@ -167,7 +168,8 @@ impl RevokedList {
         let state = self.state();
         let before = self.seen.take().filter(|seen| seen.state == state);
         let seen = match before {
-            Some(seen) if seen.read >= seen.since + SETTLED => seen,
+            // Where there is no list there is nothing that a second change could have made of it.
+            Some(seen) if seen.read >= seen.since + SETTLED || seen.state[1].is_none() => seen,
             before => self.read_at(now, state, before.map_or(now, |seen| seen.since)),
         };
         self.seen.insert(seen).ruling.clone()
@@ -193,13 +195,8 @@ impl RevokedList {
     }
 
     fn state(&self) -> ListVersion {
-        // A change of owner or mode shows in the ctime.
-        let of = |its: Metadata| {
-            let [device, inode, size] = [its.dev(), its.ino(), its.size()].map(u64::cast_signed);
-            [device, inode, size, its.mtime(), its.mtime_nsec(), its.ctime(), its.ctime_nsec()]
-        };
-        let directory = fs::metadata(&self.directory).map(of).ok();
-        [directory, fs::symlink_metadata(self.directory.join(NAME)).map(of).ok()]
+        let list = lstat(&self.directory.join(NAME));
+        [stat(&self.directory), list].map(|its| its.ok().as_ref().map(FileVersion::of))
     }
 }
 

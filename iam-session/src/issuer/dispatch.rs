@@ -7,24 +7,24 @@ use super::call::{Call, Exchange, Payload, Response};
 use super::refusal::{refusal, refusal_in_success};
 use super::token::{Audience, ExpectedToken};
 use super::transport::{Connections, Deadline};
-use super::wire::{ErrorClass, HelperAnswer, HelperRequest, IssuerError, Transport};
+use super::wire::{ErrorClass, HelperAnswer, HelperRequest, IssuerError, Operation};
 use super::{device, discovery, management, password, pkce, registration, revocation, token, userinfo};
 use crate::secret::Secret;
 
 /// Asks the issuer.
 pub(super) fn perform(
     connections: &mut Connections,
-    request: &HelperRequest,
+    HelperRequest { operation: request, transport }: &HelperRequest,
     deadline: Deadline,
 ) -> Result<HelperAnswer, IssuerError> {
-    if let HelperRequest::WidenClient { client, scope, known, transport } = request {
+    if let Operation::WidenClient { client, scope, known } = request {
         return management::widen(client, scope, known, |call| connections.send(transport, call, deadline));
     }
-    let is_proven = matches!(request, HelperRequest::AuthorizeDevice { takes_verifier: true, .. });
+    let is_proven = matches!(request, Operation::AuthorizeDevice { takes_verifier: true, .. });
     let verifier = is_proven.then(pkce::verifier).flatten();
     let challenge = verifier.as_ref().map(pkce::challenge);
     let challenge = challenge.as_deref();
-    let (call, transport) = call_for(request, challenge)?;
+    let call = call_for(request, challenge)?;
     let mut send = |call: &Call<'_>| connections.send(transport, call, deadline);
     let mut ask = |call: &Call<'_>| {
         let response = send(call)?;
@@ -46,27 +46,27 @@ pub(super) fn perform(
 }
 
 /// A client that was registered by an answer which cannot be used, as far as it can be deleted.
-fn useless(request: &HelperRequest, response: &Response) -> Option<(String, Secret)> {
-    let HelperRequest::Register { endpoint, .. } = request else { return None };
+fn useless(request: &Operation, response: &Response) -> Option<(String, Secret)> {
+    let Operation::Register { endpoint, .. } = request else { return None };
     (200..=299).contains(&response.status).then(|| registration::unusable(endpoint, &response.body)).flatten()
 }
 
 /// What an issuer that has refused a request may want instead.
 fn another_try<'r>(
-    request: &'r HelperRequest,
+    request: &'r Operation,
     challenge: Option<&str>,
     refused: &IssuerError,
 ) -> Option<Result<Call<'r>, IssuerError>> {
     match request {
-        HelperRequest::Register { endpoint, client_name, scope, auth, initial_access_token, .. } => {
+        Operation::Register { endpoint, client_name, scope, auth, initial_access_token, .. } => {
             let scope = registration::without_openid(scope, refused)?;
             Some(registration::call(endpoint, client_name, &scope, *auth, initial_access_token.as_ref()))
         }
-        HelperRequest::AuthorizeDevice { endpoint, client, scope, .. } => {
+        Operation::AuthorizeDevice { endpoint, client, scope, .. } => {
             let scope = device::without_offline_access(scope, refused)?;
             Some(device::call(endpoint, client, &scope, challenge))
         }
-        HelperRequest::Revoke { endpoint, client, refresh_token, .. } => {
+        Operation::Revoke { endpoint, client, refresh_token, .. } => {
             revocation::by_basic(endpoint, client, refresh_token, refused)
         }
         _ => None,
@@ -75,12 +75,12 @@ fn another_try<'r>(
 
 /// A discovery that found nothing, and one more, which may find where the issuer is.
 fn with_nearest(
-    request: &HelperRequest,
+    request: &Operation,
     error: IssuerError,
     mut send: impl FnMut(&Call<'_>) -> Result<Response, IssuerError>,
 ) -> IssuerError {
     let mut found = || {
-        let HelperRequest::Discover { issuer, .. } = request else { return None };
+        let Operation::Discover { issuer, .. } = request else { return None };
         // What was found and is no issuer's, or is another's, has been told.
         error
             .status
@@ -101,84 +101,44 @@ fn with_nearest(
     }
 }
 
-fn call_for<'r>(
-    request: &'r HelperRequest,
-    challenge: Option<&str>,
-) -> Result<(Call<'r>, &'r Transport), IssuerError> {
-    Ok(match request {
-        HelperRequest::Discover { issuer, transport } | HelperRequest::Probe { issuer, transport } => {
-            (discovery::call(issuer)?, transport)
-        }
-        HelperRequest::Register { endpoint, client_name, scope, auth, initial_access_token, transport } => {
+fn call_for<'r>(request: &'r Operation, challenge: Option<&str>) -> Result<Call<'r>, IssuerError> {
+    match request {
+        Operation::Discover { issuer } | Operation::Probe { issuer } => discovery::call(issuer),
+        Operation::Register { endpoint, client_name, scope, auth, initial_access_token } => {
             let token = initial_access_token.as_ref();
-            (registration::call(endpoint, client_name, scope, *auth, token)?, transport)
+            registration::call(endpoint, client_name, scope, *auth, token)
         }
-        HelperRequest::AuthorizeDevice { endpoint, client, scope, transport, .. } => {
-            (device::call(endpoint, client, scope, challenge)?, transport)
+        Operation::AuthorizeDevice { endpoint, client, scope, .. } => {
+            device::call(endpoint, client, scope, challenge)
         }
-        HelperRequest::PollDevice {
-            endpoint,
-            client,
-            device_code,
-            code_verifier,
-            audience,
-            audience_mode,
-            transport,
-        } => {
+        Operation::PollDevice { endpoint, client, device_code, code_verifier, audience, audience_mode } => {
             let audience = Audience { names: audience, mode: *audience_mode };
-            (device::poll(endpoint, client, device_code, code_verifier.as_ref(), audience)?, transport)
+            device::poll(endpoint, client, device_code, code_verifier.as_ref(), audience)
         }
-        HelperRequest::Password {
-            endpoint,
-            client,
-            username,
-            password,
-            scope,
-            audience,
-            audience_mode,
-            transport,
-        } => {
+        Operation::Password { endpoint, client, username, password, scope, audience, audience_mode } => {
             let audience = Audience { names: audience, mode: *audience_mode };
             let login = password::PasswordLogin { username, password, scope, audience };
-            (password::call(endpoint, client, &login)?, transport)
+            password::call(endpoint, client, &login)
         }
-        HelperRequest::Refresh {
-            endpoint,
-            client,
-            refresh_token,
-            scope,
-            audience,
-            audience_mode,
-            transport,
-        } => {
+        Operation::Refresh { endpoint, client, refresh_token, scope, audience, audience_mode } => {
             let audience = Audience { names: audience, mode: *audience_mode };
-            (token::refresh(endpoint, client, &ExpectedToken { refresh_token, scope, audience })?, transport)
+            token::refresh(endpoint, client, &ExpectedToken { refresh_token, scope, audience })
         }
-        HelperRequest::Adopt { endpoint, client, refresh_token, transport } => {
-            (token::adopt(endpoint, client, refresh_token)?, transport)
-        }
-        HelperRequest::Userinfo { endpoint, access_token, transport, .. } => {
-            (userinfo::call(endpoint, access_token)?, transport)
-        }
-        HelperRequest::Revoke { endpoint, client, refresh_token, transport } => {
-            (revocation::call(endpoint, client, refresh_token)?, transport)
+        Operation::Adopt { endpoint, client, refresh_token } => token::adopt(endpoint, client, refresh_token),
+        Operation::Userinfo { endpoint, access_token, .. } => userinfo::call(endpoint, access_token),
+        Operation::Revoke { endpoint, client, refresh_token } => {
+            revocation::call(endpoint, client, refresh_token)
         }
         // The first of its two, and not read here: `perform` sees to both.
-        HelperRequest::WidenClient { client, transport, .. } => {
-            (management::call(client, Payload::Get)?, transport)
+        Operation::WidenClient { client, .. } => management::call(client, Payload::Get),
+        Operation::Deregister { registration_client_uri, registration_access_token } => {
+            registration::delete(registration_client_uri, registration_access_token)
         }
-        HelperRequest::Deregister { registration_client_uri, registration_access_token, transport } => {
-            (registration::delete(registration_client_uri, registration_access_token)?, transport)
-        }
-    })
+    }
 }
 
 /// Reads an answer; pure.
-fn interpret(
-    request: &HelperRequest,
-    call: &Call<'_>,
-    response: &Response,
-) -> Result<HelperAnswer, IssuerError> {
+fn interpret(request: &Operation, call: &Call<'_>, response: &Response) -> Result<HelperAnswer, IssuerError> {
     let error = match (200..=299).contains(&response.status) {
         true => match (read(request, response), refusal_in_success(call, response)) {
             (Ok(HelperAnswer::Done | HelperAnswer::Claim { .. }) | Err(_), Some(error)) => error,
@@ -199,10 +159,10 @@ fn interpret(
 }
 
 /// What of a useless answer to a refresh must not be lost, and what of one to a poll must be ended.
-fn salvage(request: &HelperRequest, body: &[u8], error: IssuerError) -> Result<HelperAnswer, IssuerError> {
+fn salvage(request: &Operation, body: &[u8], error: IssuerError) -> Result<HelperAnswer, IssuerError> {
     let may_have = match request {
-        HelperRequest::Refresh { .. } | HelperRequest::Adopt { .. } => true,
-        HelperRequest::PollDevice { .. } => {
+        Operation::Refresh { .. } | Operation::Adopt { .. } => true,
+        Operation::PollDevice { .. } => {
             !matches!(error.class, ErrorClass::AuthorizationPending | ErrorClass::SlowDown)
         }
         _ => false,
@@ -212,26 +172,26 @@ fn salvage(request: &HelperRequest, body: &[u8], error: IssuerError) -> Result<H
     Ok(HelperAnswer::Unusable { refresh_token, refresh_token_expires_at, error })
 }
 
-fn read(request: &HelperRequest, response: &Response) -> Result<HelperAnswer, BodyError> {
+fn read(request: &Operation, response: &Response) -> Result<HelperAnswer, BodyError> {
     let body = &response.body;
     match request {
         // Who answers in somebody's place, as the page of a hotel's network does, has not been reached.
-        HelperRequest::Probe { issuer, .. } => {
+        Operation::Probe { issuer, .. } => {
             discovery::answer(issuer, body).map(|_| HelperAnswer::Reached { date: response.date })
         }
-        HelperRequest::Discover { issuer, .. } => discovery::answer(issuer, body),
-        HelperRequest::Register { endpoint, scope, auth, .. } => {
+        Operation::Discover { issuer, .. } => discovery::answer(issuer, body),
+        Operation::Register { endpoint, scope, auth, .. } => {
             registration::answer(endpoint, scope, *auth, body)
         }
-        HelperRequest::AuthorizeDevice { .. } => device::answer(body),
-        HelperRequest::PollDevice { .. }
-        | HelperRequest::Password { .. }
-        | HelperRequest::Refresh { .. }
-        | HelperRequest::Adopt { .. } => token::answer(body),
-        HelperRequest::Userinfo { claim, .. } => userinfo::answer(claim, body),
-        HelperRequest::Revoke { .. }
-        | HelperRequest::Deregister { .. }
-        | HelperRequest::WidenClient { .. } => Ok(HelperAnswer::Done),
+        Operation::AuthorizeDevice { .. } => device::answer(body),
+        Operation::PollDevice { .. }
+        | Operation::Password { .. }
+        | Operation::Refresh { .. }
+        | Operation::Adopt { .. } => token::answer(body),
+        Operation::Userinfo { claim, .. } => userinfo::answer(claim, body),
+        Operation::Revoke { .. } | Operation::Deregister { .. } | Operation::WidenClient { .. } => {
+            Ok(HelperAnswer::Done)
+        }
     }
 }
 
@@ -244,8 +204,8 @@ mod tests {
     use super::*;
     use crate::scope::ScopeSet;
 
-    fn interpreted(request: &HelperRequest, status: u16, body: &str) -> Result<HelperAnswer, IssuerError> {
-        let (call, _) = call_for(request, None).unwrap();
+    fn interpreted(request: &Operation, status: u16, body: &str) -> Result<HelperAnswer, IssuerError> {
+        let call = call_for(request, None).unwrap();
         let response = Response {
             status,
             retry_after: None,
@@ -255,20 +215,18 @@ mod tests {
         interpret(request, &call, &response)
     }
 
-    fn deregister() -> HelperRequest {
-        HelperRequest::Deregister {
+    fn deregister() -> Operation {
+        Operation::Deregister {
             registration_client_uri: "https://iam.example.org/c/1".into(),
             registration_access_token: Secret::new("rat".into()),
-            transport: Transport::default(),
         }
     }
 
-    fn revoke() -> HelperRequest {
-        HelperRequest::Revoke {
+    fn revoke() -> Operation {
+        Operation::Revoke {
             endpoint: "https://iam.example.org/revoke".into(),
             client: client(ClientAuth::Basic),
             refresh_token: Secret::new("rt".into()),
-            transport: Transport::default(),
         }
     }
 
@@ -306,14 +264,13 @@ mod tests {
 
     #[test]
     fn a_page_in_place_of_a_token_says_so() {
-        let request = HelperRequest::PollDevice {
+        let request = Operation::PollDevice {
             endpoint: "https://iam.example.org/token".into(),
             client: client(ClientAuth::Public),
             device_code: Secret::new("dc".into()),
             code_verifier: None,
             audience: String::new(),
             audience_mode: Default::default(),
-            transport: Transport::default(),
         };
         let error = interpreted(&request, 200, "<html>eyJsecret</html>").unwrap_err();
         assert_eq!((error.class, error.status), (ErrorClass::Malformed, Some(200)));
@@ -323,24 +280,22 @@ mod tests {
         );
     }
 
-    fn refresh() -> HelperRequest {
-        HelperRequest::Adopt {
+    fn refresh() -> Operation {
+        Operation::Adopt {
             endpoint: "https://iam.example.org/token".into(),
             client: client(ClientAuth::Basic),
             refresh_token: Secret::new("rt".into()),
-            transport: Transport::default(),
         }
     }
 
-    fn poll() -> HelperRequest {
-        HelperRequest::PollDevice {
+    fn poll() -> Operation {
+        Operation::PollDevice {
             endpoint: "https://iam.example.org/token".into(),
             client: client(ClientAuth::Public),
             device_code: Secret::new("dc".into()),
             code_verifier: None,
             audience: String::new(),
             audience_mode: Default::default(),
-            transport: Transport::default(),
         }
     }
 
@@ -388,19 +343,18 @@ mod tests {
         }
     }
 
-    fn register(scope: &str) -> HelperRequest {
-        HelperRequest::Register {
+    fn register(scope: &str) -> Operation {
+        Operation::Register {
             endpoint: "https://kc.example.org/register".into(),
             client_name: "iam-session".into(),
             scope: ScopeSet::parse(scope),
             auth: ClientAuth::Basic,
             initial_access_token: None,
-            transport: Transport::default(),
         }
     }
 
     /// What is sent after an answer, if anything is.
-    fn sent_after(request: &HelperRequest, status: u16, body: &str) -> Option<String> {
+    fn sent_after(request: &Operation, status: u16, body: &str) -> Option<String> {
         let error = interpreted(request, status, body).unwrap_err();
         let call = another_try(request, None, &error)?.unwrap();
         Some(match call.payload {
@@ -429,12 +383,11 @@ mod tests {
 
     #[test]
     fn a_code_that_is_refused_for_its_scopes_is_asked_for_without_offline_access() {
-        let authorize = |scope: &str| HelperRequest::AuthorizeDevice {
+        let authorize = |scope: &str| Operation::AuthorizeDevice {
             endpoint: "https://iam.example.org/devicecode".into(),
             client: client(ClientAuth::Public),
             scope: ScopeSet::parse(scope),
             takes_verifier: true,
-            transport: Transport::default(),
         };
         let body = r#"{"error":"invalid_scope","error_description":"Some requested scopes were invalid"}"#;
         let sent = sent_after(&authorize("offline_access openid"), 400, body).unwrap();
@@ -448,8 +401,7 @@ mod tests {
 
     #[test]
     fn another_issuers_document_names_both() {
-        let request =
-            HelperRequest::Discover { issuer: "https://a.example".into(), transport: Transport::default() };
+        let request = Operation::Discover { issuer: "https://a.example".into() };
         let body = r#"{"issuer":"https://b.example/\u001b[2J","token_endpoint":"https://b.example/t"}"#;
         let error = interpreted(&request, 200, body).unwrap_err();
         assert_eq!(error.message, "a.example says that it is the issuer 'https://b.example/[2J'");

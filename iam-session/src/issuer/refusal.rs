@@ -191,7 +191,11 @@ fn sentence(class: ErrorClass, call: &Call<'_>, status: u16, error: &OAuthError)
         }
         ErrorClass::ClientSuspended => format!("{host} has suspended this client"),
         ErrorClass::UserSuspended => format!("{host} has suspended this user"),
-        ErrorClass::AupUnsigned => format!("{host} wants its acceptable use policy to be signed"),
+        // Its pages show the policy to whoever logs in there.
+        ErrorClass::AupUnsigned => {
+            let pages = call.url.origin().ascii_serialization();
+            format!("{host} wants its acceptable use policy to be signed, at {pages}/")
+        }
         ErrorClass::ScopeRefused => format!("{host} refused a scope"),
         ErrorClass::AudienceRefused => format!("{host} refused the audience"),
         ErrorClass::AuthorizationPending => format!("{host} waits for the user"),

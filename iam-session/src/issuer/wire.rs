@@ -111,23 +111,28 @@ pub struct Endpoints {
 
 /// One request to the helper.
 #[derive(Debug, Serialize, Deserialize)]
+pub struct HelperRequest {
+    /// What the issuer is asked.
+    #[serde(flatten)]
+    pub operation: Operation,
+    /// How to reach it.
+    #[serde(default)]
+    pub transport: Transport,
+}
+
+/// What an issuer is asked.
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case")]
-pub enum HelperRequest {
+pub enum Operation {
     /// `GET <issuer>/.well-known/openid-configuration` → [`HelperAnswer::Discovered`].
     Discover {
         /// The issuer's URL, with or without its trailing slash.
         issuer: String,
-        /// How to reach it.
-        #[serde(default)]
-        transport: Transport,
     },
     /// The same, to see whether the issuer can be reached and what time it is there → [`HelperAnswer::Reached`].
     Probe {
         /// The issuer's URL.
         issuer: String,
-        /// How to reach it.
-        #[serde(default)]
-        transport: Transport,
     },
     /// Dynamic registration (RFC 7591) → [`HelperAnswer::Registered`].
     Register {
@@ -142,9 +147,6 @@ pub enum HelperRequest {
         /// Some issuers want one.
         #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "expose_option_to")]
         initial_access_token: Option<Secret>,
-        /// How to reach it.
-        #[serde(default)]
-        transport: Transport,
     },
     /// Start of the device flow (RFC 8628 §3.1) → [`HelperAnswer::DeviceAuthorization`].
     AuthorizeDevice {
@@ -158,9 +160,6 @@ pub enum HelperRequest {
         /// issuers refuse the polls of a challenge without it.
         #[serde(default)]
         takes_verifier: bool,
-        /// How to reach it.
-        #[serde(default)]
-        transport: Transport,
     },
     /// One poll of the device flow (RFC 8628 §3.4) → [`HelperAnswer::Token`], or an error of a class
     /// `authorization_pending`, `slow_down`, `access_denied` or `expired_token`.
@@ -181,9 +180,6 @@ pub enum HelperRequest {
         /// How this issuer takes an audience.
         #[serde(default)]
         audience_mode: AudienceMode,
-        /// How to reach it.
-        #[serde(default)]
-        transport: Transport,
     },
     /// A token for a user name and a password (RFC 6749 §4.3) → [`HelperAnswer::Token`].
     Password {
@@ -204,9 +200,6 @@ pub enum HelperRequest {
         /// How this issuer takes an audience.
         #[serde(default)]
         audience_mode: AudienceMode,
-        /// How to reach it.
-        #[serde(default)]
-        transport: Transport,
     },
     /// A refresh (RFC 6749 §6) → [`HelperAnswer::Token`].
     Refresh {
@@ -225,9 +218,6 @@ pub enum HelperRequest {
         /// How this issuer takes an audience.
         #[serde(default)]
         audience_mode: AudienceMode,
-        /// How to reach it.
-        #[serde(default)]
-        transport: Transport,
     },
     /// A refresh of a token that was obtained elsewhere, which names no scope and so tells all that was granted
     /// (RFC 6749 §6) → [`HelperAnswer::Token`]. What is wide about the access token is for nobody to keep.
@@ -239,9 +229,6 @@ pub enum HelperRequest {
         /// The refresh token.
         #[serde(serialize_with = "expose_to")]
         refresh_token: Secret,
-        /// How to reach it.
-        #[serde(default)]
-        transport: Transport,
     },
     /// One claim of the userinfo endpoint (OpenID Connect Core §5.3) → [`HelperAnswer::Claim`].
     Userinfo {
@@ -252,9 +239,6 @@ pub enum HelperRequest {
         access_token: Secret,
         /// The claim's name.
         claim: String,
-        /// How to reach it.
-        #[serde(default)]
-        transport: Transport,
     },
     /// Revocation of a refresh token (RFC 7009) → [`HelperAnswer::Done`].
     Revoke {
@@ -265,9 +249,6 @@ pub enum HelperRequest {
         /// The refresh token.
         #[serde(serialize_with = "expose_to")]
         refresh_token: Secret,
-        /// How to reach it.
-        #[serde(default)]
-        transport: Transport,
     },
     /// Has a client that we registered be allowed to ask for more (RFC 7592 §2.2) → [`HelperAnswer::Client`].
     WidenClient {
@@ -278,9 +259,6 @@ pub enum HelperRequest {
         /// What it may ask for already as far as we know, where the issuer does not tell.
         #[serde(default)]
         known: ScopeSet,
-        /// How to reach it.
-        #[serde(default)]
-        transport: Transport,
     },
     /// Deletion of a client that we registered (RFC 7592 §2.3) → [`HelperAnswer::Done`].
     Deregister {
@@ -289,10 +267,14 @@ pub enum HelperRequest {
         /// Its `registration_access_token`.
         #[serde(serialize_with = "expose_to")]
         registration_access_token: Secret,
-        /// How to reach it.
-        #[serde(default)]
-        transport: Transport,
     },
+}
+
+impl Operation {
+    /// The request to the helper.
+    pub fn over(self, transport: &Transport) -> HelperRequest {
+        HelperRequest { operation: self, transport: transport.clone() }
+    }
 }
 
 /// One reply of the helper.

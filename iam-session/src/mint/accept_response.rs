@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use super::Mint;
 use super::drafts::explain;
-use super::refusals::is_issuers;
+use super::refusals::{is_issuers, own_moment};
 use super::token::RefreshAttempt;
 use crate::clock::Now;
 use crate::directory::Draft;
 use crate::helper::{HelperError, not_for};
-use crate::issuer::wire::{ErrorClass, IssuerError, TokenAnswer};
+use crate::issuer::wire::{ErrorClass, TokenAnswer};
 use crate::json::spelled;
 use crate::log::Level;
 use crate::protocol::Failure;
 use crate::runtime::accounts::AccountEntry;
-use crate::runtime::cache::{CacheKey, CachedToken};
+use crate::runtime::cache::{CacheKey, CachedToken, TokenReply};
 use crate::runtime::last_failure::{FailureScope, LastFailure, LastFailures, RetryPause, RetryWhen};
 use crate::runtime::token_wanted::TokenKind;
 use crate::scope::{ScopeSet, is_identity};
@@ -46,14 +46,9 @@ impl Mint {
         if let Err(failure) = judge(attempt, &granted, misses) {
             self.log_failure(&attempt.entry.name, "scope_missing", &failure);
             if attempt.job.kind == TokenKind::Session {
-                self.note_refused(
-                    store,
-                    attempt,
-                    FailureScope::Session,
-                    failure.clone(),
-                    RetryWhen::Passing,
-                    REFUSED,
-                );
+                let (against, outlook) = (FailureScope::Session, RetryWhen::Passing);
+                let next = self.next_failure(&attempt.wanted, against, failure.clone(), outlook, REFUSED);
+                self.note_request(store, attempt, against, next);
             }
             return Err(failure);
         }
@@ -89,6 +84,7 @@ impl Mint {
             ends: asked.boot + Duration::from_secs(life),
             expires_at: asked.unix.saturating_add(life),
             jti: answer.jti,
+            reply: TokenReply::default(),
         }
     }
 
@@ -168,11 +164,7 @@ impl Mint {
         attempt: &RefreshAttempt<'_>,
         error: HelperError,
     ) -> Failure {
-        let is_issuers = is_issuers(&error);
-        let (against, outlook, pause) = match &error {
-            HelperError::Issuer(error) => consequence(error, &attempt.job.kind),
-            _ => (FailureScope::Record, RetryWhen::Passing, RetryPause::Doubling),
-        };
+        let (against, outlook, pause) = consequence(&error, &attempt.job.kind);
         let class = match &error {
             HelperError::Issuer(error) => spelled(&error.class),
             _ => "helper".to_owned(),
@@ -181,6 +173,7 @@ impl Mint {
             HelperError::Issuer(error) => attempt.advice(error.class),
             _ => None,
         };
+        let unanswered = !is_issuers(&error);
         let failure = match outlook {
             RetryWhen::Lasting => explain(error.into(), attempt.past),
             RetryWhen::Passing => error.into(),
@@ -189,12 +182,8 @@ impl Mint {
         self.log_failure(&attempt.entry.name, &class, &failure);
         // What somebody named and may not have says nothing about the next request.
         if against == FailureScope::Record || attempt.job.kind == TokenKind::Session {
-            let failure = failure.clone();
-            if is_issuers {
-                self.note_refused(store, attempt, against, failure, outlook, pause);
-            } else {
-                self.note_last_failure_of(&attempt.wanted, against, failure, outlook, pause);
-            }
+            let next = self.next_failure(&attempt.wanted, against, failure.clone(), outlook, pause);
+            self.note_request(store, attempt, against, LastFailure { unanswered, ..next });
         }
         failure
     }
@@ -208,7 +197,7 @@ impl Mint {
         outlook: RetryWhen,
         pause: RetryPause,
     ) {
-        let last_failure = self.next_failure(wanted, against, failure, outlook, pause);
+        let last_failure = self.next_failure(wanted, against, failure, outlook, pause).jittered(own_moment());
         self.note(self.last_failures(&wanted.record_id).note(against, &last_failure));
     }
 
@@ -223,13 +212,9 @@ impl Mint {
         let last_failures = self.last_failures(&wanted.record_id);
         let session_scope = (against == FailureScope::Session).then(|| wanted.scope.clone());
         let previous = last_failures.find(against).filter(|previous| previous.session_scope == session_scope);
-        let mut spread = [0];
-        // Without randomness all agents of one user still share one back-off.
-        let _ = getrandom::fill(&mut spread);
-        let [spread] = spread;
         let boot_id = self.runtime.cache.boot_id();
         let last_failure =
-            LastFailure::after(previous.as_ref(), failure, outlook, pause, spread, boot_id, Now::read());
+            LastFailure::after(previous.as_ref(), failure, outlook, pause, boot_id, Now::read());
         LastFailure { session_scope, ..last_failure }
     }
 
@@ -263,7 +248,7 @@ impl RefreshAttempt<'_> {
 
     /// What to do, by the names of account and client, whatever the issuer says of them.
     fn advice(&self, class: ErrorClass) -> Option<String> {
-        let AccountEntry { name, client_id, issuer, .. } = &self.entry;
+        let AccountEntry { name, client_id, .. } = &self.entry;
         match class {
             ErrorClass::CredentialDead => Some(format!("enrol again: run 'iam-session reenroll {name}'")),
             ErrorClass::ClientGone => Some(format!(
@@ -271,9 +256,6 @@ impl RefreshAttempt<'_> {
             )),
             ErrorClass::ClientSuspended => {
                 Some(format!("ask the issuer's administrators for client '{client_id}'"))
-            }
-            ErrorClass::AupUnsigned => {
-                Some(format!("sign the acceptable use policy on the issuer's pages, {issuer}"))
             }
             _ => None,
         }
@@ -335,8 +317,11 @@ fn some_of(scopes: &[String]) -> String {
 }
 
 /// What fails with it, whether trying again may help, and how long the issuer is spared.
-fn consequence(error: &IssuerError, kind: &TokenKind) -> (FailureScope, RetryWhen, RetryPause) {
+pub(crate) fn consequence(error: &HelperError, kind: &TokenKind) -> (FailureScope, RetryWhen, RetryPause) {
     use ErrorClass as E;
+    let HelperError::Issuer(error) = error else {
+        return (FailureScope::Record, RetryWhen::Passing, RetryPause::Doubling);
+    };
     let issuers = error.retry_after.map(|seconds| RetryPause::Issuers(Duration::from_secs(seconds)));
     match error.class {
         E::CredentialDead => (FailureScope::Record, RetryWhen::Lasting, RetryPause::Doubling),
@@ -357,6 +342,7 @@ fn consequence(error: &IssuerError, kind: &TokenKind) -> (FailureScope, RetryWhe
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::issuer::wire::IssuerError;
 
     #[test]
     fn what_is_named_and_refused_is_not_held_against_the_session() {
@@ -365,7 +351,7 @@ mod tests {
             TokenKind::Named { scope: ScopeSet::parse("openid"), audience: "https://se.example".into() };
         let against = |class, kind| {
             let error = IssuerError { class, message: "m".into(), status: None, retry_after: None };
-            consequence(&error, kind).0
+            consequence(&error.into(), kind).0
         };
         for class in [E::Refused, E::AccessDenied] {
             assert_eq!(against(class, &named), FailureScope::Session, "{class:?}");
@@ -382,7 +368,7 @@ mod tests {
     fn a_client_that_is_not_known_is_asked_for_again_slowly() {
         let consequence = |class| {
             let error = IssuerError { class, message: "m".into(), status: Some(401), retry_after: None };
-            consequence(&error, &TokenKind::Session)
+            consequence(&error.into(), &TokenKind::Session)
         };
         assert_eq!(
             consequence(ErrorClass::ClientGone),

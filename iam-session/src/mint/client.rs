@@ -4,7 +4,7 @@ use super::Mint;
 use super::policy::{Policy, not_allowed};
 use crate::config::same_issuer;
 use crate::helper::HelperError;
-use crate::issuer::wire::{Client, HelperAnswer, HelperRequest, IssuerError};
+use crate::issuer::wire::{Client, HelperAnswer, HelperRequest, IssuerError, Operation};
 use crate::log::Level;
 use crate::protocol::Failure;
 use crate::scope::ScopeSet;
@@ -208,12 +208,10 @@ fn widening(opened: &[(String, Opened)], wanted: &ScopeSet) -> Option<HelperRequ
         let registered = registered_scope(record).unwrap_or_default();
         known.union(&registered).union(&record.scope)
     });
-    Some(HelperRequest::WidenClient {
-        client: first.record.client.duplicate(),
-        scope: wanted.clone(),
-        known,
-        transport: first.record.transport.clone(),
-    })
+    Some(
+        Operation::WidenClient { client: first.record.client.duplicate(), scope: wanted.clone(), known }
+            .over(&first.record.transport),
+    )
 }
 
 fn is_of(issuer: &str, client_id: &str, record: &Record) -> bool {

@@ -19,7 +19,7 @@ use crate::config::{Provider, same_issuer};
 use crate::end_grant::deregistration;
 use crate::helper::{HelperError, no_device_flow};
 use crate::issuer::wire::{
-    ClientAuth, DeviceCode, ErrorClass, HelperAnswer, HelperRequest, IssuerError, TokenAnswer, Transport,
+    ClientAuth, DeviceCode, ErrorClass, HelperAnswer, IssuerError, Operation, TokenAnswer, Transport,
 };
 use crate::protocol::{
     Beginning, Begun, Code, Enrolled, Failure, FailureKind, Import, NO_OFFLINE_ACCESS, Polled,
@@ -202,7 +202,7 @@ impl Mint {
     }
 
     fn discover(&mut self, issuer: &str, transport: &Transport) -> Result<Discovered, Failure> {
-        let request = HelperRequest::Discover { issuer: issuer.to_owned(), transport: transport.clone() };
+        let request = Operation::Discover { issuer: issuer.to_owned() }.over(transport);
         match self.ask(&request)? {
             // What is configured is found by the spelling: by another one the site's issuer would be reached as a user says.
             HelperAnswer::Discovered { issuer: own, .. } if !same_issuer(&own, issuer) => {
@@ -233,14 +233,14 @@ impl Mint {
             record.endpoints.registration.clone().ok_or_else(|| no_registration(&record.issuer))?;
         let pending = self.room_for_pending(store, &beginning.flow)?;
         let client_name = policy.client_name(&self.message.user);
-        let request = HelperRequest::Register {
+        let request = Operation::Register {
             endpoint,
             client_name: client_name.clone(),
             scope: beginning.scope.clone().unwrap_or_default(),
             auth: preferred(methods),
             initial_access_token: beginning.initial_access_token.as_ref().map(Secret::duplicate),
-            transport: record.transport.clone(),
-        };
+        }
+        .over(&record.transport);
         match self.ask(&request) {
             Ok(HelperAnswer::Registered { client, scope }) => {
                 record.client = client;
@@ -261,13 +261,13 @@ impl Mint {
         record: &Record,
         scope: &ScopeSet,
     ) -> Result<DeviceCode, HelperError> {
-        let request = HelperRequest::AuthorizeDevice {
+        let request = Operation::AuthorizeDevice {
             endpoint,
             client: record.client.duplicate(),
             scope: scope.clone(),
             takes_verifier: true,
-            transport: record.transport.clone(),
-        };
+        }
+        .over(&record.transport);
         match self.ask(&request)? {
             HelperAnswer::DeviceAuthorization(code) => Ok(code),
             _ => Err(HelperError::Garbage),
@@ -288,15 +288,15 @@ impl Mint {
         let mut record = self.client_of(&policy, &store, &mut ticket)?;
         self.former(&store, &policy, &ticket.account, &record.issuer)?;
         self.may_ask()?;
-        let request = HelperRequest::PollDevice {
+        let request = Operation::PollDevice {
             endpoint: record.endpoints.token.clone(),
             client: record.client.duplicate(),
             device_code: ticket.device_code.duplicate(),
             code_verifier: ticket.code_verifier.as_ref().map(Secret::duplicate),
             audience: String::new(),
             audience_mode: record.audience_mode,
-            transport: record.transport.clone(),
-        };
+        }
+        .over(&record.transport);
         match self.ask(&request) {
             Ok(HelperAnswer::Token(token)) => {
                 self.granted(&store, &policy, ticket, record, token).map(Polled::Enrolled)

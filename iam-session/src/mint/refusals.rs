@@ -1,7 +1,8 @@
-//! What an issuer refused, beside the record in the store. Touches store and host directory.
+//! What a request for a session token failed with, beside the record in the store. Touches store and host directory.
 //!
 //! The runtime directory may be gone with the last login. A refusal of the issuer's holds on every host that shares the
-//! store. What failed on this host alone, such as a name that it does not find, stays on it.
+//! store. Where no issuer has answered, the hosts that have all failed take turns: an issuer that is down sees one request
+//! a user, and a host that has not failed itself is kept waiting by none that has.
 
 use super::Mint;
 use super::policy::Policy;
@@ -9,9 +10,8 @@ use super::token::RefreshAttempt;
 use crate::clock::Now;
 use crate::helper::HelperError;
 use crate::issuer::wire::ErrorClass;
-use crate::protocol::Failure;
 use crate::runtime::accounts::AccountEntry;
-use crate::runtime::last_failure::{FailureScope, LastFailure, LastFailures, RetryPause, RetryWhen};
+use crate::runtime::last_failure::{FailureScope, LastFailure, LastFailures, RetryWhen};
 use crate::store::Store;
 
 /// Whether it was the issuer that refused. What cannot be understood may be of a proxy's on the way from this host, and
@@ -21,9 +21,25 @@ pub(crate) fn is_issuers(error: &HelperError) -> bool {
         && !matches!(error.class, ErrorClass::Unreachable | ErrorClass::Malformed))
 }
 
+/// Another jitter each time: hosts that take turns would else have an order. Without randomness all agents of one user
+/// still share one back-off.
+pub(crate) fn own_moment() -> u8 {
+    let mut spread = [0];
+    let _ = getrandom::fill(&mut spread);
+    let [spread] = spread;
+    spread
+}
+
+/// A failure as it is noted on the host where it happened. Where no issuer has answered, all other hosts come first:
+/// they may reach it.
+pub(crate) fn here(failure: LastFailure, in_store: bool, spread: u8) -> LastFailure {
+    let spread = if failure.unanswered { u8::MAX } else { spread };
+    LastFailure { in_store, ..failure.jittered(spread) }
+}
+
 /// What the store says that this host does not know.
 #[derive(Debug, PartialEq, Eq)]
-enum StoreNews {
+pub(crate) enum StoreNews {
     None,
     Refused(Box<LastFailure>),
     /// What this host knows holds no more.
@@ -31,7 +47,7 @@ enum StoreNews {
 }
 
 /// What follows from what this host knows, and from what the store has, of whatever host, clock and policy.
-fn news(
+pub(crate) fn news(
     known: Option<&LastFailure>,
     stored: Option<LastFailure>,
     asked: &str,
@@ -47,9 +63,19 @@ fn news(
         (Some(known), Some(stored)) if known.at == stored.at || known.rank() > stored.rank() => {
             StoreNews::None
         }
-        (_, Some(stored)) => StoreNews::Refused(Box::new(LastFailure { in_store: true, ..stored })),
-        (_, None) if over => StoreNews::Over,
-        (_, None) => StoreNews::None,
+        // It is another host's turn: no more than that is said by one that reaches no issuer.
+        (Some(known), Some(stored)) if stored.unanswered => StoreNews::Refused(Box::new(LastFailure {
+            at: stored.at,
+            noted: stored.noted,
+            not_before: stored.not_before,
+            in_store: true,
+            ..known.clone()
+        })),
+        (_, Some(stored)) if !stored.unanswered => {
+            StoreNews::Refused(Box::new(LastFailure { in_store: true, ..stored }))
+        }
+        _ if over => StoreNews::Over,
+        _ => StoreNews::None,
     }
 }
 
@@ -63,30 +89,30 @@ impl Mint {
             let stored = self.refusals(store, &entry.record_id).find_of_any_boot(against);
             match news(here.find(against).as_ref(), stored, &asked, here.boot_id, now) {
                 StoreNews::None => {}
-                StoreNews::Refused(refusal) => self.note(here.note(against, &refusal)),
+                StoreNews::Refused(refusal) => {
+                    self.note(here.note(against, &refusal.jittered(own_moment())));
+                }
                 StoreNews::Over => self.note(here.clear(against)),
             }
         }
     }
 
-    /// Notes what an issuer refused. A store that cannot be written leaves it to this host to know.
-    pub(crate) fn note_refused(
+    /// Notes what a request failed with. A store that cannot be written leaves it to this host to know.
+    pub(crate) fn note_request(
         &self,
         store: &Store,
         attempt: &RefreshAttempt<'_>,
         against: FailureScope,
-        failure: Failure,
-        outlook: RetryWhen,
-        pause: RetryPause,
+        failure: LastFailure,
     ) {
-        let wanted = &attempt.wanted;
-        let refusal = LastFailure {
-            asked: Some(attempt.session_request.clone()),
-            ..self.next_failure(wanted, against, failure, outlook, pause)
-        };
-        let in_store = self.refusals(store, &wanted.record_id).note(against, &refusal).is_ok();
-        let refusal = LastFailure { in_store, ..refusal };
-        self.note(self.last_failures(&wanted.record_id).note(against, &refusal));
+        let record_id = &attempt.wanted.record_id;
+        let failure = LastFailure { asked: Some(attempt.session_request.clone()), ..failure };
+        let refusals = self.refusals(store, record_id);
+        // That an enrolment has ended is what a host without it would find out by a request.
+        let is_known = |stored: LastFailure| stored.outlook == RetryWhen::Lasting && failure.unanswered;
+        let in_store = !refusals.find_of_any_boot(against).is_some_and(is_known)
+            && refusals.note(against, &failure).is_ok();
+        self.note(self.last_failures(record_id).note(against, &here(failure, in_store, own_moment())));
     }
 
     /// All is well again, or the record is no more.
@@ -108,13 +134,15 @@ mod tests {
 
     use super::*;
     use crate::issuer::wire::IssuerError;
+    use crate::protocol::Failure;
+    use crate::runtime::last_failure::{RequestedBy, RetryPause};
 
     const NOW: Now = Now { unix: 1_000_000, boot: Duration::from_secs(100) };
 
     fn refusal(asked: &str, boot_id: &str, at: u64) -> LastFailure {
         let (outlook, pause) = (RetryWhen::Passing, RetryPause::Ours(Duration::from_secs(900)));
         let failure = Failure::refused("no");
-        let refusal = LastFailure::after(None, failure, outlook, pause, 0, boot_id, Now { unix: at, ..NOW });
+        let refusal = LastFailure::after(None, failure, outlook, pause, boot_id, Now { unix: at, ..NOW });
         LastFailure { asked: Some(asked.into()), in_store: true, ..refusal }
     }
 
@@ -141,6 +169,35 @@ mod tests {
             assert_eq!(heard(Some(&ours), Some(other.clone())), StoreNews::None);
             assert_eq!(heard(None, Some(other)), StoreNews::None);
         }
+    }
+
+    #[test]
+    fn hosts_that_reach_no_issuer_take_turns_and_keep_nobody_else_waiting() {
+        let failed_at = |unix, boot_id| {
+            let now = Now { unix, boot: Duration::from_secs(unix) };
+            let failure = Failure::unreachable("no");
+            let last =
+                LastFailure::after(None, failure, RetryWhen::Passing, RetryPause::Doubling, boot_id, now);
+            LastFailure { asked: Some("a for ''".into()), unanswered: true, ..last }
+        };
+        let heard = |known, stored, unix| {
+            news(known, stored, "a for ''", "here", Now { unix, boot: Duration::from_secs(unix) })
+        };
+        let theirs = failed_at(1004, "there");
+        assert_eq!(heard(None, Some(theirs.clone()), 1006), StoreNews::None);
+        let ours = super::here(failed_at(1000, "here"), true, 0);
+        // All others come first.
+        assert!(
+            ours.not_before > Duration::from_secs(1006) && ours.not_before < Duration::from_millis(1_006_250)
+        );
+        let StoreNews::Refused(turn) = heard(Some(&ours), Some(theirs), 1006) else { panic!("not heard") };
+        assert!(turn.holds(RequestedBy::Agent, Duration::from_secs(1008)));
+        assert!(!turn.holds(RequestedBy::Agent, Duration::from_secs(1009)));
+        // Whoever asks on this host waits for no other.
+        assert_eq!(turn.not_on_demand_before, ours.not_on_demand_before);
+        assert_eq!(turn.failure, ours.failure);
+        // One that has reached it.
+        assert_eq!(heard(Some(&turn), None, 1007), StoreNews::Over);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use super::Mint;
 use crate::clock;
-use crate::host::revoked::{REVOKED, RevokedList, Ruling};
+use crate::host::revoked::{REVOKED, Ruling};
 use crate::protocol::Failure;
 
 impl Mint {
@@ -29,9 +29,9 @@ impl Mint {
         if self.is_revoked() { Err(revoked()) } else { Ok(()) }
     }
 
-    /// As the list is now: a mint has one for minutes at most.
+    /// As the list is now.
     fn ruling(&self) -> Ruling {
-        RevokedList::new(&self.message.user, self.message.uid).look(clock::boot_time())
+        self.list.borrow_mut().look(clock::boot_time())
     }
 }
 

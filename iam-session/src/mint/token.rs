@@ -6,11 +6,12 @@ use std::time::Duration;
 use super::Mint;
 use super::account::entry;
 use super::drafts::{EarlierRefresh, give_up};
+use super::mint_locks::MintLocks;
 use super::policy::{Policy, not_allowed};
 use crate::clock::{self, Now};
 use crate::config::ScopeTable;
 use crate::helper::HelperError;
-use crate::issuer::wire::{HelperAnswer, HelperRequest};
+use crate::issuer::wire::{HelperAnswer, HelperRequest, Operation};
 use crate::protocol::{Failure, FailureKind};
 use crate::runtime::accounts::AccountEntry;
 use crate::runtime::cache::{CacheKey, CachedToken};
@@ -22,6 +23,29 @@ use crate::store::{Opened, Record, Store, StoreError};
 
 /// More than a record with its token at their largest is likely to need.
 pub(crate) const RECORD_SIZE: usize = 16 * 1024;
+
+/// Where a token comes from, for who holds the locks.
+pub(crate) enum TokenOrigin<C, T, F> {
+    Cache(C),
+    AnotherHost(T),
+    /// The issuer must not be asked yet.
+    Nowhere(F),
+    Issuer,
+}
+
+impl<C, T, F> TokenOrigin<C, T, F> {
+    /// The issuer is asked last.
+    pub(crate) fn find(
+        cache: impl FnOnce() -> Option<C>,
+        another_host: impl FnOnce() -> Option<T>,
+        must_not_ask: impl FnOnce() -> Option<F>,
+    ) -> Self {
+        (cache().map(Self::Cache))
+            .or_else(|| another_host().map(Self::AnotherHost))
+            .or_else(|| must_not_ask().map(Self::Nowhere))
+            .unwrap_or(Self::Issuer)
+    }
+}
 
 /// A job, once it is known which record it is for.
 pub(crate) struct RefreshAttempt<'a> {
@@ -42,6 +66,15 @@ pub(crate) struct RefusedToken {
     failure: Failure,
     /// On CLOCK_BOOTTIME.
     at: Duration,
+}
+
+/// What a job for a named token has found besides: the accounts file and the token files are seen to when it has been
+/// answered, under the same locks.
+pub(crate) struct Unpublished {
+    policy: Policy,
+    job: TokenJob,
+    opened: Opened,
+    locks: MintLocks,
 }
 
 impl<'a> RefreshAttempt<'a> {
@@ -81,37 +114,79 @@ impl Mint {
                 return Err(failure);
             }
             if let Some(locks) = self.try_lock(&store, &job.account, &patience)? {
-                let token = self.token_under_lock(&store, &policy, job);
-                self.release(locks);
-                return token;
+                return self.answer_under_lock(&store, policy, job, locks);
             }
             patience.pause()?;
         }
     }
 
-    /// As [`token`](Self::token), for who holds the locks already: the record is read once more, for what was
-    /// read before may have been replaced while we waited.
+    /// A named token is no file's: who asked has it before anything is published.
+    fn answer_under_lock(
+        &mut self,
+        store: &Store,
+        policy: Policy,
+        job: &TokenJob,
+        locks: MintLocks,
+    ) -> Result<CachedToken, Failure> {
+        match self.mint_under_lock(store, &policy, job) {
+            Ok((token, opened)) => {
+                self.unpublished = Some(Unpublished { policy, job: job.clone(), opened, locks });
+                if token.is_err() || job.kind == TokenKind::Session {
+                    self.publish_rest();
+                }
+                token
+            }
+            Err(failure) => {
+                self.release(locks);
+                Err(failure)
+            }
+        }
+    }
+
+    /// Publishes what the last job has found, and ends it.
+    pub(crate) fn publish_rest(&mut self) {
+        if let Some(Unpublished { policy, job, opened, locks }) = self.unpublished.take() {
+            self.publish(&policy, &job, &opened);
+            self.release(locks);
+        }
+    }
+
+    /// As [`token`](Self::token), for who holds the locks already.
     pub(crate) fn token_under_lock(
         &mut self,
         store: &Store,
         policy: &Policy,
         job: &TokenJob,
     ) -> Result<CachedToken, Failure> {
+        let (token, opened) = self.mint_under_lock(store, policy, job)?;
+        self.publish(policy, job, &opened);
+        token
+    }
+
+    /// What comes of a job, and the record as it is after it. The record is read once more, for what was read before may
+    /// have been replaced while we waited.
+    fn mint_under_lock(
+        &mut self,
+        store: &Store,
+        policy: &Policy,
+        job: &TokenJob,
+    ) -> Result<(Result<CachedToken, Failure>, Opened), Failure> {
         let opened = self.open(store, &job.account)?;
         let (mut opened, past) = self.recover(store, &job.account, opened);
         let attempt = RefreshAttempt { past, ..RefreshAttempt::new(job, &opened, policy) };
-        let outcome = match self.cached_for(&attempt) {
-            Some(cached) => cached,
-            None => match self.token_of_another_host(store, &attempt, &opened) {
-                Some(token) => self.take_over(store, &token).map(|()| token),
-                None => {
-                    self.take_over_refusals(store, policy, &attempt.entry);
-                    match self.must_not_ask(&attempt) {
-                        Some(failure) => Err(failure),
-                        None => self.refresh(store, policy, &attempt, &mut opened),
-                    }
-                }
+        let origin = TokenOrigin::find(
+            || self.cached_for(&attempt),
+            || self.token_of_another_host(store, &attempt, &opened),
+            || {
+                self.take_over_refusals(store, policy, &attempt.entry);
+                self.must_not_ask(&attempt)
             },
+        );
+        let outcome = match origin {
+            TokenOrigin::Cache(cached) => cached,
+            TokenOrigin::AnotherHost(token) => self.take_over(store, &token).map(|()| token),
+            TokenOrigin::Nowhere(failure) => Err(failure),
+            TokenOrigin::Issuer => self.refresh(store, policy, &attempt, &mut opened),
         };
         if let (Err(failure), TokenKind::Named { .. }) = (&outcome, &attempt.job.kind)
             && failure.kind == FailureKind::Refused
@@ -119,8 +194,7 @@ impl Mint {
             let (wanted, failure) = (attempt.wanted.clone(), failure.clone());
             self.refused = Some(RefusedToken { wanted, failure, at: clock::boot_time() });
         }
-        self.publish(policy, job, &opened);
-        outcome
+        Ok((outcome, opened))
     }
 
     /// Makes known what came of a job, in accounts file and token files. The caller holds the mint lock.
@@ -163,13 +237,8 @@ impl Mint {
         }
         let now = Now::read();
         let token = self.sealed_token(store, account, opened, &attempt.entry, now)?;
-        let life = token.life();
-        // An older file that somebody has put back holds no more than what is here.
-        let is_later =
-            self.runtime.cache.find(&attempt.wanted, now.boot).is_none_or(|ours| ours.ends < token.ends);
-        let is_fresh =
-            [Freshness::Renewed, *freshness].iter().all(|wanted| life.is_enough(*wanted, now.boot));
-        (is_later && is_fresh).then_some(token)
+        let ours = self.runtime.cache.last(&attempt.wanted).map(|token| token.life());
+        token.life().spares(ours, *freshness, now.boot).then_some(token)
     }
 
     /// Takes another host's token. The caller holds the mint lock.
@@ -179,11 +248,10 @@ impl Mint {
         self.may_publish()?;
         let now = Now::read();
         self.note(self.runtime.cache.put(token, now));
-        // The issuer has answered since: what it failed with before is over.
         let issued = now.unix.saturating_sub(now.boot.saturating_sub(token.issued).as_secs());
         let last_failures = self.last_failures(&token.wanted.record_id);
         for scope in [FailureScope::Record, FailureScope::Session] {
-            if last_failures.find(scope).is_some_and(|failure| failure.at < issued) {
+            if last_failures.find(scope).is_some_and(|failure| failure.is_over_by(issued)) {
                 self.note(last_failures.clear(scope));
             }
         }
@@ -276,13 +344,13 @@ fn too_short(issuer: &str) -> Failure {
 
 fn request(record: &Record, policy: &Policy, wanted: &CacheKey) -> HelperRequest {
     let (scope, audience) = policy.asking(&record.issuer, &wanted.scope, &wanted.audience);
-    HelperRequest::Refresh {
+    Operation::Refresh {
         endpoint: record.endpoints.token.clone(),
         client: record.client.duplicate(),
         refresh_token: record.refresh_token.duplicate(),
         scope,
         audience,
         audience_mode: record.audience_mode,
-        transport: record.transport.clone(),
     }
+    .over(&record.transport)
 }

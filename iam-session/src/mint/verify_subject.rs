@@ -11,7 +11,7 @@ use super::policy::Policy;
 use crate::config::{ExpectedSubject, Provider};
 use crate::helper::HelperError;
 use crate::host::names;
-use crate::issuer::wire::{ErrorClass, HelperAnswer, HelperRequest, TokenAnswer};
+use crate::issuer::wire::{ErrorClass, HelperAnswer, HelperRequest, Operation, TokenAnswer};
 use crate::log::Level;
 use crate::protocol::{Failure, FailureKind};
 use crate::scope::ScopeSet;
@@ -139,8 +139,7 @@ impl Mint {
     /// Replaces what was said of the issuer by what it says itself; gives its userinfo endpoint.
     fn pin(&mut self, obtained: &mut NewGrant, provider: &Provider) -> Result<Option<String>, Failure> {
         let transport = provider.transport.clone();
-        let request =
-            HelperRequest::Discover { issuer: provider.issuer.clone(), transport: transport.clone() };
+        let request = Operation::Discover { issuer: provider.issuer.clone() }.over(&transport);
         let HelperAnswer::Discovered { issuer, endpoints, userinfo, .. } = self.ask(&request)? else {
             return Err(HelperError::Garbage.into());
         };
@@ -152,12 +151,12 @@ impl Mint {
 
     /// What a refresh token from elsewhere was granted, as the issuer says; of it, what is wanted.
     fn adopt(&mut self, obtained: &mut NewGrant) -> Result<(Secret, RotatedToken), Failure> {
-        let request = HelperRequest::Adopt {
+        let request = Operation::Adopt {
             endpoint: obtained.record.endpoints.token.clone(),
             client: obtained.record.client.duplicate(),
             refresh_token: obtained.record.refresh_token.duplicate(),
-            transport: obtained.record.transport.clone(),
-        };
+        }
+        .over(&obtained.record.transport);
         let (answer, rotation) = self.redeem(&request, obtained)?;
         obtained.record.states_scope = answer.scope.is_some();
         let granted = match answer.scope {
@@ -178,15 +177,15 @@ impl Mint {
         expected: &ExpectedSubject,
         obtained: &mut NewGrant,
     ) -> Result<(Secret, RotatedToken), Failure> {
-        let request = HelperRequest::Refresh {
+        let request = Operation::Refresh {
             endpoint: obtained.record.endpoints.token.clone(),
             client: obtained.record.client.duplicate(),
             refresh_token: obtained.record.refresh_token.duplicate(),
             scope: scope_for(expected, obtained)?,
             audience: String::new(),
             audience_mode: obtained.record.audience_mode,
-            transport: obtained.record.transport.clone(),
-        };
+        }
+        .over(&obtained.record.transport);
         let (answer, rotation) = self.redeem(&request, obtained)?;
         Ok((answer.access_token, rotation))
     }
@@ -234,8 +233,8 @@ impl Mint {
             .advise("tell the site's administrators")
         })?;
         let claim = expected.claim().to_owned();
-        let transport = obtained.record.transport.clone();
-        match self.ask(&HelperRequest::Userinfo { endpoint, access_token, claim, transport })? {
+        let request = Operation::Userinfo { endpoint, access_token, claim };
+        match self.ask(&request.over(&obtained.record.transport))? {
             HelperAnswer::Claim { values } => Ok(values),
             _ => Err(HelperError::Garbage.into()),
         }

@@ -11,8 +11,8 @@ use crate::directory::{Directory, DirectoryError, Durability};
 use crate::protocol::Failure;
 use crate::scope::ScopeSet;
 
-const NAME: &str = "accounts.json";
-const MAX_FILE: usize = 256 * 1024;
+pub(super) const NAME: &str = "accounts.json";
+pub(super) const MAX_FILE: usize = 256 * 1024;
 
 /// The accounts of one user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,5 +1,7 @@
 //! Answers that need no mint: from the accounts file, the cache and the last failures. Touches the agents' directory.
 
+use std::rc::Rc;
+
 use super::RuntimeDirectory;
 use super::accounts::{AccountBook, AccountEntry};
 use super::cache::CachedToken;
@@ -8,13 +10,39 @@ use super::freshness::Freshness;
 use super::last_failure::LastFailure;
 use super::token_wanted::{TokenJob, TokenKind};
 use crate::clock::Now;
-use crate::protocol::{Account, Failure, FailureKind, LastError, Token, TokenRequest};
+use crate::line::{self, EncodedLine, LineError};
+use crate::protocol::{Account, Failure, FailureKind, LastError, MAX_LINE, Reply, Token, TokenRequest};
+
+/// A token that is at hand, and the account that it is of.
+#[derive(Debug)]
+pub(crate) struct FoundToken {
+    token: Rc<CachedToken>,
+    account: String,
+}
+
+impl FoundToken {
+    pub(crate) fn to_token(&self) -> Token {
+        self.token.for_account(&self.account)
+    }
+
+    /// The line with which it is answered. It is encoded once: programs ask for the same token again and again.
+    pub(crate) fn line(&self) -> Result<EncodedLine, LineError> {
+        let known = self.token.reply.0.get().filter(|(account, _)| *account == self.account);
+        if let Some((_, line)) = known {
+            return Ok(Rc::clone(line));
+        }
+        let line = Rc::new(line::encode(&Reply::Success(self.to_token()), MAX_LINE)?);
+        // Renamed since: then it is encoded each time, until there is a new token.
+        let _ = self.token.reply.0.set((self.account.clone(), Rc::clone(&line)));
+        Ok(line)
+    }
+}
 
 /// What a request for a token comes to.
 #[derive(Debug)]
 pub(crate) enum TokenDecision {
     /// Here it is.
-    Token(Token),
+    Token(FoundToken),
     /// It must be minted.
     Mint(TokenJob),
     /// The accounts file does not know the account: perhaps because it is out of date.
@@ -26,13 +54,13 @@ pub(crate) enum TokenDecision {
 /// All that is known without a secret.
 pub(crate) struct RuntimeView<'a> {
     runtime: &'a RuntimeDirectory,
-    pub(crate) book: AccountBook,
+    pub(crate) book: Rc<AccountBook>,
     now: Now,
 }
 
 impl<'a> RuntimeView<'a> {
     pub(crate) fn of(runtime: &'a RuntimeDirectory, now: Now) -> Self {
-        Self { runtime, book: AccountBook::read(&runtime.agents).unwrap_or_default(), now }
+        Self { runtime, book: runtime.accounts(), now }
     }
 
     /// Decides about a request.
@@ -65,28 +93,28 @@ impl<'a> RuntimeView<'a> {
         }
         let cached = self.cached(entry, &job.kind);
         match cached.filter(|token| token.life().is_enough(job.freshness, self.now.boot)) {
-            Some(token) => TokenDecision::Token(token.for_account(&entry.name)),
+            Some(token) => TokenDecision::Token(found(token, entry)),
             None => TokenDecision::Mint(job),
         }
     }
 
     /// A token that is not as fresh as it should be, for when no fresher one can be had.
-    pub(crate) fn fallback(&self, job: &TokenJob) -> Option<Token> {
+    pub(crate) fn fallback(&self, job: &TokenJob) -> Option<FoundToken> {
         let entry = self.book.find(Some(&job.account))?;
         let token = self.cached(entry, &job.kind)?;
         let will_do = token.life().is_better_than_nothing(job.freshness, self.now.boot);
-        will_do.then(|| token.for_account(&entry.name))
+        will_do.then(|| found(token, entry))
     }
 
     /// A cached token, served although the record cannot be read now.
-    fn kept(&self, account: Option<&str>, request: &TokenRequest) -> Option<Token> {
+    fn kept(&self, account: Option<&str>, request: &TokenRequest) -> Option<FoundToken> {
         let entry = self.book.find(account)?;
         if entry.trouble.as_ref().is_some_and(|trouble| trouble.kind == FailureKind::Refused) {
             return None;
         }
         let token = self.cached(entry, &kind(request, entry))?;
         let wanted = Freshness::from_min_valid_period(request.min_valid_period);
-        token.life().is_enough(wanted, self.now.boot).then(|| token.for_account(&entry.name))
+        token.life().is_enough(wanted, self.now.boot).then(|| found(token, entry))
     }
 
     fn entry(&self, account: Option<&str>) -> Result<&AccountEntry, Failure> {
@@ -97,12 +125,12 @@ impl<'a> RuntimeView<'a> {
         entry.trouble.clone().map_or(Ok(entry), Err)
     }
 
-    fn cached(&self, entry: &AccountEntry, kind: &TokenKind) -> Option<CachedToken> {
+    fn cached(&self, entry: &AccountEntry, kind: &TokenKind) -> Option<Rc<CachedToken>> {
         self.runtime.cache.find(&kind.wanted(entry), self.now.boot)
     }
 
     /// An account's session token, if a good one is at hand; without a name, the default account's.
-    pub(crate) fn session_token(&self, account: Option<&str>) -> Option<CachedToken> {
+    pub(crate) fn session_token(&self, account: Option<&str>) -> Option<Rc<CachedToken>> {
         self.cached(self.book.find(account)?, &TokenKind::Session)
     }
 
@@ -150,6 +178,10 @@ impl<'a> RuntimeView<'a> {
             last_error: closed.or(last_failure),
         }
     }
+}
+
+fn found(token: Rc<CachedToken>, entry: &AccountEntry) -> FoundToken {
+    FoundToken { token, account: entry.name.clone() }
 }
 
 fn kind(request: &TokenRequest, entry: &AccountEntry) -> TokenKind {

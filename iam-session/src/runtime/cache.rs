@@ -1,5 +1,8 @@
 //! Access tokens that are good now, shared by all agents of the user. Touches the cache directory.
 
+use std::cell::OnceCell;
+use std::fmt;
+use std::rc::Rc;
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
@@ -7,9 +10,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::freshness::TokenLife;
+use super::parsed_files::ParsedFiles;
 use crate::clock::Now;
 use crate::directory::{Directory, DirectoryError, Durability};
 use crate::jwt::Jwt;
+use crate::line::EncodedLine;
 use crate::protocol::Token;
 use crate::scope::ScopeSet;
 use crate::secret::{Secret, expose_to};
@@ -60,11 +65,25 @@ pub(crate) struct CachedToken {
     pub(crate) expires_at: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) jti: Option<String>,
+    #[serde(skip)]
+    pub(crate) reply: TokenReply,
+}
+
+/// The line with which an agent answers, once it was asked for this token, and the account's name in it.
+#[derive(Default)]
+pub(crate) struct TokenReply(pub(crate) OnceCell<(String, EncodedLine)>);
+
+impl fmt::Debug for TokenReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenReply(…)")
+    }
 }
 
 impl CachedToken {
     pub(crate) fn life(&self) -> TokenLife {
-        TokenLife { issued: self.issued, ends: self.ends }
+        // The id of a record is random.
+        let share = self.wanted.record_id.get(..2).and_then(|byte| u8::from_str_radix(byte, 16).ok());
+        TokenLife { issued: self.issued, ends: self.ends, share: share.unwrap_or_default() }
     }
 
     /// When it ends by the wall clock of now, which may have been set since the token was minted.
@@ -98,6 +117,7 @@ impl CachedToken {
             ends: now.boot + left,
             expires_at,
             jti: sealed.jti,
+            reply: TokenReply::default(),
         })
     }
 
@@ -119,12 +139,13 @@ impl CachedToken {
 pub(crate) struct Cache {
     directory: Directory,
     boot_id: String,
+    parsed: ParsedFiles<CachedToken>,
 }
 
 impl Cache {
     /// In `directory`, in the boot named `boot_id`.
     pub(crate) fn new(directory: Directory, boot_id: String) -> Self {
-        Self { directory, boot_id }
+        Self { directory, boot_id, parsed: ParsedFiles::default() }
     }
 
     /// The boot that times in entries belong to.
@@ -138,16 +159,24 @@ impl Cache {
     }
 
     /// The token for `wanted`, if there is one that still lives. Best effort: what cannot be read is not there.
-    pub(crate) fn find(&self, wanted: &CacheKey, now: Duration) -> Option<CachedToken> {
-        self.last(wanted).filter(|token| token.life().lives_at(now))
+    pub(crate) fn find(&self, wanted: &CacheKey, now: Duration) -> Option<Rc<CachedToken>> {
+        let is_ours = |token: &CachedToken| self.is_for(token, wanted);
+        let token = self.parsed.read(&self.directory, is_ours, || wanted.file_name(), MAX_ENTRY)?;
+        token.life().lives_at(now).then_some(token)
     }
 
     /// The token for `wanted` that was minted last, whether or not it lives.
     pub(crate) fn last(&self, wanted: &CacheKey) -> Option<CachedToken> {
-        let bytes = zeroize::Zeroizing::new(self.directory.read(&wanted.file_name(), MAX_ENTRY).ok()??);
-        let token: CachedToken = serde_json::from_slice(&bytes).ok()?;
-        let is_ours = token.wanted == *wanted && token.boot_id == self.boot_id && token.ends < END_OF_TIME;
-        is_ours.then_some(token)
+        self.entry(&wanted.file_name()).filter(|token| self.is_for(token, wanted))
+    }
+
+    fn is_for(&self, token: &CachedToken, wanted: &CacheKey) -> bool {
+        token.wanted == *wanted && token.boot_id == self.boot_id && token.ends < END_OF_TIME
+    }
+
+    /// Lets go of what was read.
+    pub(super) fn forget_parsed(&self) {
+        self.parsed.forget();
     }
 
     /// Puts `token` in the place of the one before.
@@ -200,7 +229,7 @@ impl Cache {
     }
 
     fn entry(&self, name: &str) -> Option<CachedToken> {
-        let bytes = self.directory.read(name, MAX_ENTRY).ok()??;
+        let bytes = zeroize::Zeroizing::new(self.directory.read(name, MAX_ENTRY).ok()??);
         serde_json::from_slice(&bytes).ok()
     }
 }

@@ -11,6 +11,9 @@ pub(crate) const MINT_AT_MOST_EVERY: Duration = Duration::from_secs(10);
 /// of its life left is served only where no other can be had, and never is this much asked for.
 const MARGIN: Duration = Duration::from_secs(60);
 
+/// What is left of a shorter life is needed for an issuer that is slow: its renewal is not spread.
+const SPREAD_FROM: Duration = Duration::from_secs(20 * 60);
+
 /// What a request wants of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -27,12 +30,28 @@ pub(crate) enum Freshness {
 pub(crate) struct TokenLife {
     pub(crate) issued: Duration,
     pub(crate) ends: Duration,
+    /// 0 to 255, the same for all tokens of a record and on all hosts.
+    pub(crate) share: u8,
 }
 
 impl TokenLife {
-    /// Two thirds of the whole life, so that every agent computes the same moment.
+    /// Between a half and seven eighths of the whole life. Every agent of the user computes the same moment. Users whose
+    /// tokens began together, after an outage or in the morning, part by it: the issuer has no second wave.
     pub(crate) fn renewal(&self) -> Duration {
-        self.issued.saturating_add(self.ends.saturating_sub(self.issued).saturating_mul(2) / 3)
+        let life = self.ends.saturating_sub(self.issued);
+        let after = if life < SPREAD_FROM {
+            life * 2 / 3
+        } else {
+            life / 2 + life / 256 * u32::from(self.share) * 3 / 8
+        };
+        self.issued.saturating_add(after)
+    }
+
+    /// Whether another host's token spares this one, which has `ours`, the issuer. An older file that somebody has put
+    /// back holds no more than what is here.
+    pub(crate) fn spares(&self, ours: Option<Self>, wanted: Freshness, now: Duration) -> bool {
+        let is_later = ours.filter(|ours| ours.lives_at(now)).is_none_or(|ours| ours.ends < self.ends);
+        is_later && [Freshness::Renewed, wanted].iter().all(|wanted| self.is_enough(*wanted, now))
     }
 
     /// Whether it still lives.
@@ -89,17 +108,43 @@ impl Freshness {
 mod tests {
     use super::*;
 
-    const LIFE: TokenLife = TokenLife { issued: Duration::from_secs(100), ends: Duration::from_secs(3700) };
+    const LIFE: TokenLife =
+        TokenLife { issued: Duration::from_secs(100), ends: Duration::from_secs(3700), share: 0 };
 
     fn enough(wanted: Freshness, now: u64) -> bool {
         LIFE.is_enough(wanted, Duration::from_secs(now))
     }
 
     #[test]
-    fn a_token_is_renewed_at_two_thirds_of_its_life() {
-        assert_eq!(LIFE.renewal(), Duration::from_secs(2500));
-        assert!(enough(Freshness::Renewed, 2499));
-        assert!(!enough(Freshness::Renewed, 2500));
+    fn a_token_is_renewed_between_a_half_and_seven_eighths_of_its_life() {
+        let renewal = |share| TokenLife { share, ..LIFE }.renewal().as_secs() - 100;
+        assert_eq!([renewal(0), renewal(128), renewal(255)], [1800, 2475, 3144]);
+        assert!(enough(Freshness::Renewed, 1899));
+        assert!(!enough(Freshness::Renewed, 1900));
+    }
+
+    #[test]
+    fn what_is_left_of_a_short_life_is_not_spent_on_the_spread() {
+        for share in [0, 255] {
+            let short = TokenLife { ends: LIFE.issued + Duration::from_secs(900), share, ..LIFE };
+            assert_eq!(short.renewal(), LIFE.issued + Duration::from_secs(600));
+        }
+    }
+
+    #[test]
+    fn another_hosts_token_spares_the_issuer_if_it_is_later_and_not_due() {
+        let at = Duration::from_secs;
+        let theirs = TokenLife { issued: at(2000), ends: at(5600), share: 0 };
+        let spares = |theirs: TokenLife, now| theirs.spares(Some(LIFE), Freshness::Renewed, at(now));
+        assert!(spares(theirs, 2500) && !spares(theirs, 3800));
+        assert!(!spares(LIFE, 200));
+        assert!(theirs.spares(None, Freshness::Valid(0), at(2500)));
+        assert!(!theirs.spares(None, Freshness::Valid(3200), at(2500)));
+        // Ours is later, and has ended.
+        let ours = TokenLife { ends: at(3000), ..LIFE };
+        let older = TokenLife { ends: at(2990), issued: at(0), share: 255 };
+        assert!(!older.spares(Some(ours), Freshness::Renewed, at(1500)));
+        assert!(theirs.spares(Some(ours), Freshness::Renewed, at(3100)));
     }
 
     #[test]

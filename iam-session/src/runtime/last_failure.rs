@@ -73,6 +73,9 @@ pub(crate) struct LastFailure {
     /// Whether the store has it, too. Then it ends when the store has it no more.
     #[serde(default)]
     pub(crate) in_store: bool,
+    /// No issuer has answered: it may be that the host which noted this is cut off, and no other.
+    #[serde(default)]
+    pub(crate) unanswered: bool,
     /// How many in a row.
     pub(crate) count: u32,
     /// Seconds since the epoch.
@@ -95,13 +98,12 @@ pub(crate) enum RequestedBy {
 }
 
 impl LastFailure {
-    /// The next failure after `previous`. `spread` (0 to 255) is the jitter.
+    /// The next failure after `previous`.
     pub(crate) fn after(
         previous: Option<&Self>,
         failure: Failure,
         outlook: RetryWhen,
         pause: RetryPause,
-        spread: u8,
         boot_id: &str,
         now: Now,
     ) -> Self {
@@ -115,16 +117,14 @@ impl LastFailure {
             (RetryPause::Issuers(wish), _) => doubled.max(wish),
             (RetryPause::Ours(wish), RequestedBy::Agent) => doubled.max(wish),
         };
-        let until = |asker| {
-            let pause = pause_of(asker);
-            now.boot + pause + pause * u32::from(spread) / (4 * 256)
-        };
+        let until = |asker| now.boot + pause_of(asker);
         Self {
             failure: shortened(failure),
             outlook,
             session_scope: None,
             asked: None,
             in_store: false,
+            unanswered: false,
             count,
             at: now.unix,
             boot_id: boot_id.to_owned(),
@@ -132,6 +132,12 @@ impl LastFailure {
             not_before: until(RequestedBy::Agent),
             not_on_demand_before: until(RequestedBy::User),
         }
+    }
+
+    /// The same, with agents kept away for up to a quarter longer: `spread` (0 to 255) is the jitter.
+    pub(crate) fn jittered(self, spread: u8) -> Self {
+        let pause = self.not_before.saturating_sub(self.noted);
+        Self { not_before: self.not_before + pause / (4 * 256) * u32::from(spread), ..self }
     }
 
     /// What another host or boot has noted, by the clock of this one. `None`: one of the clocks was wrong.
@@ -157,6 +163,11 @@ impl LastFailure {
     /// The greater one keeps an agent away for longer.
     pub(crate) fn rank(&self) -> (RetryWhen, Duration) {
         (self.outlook, self.not_before)
+    }
+
+    /// Whether the issuer has given a token since, at `issued`.
+    pub(crate) fn is_over_by(&self, issued: u64) -> bool {
+        self.at < issued
     }
 
     /// Whether the issuer must not be asked yet.
@@ -293,9 +304,9 @@ mod tests {
 
     const NOW: Now = Now { unix: 1_000, boot: Duration::from_secs(100) };
 
-    fn last_failure(previous: Option<&LastFailure>, pause: RetryPause, spread: u8) -> LastFailure {
+    fn last_failure(previous: Option<&LastFailure>, pause: RetryPause) -> LastFailure {
         let failure = Failure::unreachable("busy");
-        LastFailure::after(previous, failure, RetryWhen::Passing, pause, spread, "boot", NOW)
+        LastFailure::after(previous, failure, RetryWhen::Passing, pause, "boot", NOW)
     }
 
     fn pause(last_failure: &LastFailure) -> u64 {
@@ -304,10 +315,10 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_a_minute() {
-        let mut last = last_failure(None, RetryPause::Doubling, 0);
+        let mut last = last_failure(None, RetryPause::Doubling);
         let mut pauses = vec![pause(&last)];
         for _ in 0..12 {
-            last = last_failure(Some(&last), RetryPause::Doubling, 0);
+            last = last_failure(Some(&last), RetryPause::Doubling);
             pauses.push(pause(&last));
         }
         assert_eq!(pauses[..6], [5, 10, 20, 40, 60, 60]);
@@ -316,37 +327,39 @@ mod tests {
 
     #[test]
     fn jitter_only_lengthens_and_by_a_quarter_at_most() {
-        let paused =
-            |spread| (last_failure(None, RetryPause::Doubling, spread).not_before - NOW.boot).as_millis();
+        let paused = |spread| {
+            let last_failure = last_failure(None, RetryPause::Doubling).jittered(spread);
+            (last_failure.not_before - NOW.boot).as_millis()
+        };
         assert!(paused(0) == 5_000 && (6_200..6_250).contains(&paused(255)));
     }
 
     #[test]
     fn the_issuers_own_wish_is_honoured_when_it_is_longer() {
         let wish = |seconds| RetryPause::Issuers(Duration::from_secs(seconds));
-        assert_eq!(pause(&last_failure(None, wish(300), 0)), 300);
-        assert_eq!(pause(&last_failure(None, wish(1), 0)), 5);
-        assert!(last_failure(None, wish(300), 0).holds(RequestedBy::User, Duration::from_secs(399)));
+        assert_eq!(pause(&last_failure(None, wish(300))), 300);
+        assert_eq!(pause(&last_failure(None, wish(1))), 5);
+        assert!(last_failure(None, wish(300)).holds(RequestedBy::User, Duration::from_secs(399)));
     }
 
     #[test]
     fn a_user_who_has_seen_to_it_need_not_wait_as_long_as_an_agent_does() {
-        let refused = last_failure(None, RetryPause::Ours(Duration::from_secs(900)), 0);
+        let refused = last_failure(None, RetryPause::Ours(Duration::from_secs(900)));
         let later = Duration::from_secs(106);
         assert!(refused.holds(RequestedBy::Agent, later) && !refused.holds(RequestedBy::User, later));
     }
 
     #[test]
     fn who_asks_where_nobody_was_asked_is_not_kept_waiting() {
-        let first = last_failure(None, RetryPause::OfAgents, 0);
-        let second = last_failure(Some(&first), RetryPause::OfAgents, 255);
+        let first = last_failure(None, RetryPause::OfAgents);
+        let second = last_failure(Some(&first), RetryPause::OfAgents);
         assert!(!second.holds(RequestedBy::User, NOW.boot));
         assert!(second.holds(RequestedBy::Agent, NOW.boot + FIRST_PAUSE) && pause(&second) > pause(&first));
     }
 
     #[test]
     fn what_another_host_noted_holds_as_long_here() {
-        let there = LastFailure { noted: NOW.boot, ..last_failure(None, RetryPause::Doubling, 0) };
+        let there = LastFailure { noted: NOW.boot, ..last_failure(None, RetryPause::Doubling) };
         let now = |unix| Now { unix, boot: Duration::from_secs(7_000) };
         let left = |unix| {
             let here = there.clone().rebased("other", now(unix))?;
@@ -360,7 +373,7 @@ mod tests {
         assert_eq!(there.clone().rebased("boot", now(0)), Some(there));
         // An issuer may have had enough of one host's address alone.
         let hour = RetryPause::Issuers(Duration::from_secs(3600));
-        let there = LastFailure { noted: NOW.boot, ..last_failure(None, hour, 0) };
+        let there = LastFailure { noted: NOW.boot, ..last_failure(None, hour) };
         let here = there.rebased("other", now(NOW.unix)).unwrap();
         assert_eq!(here.not_before - now(0).boot, LONGEST_PAUSE);
     }
@@ -372,8 +385,7 @@ mod tests {
         let last_failures =
             LastFailures { directory: &directory, otherwise: None, record_id: "01", boot_id: "boot" };
         let failure = Failure::failed("x".repeat(100_000));
-        let long =
-            LastFailure::after(None, failure, RetryWhen::Passing, RetryPause::Doubling, 0, "boot", NOW);
+        let long = LastFailure::after(None, failure, RetryWhen::Passing, RetryPause::Doubling, "boot", NOW);
         last_failures.note(FailureScope::Session, &long).unwrap();
         assert_eq!(last_failures.of_session(&ScopeSet::default()), Some(long.clone()));
         assert_eq!(last_failures.find(FailureScope::Record), None);
@@ -394,7 +406,7 @@ mod tests {
         let [host, agents] = ["host", "agents"].map(|name| Directory::create(&path.join(name), uid).unwrap());
         let otherwise = Some(&agents);
         let here = LastFailures { directory: &host, otherwise, record_id: "01", boot_id: "boot" };
-        let first = last_failure(None, RetryPause::Doubling, 0);
+        let first = last_failure(None, RetryPause::Doubling);
         here.note(FailureScope::Record, &first).unwrap();
         assert_eq!(agents.names().unwrap(), [""; 0]);
         // Nothing can be made in it, as in one that is full.
@@ -415,12 +427,12 @@ mod tests {
             LastFailures { directory: &directory, otherwise: None, record_id: "01", boot_id: "boot" };
         let [then, now] = ["openid storage.modify:/", "openid"].map(ScopeSet::parse);
         let of_then =
-            LastFailure { session_scope: Some(then.clone()), ..last_failure(None, RetryPause::Doubling, 0) };
+            LastFailure { session_scope: Some(then.clone()), ..last_failure(None, RetryPause::Doubling) };
         last_failures.note(FailureScope::Session, &of_then).unwrap();
         assert_eq!(last_failures.of_session(&then), Some(of_then));
         assert_eq!(last_failures.of_session(&now), None);
         // What stands against the whole record has nothing to do with policy.
-        let of_record = last_failure(None, RetryPause::Doubling, 0);
+        let of_record = last_failure(None, RetryPause::Doubling);
         last_failures.note(FailureScope::Record, &of_record).unwrap();
         assert_eq!(last_failures.of_session(&now), Some(of_record));
         std::fs::remove_dir_all(&path).unwrap();
@@ -428,12 +440,8 @@ mod tests {
 
     #[test]
     fn a_lasting_last_failure_announces_no_attempt() {
-        let lasting =
-            LastFailure { outlook: RetryWhen::Lasting, ..last_failure(None, RetryPause::Doubling, 0) };
+        let lasting = LastFailure { outlook: RetryWhen::Lasting, ..last_failure(None, RetryPause::Doubling) };
         assert_eq!(lasting.to_last_error(NOW).next_attempt_at, None);
-        assert_eq!(
-            last_failure(None, RetryPause::Doubling, 0).to_last_error(NOW).next_attempt_at,
-            Some(1_005)
-        );
+        assert_eq!(last_failure(None, RetryPause::Doubling).to_last_error(NOW).next_attempt_at, Some(1_005));
     }
 }

@@ -3,6 +3,13 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
 use super::*;
+use crate::clock::Now;
+use crate::protocol::TokenRequest;
+use crate::runtime::accounts::AccountEntry;
+use crate::runtime::accounts::tests::{book, entry};
+use crate::runtime::answer::{RuntimeView, TokenDecision};
+use crate::runtime::cache::{CachedToken, TokenReply};
+use crate::secret::Secret;
 
 struct Scratch(PathBuf);
 
@@ -153,4 +160,40 @@ fn the_files_of_single_accounts_go_with_the_last_agent_whoever_remembers_them() 
     runtime.leave(here).unwrap();
     let left: Vec<_> = fs::read_dir(&scratch.0).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(left, [beside]);
+}
+
+#[test]
+fn a_reply_is_encoded_once_and_names_the_account_as_it_is_called_now() {
+    let scratch = Scratch::new("reply");
+    let (runtime, here) = scratch.enter("one");
+    let now = Now { unix: 1000, boot: Duration::from_secs(1000) };
+    let put = |entry: &AccountEntry| {
+        let token = CachedToken {
+            wanted: entry.session_token(),
+            access_token: Secret::new("access".into()),
+            granted: entry.session_scope.clone(),
+            issuer: entry.issuer.clone(),
+            boot_id: runtime.cache.boot_id().to_owned(),
+            issued: Duration::from_secs(900),
+            ends: Duration::from_secs(1900),
+            expires_at: 1900,
+            jti: None,
+            reply: TokenReply::default(),
+        };
+        runtime.cache.put(&token, now).unwrap();
+    };
+    let reply = || match RuntimeView::of(&runtime, now).decide(&TokenRequest::default()) {
+        TokenDecision::Token(found) => found.line().unwrap(),
+        decision => panic!("{decision:?}"),
+    };
+    book(vec![entry("a")]).write(&runtime.agents).unwrap();
+    put(&entry("a"));
+    let first = reply();
+    assert!(Rc::ptr_eq(&first, &reply()));
+    book(vec![entry("b")]).write(&runtime.agents).unwrap();
+    let renamed = reply();
+    assert_ne!(*first, *renamed);
+    let expected = str::from_utf8(&first).unwrap().replace("\"account\":\"a\"", "\"account\":\"b\"");
+    assert_eq!(str::from_utf8(&renamed).unwrap(), expected);
+    runtime.leave(here).unwrap();
 }

@@ -174,6 +174,18 @@ fn a_user_who_wants_no_variable_is_not_told_how_to_set_it() {
     assert!(ended.stdout.ends_with("token file   /run/t\n"), "{ended:?}");
 }
 
+/// `env --shell-hook` says so to the enrolment.
+#[test]
+fn a_shell_that_takes_the_variable_by_itself_is_given_no_line_to_type() {
+    let stage = Stage::new();
+    let agent = stage.agent(&[STATUS, OFFERED, CODE, ENROLLED]);
+    let mut command = stage.enroll(&[]);
+    command.env("IAM_SESSION_SHELL_HOOK", "1");
+    let ended = run(command);
+    agent.requests();
+    assert!(ended.stdout.ends_with("token file   /run/t\n"), "{ended:?}");
+}
+
 #[test]
 fn a_scope_that_was_named_and_not_granted_is_told_and_exit_5() {
     let stage = Stage::new();

@@ -95,17 +95,20 @@ fn the_shell_that_enrols_finds_its_token_by_itself() {
     let file = place.token_file();
     place.program(
         "iam-session",
-        &format!("case $1 in enroll) echo t >{file}; echo \"$@\"; exit;; esac; exec {PROGRAM} \"$@\""),
+        &format!(
+            "case $1 in env) exec {PROGRAM} \"$@\";; enroll) echo t >{file};; esac; \
+             echo \"$@\" $IAM_SESSION_SHELL_HOOK"
+        ),
     );
-    let script = format!("iam-session enroll 'a b'\n{SEEN}");
+    let script = format!("iam-session enroll 'a b'\niam-session list\n{SEEN}");
     // No shell begins with the file of the one before.
     let said = in_each_shell(&place, "--shell-hook", &script, |_| {
         let _ = fs::remove_file(&file);
     });
     let all = SHELLS.map(|(shell, _, _)| {
         // It cannot, and 'enroll' prints what to type.
-        let seen = if shell == "tcsh" { "" } else { &file };
-        format!("{shell}: enroll a b\n[{seen}]\n")
+        let (told, seen) = if shell == "tcsh" { ("", "") } else { (" 1", file.as_str()) };
+        format!("{shell}: enroll a b{told}\nlist\n[{seen}]\n")
     });
     assert_eq!(said, all);
 }

@@ -20,6 +20,14 @@ fn without_any_agent_the_user_is_told_to_log_in() {
     {
         assert_eq!(run(without_socket(arguments)), failed(4, message), "{arguments:?}");
     }
+    for (shell, line) in
+        [("/bin/tcsh", "eval \"`iam-session start`\""), ("/usr/bin/fish", "iam-session start | source")]
+    {
+        let mut command = without_socket(&["token"]);
+        command.env("SHELL", shell);
+        let told = run(command).stderr;
+        assert!(told.ends_with(&format!("or start one here: {line}\n")), "{told}");
+    }
 }
 
 #[test]
@@ -80,17 +88,21 @@ fn another_users_socket_gets_not_one_byte() {
     let socket = directory.join(FIRST);
     let listener = UnixListener::bind(&socket).unwrap();
     open(&socket);
-    let mut command = Command::new(&program);
-    let ended = run({
-        command.arg("token").env_clear().env("IAM_SESSION_SOCK", &socket).uid(NOBODY).gid(NOBODY);
-        command
-    });
-    let message = format!(
-        "{} is the socket of root, not yours; su or sudo has kept these variables: run \
-         'unset BEARER_TOKEN_FILE IAM_SESSION_SOCK IAM_SESSION_ID', or use 'su -' or 'sudo -i'",
-        socket.display()
-    );
-    assert_eq!(ended, failed(4, &message));
-    let (mut stream, _) = listener.accept().unwrap();
-    assert_eq!(std::io::read_to_string(&mut stream).unwrap(), "");
+    for (shell, line) in [
+        ("/bin/bash", "unset BEARER_TOKEN_FILE IAM_SESSION_SOCK IAM_SESSION_ID"),
+        ("/bin/csh", "unsetenv BEARER_TOKEN_FILE; unsetenv IAM_SESSION_SOCK; unsetenv IAM_SESSION_ID"),
+        ("/usr/bin/fish", "set -e BEARER_TOKEN_FILE IAM_SESSION_SOCK IAM_SESSION_ID"),
+    ] {
+        let mut command = Command::new(&program);
+        command.arg("token").env_clear().env("IAM_SESSION_SOCK", &socket).env("SHELL", shell);
+        command.uid(NOBODY).gid(NOBODY);
+        let message = format!(
+            "{} is the socket of root, not yours; su or sudo has kept these variables: run '{line}', or use \
+             'su -' or 'sudo -i'",
+            socket.display()
+        );
+        assert_eq!(run(command), failed(4, &message));
+        let (mut stream, _) = listener.accept().unwrap();
+        assert_eq!(std::io::read_to_string(&mut stream).unwrap(), "");
+    }
 }

@@ -12,11 +12,18 @@ use sha2::{Digest, Sha256};
 use crate::crates::{self, Crate};
 use crate::error::Error;
 
+const GLIBC: &[u8] = b"GLIBC_TUNABLES";
+
 pub(crate) fn write(file: &Path, programs: &Path) -> Result<(), Error> {
     let sums = sums()?;
     let mut components = programs_in(programs)?;
+    // A static glibc reads this variable, and musl has none like it.
+    let agent = programs.join("agent");
+    let bytes = fs::read(&agent).map_err(Error::at(&agent))?;
+    let is_glibc = bytes.windows(GLIBC.len()).any(|window| window == GLIBC);
+    let (libc, licence) = if is_glibc { ("glibc", "LGPL-2.1-or-later") } else { ("musl", "MIT") };
     components.push(json!({
-        "type": "library", "name": "glibc", "licenses": [{"expression": "LGPL-2.1-or-later"}],
+        "type": "library", "name": libc, "licenses": [{"expression": licence}],
         "description": "linked into the programs that are static",
     }));
     for one in crates::linked()? {

@@ -11,9 +11,12 @@ use crate::error::Error;
 
 const HEAD: &str = "\
 Programs of this package are linked from crates of others, from Rust's standard library (MIT OR Apache-2.0) and, where
-they are static, from the GNU C library (LGPL-2.1-or-later: LGPL-2.1.txt beside this file; the source package has all
-that it takes to link them with another one). Where a licence is a choice with MIT in it, MIT was chosen.
+they are static, from a C library. That is musl on x86_64 (MIT). It is the GNU C library for other processors, and where
+the package was rebuilt (LGPL-2.1-or-later: LGPL-2.1.txt beside this file; the source package has all that it takes to
+link them with another one). Where a licence is a choice with MIT in it, MIT was chosen.
 ";
+/// That of the musl in Rust's toolchain.
+const MUSL: &str = include_str!("../../licences/musl.txt");
 const RULE: &str = "\n\n----------------------------------------------------------------------\n";
 
 pub(crate) fn write(file: &Path) -> Result<(), Error> {
@@ -27,9 +30,10 @@ pub(crate) fn write(file: &Path) -> Result<(), Error> {
     let mut sections: Vec<_> = owners.into_iter().map(|(text, names)| (names, text)).collect();
     sections.sort();
     let mut all = HEAD.to_owned();
-    for (names, text) in sections {
+    let of_crates = sections.iter().map(|(names, text)| (names.join("\n"), text.as_str()));
+    for (names, text) in std::iter::once(("musl (MIT)".to_owned(), MUSL.trim_end())).chain(of_crates) {
         // Writing to a String does not fail.
-        write!(all, "{RULE}{}\n\n{text}\n", names.join("\n")).unwrap_or_default();
+        write!(all, "{RULE}{names}\n\n{text}\n").unwrap_or_default();
     }
     fs::write(file, all).map_err(Error::at(file))
 }

@@ -1,7 +1,7 @@
 //! System calls that nix does not have, or has only with an allocation, each behind a safe face. One unsafe
 //! operation a block.
 
-use std::ffi::{CStr, c_int, c_void};
+use std::ffi::{CStr, c_int, c_uint, c_void};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::{ptr, slice};
 
@@ -136,6 +136,13 @@ pub(super) fn has_no_capability() -> nix::Result<bool> {
     // SAFETY: both structures are the kernel's, and live for the call.
     let code = unsafe { libc::syscall(libc::SYS_capget, &raw const header, &raw mut read) };
     Errno::result(code).map(|_| read == Capabilities::default())
+}
+
+/// close_range(2) of `first` and all above it.
+pub(super) fn close_from(first: RawFd) -> nix::Result<()> {
+    // SAFETY: the caller is the child, in which nothing owns a descriptor that it goes on to use.
+    let code = unsafe { libc::syscall(libc::SYS_close_range, first, c_uint::MAX, 0) };
+    Errno::result(code).map(drop)
 }
 
 /// getdents64(2): how many bytes of `buffer` hold entries; none at the end.

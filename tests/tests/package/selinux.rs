@@ -91,6 +91,16 @@ fn sessions_of_sshd_may_make_their_directory_whichever_domain_they_run_in() {
 }
 
 #[test]
+fn agents_of_confined_users_may_watch_their_runtime_directory() {
+    let never =
+        "(neverallow user_t user_tmp_t (dir (watch)))(neverallow user_t user_runtime_t (dir (watch)))";
+    let refused = compile(&debian(), &scratch("watch"), never);
+    let said =
+        String::from_utf8_lossy(&refused.stderr).into_owned() + &String::from_utf8_lossy(&refused.stdout);
+    assert_eq!(said.matches("neverallow check failed").count(), 2, "{said}");
+}
+
+#[test]
 fn what_systemctl_edit_writes_comes_after_the_drop_in() {
     let files = query(&policy(), "[%{FILENAMES}\\n]");
     let ours = files.iter().find(|path| path.ends_with(".conf")).unwrap().rsplit('/').next().unwrap();

@@ -9,12 +9,14 @@ use crate::stage::{STORE, Stage, generation};
 /// As file systems refuse: full, over quota, read-only, broken, a server that has forgotten us, not allowed.
 const ERRNOS: [(i32, &str); 6] = [
     (28, "No space left on device"),
-    (122, "Disk quota exceeded"),
+    // musl says no more.
+    (EDQUOT, "Quota exceeded"),
     (30, "Read-only file system"),
-    (EIO, "Input/output error"),
+    (EIO, "I/O error"),
     (ESTALE, "Stale file handle"),
     (13, "Permission denied"),
 ];
+const EDQUOT: i32 = 122;
 const EIO: i32 = 5;
 const ESTALE: i32 = 116;
 const EINVAL: i32 = 22;
@@ -113,10 +115,7 @@ fn an_account_that_cannot_be_removed_is_whole_and_the_user_is_told() {
         let before = stage.record();
         stage.disk.fail(op, name, EIO);
         let output = stage.login.run("iam-session forget wlcg");
-        assert!(
-            output.status != 0 && format!("{output:?}").contains("Input/output error"),
-            "{name} {output:?}"
-        );
+        assert!(output.status != 0 && format!("{output:?}").contains("I/O error"), "{name} {output:?}");
         assert_eq!(stage.record(), before, "{name}");
         stage.disk.heal();
     }

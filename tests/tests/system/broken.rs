@@ -75,6 +75,8 @@ fn a_login_to_a_home_whose_store_hangs_has_no_token_but_works() {
     assert_ne!(status.status, 0, "{status:?}");
     println!("status beside a store that hangs: {:?}", status.elapsed);
     assert_eq!(login.run("echo here").stdout, "here\n");
+    let told = |line: &String| line.contains("event=store_unavailable user=alice");
+    host.wait_until("its line in the log", || host.log_lines().iter().filter(|line| told(line)).count() == 1);
     // What was waited for comes, and with it the token.
     store.finish();
     let read = || login.run(&format!("cat {file} 2>/dev/null")).stdout;

@@ -1,9 +1,9 @@
 //! What goes wrong does not keep anybody out, and is told in one line.
 
 use serde_json::json;
-use support::Host;
+use support::{Host, Process};
 
-use crate::scene::{Scene, token_file};
+use crate::scene::{Scene, is_deserted, token_file};
 
 const KEYS: &str = "/etc/iam-session/keys.d";
 
@@ -34,6 +34,26 @@ fn an_agent_that_stops_at_once_holds_nobody_up() {
     host.write("/usr/libexec/iam-session/agent", "#!/bin/sh\nkill -STOP $$\n", 0o755);
     logs_in(&host);
     host.wait_for_log("pam_iam");
+}
+
+#[test]
+fn an_agent_that_listens_only_after_the_login_is_waited_for() {
+    let scene = Scene::enrolled();
+    let host = &scene.host;
+    host.wait_until("the end of the enrolment's login", || is_deserted(host));
+    let agent = "/usr/libexec/iam-session/agent";
+    host.as_root().run(&format!("mkfifo -m 0666 /mnt/gate && mv {agent} {agent}-itself")).successful();
+    let late = format!("#!/bin/sh\nread -r line </mnt/gate\nexec {agent}-itself \"$@\"\n");
+    host.write(agent, late, 0o755);
+    let login = host.login("alice");
+    login.run("iam-session token >answer 2>&1 &");
+    let sleeps = |process: &Process| {
+        let wchan = host.as_root().run(&format!("cat /proc/{}/wchan", process.pid)).stdout;
+        process.command == "iam-session token" && wchan.contains("nanosleep")
+    };
+    host.wait_until("a command that waits", || host.processes_of("alice").iter().any(sleeps));
+    host.as_root().run("echo >/mnt/gate").successful();
+    host.wait_until("a token", || scene.provider.accepts(&login.read("answer")));
 }
 
 #[test]

@@ -96,7 +96,7 @@ fn one_that_refuses_says_why_and_the_enrolment_is_kept() {
         (
             answer(400, &text("invalid_grant", "User alice needs to sign AUP for this organization")),
             5,
-            "on the issuer's pages, https://iam.example/",
+            "to be signed, at https://iam.example/",
         ),
         (answer(401, &text("invalid_token", "Invalid refresh token: eyJhbGciOiJub25lIn0.e30.")), 3, "enrol"),
         (answer(400, &text("invalid_grant", "\u{1b}[2J\u{202e}\u{7}gone")), 3, "enrol"),

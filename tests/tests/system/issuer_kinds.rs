@@ -2,7 +2,7 @@
 //! capability sets, Google's and GitLab's refresh tokens, registrations that are for administrators, large tokens.
 
 use serde_json::{Value, json};
-use support::Host;
+use support::{Host, Login};
 
 use crate::scene::{Scene, json_of, token_file, words};
 
@@ -112,16 +112,21 @@ fn a_device_endpoint_that_the_discovery_document_lacks_is_named_by_the_file() {
     scene.host.wait_until("the code", || login.run("cat events").stdout.contains("device_code"));
 }
 
-/// A public client that may ask for these scopes, and a token of it without an enrolment: its claims.
-fn once(scene: &Scene, scope: &str, arguments: &str) -> Value {
-    let login = scene.host.login("alice");
+/// The id of a public client that may ask for these scopes.
+fn public_client(login: &Login, scope: &str) -> String {
     let metadata = json!({"client_name": "once", "scope": scope, "token_endpoint_auth_method": "none",
                           "grant_types": ["urn:ietf:params:oauth:grant-type:device_code"]});
     let post = "curl -sS --cacert /etc/iam-session/iam.example.pem -H 'Content-Type: application/json' -d @-";
     let url = "https://iam.example/iam/api/client-registration";
     let answer = login.run(&format!("{post} {url} <<'END'\n{metadata}\nEND")).successful().stdout;
     let client: Value = serde_json::from_str(answer.trim()).unwrap();
-    let id = client["client_id"].as_str().unwrap();
+    client["client_id"].as_str().unwrap().to_owned()
+}
+
+/// A token of such a client without an enrolment: its claims.
+fn once(scene: &Scene, scope: &str, arguments: &str) -> Value {
+    let login = scene.host.login("alice");
+    let id = public_client(&login, scope);
     let command = format!("iam-session token --once --json --issuer wlcg --client-id {id} {arguments}");
     login.run(&format!("{command} >token 2>events & once=$!")).successful();
     let code =
@@ -132,6 +137,17 @@ fn once(scene: &Scene, scope: &str, arguments: &str) -> Value {
     assert_eq!(ended.stdout.trim(), "0", "{}", login.run("cat events").stdout);
     let token: Value = serde_json::from_str(login.read("token").trim()).unwrap();
     scene.provider.verify(token["access_token"].as_str().unwrap())
+}
+
+#[test]
+fn a_client_that_lacks_what_is_usual_is_told_apart_by_what_was_asked_for() {
+    let scene = scene("");
+    let login = scene.host.login("alice");
+    let id = public_client(&login, "openid storage.read:/");
+    let refused = login.run(&format!("iam-session token --once --issuer wlcg --client-id {id}"));
+    assert_eq!((refused.status, refused.stdout.as_str()), (5, ""), "{refused:?}");
+    let hint = "; 'openid storage.read:/ wlcg' was asked for: name with -s what the client may ask for\n";
+    assert!(refused.stderr.ends_with(hint), "{refused:?}");
 }
 
 #[test]

@@ -143,6 +143,25 @@ fn no_line_holds_a_token_and_an_issuers_words_make_no_field() {
     assert!(!log.contains("eyJ") && !log.contains(token.trim()), "{log}");
 }
 
+#[test]
+fn user_and_root_are_told_of_an_agent_that_the_log_does_not_take() {
+    let scene = Scene::enrolled();
+    let host = &scene.host;
+    host.wait_until("the end of the enrolment's login", || is_deserted(host));
+    // As SELinux keeps a confined user from it, and not the module.
+    host.as_root().run("chmod 0600 /dev/log").successful();
+    let login = host.login("alice");
+    let told = "cannot write to the system log";
+    let status = login.run("iam-session status").successful();
+    assert!(status.stderr.contains(&format!("{told} (Permission denied")), "{status:?}");
+    assert!(login.run("iam-session doctor").stdout.contains(told));
+    let sessions = || host.as_root().run("iam-session-admin sessions").successful().stdout;
+    assert!(sessions().ends_with(&format!("{told}: alice\n")), "{}", sessions());
+    host.as_root().run("chmod 0666 /dev/log").successful();
+    assert!(!login.run("iam-session status").stderr.contains(told));
+    assert!(!sessions().contains(told));
+}
+
 const FOR_SITES: &str = include_str!("../../../docs/admin.md");
 const FOR_USERS: &str = include_str!("../../../packaging/man/iam-session.1");
 

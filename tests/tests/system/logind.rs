@@ -88,3 +88,32 @@ fn a_hint_comes_once_a_day() {
     scene.host.wait_until_gone(RUNTIME);
     assert!(!scene.host.login_on_terminal("alice").greeting().contains(hint));
 }
+
+#[test]
+fn the_doctor_says_where_notes_of_failures_do_not_outlive_the_login() {
+    let host = Host::plan().with_logind_runtime("alice").start();
+    let told = |start: &str| {
+        let output = host.login("alice").run("iam-session doctor").stdout;
+        let line = output.lines().find(|line| line.contains(" runtime directory: "));
+        assert!(line.is_some_and(|line| line.starts_with(start)), "{output}");
+    };
+    told("ok       runtime directory: /run/user/20001, a mount of its own");
+    host.wait_until_gone(RUNTIME);
+    host.as_root().run("umount /run/iam-session").successful();
+    told("note     runtime directory: /run/user/20001, a mount of its own; /run/iam-session is none");
+}
+
+#[test]
+fn a_hint_that_is_too_late_for_a_login_comes_at_the_next_one() {
+    let plan = Host::plan().with_logind_runtime("alice").site("default_provider = \"wlcg\"");
+    let scene = Scene::of(plan.pam_options("start_wait=1ms"));
+    let host = &scene.host;
+    let hint = "iam-session enroll";
+    let first = host.login_on_terminal("alice");
+    assert!(!first.greeting().contains(hint), "{:?}", first.greeting());
+    host.wait_for_log("state=late");
+    first.close();
+    host.wait_until_gone(RUNTIME);
+    host.write("/etc/pam.d/sshd", host.read("/etc/pam.d/sshd").replace("start_wait=1ms", ""), 0o644);
+    assert!(host.login_on_terminal("alice").greeting().contains(hint));
+}

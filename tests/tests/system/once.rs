@@ -93,6 +93,19 @@ fn a_wrong_password_is_one_line_and_one_request() {
 }
 
 #[test]
+fn where_a_policy_is_signed_is_told_without_an_enrolment_too() {
+    let (scene, login) = with_passwords();
+    let aup = json!({"error": "invalid_grant", "error_description": "User alice needs to sign AUP for this organization"});
+    scene
+        .provider
+        .fail_with(json!({"fault": "status", "status": 400, "body": aup.to_string(), "at": ["password"]}));
+    let refused = login.run(&format!("iam-session token --once {PASSWORD_CLIENT} {}", given(PASSWORD)));
+    assert_eq!((refused.status, refused.stdout.as_str()), (5, ""));
+    assert!(refused.stderr.contains("https://iam.example/"), "{refused:?}");
+    assert!(refused.stderr.contains("; sign it there, in a browser"), "{refused:?}");
+}
+
+#[test]
 fn where_the_site_says_nothing_no_password_is_taken() {
     let (scene, login) = scene("");
     let refused = login.run(&format!("iam-session token --once {PASSWORD_CLIENT} {}", given(PASSWORD)));

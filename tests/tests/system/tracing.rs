@@ -26,9 +26,14 @@ fn who_lies_in_wait_gets_at_no_agent_mint_or_helper() {
     let mut tracer = Background::start(tracer);
     tracer.line();
     let refreshes = scene.provider.count("refresh");
-    // Each of the first ones needs a helper; the others find the token that lies beside the record.
-    let forget = "rm -f /home/alice/.local/state/iam-session/wlcg.token";
-    host.as_root().run(&format!("for i in $(seq 60); do {forget}; {CYCLE}; done")).successful();
+    // Each of the first ones needs a helper, because no session is left whose token it could take; the others find the
+    // token that lies beside the record.
+    for _ in 0..60 {
+        host.wait_until("the end of the session before", || is_deserted(host));
+        host.as_root()
+            .run(&format!("rm -f /home/alice/.local/state/iam-session/wlcg.token; {CYCLE}"))
+            .successful();
+    }
     host.as_root().run(&format!("for i in $(seq 940); do {CYCLE}; done")).successful();
     assert!(scene.provider.count("refresh") >= refreshes + 50, "few helpers were started");
     let result = tracer.finish();

@@ -18,7 +18,7 @@ use crate::admin::user_files::Sealed;
 use crate::config::same_issuer;
 use crate::end_grant::{GrantEnd, deregistration, revocation};
 use crate::helper::{self, Helper, HelperError};
-use crate::issuer::wire::{Endpoints, HelperAnswer, HelperRequest};
+use crate::issuer::wire::{Endpoints, HelperAnswer, Operation};
 use crate::line::LineError;
 use crate::origin::is_of_same_server;
 use crate::outcome::{Exit, Outcome};
@@ -118,8 +118,8 @@ fn at(known: &KnownIssuer, grants: Vec<Grant>, say: &Say<'_>) {
         return;
     }
     let mut helper = None;
-    let (issuer, transport) = (known.issuer.clone(), known.transport.clone());
-    let endpoints = match helper::ask(&mut helper, &HelperRequest::Discover { issuer, transport }) {
+    let request = Operation::Discover { issuer: known.issuer.clone() }.over(&known.transport);
+    let endpoints = match helper::ask(&mut helper, &request) {
         Ok(HelperAnswer::Discovered { endpoints, .. }) => endpoints,
         answer => {
             let error = answer.err().unwrap_or(HelperError::Garbage);

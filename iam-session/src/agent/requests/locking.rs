@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::RequestContext;
 use crate::mint::job::Job;
 use crate::protocol::{Ending, Failure, LockState, Request};
-use crate::runtime::host_lock::HostLock;
 use crate::secret::Secret;
 use crate::store::StoreError;
 
@@ -14,15 +13,14 @@ const LONGEST_UNLOCK: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl RequestContext<'_> {
     pub(super) fn is_shut(&self) -> bool {
-        HostLock::is_in_force(self.runtime, self.now.boot)
+        self.lock.as_ref().is_some_and(|lock| lock.is_closed(self.runtime.cache.boot_id(), self.now.boot))
     }
 
     pub(super) fn lock_state(&self) -> LockState {
         let (boot_id, now) = (self.runtime.cache.boot_id(), self.now.boot);
-        let lock = HostLock::read(&self.runtime.agents);
-        let host_locked = lock.as_ref().is_some_and(|lock| lock.is_closed(boot_id, now));
-        let lock_kept = lock.filter(|_| !host_locked);
-        let until = lock_kept.as_ref().and_then(|lock| lock.open_until(boot_id)).or(self.held.until);
+        let host_locked = self.is_shut();
+        let lock_kept = self.lock.as_ref().filter(|_| !host_locked);
+        let until = lock_kept.and_then(|lock| lock.open_until(boot_id)).or(self.held.until);
         LockState {
             host_locked,
             lock_kept: lock_kept.is_some(),

@@ -24,7 +24,7 @@ impl AgentLoop {
     pub(super) fn obey(&mut self, now: Now) -> ControlFlow<()> {
         if !self.obedience.is_told {
             // Before the look, so that no change falls in between.
-            self.obedience.is_told = self.own.news.as_ref().is_some_and(events::watch_site);
+            self.obedience.is_told = self.news.as_ref().is_some_and(events::watch_site);
         }
         let ruling = self.own.list.look(now.boot);
         let was_unknown = self.obedience.was_unknown;

@@ -6,7 +6,7 @@ use super::*;
 use crate::runtime::AgentPresence;
 use crate::runtime::accounts::AccountEntry;
 use crate::runtime::accounts::tests::{book, entry};
-use crate::runtime::cache::CachedToken;
+use crate::runtime::cache::{CachedToken, TokenReply};
 use crate::secret::Secret;
 
 const NOW: Now = Now { unix: 1000, boot: Duration::from_secs(1000) };
@@ -43,6 +43,7 @@ impl Scene {
             ends: Duration::from_secs(1900),
             expires_at: 1900,
             jti: None,
+            reply: TokenReply::default(),
         };
         self.runtime.cache.put(&token, NOW).unwrap();
     }

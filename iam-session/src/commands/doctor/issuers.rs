@@ -15,7 +15,7 @@ use crate::commands::providers_for_user::known_providers;
 use crate::commands::status::advice;
 use crate::config::{Providers, Site, same_issuer};
 use crate::helper::{Helper, HelperError};
-use crate::issuer::wire::{HelperAnswer, HelperRequest, Transport};
+use crate::issuer::wire::{HelperAnswer, Operation, Transport};
 use crate::paths::{HELPER, SITE_CONFIG};
 use crate::text::duration;
 
@@ -105,7 +105,7 @@ fn providers() -> Providers {
 fn ask(issuer: &str, transport: Transport) -> Result<Option<u64>, HelperError> {
     let mut helper =
         if geteuid().is_root() { Helper::start_for_root() } else { Helper::start(Path::new(HELPER)) }?;
-    match helper.ask(&HelperRequest::Probe { issuer: issuer.to_owned(), transport }, None)? {
+    match helper.ask(&Operation::Probe { issuer: issuer.to_owned() }.over(&transport), None)? {
         HelperAnswer::Reached { date } => Ok(date),
         _ => Err(HelperError::Garbage),
     }

@@ -37,7 +37,14 @@ fn offered(uid: u32, mounts: &str) -> Finding {
     let private = fs::symlink_metadata(&logind)
         .is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == uid && metadata.mode() & 0o777 == 0o700);
     if given && private && is_mount(mounts, &logind) {
-        return Finding::ok(CHECK, &format!("{logind}, a mount of its own"));
+        let what = format!("{logind}, a mount of its own");
+        if is_mount(mounts, RUN) {
+            return Finding::ok(CHECK, &what);
+        }
+        let forgotten = format!(
+            "{what}; {RUN} is none: what failed on this host, and the hint of today, are forgotten at the last logout"
+        );
+        return Finding::note(CHECK, &forgotten, MOUNT);
     }
     if is_mount(mounts, RUN) {
         if let InstalledFile::Bad(path, why) = installed::runtime() {

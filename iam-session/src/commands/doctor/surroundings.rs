@@ -17,6 +17,7 @@ use crate::commands::status::advice::{self, Environment};
 use crate::host::drain::DRAIN;
 use crate::host::revoked::{self, ListedLine, Mention, REVOKED, mention};
 use crate::paths::ENV_TOKEN_FILE;
+use crate::shell::ShellSyntax;
 
 const CHECK: &str = "environment";
 const DRAINED: &str = "drain";
@@ -50,6 +51,7 @@ fn variables(session: &SessionLook) -> Vec<Finding> {
             let damage = advice::damage(status, now);
             let notes = others.into_iter().chain(damage);
             findings.extend(notes.map(|text| Finding::note("token file", &text, "")));
+            findings.extend(advice::unlogged(status).map(|text| Finding::note("log", &text, "")));
             findings.extend(environment.about_token(now).map(wrong));
             if environment.about_others_file().is_none() {
                 findings.extend(environment.about_file(status).map(wrong));
@@ -118,7 +120,7 @@ fn oidc_agent() -> Option<Finding> {
         Err(_) => Finding::note(
             CHECK,
             &format!("OIDC_SOCK names an oidc-agent that is gone ({shown})"),
-            "run 'unset OIDC_SOCK'",
+            &format!("run '{}'", ShellSyntax::choose(None).forget(&["OIDC_SOCK"])),
         ),
     })
 }

@@ -8,13 +8,13 @@ use super::plan::EnrollPlan;
 use super::scopes::Shortfall;
 use crate::commands::device_flow::{self, Report};
 use crate::commands::print_json;
-use crate::commands::shell::ShellSyntax;
 use crate::commands::status::{advice::ENDS_SOON, layout::enrolment, own_home};
 use crate::config::User;
 use crate::outcome::{Stop, print, print_error};
-use crate::paths::ENV_TOKEN_FILE;
+use crate::paths::{ENV_SHELL_HOOK, ENV_TOKEN_FILE};
 use crate::protocol::{Code, Enrolled, Failure};
 use crate::scope::ScopeSet;
+use crate::shell::ShellSyntax;
 use crate::text::printable;
 
 /// What came of an enrolment.
@@ -161,8 +161,12 @@ fn what_the_page_shows(code: &Code) -> String {
     }
 }
 
-/// Whether a login would have set the variable by now, and this shell has none. A user may want none.
+/// Whether a login would have set the variable by now, and this shell has none and takes none by itself. A user may want
+/// none.
 fn lacks_variable() -> bool {
+    if env::var_os(ENV_SHELL_HOOK).is_some() {
+        return false;
+    }
     let user = own_home().and_then(|home| User::load(&home).ok()).unwrap_or_default();
     user.export.is_yes() && env::var_os(ENV_TOKEN_FILE).is_none_or(|value| value.is_empty())
 }

@@ -4,8 +4,7 @@ use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::client::{FORGET_THE_OTHERS, Places, another_owner};
-use crate::commands::shell::ShellSyntax;
+use crate::client::{Places, another_owner, forget_the_others};
 use crate::config::Providers;
 use crate::jwt::Jwt;
 use crate::paths::{ENV_SOCKET, ENV_TOKEN_FILE};
@@ -13,6 +12,7 @@ use crate::protocol::{Account, Failure, Sealing, Status};
 use crate::runtime::file_damage::{DamageNote, FileDamage};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
+use crate::shell::ShellSyntax;
 use crate::text::duration;
 
 /// As long as the hint at login is given before an enrolment ends.
@@ -116,6 +116,12 @@ pub(in crate::commands) fn damage(status: &Status, now: u64) -> Option<String> {
     Some(format!("{}, {ago} ago, and it is put right by itself; {advice}", found.text()))
 }
 
+/// That the site's log has nothing of this session but what the module says.
+pub(in crate::commands) fn unlogged(status: &Status) -> Option<String> {
+    let error = status.log_unreachable.as_ref()?;
+    Some(format!("the agent cannot write to the system log ({error}); tell the administrator"))
+}
+
 fn again(account: &Account) -> String {
     format!("iam-session reenroll {}", account.name)
 }
@@ -177,7 +183,8 @@ impl Environment {
             None => "is not renewed".to_owned(),
         };
         Some(format!(
-            "BEARER_TOKEN is set, {state}, and is read before the token file; run 'unset BEARER_TOKEN'"
+            "BEARER_TOKEN is set, {state}, and is read before the token file; run '{}'",
+            self.shell.forget(&["BEARER_TOKEN"])
         ))
     }
 
@@ -185,7 +192,8 @@ impl Environment {
     pub(in crate::commands) fn about_others_file(&self) -> Option<String> {
         let (owner, file) = self.file_owner.as_ref().zip(self.token_file.as_ref())?;
         let shown = file.to_string_lossy();
-        Some(format!("{ENV_TOKEN_FILE} is {shown}, which is {owner}'s and not yours; {FORGET_THE_OTHERS}"))
+        let advice = forget_the_others(self.shell);
+        Some(format!("{ENV_TOKEN_FILE} is {shown}, which is {owner}'s and not yours; {advice}"))
     }
 
     /// Whether programs read another file than the agent's, or none.
@@ -297,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bearer_token_hides_the_file() {
+    fn a_bearer_token_hides_the_file_until_the_shell_forgets_it() {
         let jwt =
             format!("e30.{}.x", BASE64URL_NOPAD.encode(format!("{{\"exp\":{}}}", NOW - 3 * 3600).as_bytes()));
         assert_eq!(
@@ -306,6 +314,9 @@ mod tests {
                 "BEARER_TOKEN is set, ended 3 h ago, and is read before the token file; run 'unset BEARER_TOKEN'"
             ]
         );
+        let token = || Some(Secret::new("opaque".into()));
+        let told = |shell| Environment { token: token(), shell, ..Environment::default() }.about_token(NOW);
+        assert!(told(ShellSyntax::Csh).unwrap().ends_with("run 'unsetenv BEARER_TOKEN'"));
         assert_eq!(
             environment(Some("opaque"), FILE, SOCKET),
             [

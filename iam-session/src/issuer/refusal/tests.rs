@@ -191,6 +191,15 @@ fn a_login_by_password_is_refused_for_many_reasons() {
 }
 
 #[test]
+fn where_a_policy_is_signed_is_told() {
+    let aup = r#"{"error":"invalid_grant","error_description":"User test needs to sign AUP for this organization"}"#;
+    for exchange in [Exchange::Password, Exchange::DevicePoll, Exchange::Refresh] {
+        let message = refused(exchange, 400, aup).message;
+        assert!(message.contains("to be signed, at https://iam.example.org/:"), "{message}");
+    }
+}
+
+#[test]
 fn overload_is_no_refusal_whatever_the_body_says() {
     let dead = r#"{"error":"invalid_grant"}"#;
     for status in [408, 425, 429, 500, 502, 503, 504, 599] {

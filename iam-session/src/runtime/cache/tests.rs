@@ -34,6 +34,7 @@ fn token(scope: &str, issued: u64) -> CachedToken {
         ends: Duration::from_secs(issued + 100),
         expires_at: 5,
         jti: None,
+        reply: TokenReply::default(),
     }
 }
 
@@ -59,6 +60,32 @@ fn a_token_of_another_boot_is_not_served() {
     let (_scratch, cache) = cache("boot");
     cache.put(&CachedToken { boot_id: "earlier".into(), ..token("a", 10) }, at(10)).unwrap();
     assert!(!found(&cache, "a", 10));
+}
+
+#[test]
+fn a_token_is_parsed_once_and_whatever_is_in_its_place_afterwards_is_seen() {
+    let (_scratch, cache) = cache("parsed");
+    let another_process = Cache::new(
+        Directory::open(cache.directory().path(), cache.directory().uid()).unwrap().unwrap(),
+        "boot".into(),
+    );
+    let find = || cache.find(&wanted("a"), Duration::from_secs(11));
+    let text = || find().unwrap().access_token.expose().to_owned();
+    cache.put(&token("a", 10), at(10)).unwrap();
+    assert!(Rc::ptr_eq(&find().unwrap(), &find().unwrap()));
+    // As long as the one before, so that neither its name nor its size tells.
+    let renewed = CachedToken { access_token: Secret::new("TOKEN OF A".into()), ..token("a", 10) };
+    another_process.put(&renewed, at(10)).unwrap();
+    assert_eq!(text(), "TOKEN OF A");
+    // By a hand that hides it.
+    let path = cache.directory().path().join(wanted("a").file_name());
+    let mtime = fs::metadata(&path).unwrap().modified().unwrap();
+    let edited = fs::read_to_string(&path).unwrap().replace("TOKEN OF A", "token of b");
+    fs::write(&path, edited).unwrap();
+    fs::File::options().write(true).open(&path).unwrap().set_modified(mtime).unwrap();
+    assert_eq!(text(), "token of b");
+    another_process.forget("01").unwrap();
+    assert!(find().is_none());
 }
 
 #[test]

@@ -10,8 +10,8 @@ use crate::commands::passphrase::{Purpose, Terminal};
 use crate::config::ScopeTable;
 use crate::helper::{Helper, HelperError, no_device_flow};
 use crate::issuer::wire::{
-    AudienceMode, Client, DeviceCode, Endpoints, ErrorClass, HelperAnswer, HelperRequest, TokenAnswer,
-    Transport, UserCode,
+    AudienceMode, Client, DeviceCode, Endpoints, ErrorClass, HelperAnswer, HelperRequest, Operation,
+    TokenAnswer, Transport, UserCode,
 };
 use crate::outcome::Stop;
 use crate::protocol::{Failure, FailureKind};
@@ -27,8 +27,7 @@ pub(super) struct Issuer {
     name: String,
     endpoints: Endpoints,
     client: Client,
-    /// What to look at where the issuer does not take it.
-    client_hint: &'static str,
+    hints: Hints,
     /// As asked.
     audience: String,
     /// What of it is sent: the rest is asked for by scopes.
@@ -42,21 +41,31 @@ pub(super) struct Issuer {
     scope_sets: ScopeTable,
 }
 
+/// What to look at where the issuer refuses.
+struct Hints {
+    /// The client.
+    client: &'static str,
+    /// What was asked for, where the user has named no scope: the client may lack it.
+    scope: Option<String>,
+}
+
 impl Issuer {
     /// Takes the ending signals over: from here on Ctrl-C ends the conversation, and the terminal stays in order.
     pub(super) fn discover(mut helper: Helper, plan: TokenPlan) -> Result<Self, Stop> {
         let signals = Signals::take_over().map_err(|errno: Errno| {
             failure(format!("cannot wait for signals: {}", errno.desc()), None, FailureKind::Failed)
         })?;
-        let request = HelperRequest::Discover {
-            issuer: plan.provider.issuer.clone(),
-            transport: plan.provider.transport.clone(),
-        };
-        let hint = plan.client_hint;
+        let request =
+            Operation::Discover { issuer: plan.provider.issuer.clone() }.over(&plan.provider.transport);
+        let mut hints = Hints { client: plan.client_hint, scope: None };
         let answer = helper.ask(&request, Some(signals.descriptor()));
-        match answer.map_err(|error| refused(error, hint))? {
+        match answer.map_err(|error| hints.refused(error))? {
             HelperAnswer::Discovered { issuer, endpoints, scopes_supported, auth_methods, .. } => {
                 let asked = plan.wanted(&scopes_supported);
+                if !plan.names_scopes() {
+                    hints.scope =
+                        Some(format!("'{asked}' was asked for: name with -s what the client may ask for"));
+                }
                 let (sent, named_audience) = plan.provider.asking(&asked, &plan.audience);
                 Ok(Self {
                     asked,
@@ -64,7 +73,7 @@ impl Issuer {
                     scope_sets: plan.provider.scope_sets.clone(),
                     named_audience,
                     client: plan.client.client(&auth_methods),
-                    client_hint: plan.client_hint,
+                    hints,
                     helper,
                     signals,
                     name: issuer,
@@ -116,13 +125,13 @@ impl Issuer {
     fn authorize(&mut self) -> Result<DeviceCode, Stop> {
         let endpoint = self.endpoints.device_authorization.clone();
         let endpoint = endpoint.ok_or_else(|| no_device_flow(&self.name))?;
-        let request = HelperRequest::AuthorizeDevice {
+        let request = Operation::AuthorizeDevice {
             endpoint,
             client: self.client.duplicate(),
             scope: self.sent.clone(),
             takes_verifier: true,
-            transport: self.transport.clone(),
-        };
+        }
+        .over(&self.transport);
         match self.ask(&request)? {
             HelperAnswer::DeviceAuthorization(code) => Ok(code),
             _ => Err(HelperError::Garbage.into()),
@@ -155,19 +164,19 @@ impl Issuer {
     }
 
     fn poll(&mut self, code: &DeviceCode) -> Result<TokenAnswer, Stop> {
-        let request = HelperRequest::PollDevice {
+        let request = Operation::PollDevice {
             endpoint: self.endpoints.token.clone(),
             client: self.client.duplicate(),
             device_code: code.device_code.duplicate(),
             code_verifier: code.code_verifier.as_ref().map(Secret::duplicate),
             audience: self.named_audience.clone(),
             audience_mode: self.audience_mode,
-            transport: self.transport.clone(),
-        };
+        }
+        .over(&self.transport);
         device_flow::poll(&code.shown, &self.signals, || {
             match self.helper.ask(&request, Some(self.signals.descriptor())) {
                 Err(HelperError::Issuer(error)) if !is_about_the_client(error.class) => Ok(Err(error)),
-                answer => token(answer.map_err(|error| refused(error, self.client_hint))?).map(Ok),
+                answer => token(answer.map_err(|error| self.hints.refused(error))?).map(Ok),
             }
         })
     }
@@ -183,7 +192,7 @@ impl Issuer {
     }
 
     fn log_in(&mut self, username: String, password: Secret) -> Result<TokenAnswer, Stop> {
-        let request = HelperRequest::Password {
+        let request = Operation::Password {
             endpoint: self.endpoints.token.clone(),
             client: self.client.duplicate(),
             username,
@@ -191,14 +200,14 @@ impl Issuer {
             scope: self.sent.clone(),
             audience: self.named_audience.clone(),
             audience_mode: self.audience_mode,
-            transport: self.transport.clone(),
-        };
+        }
+        .over(&self.transport);
         token(self.ask(&request)?)
     }
 
     fn ask(&mut self, request: &HelperRequest) -> Result<HelperAnswer, Stop> {
         let answer = self.helper.ask(request, Some(self.signals.descriptor()));
-        answer.map_err(|error| refused(error, self.client_hint))
+        answer.map_err(|error| self.hints.refused(error))
     }
 }
 
@@ -214,14 +223,19 @@ fn is_about_the_client(class: ErrorClass) -> bool {
     matches!(class, ErrorClass::ClientGone | ErrorClass::CredentialDead)
 }
 
-/// What a helper's error means where nobody has enrolled.
-fn refused(error: HelperError, client_hint: &str) -> Stop {
-    match error {
-        HelperError::Interrupted => cancelled().into(),
-        HelperError::Issuer(error) if is_about_the_client(error.class) => {
-            failure(error.to_string(), Some(client_hint), FailureKind::Refused)
+impl Hints {
+    /// What a helper's error means where nobody has enrolled.
+    fn refused(&self, error: HelperError) -> Stop {
+        match (error, &self.scope) {
+            (HelperError::Interrupted, _) => cancelled().into(),
+            (HelperError::Issuer(error), _) if is_about_the_client(error.class) => {
+                failure(error.to_string(), Some(self.client), FailureKind::Refused)
+            }
+            (HelperError::Issuer(error), Some(hint)) if error.class == ErrorClass::ScopeRefused => {
+                failure(error.to_string(), Some(hint), FailureKind::Refused)
+            }
+            (error, _) => error.into(),
         }
-        error => error.into(),
     }
 }
 

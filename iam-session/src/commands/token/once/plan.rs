@@ -77,10 +77,15 @@ impl TokenPlan {
         })
     }
 
+    /// Whether the user has said what to ask for.
+    pub(super) fn names_scopes(&self) -> bool {
+        !self.named.is_empty()
+    }
+
     /// What to ask an issuer for that advertises `offered`: what was named; else what would be in a token file, as far
     /// as it is offered.
     pub(super) fn wanted(&self, offered: &ScopeSet) -> ScopeSet {
-        if !self.named.is_empty() {
+        if self.names_scopes() {
             return self.named.clone();
         }
         // An issuer offers a scope that stands for others, and not those.

@@ -74,6 +74,15 @@ impl ShellSyntax {
         }
     }
 
+    /// What a person types to forget variables.
+    pub(crate) fn forget(self, names: &[&str]) -> String {
+        match self {
+            Self::Sh => format!("unset {}", names.join(" ")),
+            Self::Csh => format!("unsetenv {}", names.join("; unsetenv ")),
+            Self::Fish => format!("set -e {}", names.join(" ")),
+        }
+    }
+
     /// A line by which `name` stands for `command`. Neither holds a quote.
     pub(crate) fn alias(self, name: &str, command: &str) -> String {
         match self {
@@ -82,22 +91,25 @@ impl ShellSyntax {
         }
     }
 
-    /// A line that has this shell take its variables after each enrolment. csh has none: it has no functions, and puts
+    /// A line that has this shell take its variables after each enrolment, which `ENV_SHELL_HOOK` tells. csh has none: it has no functions, and puts
     /// an alias of two commands into a pipe with one of them. zsh completes by what an alias stands for, and so has a
     /// function of our name, which dash could not even read.
     pub(crate) fn after_enrolling(self) -> &'static str {
         match self {
             Self::Sh => concat!(
-                "_iam_session() { command iam-session \"$@\" || return; case \"${1-}\" in enroll|login|reenroll) ",
-                "eval \"$(command iam-session env --shell-hook --shell sh)\";; esac; }; ",
+                "_iam_session() { case \"${1-}\" in enroll|login|reenroll) ",
+                "IAM_SESSION_SHELL_HOOK=1 command iam-session \"$@\" || return; ",
+                "eval \"$(command iam-session env --shell-hook --shell sh)\";; ",
+                "*) command iam-session \"$@\";; esac; }; ",
                 "if [ -n \"${ZSH_VERSION-}\" ]; then eval 'iam-session() { _iam_session \"$@\"; }'; ",
                 "else alias iam-session=_iam_session; fi;\n"
             ),
             Self::Csh => "",
             Self::Fish => concat!(
-                "function iam-session; command iam-session $argv; or return; ",
-                "if contains -- \"$argv[1]\" enroll login reenroll; ",
-                "command iam-session env --shell-hook --shell fish | source; end; true; end;\n"
+                "function iam-session; if contains -- \"$argv[1]\" enroll login reenroll; ",
+                "env IAM_SESSION_SHELL_HOOK=1 iam-session $argv; or return; ",
+                "command iam-session env --shell-hook --shell fish | source; true; ",
+                "else; command iam-session $argv; end; end;\n"
             ),
         }
     }
@@ -161,6 +173,10 @@ mod tests {
         assert_eq!(ShellSyntax::Sh.unset(&["A", "B"]), "unset A;\nunset B;\n");
         assert_eq!(ShellSyntax::Csh.unset(&["A"]), "unsetenv A;\n");
         assert_eq!(ShellSyntax::Fish.unset(&["A"]), "set -e A;\n");
+        let forget = |shell: ShellSyntax| shell.forget(&["A", "B"]);
+        assert_eq!(forget(ShellSyntax::Sh), "unset A B");
+        assert_eq!(forget(ShellSyntax::Csh), "unsetenv A; unsetenv B");
+        assert_eq!(forget(ShellSyntax::Fish), "set -e A B");
     }
 
     #[test]
