@@ -112,13 +112,14 @@ readers: packages storage
 	@tests/setup/installed.sh
 	@$(TARGET)/debug/readers
 
-# As root, on a quiet machine, fifteen minutes at most: us and the peers side by side. Writes docs/benchmarks.md and its
-# pictures. BENCH_SCALE=0.1 tries it with a tenth of the rounds.
+# As root, on a quiet machine, fifteen minutes at most: a day of a farm, and us and the peers side by side. Writes
+# docs/farm.md, docs/benchmarks.md and their pictures. BENCH_SCALE=0.1 tries it with a tenth of the rounds.
 bench: packages
 	@tests/setup/packages.sh bench
 	@tests/setup/beside.sh tests/setup/build.sh tests/setup/tools.sh
-	@cargo build $(ALL) --quiet --release --bin bench --bin old-kernel
+	@cargo build $(ALL) --quiet --release --bin bench --bin simulate --bin old-kernel
 	@tests/setup/installed.sh
+	@$(TARGET)/release/simulate --nodes 1000 --sessions 200 --users 5000 --hours 24 --docs docs
 	@cargo bench $(ALL) --quiet --bench hot
 	@$(TARGET)/release/bench
 
