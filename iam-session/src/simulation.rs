@@ -172,7 +172,9 @@ impl Agent {
         let stored = store.failure.clone();
         match refusals::news(self.failure.as_deref(), stored, "", &self.boot_id(), at(now)) {
             StoreNews::None => {}
-            StoreNews::Refused(refusal) => self.failure = Some(Box::new(refusal.jittered(jitter))),
+            StoreNews::Refused(refusal) => {
+                self.failure = Some(Box::new(refusals::elsewhere(*refusal, jitter)))
+            }
             StoreNews::Over => self.failure = None,
         }
     }

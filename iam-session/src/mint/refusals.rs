@@ -30,11 +30,17 @@ pub(crate) fn own_moment() -> u8 {
     spread
 }
 
-/// A failure as it is noted on the host where it happened. Where no issuer has answered, all other hosts come first:
-/// they may reach it.
+/// A failure as it is noted on the host where it happened. Where no issuer has answered, all other hosts come first: they
+/// may reach it. Users who failed at one moment part all the same.
 pub(crate) fn here(failure: LastFailure, in_store: bool, spread: u8) -> LastFailure {
-    let spread = if failure.unanswered { u8::MAX } else { spread };
+    let spread = if failure.unanswered { u8::MAX - spread / 2 } else { spread };
     LastFailure { in_store, ..failure.jittered(spread) }
+}
+
+/// A failure of another host's as it is noted here.
+pub(crate) fn elsewhere(failure: LastFailure, spread: u8) -> LastFailure {
+    let spread = if failure.unanswered { spread / 2 } else { spread };
+    failure.jittered(spread)
 }
 
 /// What the store says that this host does not know.
@@ -64,13 +70,15 @@ pub(crate) fn news(
             StoreNews::None
         }
         // It is another host's turn: no more than that is said by one that reaches no issuer.
-        (Some(known), Some(stored)) if stored.unanswered => StoreNews::Refused(Box::new(LastFailure {
-            at: stored.at,
-            noted: stored.noted,
-            not_before: stored.not_before,
-            in_store: true,
-            ..known.clone()
-        })),
+        (Some(known), Some(stored)) if known.unanswered && stored.unanswered => {
+            StoreNews::Refused(Box::new(LastFailure {
+                at: stored.at,
+                noted: stored.noted,
+                not_before: stored.not_before,
+                in_store: true,
+                ..known.clone()
+            }))
+        }
         (_, Some(stored)) if !stored.unanswered => {
             StoreNews::Refused(Box::new(LastFailure { in_store: true, ..stored }))
         }
@@ -90,7 +98,7 @@ impl Mint {
             match news(here.find(against).as_ref(), stored, &asked, here.boot_id, now) {
                 StoreNews::None => {}
                 StoreNews::Refused(refusal) => {
-                    self.note(here.note(against, &refusal.jittered(own_moment())));
+                    self.note(here.note(against, &elsewhere(*refusal, own_moment())));
                 }
                 StoreNews::Over => self.note(here.clear(against)),
             }
@@ -186,10 +194,6 @@ mod tests {
         let theirs = failed_at(1004, "there");
         assert_eq!(heard(None, Some(theirs.clone()), 1006), StoreNews::None);
         let ours = super::here(failed_at(1000, "here"), true, 0);
-        // All others come first.
-        assert!(
-            ours.not_before > Duration::from_secs(1006) && ours.not_before < Duration::from_millis(1_006_250)
-        );
         let StoreNews::Refused(turn) = heard(Some(&ours), Some(theirs), 1006) else { panic!("not heard") };
         assert!(turn.holds(RequestedBy::Agent, Duration::from_secs(1008)));
         assert!(!turn.holds(RequestedBy::Agent, Duration::from_secs(1009)));
@@ -198,6 +202,18 @@ mod tests {
         assert_eq!(turn.failure, ours.failure);
         // One that has reached it.
         assert_eq!(heard(Some(&turn), None, 1007), StoreNews::Over);
+        // What an issuer has said is another matter: who knows that alone has not failed to reach it.
+        let said = LastFailure { unanswered: false, ..ours };
+        assert_eq!(heard(Some(&said), Some(failed_at(1004, "there")), 1006), StoreNews::None);
+    }
+
+    #[test]
+    fn all_others_come_before_the_host_that_asked_and_either_waits_at_random() {
+        let unanswered = LastFailure { unanswered: true, ..refusal("a for ''", "here", NOW.unix) };
+        let here = |spread| super::here(unanswered.clone(), true, spread).not_before;
+        let elsewhere = |spread| elsewhere(unanswered.clone(), spread).not_before;
+        assert!(elsewhere(0) < elsewhere(255) && elsewhere(255) < here(255) && here(255) < here(0));
+        assert!(here(0) < unanswered.not_before + (unanswered.not_before - NOW.boot) / 4);
     }
 
     #[test]

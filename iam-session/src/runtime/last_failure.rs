@@ -230,7 +230,8 @@ impl LastFailures<'_> {
         let of = |directory: &Directory| -> Option<LastFailure> {
             let bytes = directory.read(&name, MAX_FILE).ok()??;
             let last_failure: LastFailure = serde_json::from_slice(&bytes).ok()?;
-            let latest = last_failure.not_before.max(last_failure.not_on_demand_before);
+            let LastFailure { noted, not_before, not_on_demand_before, .. } = &last_failure;
+            let latest = *noted.max(not_before).max(not_on_demand_before);
             (latest < END_OF_TIME).then_some(last_failure)
         };
         self.directories().filter_map(of).max_by_key(|last_failure| last_failure.at)
@@ -393,7 +394,12 @@ mod tests {
         let asked = Some(scope.to_string());
         let listing = LastFailure { session_scope: Some(scope.clone()), asked, ..long };
         last_failures.note(FailureScope::Session, &listing).unwrap();
-        assert_eq!(last_failures.of_session(&scope), Some(listing));
+        assert_eq!(last_failures.of_session(&scope), Some(listing.clone()));
+        // No agent can add to it.
+        let endless = LastFailure { noted: Duration::MAX, ..listing.clone() };
+        last_failures.note(FailureScope::Session, &endless).unwrap();
+        assert_eq!(last_failures.of_session(&scope), None);
+        last_failures.note(FailureScope::Session, &listing).unwrap();
         assert!(still_holds(&directory, "01.session.failure", "boot", NOW.boot));
         assert!(!still_holds(&directory, "01.session.failure", "boot", NOW.boot + FIRST_PAUSE * 2));
         std::fs::remove_dir_all(&path).unwrap();
