@@ -3,6 +3,7 @@
 use std::env;
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -63,7 +64,8 @@ impl Places {
         let Some(socket) = &self.socket else { return false };
         let is_expected = || socket.ancestors().nth(2).is_some_and(Path::is_dir);
         let is_missing = fs::symlink_metadata(socket).is_err_and(|error| error.kind() == ErrorKind::NotFound);
-        is_missing && is_expected() && session_age(now).is_some_and(|age| age < START)
+        let is_young = || session_age(now).is_some_and(|age| age < START);
+        is_missing && is_expected() && is_young() && !is_inherited(socket)
     }
 
     /// Sockets to try, the likeliest first. Lazy: a session with a live agent lists no directory.
@@ -121,10 +123,22 @@ impl Places {
 
 /// Of the first process of this one's session (setsid(2)): where sshd has made it, since the login.
 fn session_age(now: Duration) -> Option<Duration> {
-    let leader = getsid(None).ok()?.as_raw().try_into().ok()?;
     let ticks: u64 = sysconf(SysconfVar::CLK_TCK).ok()??.try_into().ok()?;
-    let started = ProcessStat::of(leader)?.started.saturating_mul(1000).checked_div(ticks)?;
+    let started = session_leader()?.started.saturating_mul(1000).checked_div(ticks)?;
     Some(now.saturating_sub(Duration::from_millis(started)))
+}
+
+fn session_leader() -> Option<ProcessStat> {
+    ProcessStat::of(getsid(None).ok()?.as_raw().try_into().ok()?)
+}
+
+/// Whether what began this session had the variable already, as for each terminal of tmux(1): the login is older than they
+/// are. Of a login's own first process it is sshd, which has none, and which its user cannot look at.
+fn is_inherited(socket: &Path) -> bool {
+    let setting = [ENV_SOCKET.as_bytes(), b"=", socket.as_os_str().as_bytes()].concat();
+    let parents =
+        session_leader().and_then(|leader| fs::read(format!("/proc/{}/environ", leader.parent)).ok());
+    parents.is_some_and(|parents| parents.split(|byte| *byte == 0).any(|one| *one == *setting))
 }
 
 /// The runtime directory of this host below a home.
