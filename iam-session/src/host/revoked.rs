@@ -168,8 +168,14 @@ impl RevokedList {
         let state = self.state();
         let before = self.seen.take().filter(|seen| seen.state == state);
         let seen = match before {
-            // Where there is no list there is nothing that a second change could have made of it.
-            Some(seen) if seen.read >= seen.since + SETTLED || seen.state[1].is_none() => seen,
+            // Where there is no list there is nothing that a second change could have made of it. Why one could not be read
+            // may have passed, and show in no state: a host that was out of descriptors, for one.
+            Some(seen)
+                if !matches!(seen.ruling, Ruling::Unknown(_))
+                    && (seen.read >= seen.since + SETTLED || seen.state[1].is_none()) =>
+            {
+                seen
+            }
             before => self.read_at(now, state, before.map_or(now, |seen| seen.since)),
         };
         self.seen.insert(seen).ruling.clone()

@@ -115,6 +115,22 @@ fn a_list_that_has_not_changed_is_not_read_again() {
 }
 
 #[test]
+fn what_could_not_be_read_is_read_at_the_next_look() {
+    let site = ListedHost::new("passing");
+    let fail = |list: &mut RevokedList| {
+        list.seen.as_mut().unwrap().ruling = Ruling::Unknown("too many open files".into());
+    };
+    let mut list = site.list();
+    assert_eq!(list.look(at(0)), Ruling::Free);
+    fail(&mut list);
+    assert_eq!(list.look(at(1)), Ruling::Free);
+    site.write("bob\n");
+    assert_eq!((list.look(at(2)), list.look(at(10))), (Ruling::Free, Ruling::Free));
+    fail(&mut list);
+    assert_eq!(list.look(at(100)), Ruling::Free);
+}
+
+#[test]
 fn a_line_that_may_still_be_written_counts_once_it_has_not_changed_for_a_while() {
     let site = ListedHost::new("unfinished");
     let mut list = site.list();
