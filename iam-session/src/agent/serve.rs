@@ -326,6 +326,8 @@ impl AgentLoop {
             return;
         }
         self.peers.with(id, |peer| peer.reply(requests::encode(reply)?, now.boot));
+        // What it has sent ahead is polled for no more: nothing else would wake this agent for it.
+        self.is_restless |= self.peers.find(id).is_some_and(|peer| peer.has_more());
     }
 
     fn read_news(&mut self, now: Now) {

@@ -85,6 +85,20 @@ fn a_shell_starts_its_agent_and_ends_it() {
     });
 }
 
+/// `stay` is the one request that the agent itself answers, after all others of a turn.
+#[test]
+fn what_is_sent_right_after_a_request_to_stay_is_answered_at_once() {
+    let scene = scene();
+    let login = scene.host.login("alice");
+    start(&login, "--no-unlock").successful();
+    let program = "import os, socket\ns = socket.socket(socket.AF_UNIX)\ns.settimeout(15)\n\
+        s.connect(os.environ['IAM_SESSION_SOCK'])\n\
+        s.sendall(b'{\"request\":\"stay\",\"pid\":%d}\\n{\"request\":\"status\"}\\n' % os.getppid())\n\
+        data = b''\nwhile data.count(b'\\n') < 2: data += s.recv(65536) or exit('closed')\nprint('two')\n";
+    scene.host.write("/var/tmp/ahead.py", program, 0o644);
+    assert_eq!(login.run("/mnt/tools/python/bin/python /var/tmp/ahead.py").successful().stdout, "two\n");
+}
+
 #[test]
 fn a_second_shell_finds_the_first_ones_agent_and_keeps_it() {
     let scene = scene();
