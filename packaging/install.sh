@@ -35,7 +35,7 @@ done
 
 documents=/usr/share/doc/iam-session licences=/usr/share/licenses/iam-session
 put 0644 packaging/pam.d/sshd.sample "$documents/pam.d-sshd.sample"
-for file in README.md ARCHITECTURE.md CONTRIBUTING.md PROTOCOL.md SECURITY.md CHANGELOG.md docs/*.md docs/*.svg; do
+for file in README.md ARCHITECTURE.md CONTRIBUTING.md PROTOCOL.md SECURITY.md CHANGELOG.md docs/*.md docs/*.svg docs/benchmarks/*.svg; do
     case $file in docs/*) put 0644 "$file" "$documents/$file" ;; *) put 0644 "$file" "$documents/${file##*/}" ;; esac
 done
 put 0644 LICENSE "$licences/LICENSE"

@@ -4,6 +4,8 @@
 //! store. Where no issuer has answered, the hosts that have all failed take turns: an issuer that is down sees one request
 //! a user, and a host that has not failed itself is kept waiting by none that has.
 
+use std::time::Duration;
+
 use super::Mint;
 use super::policy::Policy;
 use super::token::RefreshAttempt;
@@ -29,6 +31,9 @@ pub(crate) fn own_moment() -> u8 {
     let [spread] = spread;
     spread
 }
+
+/// So long after its own failure a host asks, whatever hosts fail meanwhile: it may be the one that reaches the issuer.
+const LONGEST_TURN: Duration = Duration::from_secs(5 * 60);
 
 /// A failure as it is noted on the host where it happened. Where no issuer has answered, all other hosts come first: they
 /// may reach it. Users who failed at one moment part all the same.
@@ -74,7 +79,7 @@ pub(crate) fn news(
             StoreNews::Refused(Box::new(LastFailure {
                 at: stored.at,
                 noted: stored.noted,
-                not_before: stored.not_before,
+                not_before: stored.not_before.min(known.not_on_demand_before + LONGEST_TURN),
                 in_store: true,
                 ..known.clone()
             }))
@@ -200,10 +205,16 @@ mod tests {
         // Whoever asks on this host waits for no other.
         assert_eq!(turn.not_on_demand_before, ours.not_on_demand_before);
         assert_eq!(turn.failure, ours.failure);
+        // Others that are cut off do not keep it waiting for ever.
+        let long_after = failed_at(1000 + 3600, "there");
+        let StoreNews::Refused(turn) = heard(Some(&ours), Some(long_after), 1000 + 3600) else {
+            panic!("not heard")
+        };
+        assert!(turn.not_before <= ours.not_on_demand_before + LONGEST_TURN);
         // One that has reached it.
         assert_eq!(heard(Some(&turn), None, 1007), StoreNews::Over);
         // What an issuer has said is another matter: who knows that alone has not failed to reach it.
-        let said = LastFailure { unanswered: false, ..ours };
+        let said = LastFailure { unanswered: false, ..ours.clone() };
         assert_eq!(heard(Some(&said), Some(failed_at(1004, "there")), 1006), StoreNews::None);
     }
 
