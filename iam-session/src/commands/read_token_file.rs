@@ -3,17 +3,18 @@
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use nix::fcntl::OFlag;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
 use zeroize::Zeroizing;
 
 use crate::config::LARGEST_TOKEN_FILE;
 
 /// A regular file's beginning. Nothing else is opened: to open a pipe may wait, and a device do something.
 pub(super) fn read_token_file(path: &Path) -> io::Result<(Metadata, Zeroizing<Vec<u8>>)> {
-    let found = File::options().read(true).custom_flags(OFlag::O_PATH.bits()).open(path)?;
+    // Not by File::options: to musl this flag is a mode of access, and the standard library takes those out.
+    let found = File::from(open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?);
     let metadata = found.metadata()?;
     if !metadata.is_file() {
         return Err(io::Error::other("it is not a regular file"));
