@@ -11,7 +11,11 @@ pub(crate) fn run() -> String {
 /// A line for each.
 pub(crate) fn facts() -> Vec<String> {
     let system = read("/etc/os-release", "PRETTY_NAME").unwrap_or_default();
-    let commit = said("git", &["describe", "--always", "--dirty"]);
+    let mut commit = said("git", &["rev-parse", "--short", "HEAD"]);
+    // The pages of earlier runs do not count.
+    if !said("git", &["status", "--porcelain", "--", ":!docs"]).is_empty() {
+        commit += ", changed";
+    }
     let [oidc_agent, jq] = ["oidc-agent", "jq"].map(|program| said(program, &["--version"]));
     vec![
         format!("machine: {}", processors()),
