@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 
 pub(crate) use error::ClientError;
 pub(crate) use find::Places;
+use find::session_leader;
 pub(crate) use find::{sockets, state_directory};
 pub(crate) use owner::{another_owner, forget_the_others};
 
@@ -98,7 +99,7 @@ impl AgentClient {
         let (mut pause, longest) = PAUSES;
         loop {
             let found = Self::find_now(places);
-            if found.is_ok() || !places.is_agent_to_come(boot_time()) {
+            if found.is_ok() || !places.is_agent_to_come(session_leader(), boot_time()) {
                 return found;
             }
             thread::sleep(pause);

@@ -59,13 +59,13 @@ impl Places {
     }
 
     /// Whether the agent of this session may still be starting: the session is young, and the module has made the place for
-    /// a socket that is not there. `now`: since boot.
-    pub(super) fn is_agent_to_come(&self, now: Duration) -> bool {
-        let Some(socket) = &self.socket else { return false };
+    /// a socket that is not there. `leader`: of [`session_leader`]. `now`: since boot.
+    pub(super) fn is_agent_to_come(&self, leader: Option<ProcessStat>, now: Duration) -> bool {
+        let (Some(socket), Some(leader)) = (&self.socket, leader) else { return false };
         let is_expected = || socket.ancestors().nth(2).is_some_and(Path::is_dir);
         let is_missing = fs::symlink_metadata(socket).is_err_and(|error| error.kind() == ErrorKind::NotFound);
-        let is_young = || session_age(now).is_some_and(|age| age < START);
-        is_missing && is_expected() && is_young() && !is_inherited(socket)
+        let is_young = || age(leader, now).is_some_and(|age| age < START);
+        is_missing && is_expected() && is_young() && !is_inherited(leader, socket)
     }
 
     /// Sockets to try, the likeliest first. Lazy: a session with a live agent lists no directory.
@@ -121,24 +121,24 @@ impl Places {
     }
 }
 
-/// Of the first process of this one's session (setsid(2)): where sshd has made it, since the login.
-fn session_age(now: Duration) -> Option<Duration> {
-    let ticks: u64 = sysconf(SysconfVar::CLK_TCK).ok()??.try_into().ok()?;
-    let started = session_leader()?.started.saturating_mul(1000).checked_div(ticks)?;
-    Some(now.saturating_sub(Duration::from_millis(started)))
+/// The first process of this one's session (setsid(2)). Where sshd has made it, it is as old as the login. `None` where it
+/// has ended, or is not ours to see, as at the entrance of a container.
+pub(super) fn session_leader() -> Option<ProcessStat> {
+    ProcessStat::of(getsid(None).ok()?.as_raw().try_into().ok()?)
 }
 
-fn session_leader() -> Option<ProcessStat> {
-    ProcessStat::of(getsid(None).ok()?.as_raw().try_into().ok()?)
+fn age(process: ProcessStat, now: Duration) -> Option<Duration> {
+    let ticks: u64 = sysconf(SysconfVar::CLK_TCK).ok()??.try_into().ok()?;
+    let started = process.started.saturating_mul(1000).checked_div(ticks)?;
+    Some(now.saturating_sub(Duration::from_millis(started)))
 }
 
 /// Whether what began this session had the variable already, as for each terminal of tmux(1): the login is older than they
 /// are. Of a login's own first process it is sshd, which has none, and which its user cannot look at.
-fn is_inherited(socket: &Path) -> bool {
+fn is_inherited(leader: ProcessStat, socket: &Path) -> bool {
     let setting = [ENV_SOCKET.as_bytes(), b"=", socket.as_os_str().as_bytes()].concat();
-    let parents =
-        session_leader().and_then(|leader| fs::read(format!("/proc/{}/environ", leader.parent)).ok());
-    parents.is_some_and(|parents| parents.split(|byte| *byte == 0).any(|one| *one == *setting))
+    let parents = fs::read(format!("/proc/{}/environ", leader.parent));
+    parents.is_ok_and(|parents| parents.split(|byte| *byte == 0).any(|one| *one == *setting))
 }
 
 /// The runtime directory of this host below a home.
@@ -249,14 +249,21 @@ mod tests {
         let uid = geteuid().as_raw();
         let runtime = directory("to-come", 0o700, &[]);
         let socket = RuntimePaths::new(runtime.clone(), uid).agents().join(A);
-        let begun = boot_time().saturating_sub(session_age(boot_time()).unwrap());
-        let is_to_come = |socket: Option<&Path>, age: Duration| {
-            let socket = socket.map(Path::to_owned);
-            Places { uid, socket, runtime: None, below_home: None }.is_agent_to_come(begun + age)
+        // Not the leader of this process's own session, which a container does not show.
+        let leader = ProcessStat::of(std::process::id()).unwrap();
+        let begun = boot_time().saturating_sub(age(leader, boot_time()).unwrap());
+        let of = |socket: Option<&Path>| Places {
+            uid,
+            socket: socket.map(Path::to_owned),
+            runtime: None,
+            below_home: None,
         };
+        let is_to_come =
+            |socket: Option<&Path>, age: Duration| of(socket).is_agent_to_come(Some(leader), begun + age);
         let young = START / 2;
         assert!(is_to_come(Some(&socket), young));
         assert!(!is_to_come(Some(&socket), START + young) && !is_to_come(None, young));
+        assert!(!of(Some(&socket)).is_agent_to_come(None, begun + young));
         DirBuilder::new().mode(0o700).create(socket.parent().unwrap()).unwrap();
         File::create(&socket).unwrap();
         assert!(!is_to_come(Some(&socket), young));

@@ -88,10 +88,15 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn our_own_is_read() {
+    fn our_own_and_a_childs_are_read() {
         let own = ProcessStat::of(std::process::id()).unwrap();
+        // Not our parent's, which a container does not show.
         assert_eq!(own.parent, std::os::unix::process::parent_id());
-        assert!(ProcessStat::of(own.parent).is_some_and(|parent| parent.started <= own.started));
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let of_child = ProcessStat::of(child.id()).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!((of_child.parent, of_child.started >= own.started), (std::process::id(), true));
         assert_eq!(ProcessStat::of(u32::MAX), None);
     }
 }
