@@ -68,8 +68,11 @@ fn what_asks_an_agent_as_its_user_has_nothing_of_roots() {
     let look = r#"exec 9</etc/iam-session/config.toml
 iam-session-admin sessions --json >/dev/null &
 uid=$(id -u alice)
-for try in $(seq 250); do
-    for ask in $(pgrep -u "$uid" -f 'iam-session-admin [q]uery-agents'); do break 2; done
+for try in $(seq 500); do
+    for ask in $(pgrep -u "$uid" -f 'iam-session-admin [q]uery-agents'); do
+        # It has asked, and so is done with itself.
+        readlink /proc/$ask/fd/3 | grep -q socket && break 2
+    done
     sleep 0.01
 done
 echo "session $(ps -o sid= -p $ask | tr -d ' ') of $ask"
