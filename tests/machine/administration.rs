@@ -100,10 +100,11 @@ fn kill_linger(scene: &Scene<'_>) {
         scene.guest.wait_until("the end of the agent", "! pgrep -u ann -x agent");
         scene.guest.does("pgrep -u ann -f tmux");
         assert!(!scene.guest.exists(&file));
-        let ended = "event=agent_ended user=ann .*reason=SIGTERM";
+        // systemd.kill(5), SendSIGHUP: the one comes immediately after the other.
+        let ended = "event=agent_ended user=ann .*reason=SIG(TERM|HUP)";
         scene.guest.wait_until(
             "the reason in the log",
-            &format!("journalctl -b -q -o cat -t iam-session | grep '{ended}'"),
+            &format!("journalctl -b -q -o cat -t iam-session | grep -E '{ended}'"),
         );
         let login = scene.login_with_token("ann");
         assert_eq!(token_file(&login), file);
