@@ -333,6 +333,9 @@ pub(crate) struct Account {
     /// When the session token ends, in seconds since the epoch, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) token_expires_at: Option<u64>,
+    /// Since when this agent's mint has been asked for the session token, in seconds since the epoch, if it is being.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) token_asked_at: Option<u64>,
     /// Absolute path of the token file that is kept for it besides the session's, if one is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) kept_file: Option<String>,
