@@ -108,10 +108,9 @@ impl Request {
             // A mint waits for another one, and for a busy issuer.
             Self::AccessToken(_) | Self::Unlock { .. } | Self::Lock { .. } | Self::Seal(_) => 70,
             Self::Use { .. } | Self::Keep { .. } | Self::Rename { .. } => 70,
-            // The issuer is asked twice.
-            Self::EndAccount { .. } => 100,
             // Two locks, several answers of a slow issuer, and the first token.
             Self::Enroll(_) | Self::Poll { .. } | Self::Cancel { .. } | Self::Import(_) => 150,
+            Self::EndAccount { .. } => 150,
         })
     }
 }
