@@ -116,8 +116,8 @@ fn a_client_that_cannot_be_ended_because_the_store_cannot_be_read_is_told() {
     let told =
         format!("iam-session: warning: a client stays registered: cannot open {STORE}: Permission denied");
     assert!(status == Some(1) && rest.contains(&told), "{status:?} {rest}");
-    other.run(&format!("chmod 0700 {STORE}")).successful();
-    scene.host.wait_until("the end of the client", || clients(&scene) == (1, 1));
+    // A later mint has what it needs to end it.
+    assert_eq!((pending(&scene).len(), clients(&scene)), (1, (1, 0)));
 }
 
 #[test]
