@@ -108,10 +108,9 @@ impl Request {
             // A mint waits for another one, and for a busy issuer.
             Self::AccessToken(_) | Self::Unlock { .. } | Self::Lock { .. } | Self::Seal(_) => 70,
             Self::Use { .. } | Self::Keep { .. } | Self::Rename { .. } => 70,
-            // The issuer is asked twice.
-            Self::EndAccount { .. } => 100,
             // Two locks, several answers of a slow issuer, and the first token.
             Self::Enroll(_) | Self::Poll { .. } | Self::Cancel { .. } | Self::Import(_) => 150,
+            Self::EndAccount { .. } => 150,
         })
     }
 }
@@ -333,6 +332,9 @@ pub(crate) struct Account {
     /// When the session token ends, in seconds since the epoch, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) token_expires_at: Option<u64>,
+    /// Since when this agent's mint has been asked for the session token, in seconds since the epoch, if it is being.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) token_asked_at: Option<u64>,
     /// Absolute path of the token file that is kept for it besides the session's, if one is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) kept_file: Option<String>,

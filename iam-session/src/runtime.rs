@@ -139,7 +139,7 @@ impl RuntimeDirectory {
         let mut last = failed("lock", &places.agents().join(USERS))(Errno::EWOULDBLOCK);
         let deadline = clock::boot_time() + ENTER_PATIENCE;
         while clock::boot_time() < deadline {
-            // From the start in each round: the last agent out may remove the directory between any two steps.
+            // From the start in each round: what the last agent out removes may go between any two steps.
             match Self::try_enter(places.clone(), session) {
                 Ok(Some(entered)) => return Ok(entered),
                 Ok(None) => {}
@@ -165,7 +165,7 @@ impl RuntimeDirectory {
             Ok(own.map(|own| (among_users, own)))
         };
         let locks = locks();
-        // Who left last may have removed either since we opened it; with the lock held nobody does any more.
+        // Who left last may have removed the cache since we opened it, and logind all; with the lock held no agent does.
         if !runtime.top.is_current(AGENTS, &runtime.agents)
             || !runtime.agents.is_current(CACHE, runtime.cache.directory())
         {
@@ -290,18 +290,18 @@ impl RuntimeDirectory {
     }
 
     fn try_clear(&self) -> Result<RemainingFiles, DirectoryError> {
-        let Some(users) = try_lock(&self.agents, USERS, FlockArg::LockExclusiveNonblock)? else {
+        let Some(_users) = try_lock(&self.agents, USERS, FlockArg::LockExclusiveNonblock)? else {
             return Ok(RemainingFiles::All);
         };
         let file = self.lock_file()?;
         let removed = self.remove_token_files();
         drop(file);
-        // The last agent may have removed the cache, and left the directory for what a hint or a failure is noted in.
+        // The last agent may have removed the cache.
         match self.cache.clear() {
             Err(error) if !error.is_not_found() => return Err(error),
             _ => {}
         }
-        let Some(mint) = self.try_lock_mint()? else {
+        let Some(_mint) = self.try_lock_mint()? else {
             return removed.map(|()| RemainingFiles::Minting);
         };
         match self.agents.remove_subdirectory(CACHE) {
@@ -313,14 +313,9 @@ impl RuntimeDirectory {
                 self.agents.remove(&name)?;
             }
         }
-        // Last: from here on an agent that enters makes one of its own, and what it makes is not ours to remove.
+        // Last: from here on an agent that enters makes one of its own, and what it makes is not ours to remove. The
+        // directory stays: an agent of the user's in another runtime directory may have it open as its host directory.
         self.agents.remove(USERS)?;
-        drop((users, mint));
-        match self.top.remove_subdirectory(AGENTS) {
-            // A hint's stamp, or an agent that has just entered.
-            Err(error) if error.is_not_empty() => {}
-            done => done?,
-        }
         removed.map(|()| RemainingFiles::Nothing)
     }
 

@@ -83,13 +83,13 @@ fn a_login(host: &Host, provider: &Provider, storage: &Storage) {
 
 fn logout(host: &Host, login: Stage<'_>, file: &str) {
     let root = Stage::root(host);
-    root.show(&format!("ps -o user,args -u alice; ls -A {}", directory(file)));
+    root.show(&format!("ps -o user,args -u alice; find {} ! -type d", directory(file)));
     login.close();
     host.wait_until_gone(file);
     host.wait_until("the end of alice's processes", || host.processes_of("alice").is_empty());
     narrate("The same again, now that nobody is logged in:");
-    root.show(&format!("ps -o user,args -u alice; ls -A {}", directory(file)));
-    let left = host.as_root().run(&format!("ls -A {}", directory(file))).stdout;
+    root.show(&format!("ps -o user,args -u alice; find {} ! -type d", directory(file)));
+    let left = host.as_root().run(&format!("find {} ! -type d", directory(file))).stdout;
     assert_eq!(left, "", "something is left after the logout");
     narrate("Nothing is left but her sealed enrolment, which opens for nobody without the node's key:");
     root.show("ls -l /home/alice/.local/state/iam-session");

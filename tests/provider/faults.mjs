@@ -88,7 +88,7 @@ const FAULTS = {
 let active = [];
 const held = [];
 
-// `at`: the endpoints that fail, all if absent. `times`: how often, for ever if absent.
+// `at`: the endpoints that fail, all if absent. `times`: how often, for ever if absent. `done`: whether it is done first.
 export function fail({ fault, at, times, ...fields }) {
   if (!(fault in FAULTS)) throw new Error(`no fault is called ${fault}`);
   active.push({ fault, at, left: times ?? Infinity, fields });
@@ -103,5 +103,6 @@ export async function misbehave(ctx, next) {
   const met = active.find(({ at, left }) => left > 0 && (!at || at.includes(ctx.state.endpoint)));
   if (!met) return next();
   met.left -= 1;
+  if (met.fields.done) await next();
   return FAULTS[met.fault](ctx, met.fields, next);
 }

@@ -60,8 +60,8 @@ fn the_list_ends_a_user_on_every_host_that_it_has_reached_and_on_no_other() {
         other.as_root().run(put).successful();
         agents_end(&other);
         for (host, login) in [(&one, &here), (&other, &there)] {
-            let left = || host.as_root().run("find /run/iam-session/20001 -mindepth 1").stdout;
-            host.wait_until("an empty runtime directory", || left().is_empty());
+            let left = || host.as_root().run("find /run/iam-session/20001 ! -type d").stdout;
+            host.wait_until("no file in the runtime directory", || left().is_empty());
             assert_eq!(login.run("iam-session token").status, 4);
             assert_eq!(host.login("alice").env("BEARER_TOKEN_FILE"), None);
             host.as_root().run("iam-session-admin unrevoke alice").successful();

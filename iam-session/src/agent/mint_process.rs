@@ -14,7 +14,7 @@ use super::own_program;
 use crate::line::{self, LineError, Lines};
 use crate::mint::job::{Job, JobResult, MAX_LINE, UnlockState};
 use crate::protocol::Failure;
-use crate::runtime::token_wanted::TokenJob;
+use crate::runtime::token_wanted::{TokenJob, TokenKind};
 use crate::store::Keyring;
 
 /// How long an idle mint is kept, with its helper and the open connection to the issuer.
@@ -122,6 +122,13 @@ impl MintProcess {
     /// How many jobs wait.
     pub(super) fn backlog(&self) -> usize {
         self.queue.len()
+    }
+
+    /// The account whose session token the mint is at, and since when.
+    pub(super) fn session_token_asked(&self) -> Option<(&str, Duration)> {
+        let running = self.running.as_ref()?;
+        let token = running.busy.as_ref()?.token.as_ref().filter(|job| job.kind == TokenKind::Session)?;
+        Some((&token.account, running.since))
     }
 
     fn same(&self, wanted: &TokenJob) -> Option<JobTicket> {

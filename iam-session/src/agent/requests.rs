@@ -378,7 +378,13 @@ impl Requests {
     /// `unwritten`: why the accounts file is not up to date.
     fn status(&self, unwritten: Option<&Failure>, means: &RequestContext<'_>) -> ClientAnswer {
         let view = &means.view;
-        let (accounts, trouble) = view.accounts();
+        let (mut accounts, trouble) = view.accounts();
+        if let Some((name, since)) = means.link.session_token_asked()
+            && let Some(account) = accounts.iter_mut().find(|account| account.name == name)
+        {
+            let waited = means.now.boot.saturating_sub(since);
+            account.token_asked_at = Some(means.now.unix.saturating_sub(waited.as_secs()));
+        }
         let host_locked = means.is_shut().then(host_locked);
         let lock = means.lock_state();
         ClientAnswer::Status(Box::new(Status {

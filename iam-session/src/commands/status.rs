@@ -131,6 +131,7 @@ pub(super) mod tests {
             session_scope: ScopeSet::parse("openid storage.read:/"),
             enrollment_ends_at: Some(NOW + 29 * 86_400),
             token_expires_at: Some(NOW + 47 * 60),
+            token_asked_at: None,
             kept_file: None,
             last_error: None,
         }

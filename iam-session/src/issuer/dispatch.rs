@@ -189,6 +189,8 @@ fn read(request: &Operation, response: &Response) -> Result<HelperAnswer, BodyEr
         | Operation::Refresh { .. }
         | Operation::Adopt { .. } => token::answer(body),
         Operation::Userinfo { claim, .. } => userinfo::answer(claim, body),
+        // An issuer's own success says nothing (RFC 7009 §2.2); a page is of somebody in its place.
+        Operation::Revoke { .. } if body.trim_ascii_start().starts_with(b"<") => Err(BodyError::NotAnObject),
         Operation::Revoke { .. } | Operation::Deregister { .. } | Operation::WidenClient { .. } => {
             Ok(HelperAnswer::Done)
         }
@@ -256,6 +258,7 @@ mod tests {
             (deregister(), 503, "", ErrorClass::Busy),
             (revoke(), 401, r#"{"error":"invalid_client"}"#, ErrorClass::ClientGone),
             (revoke(), 404, "", ErrorClass::Malformed),
+            (revoke(), 200, "\n<html>", ErrorClass::Malformed),
             (revoke(), 500, "", ErrorClass::Busy),
         ] {
             assert_eq!(interpreted(&request, status, body).unwrap_err().class, class, "{status} {body}");

@@ -381,7 +381,7 @@ impl Mint {
         })?;
         // One that stays is seen to belong to an account when it is to be ended.
         if is_pending && let Ok(Some((pending, _))) = store.read_pending(&ticket.flow) {
-            let _ = store.remove_named(&pending.name());
+            let _ = store.remove_named(pending.name());
         }
         Ok(enrolled)
     }

@@ -8,6 +8,8 @@ use super::client::ClientUse;
 use super::policy::Policy;
 use crate::config::Revocation;
 use crate::end_grant::{GrantEnd, deregistration, revocation};
+use crate::helper::HelperError;
+use crate::issuer::wire::ErrorClass;
 use crate::log::Level;
 use crate::protocol::{Ending, Failure, ForgetAction, ForgetStep, Forgotten};
 use crate::runtime::last_failure::FailureScope;
@@ -44,13 +46,13 @@ impl Mint {
             (Ending::Remove, opened) => here_alone(store, name, cover.as_ref(), opened.ok().as_ref()),
             (_, Ok(opened)) => {
                 // Of two refresh tokens it is the newer one that the issuer knows.
-                let (opened, _) = self.recover(store, name, opened);
+                let (mut opened, _) = self.recover(store, name, opened);
                 let revocation = match ending {
                     Ending::Forget => policy.revocation(&opened.record.issuer),
                     // All are to end.
                     Ending::Revoke | Ending::Remove => Revocation::Token,
                 };
-                self.end(store, revocation, name, &opened)
+                self.end(store, policy, revocation, name, &mut opened)
             }
             // Nothing opens it here. Removing it is what the user asked for; the rest cannot be done.
             (Ending::Forget, Err(error)) => {
@@ -81,13 +83,20 @@ impl Mint {
         self.log.event(Level::Info, "forgotten", &[("account", name)]);
     }
 
-    fn end(&mut self, store: &Store, revocation: Revocation, name: &str, opened: &Opened) -> Vec<ForgetStep> {
+    fn end(
+        &mut self,
+        store: &Store,
+        policy: &Policy,
+        revocation: Revocation,
+        name: &str,
+        opened: &mut Opened,
+    ) -> Vec<ForgetStep> {
         let need = self.need(store, name, &opened.record);
         if revocation == Revocation::Grant && !matches!(need, ClientUse::None) {
             let shared = "its issuer would end another account of the same client with it; it ends with the last of them";
             return vec![behind(ForgetAction::Revoke, shared.to_owned()), remove(store, name)];
         }
-        let revoked = self.revoke(&opened.record);
+        let revoked = self.revoke(store, policy, name, opened);
         if let Err((KeepAfterFailure::Record, error)) = revoked {
             let kept = "it is kept so that its refresh token can still be revoked; try again later";
             let kept = format!("{kept}, or remove it with 'iam-session forget --local {}'", printable(name));
@@ -134,7 +143,14 @@ impl Mint {
         self.note(self.runtime.cache.forget(record_id));
     }
 
-    fn revoke(&mut self, record: &Record) -> Result<ForgetStep, (KeepAfterFailure, String)> {
+    fn revoke(
+        &mut self,
+        store: &Store,
+        policy: &Policy,
+        name: &str,
+        opened: &mut Opened,
+    ) -> Result<ForgetStep, (KeepAfterFailure, String)> {
+        let record = &opened.record;
         let endpoint = record.endpoints.revocation.as_deref();
         let Some(request) = revocation(record, endpoint, &record.transport) else {
             return Err((KeepAfterFailure::Nothing, format!("{} offers no revocation", record.issuer)));
@@ -143,9 +159,22 @@ impl Mint {
             GrantEnd::Now => Ok(done(ForgetAction::Revoke)),
             GrantEnd::Before => Ok(gone(ForgetAction::Revoke)),
             GrantEnd::Refused(error) => Err((KeepAfterFailure::Nothing, error.to_string())),
+            GrantEnd::NotYet(error) if is_unclear(&error) => {
+                match self.takes_refresh_token(store, policy, name, opened) {
+                    Some(false) => Ok(done(ForgetAction::Revoke)),
+                    Some(true) => Err((KeepAfterFailure::Record, format!("{error}; it still gives tokens"))),
+                    None => Err((KeepAfterFailure::Record, error.to_string())),
+                }
+            }
             GrantEnd::NotYet(error) => Err((KeepAfterFailure::Record, error.to_string())),
         }
     }
+}
+
+/// An answer that is neither RFC 7009's success nor its error: the issuer may have revoked all the same, as IAM does where
+/// it redirects.
+fn is_unclear(error: &HelperError) -> bool {
+    matches!(error, HelperError::Issuer(error) if error.class == ErrorClass::Malformed && error.status.is_some())
 }
 
 /// What is worth keeping after a revocation that failed.

@@ -57,15 +57,16 @@ impl Mint {
         let keep = || -> Result<Record, StoreError> {
             let key = self.message.keys.sealing().ok_or(StoreError::NoSealingKey)?;
             let mut opened = Opened::create(record, self.message.uid, key)?;
-            let file = opened.seal(&store.path_of(&pending.name()))?;
+            let file = opened.seal(&store.path_of(pending.name()))?;
             store.write_pending(pending, &file)?;
             Ok(opened.record)
         };
-        self.flows.push(pending.flow.clone());
-        keep().map_err(|error| {
-            self.endings.extend(unwanted);
-            error.into()
-        })
+        let kept = keep();
+        match &kept {
+            Ok(_) => self.flows.push(pending.flow.clone()),
+            Err(_) => self.endings.extend(unwanted),
+        }
+        Ok(kept?)
     }
 
     /// The client of a flow, if it is there still.
@@ -76,21 +77,30 @@ impl Mint {
     ) -> Result<Option<(Pending, Opened)>, StoreError> {
         self.serves(store)?;
         let Some((pending, file)) = store.read_pending(flow)? else { return Ok(None) };
-        let path = store.path_of(&pending.name());
+        let path = store.path_of(pending.name());
         Ok(Some((pending, Opened::open(&file, &path, self.message.uid, &self.message.keys)?)))
     }
 
     /// Ends a flow that nobody waits for any more, and the client that was registered for it.
     pub(crate) fn cancel(&mut self, flow: &str) -> Result<Cancelled, Failure> {
-        let store = self.store(&Policy::load(&self.message)?)?;
-        let Some(store) = store.filter(|store| store.read_pending(flow).is_ok_and(|file| file.is_some()))
-        else {
-            return Ok(Cancelled { error: None });
-        };
+        match self.end_flow(flow) {
+            // One that was begun here has a client: what this means is told.
+            Err(failure) if self.flows.iter().any(|begun| begun == flow) => {
+                Ok(Cancelled { error: Some(format!("a client stays registered: {failure}")) })
+            }
+            ended => ended.map(|error| Cancelled { error }),
+        }
+    }
+
+    fn end_flow(&mut self, flow: &str) -> Result<Option<String>, Failure> {
+        let Some(store) = self.store(&Policy::load(&self.message)?)? else { return Ok(None) };
+        if store.read_pending(flow)?.is_none() {
+            return Ok(None);
+        }
         let locks = self.lock(&store, &self.patience())?;
         let error = self.end_pending(&store, flow).err();
         self.release(locks);
-        Ok(Cancelled { error })
+        Ok(error)
     }
 
     /// Ends what nobody can wait for any more: its command line, or its mint, has died. Best effort, and no wait for
@@ -115,7 +125,7 @@ impl Mint {
             let Err(error) = self.end_pending(&store, &pending.flow) else { continue };
             self.log.event(Level::Warning, "error", &[("error", &error)]);
             if !opens || is_false(&pending, now) || pending.until + GIVE_UP <= now {
-                let _ = store.remove_named(&pending.name());
+                let _ = store.remove_named(pending.name());
             } else {
                 // It is enough that one issuer does not answer.
                 break;
@@ -145,7 +155,7 @@ impl Mint {
                 GrantEnd::NotYet(error) => return stays(format!(": {error}")),
             },
         };
-        let _ = store.remove_named(&pending.name());
+        let _ = store.remove_named(pending.name());
         ended
     }
 }

@@ -322,6 +322,27 @@ impl Mint {
         }
     }
 
+    /// Whether the issuer still takes an account's refresh token, where it says: one refresh tells, and what comes of it is
+    /// kept. Under the locks.
+    pub(crate) fn takes_refresh_token(
+        &mut self,
+        store: &Store,
+        policy: &Policy,
+        account: &str,
+        opened: &mut Opened,
+    ) -> Option<bool> {
+        let (kind, freshness) = (TokenKind::Session, Freshness::New);
+        let job = TokenJob { account: account.to_owned(), kind, freshness };
+        let attempt = RefreshAttempt::new(&job, opened, policy);
+        let answer = self.refresh(store, policy, &attempt, opened);
+        let noted = self.last_failures(&attempt.wanted.record_id).find(FailureScope::Record);
+        let is_dead = noted.is_some_and(|failure| failure.outlook == RetryWhen::Lasting);
+        match answer {
+            Ok(_) => Some(true),
+            Err(failure) => (is_dead && failure.kind == FailureKind::NotEnrolled).then_some(false),
+        }
+    }
+
     /// The issuer would give up the refresh token that is stored, and the new one could not be.
     fn no_room(&self, attempt: &RefreshAttempt<'_>, error: StoreError) -> Failure {
         let failure = Failure::from(error);

@@ -174,6 +174,7 @@ impl<'a> RuntimeView<'a> {
             token_expires_at: self
                 .cached(entry, &TokenKind::Session)
                 .map(|token| token.expires_at_by(self.now)),
+            token_asked_at: None,
             kept_file,
             last_error: closed.or(last_failure),
         }

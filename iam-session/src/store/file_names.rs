@@ -10,11 +10,15 @@ pub(crate) fn record_name(account: &str) -> String {
 
 /// Whose record a file is by its name, or was to become: `NAME.cred` and `.NAME.cred.RANDOM`.
 pub(crate) fn account_of(name: &str) -> Option<&str> {
-    let record = match name.strip_prefix('.') {
-        None => name,
-        Some(draft) => draft.rsplit_once('.')?.0,
-    };
-    record.strip_suffix(RECORD).filter(|account| account::validate(account).is_ok())
+    in_place(name)?.strip_suffix(RECORD).filter(|account| account::validate(account).is_ok())
+}
+
+/// The name of a file, or that which one was to have that a mint did not finish: `NAME` and `.NAME.RANDOM`.
+pub(super) fn in_place(name: &str) -> Option<&str> {
+    match name.strip_prefix('.') {
+        None => Some(name),
+        Some(draft) => Some(draft.rsplit_once('.')?.0),
+    }
 }
 
 #[cfg(test)]

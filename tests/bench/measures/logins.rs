@@ -62,7 +62,7 @@ pub(crate) fn left_behind(stage: Stage) -> Row {
     for _ in 0..10 {
         host.login("alice").close();
     }
-    let files = || host.as_root().run("find /run/iam-session/20001 -mindepth 1").stdout;
+    let files = || host.as_root().run("find /run/iam-session/20001 ! -type d").stdout;
     let left = || -> Vec<String> {
         let processes = host.processes_of("alice").into_iter().map(|process| process.command);
         processes.chain(files().lines().map(str::to_owned)).collect()

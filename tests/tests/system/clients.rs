@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use support::{Host, Login};
 
-use crate::scene::{Scene, token_file};
+use crate::scene::{Scene, left_behind, token_file};
 
 /// Far above what an honest client needs on a loaded machine, far below what it would wait.
 const SOON: Duration = Duration::from_secs(5);
@@ -123,5 +123,5 @@ fn what_a_killed_mint_left_half_written_goes_with_the_last_login() {
     login.close();
     scene.host.wait_until_gone(&file);
     scene.host.wait_until("the end of alice's processes", || scene.host.processes_of("alice").is_empty());
-    assert_eq!(scene.host.as_root().run("find /run/iam-session/20001 -mindepth 1").stdout, "");
+    assert_eq!(left_behind(&scene.host), "");
 }

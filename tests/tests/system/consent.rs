@@ -18,7 +18,7 @@ fn scene() -> Scene {
 
 /// The files of clients whose consent is pending.
 fn pending(scene: &Scene) -> Vec<String> {
-    let listed = scene.host.as_root().run(&format!("ls {STORE} | grep pending")).stdout;
+    let listed = scene.host.as_root().run(&format!("ls -A {STORE} | grep pending")).stdout;
     listed.lines().map(str::to_owned).collect()
 }
 
@@ -102,6 +102,36 @@ fn a_command_that_is_killed_in_a_session_leaves_a_client_that_a_later_mint_ends(
     scene.host.ssh("alice", "iam-session status");
     scene.host.wait_until("the end of the client", || clients(&scene) == (1, 1));
     scene.host.wait_until("the end of its file", || pending(&scene).is_empty());
+}
+
+#[test]
+fn a_client_that_cannot_be_ended_because_the_store_cannot_be_read_is_told() {
+    let scene = scene();
+    let other = scene.host.login("alice");
+    let mut terminal = Terminal::start(&scene.host, "alice", "iam-session enroll wlcg -s storage.read:/");
+    terminal.until("The code is          ");
+    other.run(&format!("chmod 0 {STORE}")).successful();
+    terminal.press("\x03");
+    let (rest, status) = terminal.end();
+    let told =
+        format!("iam-session: warning: a client stays registered: cannot open {STORE}: Permission denied");
+    assert!(status == Some(1) && rest.contains(&told), "{status:?} {rest}");
+    // A later mint has what it needs to end it.
+    assert_eq!((pending(&scene).len(), clients(&scene)), (1, (1, 0)));
+}
+
+#[test]
+fn a_client_that_a_killed_mint_was_writing_down_is_ended_by_a_later_one() {
+    let scene = scene();
+    let login = scene.host.login("alice");
+    begun(&scene, &login, &"a".repeat(32));
+    let file = pending(&scene).remove(0);
+    let draft = |flow: &str| format!("{STORE}/.{}-1700000000.pending.0123456789abcdef", flow.repeat(32));
+    let half = format!("(umask 077; head -c 9 {STORE}/{file} >{})", draft("b"));
+    login.run(&format!("{half} && mv {STORE}/{file} {}", draft("a"))).successful();
+    scene.host.ssh("alice", "iam-session status");
+    scene.host.wait_until("the end of the client", || clients(&scene) == (1, 1));
+    scene.host.wait_until("the end of its file, and of what was half-written", || pending(&scene).is_empty());
 }
 
 #[test]

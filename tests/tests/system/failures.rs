@@ -26,6 +26,8 @@ fn without_an_agent_program_a_login_is_as_ever_and_the_log_says_why() {
     host.as_root().run("rm /usr/libexec/iam-session/agent").successful();
     logs_in(&host);
     host.wait_for_log("exec");
+    // So no command waits for an agent that has failed.
+    assert_eq!(host.login("alice").env("IAM_SESSION_SOCK"), None);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `iam-session forget` ends an account here and at the issuer.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::lock::lock;
 use crate::passphrase::enrolled_and_stopped;
@@ -8,6 +8,21 @@ use crate::scene::{Scene, token_file};
 use crate::standing::start;
 
 const RECORD: &str = "/home/alice/.local/state/iam-session/wlcg.cred";
+
+/// Answers of somebody in the issuer's place.
+const ODD: [&str; 3] = [
+    r#"{"fault": "redirect", "to": "https://maintenance.example/"}"#,
+    r#"{"fault": "status", "status": 403, "body": "<html>blocked</html>"}"#,
+    r#"{"fault": "html"}"#,
+];
+
+/// One of them, once, to the next revocation.
+fn at_the_revocation(fault: &str) -> Value {
+    let mut fault: Value = serde_json::from_str(fault).unwrap();
+    fault["at"] = json!(["revocation"]);
+    fault["times"] = 1.into();
+    fault
+}
 
 #[test]
 fn an_account_can_be_removed_here_while_the_host_is_locked() {
@@ -50,19 +65,45 @@ fn while_the_issuer_is_down_the_record_is_kept_to_revoke_it_later() {
 
 #[test]
 fn an_answer_that_is_not_the_issuers_own_keeps_the_record() {
-    let scene = Scene::enrolled();
+    let scene = Scene::new();
+    scene.provider.set(json!({"rotate": true}));
+    scene.host.enroll(&scene.provider, "alice");
     let login = scene.host.login("alice");
-    for fault in [
-        json!({"fault": "redirect", "to": "https://maintenance.example/", "at": ["revocation"], "times": 1}),
-        json!({"fault": "status", "status": 403, "body": "<html>blocked</html>", "at": ["revocation"], "times": 1}),
-    ] {
-        scene.provider.fail_with(fault);
+    for fault in ODD {
+        let before = scene.provider.count("refresh");
+        scene.provider.fail_with(at_the_revocation(fault));
         let kept = login.run("iam-session forget wlcg");
         assert!(kept.status == 1 && kept.stderr.contains("forget --local wlcg"), "{kept:?}");
+        assert!(kept.stderr.contains("; it still gives tokens\n"), "one refresh has told: {kept:?}");
+        assert_eq!(scene.provider.count("refresh"), before + 1);
         assert!(scene.host.exists(RECORD));
+        assert!(scene.provider.accepts(&login.read(&token_file(&login))));
     }
+    // Where that refresh tells nothing, it is as if there had been none.
+    scene.provider.fail_with(at_the_revocation(ODD[0]));
+    scene.provider.fail_with(json!({"fault": "status", "status": 503, "at": ["refresh"], "times": 1}));
+    let kept = login.run("iam-session forget wlcg");
+    assert!(kept.status == 1 && !kept.stderr.contains("it still gives tokens"), "{kept:?}");
+    assert!(scene.host.exists(RECORD));
     login.run("iam-session forget wlcg").successful();
     assert!(!scene.host.exists(RECORD));
+    assert_eq!(scene.provider.count("reuse"), 0, "what those refreshes returned was kept");
+}
+
+#[test]
+fn what_was_revoked_with_an_answer_that_does_not_say_so_is_forgotten() {
+    for fault in ODD {
+        let scene = Scene::enrolled();
+        let login = scene.host.login("alice");
+        let mut fault = at_the_revocation(fault);
+        fault["done"] = true.into();
+        scene.provider.fail_with(fault);
+        let told = login.run("iam-session forget wlcg").successful().stdout;
+        assert_eq!(told, "revoked the refresh token\nderegistered the client\nremoved account 'wlcg'\n");
+        assert!(!scene.host.exists(RECORD));
+        let left = login.run("ls -A .local/state/iam-session | grep -v '^.lock$'");
+        assert_eq!(left.stdout, "", "not even the note of that refresh");
+    }
 }
 
 #[test]

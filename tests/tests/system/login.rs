@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use support::Host;
 
-use crate::scene::{Scene, token_file};
+use crate::scene::{Scene, left_behind, token_file};
 
 const VARIABLES: [&str; 3] = ["BEARER_TOKEN_FILE", "IAM_SESSION_ID", "IAM_SESSION_SOCK"];
 
@@ -85,7 +85,7 @@ fn a_logout_leaves_nothing() {
     login.close();
     scene.host.wait_until_gone(&file);
     scene.host.wait_until("the end of alice's processes", || scene.host.processes_of("alice").is_empty());
-    assert_eq!(scene.host.as_root().run("find /run/iam-session/20001 -mindepth 1").stdout, "");
+    assert_eq!(left_behind(&scene.host), "");
 }
 
 #[test]

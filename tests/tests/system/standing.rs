@@ -76,7 +76,7 @@ fn a_shell_starts_its_agent_and_ends_it() {
     login.run("eval \"$(iam-session stop)\"").successful();
     // Its files are gone and its connection has ended when the command returns; the kernel may be at its last page.
     scene.host.wait_until("the agent's end", || scene.host.agents_of("alice").is_empty());
-    assert_eq!(login.run(&format!("find {RUNTIME} -mindepth 1")).stdout, "");
+    assert_eq!(login.run(&format!("find {RUNTIME} ! -type d")).stdout, "");
     for name in ["BEARER_TOKEN_FILE", "IAM_SESSION_SOCK", "IAM_SESSION_ID"] {
         assert_eq!(login.env(name), None, "{name}");
     }
@@ -130,7 +130,7 @@ fn it_ends_with_its_shell_and_leaves_nothing() {
     login.close();
     scene.host.wait_until_gone(&file);
     agents_are_gone(&scene.host);
-    assert_eq!(scene.host.as_root().run(&format!("find {RUNTIME} -mindepth 1")).stdout, "");
+    assert_eq!(scene.host.as_root().run(&format!("find {RUNTIME} ! -type d")).stdout, "");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `iam-session status`, and the status line that a login begins with.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use support::Host;
 
 use crate::scene::{Scene, json_of, token_file};
@@ -36,6 +36,28 @@ fn status_tells_a_script_the_same() {
     let left =
         account["enrollment_ends_at"].as_u64().unwrap() - account["token_expires_at"].as_u64().unwrap();
     assert!((29 * 86400 - 7200..30 * 86400).contains(&left), "{left}");
+}
+
+#[test]
+fn since_when_a_token_has_been_asked_for_is_told_while_the_issuer_hangs() {
+    let scene = Scene::enrolled();
+    let host = &scene.host;
+    host.wait_until("the end of the enrolment's login", || host.agents_of("alice").is_empty());
+    host.as_user("alice").run("rm .local/state/iam-session/wlcg.token").successful();
+    let before = scene.provider.count("refresh");
+    scene.provider.fail_with(json!({"fault": "hang", "at": ["refresh"]}));
+    let login = host.login("alice");
+    host.wait_until("the request", || scene.provider.count("refresh") > before);
+    let status = login.run("iam-session status");
+    assert_ne!(status.status, 0, "{status:?}");
+    let token = status.stdout.lines().find(|line| line.starts_with("token  ") && !line.contains("file"));
+    assert!(token.unwrap().starts_with("token       none; one has been asked for since 2"), "{status:?}");
+    assert!(status.stdout.contains("next        there is no token yet:"), "{status:?}");
+    let asked = |answer: Value| answer["accounts"][0]["token_asked_at"].as_u64();
+    let now: u64 = login.run("date +%s").stdout.trim().parse().unwrap();
+    let since = asked(json_of(&login, "iam-session status --json; true")).unwrap();
+    assert!((now - 120..=now).contains(&since), "{since} {now}");
+    scene.provider.heal();
 }
 
 #[test]

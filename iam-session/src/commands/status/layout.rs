@@ -61,18 +61,22 @@ fn describe(lines: &mut LabelledLines, account: &Account, is_default: bool, now:
     if let Some(file) = &account.kept_file {
         lines.add("own file", file);
     }
-    lines.add("token", &token(account.token_expires_at, now));
+    lines.add("token", &token(account, now));
     lines.add("enrolment", &enrolment(account.enrollment_ends_at, now));
     if let Some(error) = &account.last_error {
         lines.add("last error", &last_error(error, now));
     }
 }
 
-fn token(expires_at: Option<u64>, now: u64) -> String {
-    match expires_at {
+fn token(account: &Account, now: u64) -> String {
+    let asked = account.token_asked_at.map(|since| {
+        format!("; one has been asked for since {}, {}", utc(since), duration(now.saturating_sub(since)))
+    });
+    let asked = asked.unwrap_or_default();
+    match account.token_expires_at {
         Some(end) if end > now => format!("{} left, until {}", duration(end - now), utc(end)),
-        Some(end) => format!("ended {} ago", duration(now - end)),
-        None => "none".to_owned(),
+        Some(end) => format!("ended {} ago{asked}", duration(now - end)),
+        None => format!("none{asked}"),
     }
 }
 
@@ -148,6 +152,21 @@ mod tests {
         assert!(text.contains("account     wlcg (its token goes into the file)\n"), "{text}");
         let (_, second) = text.split_once("account     cms\n").unwrap();
         assert!(!second.contains("in the file"), "{text}");
+    }
+
+    #[test]
+    fn a_token_that_is_asked_for_is_told_with_its_time_where_there_is_none() {
+        let line = |token_expires_at| {
+            let asked = Account { token_expires_at, token_asked_at: Some(NOW - 40), ..account("wlcg") };
+            let text = render(&status(vec![asked]), "wait", NOW);
+            text.lines().find_map(|line| line.strip_prefix("token       ")).unwrap().to_owned()
+        };
+        assert_eq!(line(None), "none; one has been asked for since 2026-11-24T01:22:51Z, 40 s");
+        assert_eq!(
+            line(Some(NOW - 60)),
+            "ended 1 min ago; one has been asked for since 2026-11-24T01:22:51Z, 40 s"
+        );
+        assert_eq!(line(Some(NOW + 60)), "1 min left, until 2026-11-24T01:24:31Z");
     }
 
     #[test]
