@@ -19,6 +19,7 @@ rm -rf "$directory"
 pip=("$directory/bin/python" -m pip install --quiet --disable-pip-version-check)
 "${pip[@]}" --only-binary xrootd "${wheels[@]}" "${needed[@]}"
 "${pip[@]}" --no-deps "${alone[@]}"
-mmdebstrap --quiet --variant=extract --include=base-files,condor --dpkgopt='path-exclude=/usr/share/*' \
-    "$suite" "$directory/condor"
+# The sandbox of apt is a user who may not be able to traverse to this directory.
+mmdebstrap --quiet --variant=extract --aptopt='APT::Sandbox::User "root"' --include=base-files,condor \
+    --dpkgopt='path-exclude=/usr/share/*' "$suite" "$directory/condor"
 printf '%s\n' "$want" >"$directory/stamp"
