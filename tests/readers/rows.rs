@@ -1,117 +1,39 @@
-//! The rows: one for each program.
+//! The rows: one for each program. What it does is the line of docs/programs.md.
 
 use crate::Row;
 use crate::scene::{PYTHON, SERVER, Scene};
 
-const NOTHING: &str = "nothing";
-const WITHOUT: &str = "`iam-session run --no-token -- …`, if its server wants another token";
-
 pub(crate) const ROWS: &[Row] = &[
+    Row { program: "`rucio`, `auth_type = oidc`", version: "pip show rucio-clients", seen: rucio },
+    Row { program: "`pelican`, pelicanfs", version: "pip show pelicanfs", seen: pelicanfs },
+    Row { program: "ServiceX (`servicex`)", version: "pip show servicex", seen: servicex },
+    Row { program: "DIRAC (`dirac-login`)", version: "pip show DIRAC", seen: dirac },
+    Row { program: "`htgettoken`", version: "pip show htgettoken", seen: htgettoken },
+    Row { program: "WMCore", version: "pip show wmcore", seen: wmcore },
+    Row { program: "FTS (`fts-rest-transfer-submit` and its kin)", version: "pip show fts3", seen: fts },
+    Row { program: "HTCondor", version: "pip show htcondor", seen: htcondor },
+    Row { program: "scitokens (Python)", version: "pip show scitokens", seen: scitokens },
+    Row { program: "igwn-auth-utils", version: "pip show igwn-auth-utils", seen: igwn },
+    Row { program: "XRootD's Python", version: "pip show xrootd", seen: xrootd_python },
     Row {
-        program: "rucio",
-        version: "/mnt/tools/readers/bin/python -m pip show rucio-clients",
-        does: "`auth_type = oidc`: sends it before a token of its own",
-        set: WITHOUT,
-        seen: rucio,
-    },
-    Row {
-        program: "pelicanfs",
-        version: "/mnt/tools/readers/bin/python -m pip show pelicanfs",
-        does: "sends it to an origin that wants another issuer's",
-        set: WITHOUT,
-        seen: pelicanfs,
-    },
-    Row {
-        program: "servicex",
-        version: "/mnt/tools/readers/bin/python -m pip show servicex",
-        does: "takes it before its own refresh token",
-        set: WITHOUT,
-        seen: servicex,
-    },
-    Row {
-        program: "DIRAC",
-        version: "/mnt/tools/readers/bin/python -m pip show DIRAC",
-        does: "writes JSON with a refresh token in its place",
-        set: "`iam-session run --no-token -- dirac-login …`",
-        seen: dirac,
-    },
-    Row {
-        program: "htgettoken",
-        version: "/mnt/tools/readers/bin/python -m pip show htgettoken",
-        does: "writes its token in its place",
-        set: "`htgettoken -o FILE`",
-        seen: htgettoken,
-    },
-    Row {
-        program: "WMCore, by `gfal-copy`",
-        version: "/mnt/tools/readers/bin/python -m pip show wmcore",
-        does: "leaves the X.509 proxy out, because the file is there",
-        set: "`iam-session run --no-token -- …`",
-        seen: wmcore,
-    },
-    Row {
-        program: "FTS (`fts-rest-…`)",
-        version: "/mnt/tools/readers/bin/python -m pip show fts3",
-        does: "nothing: it looks for a proxy or certificate",
-        set: "`--fts-access-token $(iam-session token)`, which others see",
-        seen: fts,
-    },
-    Row {
-        program: "scitokens (Python)",
-        version: "/mnt/tools/readers/bin/python -m pip show scitokens",
-        does: "`discover` finds it; `Enforcer` refuses WLCG tokens",
-        set: "validators for `wlcg.ver` and the like in your program",
-        seen: scitokens,
-    },
-    Row {
-        program: "igwn-auth-utils",
-        version: "/mnt/tools/readers/bin/python -m pip show igwn-auth-utils",
-        does: "finds it, and passes it over: WLCG tokens are refused by scitokens' `Enforcer`",
-        set: "`SciToken.discover` of scitokens finds it",
-        seen: igwn,
-    },
-    Row {
-        program: "XRootD (Python)",
-        version: "/mnt/tools/readers/bin/python -m pip show xrootd",
-        does: "reads it at every connection",
-        set: NOTHING,
-        seen: xrootd_python,
-    },
-    Row {
-        program: "xrdcp",
+        program: "`xrdcp`, `xrdfs`: `root://`, `roots://`",
         version: "xrdcp --version",
-        does: "reads it at every connection",
-        set: NOTHING,
         seen: |scene| scene.reads(&format!("xrdcp {} -", scene.storage.url("/cms/x"))),
     },
     Row {
-        program: "gfal2, `root://`",
+        program: "gfal2 over `root://`, `roots://`",
         version: "gfal-cat --version",
-        does: "reads it: it is xrootd's own client",
-        set: NOTHING,
         seen: |scene| scene.reads(&format!("gfal-cat {}", scene.storage.url("/cms/x"))),
     },
     Row {
-        program: "gfal2, `https://`",
+        program: "gfal2 over `https://`, `davs://`, up to 2.23",
         version: "gfal-cat --version",
-        does: "nothing",
-        set: "`iam-session run -- gfal-copy …`",
         seen: gfal_http,
     },
-    Row {
-        program: "davix",
-        version: "davix-get --version",
-        does: "nothing",
-        set: "`-H \"Authorization: Bearer $(iam-session token)\"`, which others see",
-        seen: davix,
-    },
-    Row {
-        program: "rclone",
-        version: "rclone version",
-        does: "nothing",
-        set: "`bearer_token_command = iam-session token` of a WebDAV remote",
-        seen: rclone,
-    },
+    Row { program: "davix (`davix-get`, `davix-put`)", version: "davix-get --version", seen: davix },
+    Row { program: "rclone, a WebDAV remote", version: "rclone version", seen: rclone },
+    Row { program: "curl", version: "curl --version", seen: curl },
+    Row { program: "fsspec-xrootd, uproot: `root://`", version: "pip show fsspec-xrootd", seen: fsspec },
 ];
 
 fn rucio(scene: &Scene<'_>) {
@@ -193,6 +115,30 @@ fn fts(scene: &Scene<'_>) {
     scene.sends_ours(&format!("{whoami} --fts-access-token $(iam-session token)"), "/whoami");
 }
 
+fn htcondor(scene: &Scene<'_>) {
+    let _schedd = scene.schedd();
+    let ping = format!(
+        "{PYTHON} -c 'import htcondor2, classad2; \
+         schedd = classad2.ClassAd({{\"MyType\": \"Scheduler\", \"MyAddress\": \"<127.0.0.1:9618?alias=localhost>\"}}); \
+         print(htcondor2.ping(schedd, \"WRITE\")[\"MyRemoteUserName\"])'"
+    );
+    let output = scene.login.run(&ping);
+    assert!(output.status != 0, "the session's token does not compute: {output:?}");
+    let log = scene.host.read("/mnt/schedd.log");
+    assert!(log.contains("identity 'https://iam.example/,alice' to alice@example"), "{output:?} {log}");
+    let run = |options: &str| {
+        let scopes = "-s compute.create -s compute.modify -s compute.cancel";
+        scene.login.run(&format!("iam-session run {scopes} {options} -- {ping}"))
+    };
+    assert_eq!(
+        run("").successful().stdout,
+        "alice@example
+"
+    );
+    let output = run("--aud https://other.example");
+    assert!(output.status != 0, "{output:?}");
+}
+
 fn scitokens(scene: &Scene<'_>) {
     let any = "https://wlcg.cern.ch/jwt/v1/any";
     let output = scene.python(&format!(
@@ -234,4 +180,15 @@ fn rclone(scene: &Scene<'_>) {
     );
     scene.is_refused(&read);
     scene.reads(&format!("{read} --webdav-bearer-token-command 'iam-session token'"));
+}
+
+fn curl(scene: &Scene<'_>) {
+    let read = format!("curl -sSf {}", scene.storage.web_url("/cms/x").replace("davs:", "https:"));
+    scene.is_refused(&read);
+    scene.reads(&format!("{read} -H @<(printf 'Authorization: Bearer %s' \"$(iam-session token)\")"));
+}
+
+fn fsspec(scene: &Scene<'_>) {
+    let read = "import sys, fsspec; print(fsspec.open(sys.argv[1]).open().read())";
+    scene.reads(&format!("{PYTHON} -c '{read}' {}", scene.storage.url("/cms/x").replace("roots:", "root:")));
 }

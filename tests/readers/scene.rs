@@ -31,9 +31,20 @@ impl<'h> Scene<'h> {
         let mut server = Background::start(command);
         assert_eq!(server.line(), "ready");
         let login = host.login("alice");
-        let trust = format!("export SSL_CERT_FILE={CERTIFICATE} REQUESTS_CA_BUNDLE={CERTIFICATE}");
-        login.run(&format!("{trust} X509_CERT_DIR=/etc/grid-security/certificates")).successful();
+        for trust in ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "_condor_AUTH_SSL_CLIENT_CAFILE"] {
+            login.run(&format!("export {trust}={CERTIFICATE}")).successful();
+        }
+        login.run("export X509_CERT_DIR=/etc/grid-security/certificates").successful();
         Self { host, storage, login, server: RefCell::new(server) }
+    }
+
+    /// HTCondor's schedd, which takes the provider's tokens.
+    pub(crate) fn schedd(&self) -> Background {
+        self.host.write("/mnt/schedd.sh", include_str!("schedd.sh"), 0o755);
+        let schedd = Background::start(self.host.as_root().command("/mnt/schedd.sh"));
+        let connect = "bash -c '</dev/tcp/127.0.0.1/9618'";
+        self.host.wait_until("the schedd", || self.login.run(connect).status == 0);
+        schedd
     }
 
     /// A program of the pinned ones, whose first line names a Python that is not on this machine.
@@ -47,15 +58,11 @@ impl<'h> Scene<'h> {
         self.login.run(&format!("{PYTHON} -c '{lines}'"))
     }
 
-    /// What a command prints as its version: the first word of it that begins with a digit.
-    pub(crate) fn version(&self, command: &str) -> String {
-        let output = self.login.run(command);
-        let text = format!("{}{}", output.stdout, output.stderr);
-        let mut words = text.split(|c: char| c.is_whitespace() || c == 'v' || c == '-');
-        words
-            .find(|word| word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('.'))
-            .unwrap_or("?")
-            .to_owned()
+    /// What a command says of its version, or `pip` of that of a package, has this one.
+    pub(crate) fn has_version(&self, command: &str, version: &str) {
+        let output = self.login.run(&format!("pip() {{ {PYTHON} -m pip \"$@\"; }}; {command}"));
+        let found = output.stdout.contains(version) || output.stderr.contains(version);
+        assert!(found, "the page says {version}, and here is {output:?}");
     }
 
     /// Runs a command, and waits until the server has told of a request to this path; gives whose token came with it.

@@ -55,6 +55,7 @@ storage=(
     "/usr/bin/curl curl curl"
 )
 readers=(
+    "/usr/bin/mmdebstrap mmdebstrap mmdebstrap"
     "/usr/bin/rclone rclone rclone"
     "/usr/lib/python3*/*-packages/gssapi/__init__.py|/usr/lib64/python3*/site-packages/gssapi/__init__.py python3-gssapi python3-gssapi"
     "/usr/lib/python3*/*-packages/M2Crypto/__init__.py|/usr/lib64/python3*/site-packages/M2Crypto/__init__.py python3-m2crypto python3-m2crypto"

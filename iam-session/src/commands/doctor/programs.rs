@@ -10,7 +10,7 @@ use super::finding::Finding;
 const CHECK: &str = "your programs";
 
 /// A program, what it does with the session's token, and what to do about it. docs/programs.md says more of each.
-const KNOWN: [(&str, &str, &str); 10] = [
+const KNOWN: [(&str, &str, &str); 11] = [
     (
         "rucio",
         "with auth_type = oidc it takes the session's token, and logs in anew if its server refuses that",
@@ -26,8 +26,21 @@ const KNOWN: [(&str, &str, &str); 10] = [
         "it takes the session's token before the refresh token in its own configuration",
         "if it is to use that: 'iam-session run --no-token -- servicex …'",
     ),
-    ("jobsub_submit", DROPS_PROXY, "if you need the proxy: 'iam-session run --no-token -- jobsub_submit …'"),
-    ("ifdh", DROPS_PROXY, "if you need the proxy: 'iam-session run --no-token -- ifdh …'"),
+    (
+        "condor_submit",
+        "to submit, it wants a token with compute.create, compute.modify and compute.cancel",
+        "use 'iam-session run -s compute.create -s compute.modify -s compute.cancel -- condor_submit …'",
+    ),
+    (
+        "jobsub_submit",
+        "it takes the session's token, and stops if that has no wlcg.groups of yours",
+        "let it get one of its own: 'iam-session run --no-token -- jobsub_submit …'",
+    ),
+    (
+        "ifdh",
+        "it takes the session's token, and may let htgettoken write into the token file",
+        "if it is to use a token of its own or the proxy: 'iam-session run --no-token -- ifdh …'",
+    ),
     (
         "dirac-login",
         "with tokens it writes a refresh token in clear into the token file, and dirac-logout removes the file",
@@ -54,7 +67,6 @@ const KNOWN: [(&str, &str, &str); 10] = [
         "for a WebDAV remote set 'bearer_token_command = iam-session token'",
     ),
 ];
-const DROPS_PROXY: &str = "it leaves the X.509 proxy out where BEARER_TOKEN_FILE is set";
 
 pub(super) fn look(uid: u32) -> Vec<Finding> {
     if uid == 0 {
