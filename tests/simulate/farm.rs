@@ -31,7 +31,7 @@ const READ: Duration = Duration::from_secs(30 * 60);
 /// An answer takes the issuer this, and once more as long on average.
 const LATENCY: Duration = Duration::from_millis(150);
 /// How long a mint waits for a connection that does not come.
-const CONNECT: Duration = Duration::from_secs(10);
+pub(crate) const CONNECT: Duration = Duration::from_secs(10);
 
 /// What is simulated.
 #[derive(Clone, Copy)]
