@@ -65,9 +65,8 @@ pub(crate) fn news(
     boot_id: &str,
     now: Now,
 ) -> StoreNews {
-    let of_this_policy = |failure: &LastFailure| failure.asked.as_deref().is_none_or(|then| then == asked);
     // A refusal of another policy, or of a clock that is wrong, is in the place of ours: it takes nothing back.
-    let is_over = |known: &&LastFailure| !of_this_policy(known) || known.in_store && stored.is_none();
+    let is_over = |known: &&LastFailure| !known.concerns(asked) || known.in_store && stored.is_none();
     let (over, known) = (known.is_some_and(|known| is_over(&known)), known.filter(|known| !is_over(known)));
     let stored = stored.filter(|stored| stored.asked.as_deref() == Some(asked));
     match (known, stored.and_then(|stored| stored.rebased(boot_id, now))) {
