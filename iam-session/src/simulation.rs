@@ -159,8 +159,11 @@ impl Agent {
         let (boot_id, failure) = (self.boot_id(), Failure::unreachable(""));
         let next = LastFailure::after(self.failure.as_deref(), failure, outlook, pause, &boot_id, at(now));
         let next = LastFailure { unanswered, asked: Some(String::new()), ..next };
-        store.failure = Some(next.clone());
-        self.failure = Some(Box::new(refusals::here(next, true, jitter)));
+        let in_store = !store.failure.clone().is_some_and(|stored| refusals::stays(stored, &next, at(now)));
+        if in_store {
+            store.failure = Some(next.clone());
+        }
+        self.failure = Some(Box::new(refusals::here(next, in_store, jitter)));
         self.end(now);
     }
 
