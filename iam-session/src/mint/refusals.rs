@@ -88,6 +88,7 @@ pub(crate) fn news(
                 noted: stored.noted,
                 not_before: stored.not_before.min(known.not_on_demand_before + LONGEST_TURN),
                 in_store: true,
+                count: stored.count.max(known.count),
                 ..known.clone()
             }))
         }
@@ -208,6 +209,14 @@ mod tests {
         let StoreNews::Refused(turn) = heard(Some(&ours), Some(theirs), 1006) else { panic!("not heard") };
         assert!(turn.holds(RequestedBy::Agent, Duration::from_secs(1008)));
         assert!(!turn.holds(RequestedBy::Agent, Duration::from_secs(1009)));
+        // Its own next failure is the third in a row, and its pause as long as that of one host alone.
+        let (first, second) = (failed_at(1000, "there"), RetryPause::Doubling);
+        let now = Now { unix: 1006, boot: Duration::from_secs(1006) };
+        let again = Failure::unreachable("no");
+        let second = LastFailure::after(Some(&first), again, RetryWhen::Passing, second, "there", now);
+        let second = LastFailure { asked: Some("a for ''".into()), unanswered: true, ..second };
+        let StoreNews::Refused(after) = heard(Some(&ours), Some(second), 1007) else { panic!("not heard") };
+        assert_eq!(after.count, 2);
         // Whoever asks on this host waits for no other.
         assert_eq!(turn.not_on_demand_before, ours.not_on_demand_before);
         assert_eq!(turn.failure, ours.failure);
