@@ -16,7 +16,7 @@ mod forget;
 mod helper_process;
 mod host_lock;
 pub(crate) mod job;
-mod mint_locks;
+pub(crate) mod mint_locks;
 mod pending;
 mod policy;
 mod publish;

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use iam_session::simulation::Fault;
 
-use crate::farm::{CONNECT, LIFE, Plan, Sharing, simulate};
+use crate::farm::{CONNECT, LIFE, Outage, Plan, Sharing, simulate};
 use crate::home::{Home, News, Request};
 use crate::random::Random;
 use crate::record::{Reach, Record};
 
 const SMALL: Plan =
-    Plan { nodes: 10, sessions: 200, users: 1000, hours: 6, fault: Fault::Silent, sharing: Sharing::On };
+    Plan { nodes: 10, sessions: 200, users: 1000, hours: 6, fault: Outage::Silent, sharing: Sharing::On };
 
 fn missed(record: &Record) -> Vec<String> {
     let missed = record.reaches().into_iter().filter(|reach| !reach.is_met);
@@ -20,7 +20,7 @@ fn missed(record: &Record) -> Vec<String> {
 
 #[test]
 fn a_farm_reaches_what_is_promised_to_its_issuer_however_that_fails() {
-    for fault in [Fault::Silent, Fault::Busy] {
+    for fault in [Outage::Silent, Outage::Busy] {
         let record = simulate(Plan { fault, ..SMALL });
         assert_eq!(missed(&record), [""; 0], "{fault:?}");
         assert!(record.users_at_end > 500 && record.expired_in_outage > 0);
@@ -28,6 +28,39 @@ fn a_farm_reaches_what_is_promised_to_its_issuer_however_that_fails() {
         let (mean, _) = record.outage_rate();
         assert!(mean > 1.0 && mean < f64::from(SMALL.users) / 55.0, "{mean} a second");
     }
+}
+
+#[test]
+fn hosts_without_a_network_keep_no_other_waiting() {
+    let plan = Plan { nodes: 30, fault: Outage::CutOff, ..SMALL };
+    let record = simulate(plan);
+    assert_eq!(missed(&record), [""; 0]);
+    assert!(record.expired_in_outage > 0);
+    // The issuer is asked no more than ever.
+    let (mean, _) = record.outage_rate();
+    assert!(mean < 2.0 * record.rate() * f64::from(plan.users) / 3600.0, "{mean} a second");
+}
+
+#[test]
+fn a_mint_waits_for_the_lock_no_longer_than_a_real_one() {
+    let (mut home, mut random, mut news) = (Home::new(0), Random::new(1), Vec::new());
+    for host in [1, 2] {
+        home.begin_session(host, 0, Duration::ZERO, &mut random, &mut news);
+    }
+    for host in [1, 2] {
+        home.wake(host, Duration::ZERO, &mut random, &mut news);
+    }
+    let until = news.iter().find_map(|news| match news {
+        News::GivesUp(2, at) => Some(*at),
+        _ => None,
+    });
+    assert_eq!(until, Some(Duration::from_secs(60)));
+    news.clear();
+    home.give_up(2, until.unwrap(), &mut random, &mut news);
+    // It tries again, and has no part in the answer.
+    assert!(matches!(news[..], [News::Wakes(2, at)] if at >= Duration::from_secs(65)));
+    home.answer(Err(Fault::Silent), Duration::from_secs(70), &mut random, &mut news);
+    assert!(home.request().is_none());
 }
 
 #[test]
@@ -66,9 +99,9 @@ impl LateUser {
             _ => request.asked + Duration::from_millis(300),
         };
         let time = |news: &News| match news {
-            News::Wakes(_, at) => *at,
+            News::Wakes(_, at) | News::GivesUp(_, at) => *at,
             News::Asks(request) => answered(request),
-            News::Served(_) => Duration::ZERO,
+            News::Served { .. } => Duration::ZERO,
         };
         while let Some(first) = (0..self.news.len()).min_by_key(|at| time(&self.news[*at])) {
             let next = self.news.remove(first);
@@ -86,7 +119,10 @@ impl LateUser {
                     let answer = if outage.contains(&request.asked) { Err(fault) } else { Ok(LIFE) };
                     self.home.answer(answer, now, &mut self.random, &mut self.news);
                 }
-                News::Served(_) => {}
+                News::GivesUp(host, at) => {
+                    self.home.give_up(host, at, &mut self.random, &mut self.news);
+                }
+                News::Served { .. } => {}
             }
         }
         self
