@@ -16,7 +16,7 @@ mod forget;
 mod helper_process;
 mod host_lock;
 pub(crate) mod job;
-mod mint_locks;
+pub(crate) mod mint_locks;
 mod pending;
 mod policy;
 mod publish;
@@ -186,19 +186,14 @@ impl Mint {
         if failure.kind == FailureKind::Locked || self.is_revoked() {
             return;
         }
-        let standing = self.last_failures(&entry.record_id).of_session(&entry.session_scope);
+        let standing = self.last_failures(&entry.record_id).of_session();
         if standing.is_some_and(|last_failure| last_failure.holds(RequestedBy::Agent, clock::boot_time())) {
             return;
         }
         self.log_failure(&job.account, "-", failure);
-        let (wanted, failure) = (entry.session_token(), failure.clone());
-        self.note_last_failure_of(
-            &wanted,
-            FailureScope::Session,
-            failure,
-            RetryWhen::Passing,
-            RetryPause::OfAgents,
-        );
+        let (against, outlook, pause) = (FailureScope::Session, RetryWhen::Passing, RetryPause::OfAgents);
+        let next = self.next_failure(&entry.record_id, against, failure.clone(), outlook, pause);
+        self.note_here(&entry.record_id, against, next);
     }
 
     fn work(&mut self, job: Job) -> Option<JobResult> {

@@ -8,12 +8,16 @@ use crate::clock::Now;
 use crate::helper::HelperError;
 use crate::issuer::wire::{ErrorClass, IssuerError};
 use crate::mint::accept_response::consequence;
+use crate::mint::mint_locks;
 use crate::mint::refusals::{self, StoreNews};
 use crate::mint::token::TokenOrigin;
 use crate::protocol::Failure;
 use crate::runtime::freshness::{Freshness, TokenLife};
-use crate::runtime::last_failure::{LastFailure, RequestedBy};
+use crate::runtime::last_failure::{LastFailure, RequestedBy, RetryPause, RetryWhen};
 use crate::runtime::token_wanted::TokenKind;
+
+/// How long a mint waits for the store's lock.
+pub const LOCK_PATIENCE: Duration = mint_locks::PATIENCE;
 
 /// What the hosts of a user share: the files beside the record.
 #[derive(Default)]
@@ -73,6 +77,11 @@ impl Agent {
     pub fn log_in(&mut self, store: &Store, now: Duration, jitter: u8) {
         (self.token, self.attempts) = (None, Attempts::default());
         self.scan(store, now, jitter);
+    }
+
+    /// When the token in the token file ends. `None`: there has been none since the login.
+    pub fn token_ends(&self) -> Option<Duration> {
+        self.token.map(|token| token.ends)
     }
 
     /// Whether the token file holds a token that lives. `None`: there has been none since the login.
@@ -159,8 +168,23 @@ impl Agent {
         let (boot_id, failure) = (self.boot_id(), Failure::unreachable(""));
         let next = LastFailure::after(self.failure.as_deref(), failure, outlook, pause, &boot_id, at(now));
         let next = LastFailure { unanswered, asked: Some(String::new()), ..next };
-        store.failure = Some(next.clone());
-        self.failure = Some(Box::new(refusals::here(next, true, jitter)));
+        let in_store = !store.failure.clone().is_some_and(|stored| refusals::stays(stored, &next, at(now)));
+        if in_store {
+            store.failure = Some(next.clone());
+        }
+        self.failure = Some(Box::new(refusals::here(next, in_store, jitter)));
+        self.end(now);
+    }
+
+    /// The mint has waited for the store's lock for as long as it does.
+    pub fn gives_up(&mut self, now: Duration, jitter: u8) {
+        if !self.is_held(now) {
+            let (failure, boot_id) = (Failure::unreachable(""), self.boot_id());
+            let (outlook, pause) = (RetryWhen::Passing, RetryPause::OfAgents);
+            let next =
+                LastFailure::after(self.failure.as_deref(), failure, outlook, pause, &boot_id, at(now));
+            self.failure = Some(Box::new(next.jittered(jitter)));
+        }
         self.end(now);
     }
 

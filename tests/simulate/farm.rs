@@ -31,7 +31,35 @@ const READ: Duration = Duration::from_secs(30 * 60);
 /// An answer takes the issuer this, and once more as long on average.
 const LATENCY: Duration = Duration::from_millis(150);
 /// How long a mint waits for a connection that does not come.
-const CONNECT: Duration = Duration::from_secs(10);
+pub(crate) const CONNECT: Duration = Duration::from_secs(10);
+
+/// What happens in the outage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outage {
+    /// The issuer gives no answer.
+    Silent,
+    /// It answers with status 503.
+    Busy,
+    /// One host of three has no network. All others reach the issuer.
+    CutOff,
+}
+
+/// One host of so many.
+const CUT_OFF: u16 = 3;
+
+impl Outage {
+    fn fault(self) -> Fault {
+        match self {
+            Self::Busy => Fault::Busy,
+            Self::Silent | Self::CutOff => Fault::Silent,
+        }
+    }
+
+    /// Whether it concerns this host.
+    fn concerns(self, host: u16) -> bool {
+        self != Self::CutOff || host.is_multiple_of(CUT_OFF)
+    }
+}
 
 /// What is simulated.
 #[derive(Clone, Copy)]
@@ -41,8 +69,8 @@ pub(crate) struct Plan {
     pub(crate) sessions: u32,
     pub(crate) users: u32,
     pub(crate) hours: u32,
-    /// How the issuer fails in the outage.
-    pub(crate) fault: Fault,
+    /// Two hours of it.
+    pub(crate) fault: Outage,
     /// Whether the hosts of a user share the store.
     pub(crate) sharing: Sharing,
 }
@@ -71,8 +99,13 @@ impl Plan {
         self.outage() + OUTAGE
     }
 
-    pub(crate) fn is_out(&self, now: Duration) -> bool {
-        (self.outage()..self.recovery()).contains(&now)
+    fn is_out(&self, request: Request) -> bool {
+        self.fault.concerns(request.host) && (self.outage()..self.recovery()).contains(&request.asked)
+    }
+
+    /// The same for a host.
+    pub(crate) fn is_host_excused(&self, host: u16, now: Duration) -> bool {
+        self.fault.concerns(host) && self.is_excused(now)
     }
 
     /// The outage and what the issuer is given after it.
@@ -94,6 +127,7 @@ enum Event {
     SessionBegins(u32),
     SessionEnds(u32),
     Wakes(HomeId, u16),
+    GivesUp(HomeId, u16),
     Answer(HomeId),
 }
 
@@ -206,15 +240,14 @@ impl Farm {
             Event::Wakes(home, host) => {
                 self.with_home(home, |home, random, news| home.wake(host, now, random, news));
             }
+            Event::GivesUp(home, host) => {
+                self.with_home(home, |home, random, news| home.give_up(host, now, random, news));
+            }
             Event::Answer(home) => {
                 let plan = self.plan;
                 self.with_home(home, |home, random, news| {
-                    let asked = home.asked();
-                    let answer = if asked.is_some_and(|asked| plan.is_out(asked)) {
-                        Err(plan.fault)
-                    } else {
-                        Ok(LIFE)
-                    };
+                    let is_out = home.request().is_some_and(|request| plan.is_out(request));
+                    let answer = if is_out { Err(plan.fault.fault()) } else { Ok(LIFE) };
                     home.answer(answer, now, random, news);
                 });
             }
@@ -244,15 +277,22 @@ impl Farm {
         for one in news {
             match one {
                 News::Wakes(host, at) => self.at(at, Event::Wakes(id, host)),
-                News::Served(since) => self.record.served(since, self.now),
+                News::GivesUp(host, at) => self.at(at, Event::GivesUp(id, host)),
+                News::Served { host, since, lacked } => {
+                    self.record.served(since, self.now);
+                    self.record.lacked(host, lacked, self.now);
+                }
                 News::Asks(request) => self.ask(id, user, request),
             }
         }
     }
 
     fn ask(&mut self, home: HomeId, user: u32, request: Request) {
-        self.record.request(user, request.asked);
-        let is_lost = self.plan.is_out(request.asked) && self.plan.fault == Fault::Silent;
+        let is_lost = self.plan.is_out(request) && self.plan.fault != Outage::Busy;
+        // One that does not leave its host costs the issuer nothing.
+        if !is_lost || self.plan.fault == Outage::Silent {
+            self.record.request(user, request.asked);
+        }
         let takes = if is_lost { CONNECT } else { LATENCY + self.random.until_next(LATENCY) };
         self.at(request.asked + takes, Event::Answer(home));
     }
@@ -303,6 +343,9 @@ impl Farm {
         }
         let session = &self.sessions[self.living[self.random.below(self.living.len())] as usize];
         let home = &self.homes[self.home_of(session.user, session.host) as usize];
-        self.record.read(home.reads(session.host, now), now);
+        self.record.read(session.host, home.reads(session.host, now), now);
+        if home.reads(session.host, now) != Some(true) {
+            self.record.lacked(session.host, home.lacks(session.host, now), now);
+        }
     }
 }

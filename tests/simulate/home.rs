@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use iam_session::simulation::{Agent, Fault, Step, Store, Wake};
+use iam_session::simulation::{Agent, Fault, LOCK_PATIENCE, Step, Store, Wake};
 
 use crate::random::Random;
 
@@ -24,12 +24,17 @@ impl Seat {
     fn is_due(&self, at: Duration) -> bool {
         !self.is_busy && self.wakes_at == Some(at)
     }
+
+    /// For how long it has been without a token.
+    fn lacks(&self, now: Duration) -> Duration {
+        now.saturating_sub(self.agent.token_ends().unwrap_or_default().max(self.since))
+    }
 }
 
 /// A request to the issuer.
 #[derive(Clone, Copy)]
 pub(crate) struct Request {
-    host: u16,
+    pub(crate) host: u16,
     pub(crate) asked: Duration,
 }
 
@@ -41,7 +46,8 @@ pub(crate) struct Home {
     seats: Vec<Seat>,
     /// The store's lock is held for it.
     request: Option<Request>,
-    waiting: VecDeque<u16>,
+    /// Hosts whose mints wait for it, and until when.
+    waiting: VecDeque<(u16, Duration)>,
 }
 
 /// What the world has to see to.
@@ -50,8 +56,10 @@ pub(crate) enum News {
     Wakes(u16, Duration),
     /// A mint asks the issuer.
     Asks(Request),
-    /// A host has a token, to which the first session now there has logged in then.
-    Served(Duration),
+    /// This host's mint gives up then, if it still waits for the lock.
+    GivesUp(u16, Duration),
+    /// A host has a token, to which the first session now there has logged in then. It had none for so long.
+    Served { host: u16, since: Duration, lacked: Duration },
 }
 
 impl Home {
@@ -59,9 +67,9 @@ impl Home {
         Self { share, ..Self::default() }
     }
 
-    /// When the request was sent that is under way.
-    pub(crate) fn asked(&self) -> Option<Duration> {
-        self.request.map(|request| request.asked)
+    /// The one that is under way.
+    pub(crate) fn request(&self) -> Option<Request> {
+        self.request
     }
 
     fn seat(&mut self, host: u16) -> Option<&mut Seat> {
@@ -79,6 +87,11 @@ impl Home {
     /// What a session on this host reads in the token file.
     pub(crate) fn reads(&self, host: u16, now: Duration) -> Option<bool> {
         self.seats.iter().find(|seat| seat.host == host).and_then(|seat| seat.agent.has_token(now))
+    }
+
+    /// For how long a session on this host has been without a token.
+    pub(crate) fn lacks(&self, host: u16, now: Duration) -> Duration {
+        self.seats.iter().find(|seat| seat.host == host).map(|seat| seat.lacks(now)).unwrap_or_default()
     }
 
     pub(crate) fn begin_session(
@@ -122,19 +135,33 @@ impl Home {
             Wake::Looks => self.reschedule(host, at, news),
             Wake::Renews => {
                 seat.is_busy = true;
-                self.waiting.push_back(host);
+                let until = at + LOCK_PATIENCE;
+                self.waiting.push_back((host, until));
                 self.lock(at, random, news);
+                if self.waiting.contains(&(host, until)) {
+                    news.push(News::GivesUp(host, until));
+                }
             }
         }
+    }
+
+    /// A mint may have waited for the lock for as long as it does.
+    pub(crate) fn give_up(&mut self, host: u16, at: Duration, random: &mut Random, news: &mut Vec<News>) {
+        let Some(place) = self.waiting.iter().position(|waiting| *waiting == (host, at)) else { return };
+        self.waiting.remove(place);
+        let Some(seat) = self.seat(host) else { return };
+        seat.is_busy = false;
+        seat.agent.gives_up(at, random.byte());
+        self.reschedule(host, at, news);
     }
 
     /// Gives the store's lock to who waits for it.
     fn lock(&mut self, now: Duration, random: &mut Random, news: &mut Vec<News>) {
         while self.request.is_none()
-            && let Some(host) = self.waiting.pop_front()
+            && let Some((host, _)) = self.waiting.pop_front()
         {
             let Some(seat) = self.seats.iter_mut().find(|seat| seat.host == host) else { continue };
-            let lacked = seat.agent.has_token(now) != Some(true);
+            let (is_without, lacked) = (seat.agent.has_token(now) != Some(true), seat.lacks(now));
             match seat.agent.look(&self.store, now, random.byte()) {
                 Step::Ask => {
                     let request = Request { host, asked: now };
@@ -143,8 +170,8 @@ impl Home {
                 }
                 Step::Done => {
                     seat.is_busy = false;
-                    if lacked && seat.agent.has_token(now) == Some(true) {
-                        news.push(News::Served(seat.since));
+                    if is_without && seat.agent.has_token(now) == Some(true) {
+                        news.push(News::Served { host, since: seat.since, lacked });
                     }
                     self.reschedule(host, now, news);
                 }
@@ -164,10 +191,11 @@ impl Home {
         let share = self.share;
         if let Some(seat) = self.seats.iter_mut().find(|seat| seat.host == request.host) {
             seat.is_busy = false;
+            let lacked = seat.lacks(now);
             match answer {
                 Ok(life) => {
                     seat.agent.answered(&mut self.store, request.asked, life, share, now);
-                    news.push(News::Served(seat.since));
+                    news.push(News::Served { host: seat.host, since: seat.since, lacked });
                 }
                 Err(fault) => seat.agent.failed(&mut self.store, fault, now, random.byte()),
             }

@@ -3,8 +3,8 @@
 //!
 //!     cargo run --release -p iam-session-tests --bin simulate -- --nodes 1000 --sessions 200 --users 5000 --hours 24
 //!
-//! These are the defaults. It plays farms of 1, 10, 100 … nodes up to that number, and one of a tenth of it with an issuer
-//! that answers 503 instead of not answering. `--docs DIR` writes `farm.md` and `farm.svg` there, and `--csv FILE` the requests
+//! These are the defaults. It plays farms of 1, 10, 100 … nodes up to that number, and two of a tenth of it: with an
+//! issuer that answers 503 instead of not answering, and with hosts that have no network. `--docs DIR` writes `farm.md` and `farm.svg` there, and `--csv FILE` the requests
 //! of each minute.
 
 mod farm;
@@ -19,9 +19,7 @@ mod tests;
 use std::process::ExitCode;
 use std::{env, fs, io};
 
-use iam_session::simulation::Fault;
-
-use farm::{Plan, Sharing, simulate};
+use farm::{Outage, Plan, Sharing, simulate};
 use record::Record;
 
 /// The last farm's outage would else not end before the day does.
@@ -34,7 +32,7 @@ struct Wanted {
 }
 
 fn wanted(arguments: impl Iterator<Item = String>) -> Option<Wanted> {
-    let (fault, sharing) = (Fault::Silent, Sharing::On);
+    let (fault, sharing) = (Outage::Silent, Sharing::On);
     let plan = Plan { nodes: 1000, sessions: 200, users: 5000, hours: 24, fault, sharing };
     let mut wanted = Wanted { plan, docs: None, csv: None };
     let mut arguments = arguments;
@@ -86,7 +84,8 @@ fn main() -> ExitCode {
 fn plans(largest: Plan) -> impl Iterator<Item = Plan> {
     let smaller = (0..).map(|power| 10_u16.pow(power)).take_while(move |nodes| *nodes < largest.nodes);
     let silent = smaller.chain([largest.nodes]).map(move |nodes| Plan { nodes, ..largest });
-    silent.chain([Plan { nodes: (largest.nodes / 10).max(1), fault: Fault::Busy, ..largest }])
+    let nodes = (largest.nodes / 10).max(1);
+    silent.chain([Outage::Busy, Outage::CutOff].map(|fault| Plan { nodes, fault, ..largest }))
 }
 
 fn write(wanted: &Wanted, records: &[Record]) -> io::Result<()> {

@@ -6,6 +6,8 @@ use crate::farm::{HOUR, LIFE, MINUTE, Plan, RECOVERY, STORM};
 
 /// A peak among fewer requests than these on average is one of chance.
 const COUNTED: f64 = 100.0;
+/// Another host may hold the lock for its request, and then one more.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
 /// Renewals an hour and user.
 const AN_HOUR: f64 = 1.5;
 
@@ -24,6 +26,8 @@ pub(crate) struct Record {
     /// Of each user, in the two minutes after the outage.
     after_outage: Vec<u16>,
     last_served: Duration,
+    /// By a host that was to have a token.
+    longest_wait: Duration,
     /// Hosts with a session and without a token two minutes after the outage.
     pub(crate) unserved: usize,
     pub(crate) reads: u64,
@@ -58,6 +62,7 @@ impl Record {
             counted_until: Duration::ZERO,
             after_outage: vec![0; plan.users as usize],
             last_served: Duration::ZERO,
+            longest_wait: Duration::ZERO,
             unserved: 0,
             reads: 0,
             expired: 0,
@@ -84,6 +89,13 @@ impl Record {
         }
     }
 
+    /// A host has been without a token for so long.
+    pub(crate) fn lacked(&mut self, host: u16, lacked: Duration, now: Duration) {
+        if !self.plan.is_host_excused(host, now) {
+            self.longest_wait = self.longest_wait.max(lacked);
+        }
+    }
+
     pub(crate) fn user_comes(&mut self, now: Duration) {
         self.count_time(now);
         self.active += 1;
@@ -104,10 +116,10 @@ impl Record {
     }
 
     /// `holds`: whether the token there lives; none has ever been there before the issuer's first answer.
-    pub(crate) fn read(&mut self, holds: Option<bool>, now: Duration) {
+    pub(crate) fn read(&mut self, host: u16, holds: Option<bool>, now: Duration) {
         self.reads += 1;
         let expired = u64::from(holds == Some(false));
-        if self.plan.is_excused(now) {
+        if self.plan.is_host_excused(host, now) {
             self.expired_in_outage += expired;
         } else {
             self.expired += expired;
@@ -218,10 +230,16 @@ impl Record {
                 outage.over_mean <= 2.0,
             ),
             reach(
-                "expired tokens read outside of the outage",
+                "expired tokens read by those whom the outage does not concern",
                 "0",
                 self.expired.to_string(),
                 self.expired == 0 && self.reads > 0,
+            ),
+            reach(
+                "longest wait of theirs for a token, in seconds",
+                "≤ 20",
+                format!("{:.0}", self.longest_wait.as_secs_f64()),
+                self.longest_wait <= LONGEST_WAIT,
             ),
         ]
     }

@@ -1,8 +1,6 @@
 //! The tables and the page of what was counted.
 
-use iam_session::simulation::Fault;
-
-use crate::farm::Plan;
+use crate::farm::{Outage, Plan};
 use crate::record::Record;
 
 /// What is above the tables in docs/farm.md.
@@ -14,8 +12,9 @@ pub(crate) fn name(record: &Record) -> String {
         nodes => format!("{nodes} nodes"),
     };
     match record.plan.fault {
-        Fault::Silent => nodes,
-        Fault::Busy => format!("{nodes}, 503"),
+        Outage::Silent => nodes,
+        Outage::Busy => format!("{nodes}, 503"),
+        Outage::CutOff => format!("{nodes}, a third cut off"),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use support::{Host, Login, Provider, wait};
 
 /// On each host.
@@ -130,4 +130,41 @@ fn thirty_sessions_on_three_hosts_renew_once() {
     let (second, third) = (one.sibling("login2"), one.sibling("login3"));
     let cost = cost_of_two_renewals(&[&one, &second, &third], &provider);
     assert_eq!(cost, 2, "{cost} requests for two renewals");
+}
+
+/// For how long this host's agents wait after the failure that they know of, in seconds; 0 if they know of none.
+fn pause_of(login: &Login) -> u64 {
+    let status: Value = serde_json::from_str(&login.run("iam-session status --json").stdout).unwrap();
+    let error = &status["accounts"][0]["last_error"];
+    let second = |name: &str| error[name].as_u64();
+    second("next_attempt_at").zip(second("at")).map_or(0, |(next, at)| next.saturating_sub(at))
+}
+
+/// One host alone asks at once, and after 5 s; then it waits for 10 s.
+#[test]
+fn three_hosts_ask_an_issuer_that_is_away_in_turn_and_are_served_when_it_is_back() {
+    let one = Host::start();
+    one.add_node_key();
+    let provider = Provider::start(&one);
+    provider.set(json!({"access_token_lifetime": 6}));
+    one.enroll(&provider, "alice");
+    let (second, third) = (one.sibling("login2"), one.sibling("login3"));
+    let logins = [&one, &second, &third].map(|host| host.login("alice"));
+    let tokens = || logins.iter().map(|login| login.run("cat $BEARER_TOKEN_FILE").stdout);
+    one.wait_until("a token on each host", || tokens().all(|token| !token.is_empty()));
+
+    provider.fail_with(json!({"fault": "cut", "at": ["refresh"]}));
+    let asked = provider.count("refresh");
+    one.wait_until("the second pause on each host", || logins.iter().all(|login| pause_of(login) >= 9));
+    let asked = provider.count("refresh") - asked;
+    // Each once, and one of them again: each by itself would have asked twice.
+    assert!((4..6).contains(&asked), "{asked} requests");
+
+    provider.set(json!({"access_token_lifetime": 3600}));
+    let asked = provider.count("refresh");
+    provider.heal();
+    wait::within(Duration::from_secs(30), "a token on each host", || {
+        tokens().all(|token| !token.is_empty() && provider.accepts(&token))
+    });
+    assert_eq!(provider.count("refresh") - asked, 1);
 }

@@ -5,9 +5,6 @@ use std::time::Duration;
 use crate::runtime::freshness::{Freshness, TokenLife};
 use crate::runtime::last_failure::{LastFailure, RequestedBy, RetryWhen};
 
-/// The agents of one user spread their renewals over this part of a token's life; the first to renew spares the
-/// others the attempt.
-const SPREAD: u32 = 40;
 /// Whatever goes wrong, nothing is attempted by itself more often; doubled, up to the second, after each attempt that
 /// came to nothing and left no last failure to say why: where the runtime directory is full, nothing can be noted.
 pub(super) const PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
@@ -108,7 +105,7 @@ pub(crate) fn next(
             Some((own_moment.max(after(attempts.pause)), AgentTask::Look))
         }
         AccountState::Enrolled { token, last_failure, .. } => {
-            let due = token.map_or(now, |life| life.renewal() + jitter(life, spread));
+            let due = token.map_or(now, |life| life.renewal_by(spread));
             let spared = last_failure.map_or(now, |last_failure| last_failure.not_before);
             let is_lasting = last_failure.is_some_and(|failure| failure.outlook == RetryWhen::Lasting);
             let renewal = (due.max(spared).max(after(attempts.pause)), AgentTask::Renew);
@@ -118,10 +115,6 @@ pub(crate) fn next(
             look.into_iter().chain((!is_lasting).then_some(renewal)).min_by_key(|(at, _)| *at)
         }
     }
-}
-
-fn jitter(life: TokenLife, spread: u8) -> Duration {
-    life.ends.saturating_sub(life.issued) / SPREAD * u32::from(spread) / 256
 }
 
 #[cfg(test)]
@@ -156,7 +149,33 @@ mod tests {
     fn a_token_is_renewed_by_each_agent_at_its_own_moment() {
         let standing = enrolled(life(1000, 4600), None);
         assert_eq!(at(standing, None, 0), Some((2800, AgentTask::Renew)));
-        assert_eq!(at(standing, None, 128), Some((2845, AgentTask::Renew)));
+        assert_eq!(at(standing, None, 128), Some((2815, AgentTask::Renew)));
+    }
+
+    #[test]
+    fn a_short_life_is_renewed_once_and_before_its_end() {
+        for whole in [60, 300, 1200].map(Duration::from_secs) {
+            for (share, spread) in [(0, 0), (255, 255)] {
+                let (mut now, mut token, mut attempts) = (NOW, None, Attempts::default());
+                let mut wakes = 0;
+                while now < NOW + whole * 10 {
+                    attempts.begin(now);
+                    // A slow issuer.
+                    let ends = now + whole;
+                    now += whole / 30;
+                    assert!(token.is_none_or(|life: TokenLife| {
+                        life.is_enough(Freshness::Valid((whole / 5).as_secs()), now)
+                    }));
+                    token = Some(TokenLife { issued: ends - whole, ends, share });
+                    attempts.end(token, None, now);
+                    let task;
+                    (now, task) = next(enrolled(token, None), attempts, spread, now).unwrap();
+                    assert_eq!(task, AgentTask::Renew);
+                    wakes += 1;
+                }
+                assert!((10..=20).contains(&wakes), "{wakes} renewals in ten lives of {whole:?}");
+            }
+        }
     }
 
     #[test]

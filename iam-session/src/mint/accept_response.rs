@@ -15,7 +15,7 @@ use crate::json::spelled;
 use crate::log::Level;
 use crate::protocol::Failure;
 use crate::runtime::accounts::AccountEntry;
-use crate::runtime::cache::{CacheKey, CachedToken, TokenReply};
+use crate::runtime::cache::{CachedToken, TokenReply};
 use crate::runtime::last_failure::{FailureScope, LastFailure, LastFailures, RetryPause, RetryWhen};
 use crate::runtime::token_wanted::TokenKind;
 use crate::scope::{ScopeSet, is_identity};
@@ -47,7 +47,8 @@ impl Mint {
             self.log_failure(&attempt.entry.name, "scope_missing", &failure);
             if attempt.job.kind == TokenKind::Session {
                 let (against, outlook) = (FailureScope::Session, RetryWhen::Passing);
-                let next = self.next_failure(&attempt.wanted, against, failure.clone(), outlook, REFUSED);
+                let next =
+                    self.next_failure(&attempt.wanted.record_id, against, failure.clone(), outlook, REFUSED);
                 self.note_request(store, attempt, against, next);
             }
             return Err(failure);
@@ -182,40 +183,28 @@ impl Mint {
         self.log_failure(&attempt.entry.name, &class, &failure);
         // What somebody named and may not have says nothing about the next request.
         if against == FailureScope::Record || attempt.job.kind == TokenKind::Session {
-            let next = self.next_failure(&attempt.wanted, against, failure.clone(), outlook, pause);
+            let next = self.next_failure(&attempt.wanted.record_id, against, failure.clone(), outlook, pause);
             self.note_request(store, attempt, against, LastFailure { unanswered, ..next });
         }
         failure
     }
 
     /// Notes what failed on this host.
-    pub(crate) fn note_last_failure_of(
-        &self,
-        wanted: &CacheKey,
-        against: FailureScope,
-        failure: Failure,
-        outlook: RetryWhen,
-        pause: RetryPause,
-    ) {
-        let last_failure = self.next_failure(wanted, against, failure, outlook, pause).jittered(own_moment());
-        self.note(self.last_failures(&wanted.record_id).note(against, &last_failure));
+    pub(crate) fn note_here(&self, record_id: &str, against: FailureScope, failure: LastFailure) {
+        self.note(self.last_failures(record_id).note(against, &failure.jittered(own_moment())));
     }
 
     pub(crate) fn next_failure(
         &self,
-        wanted: &CacheKey,
+        record_id: &str,
         against: FailureScope,
         failure: Failure,
         outlook: RetryWhen,
         pause: RetryPause,
     ) -> LastFailure {
-        let last_failures = self.last_failures(&wanted.record_id);
-        let session_scope = (against == FailureScope::Session).then(|| wanted.scope.clone());
-        let previous = last_failures.find(against).filter(|previous| previous.session_scope == session_scope);
+        let previous = self.last_failures(record_id).find(against);
         let boot_id = self.runtime.cache.boot_id();
-        let last_failure =
-            LastFailure::after(previous.as_ref(), failure, outlook, pause, boot_id, Now::read());
-        LastFailure { session_scope, ..last_failure }
+        LastFailure::after(previous.as_ref(), failure, outlook, pause, boot_id, Now::read())
     }
 
     /// What the site's audit wants of a token; never the token.

@@ -81,7 +81,7 @@ impl Mint {
             self.note(token_file::retract(&self.runtime, &file, None, Now::read()));
         } else {
             // The user wants this one there, whoever has put what into it.
-            self.align_files(&self.look_with(policy), ForeignToken::Replace);
+            self.align_files(Some(policy), &self.look_with(policy), ForeignToken::Replace);
         }
         Ok(Used {
             account: name.to_owned(),
@@ -117,7 +117,7 @@ impl Mint {
     pub(crate) fn show(&self, policy: &Policy) {
         let book = self.look_with(policy);
         let _ = self.publish_book(&book);
-        self.align_files(&book, ForeignToken::Leave);
+        self.align_files(Some(policy), &book, ForeignToken::Leave);
     }
 
     fn rename(&mut self, name: &str, to: String) -> Result<Renamed, Failure> {

@@ -124,7 +124,7 @@ impl Mint {
     fn why_not_in_its_file(&self, name: &str) -> Option<Failure> {
         let book = AccountBook::read(&self.runtime.agents)?;
         let entry = book.find(Some(name))?;
-        Some(self.last_failures(&entry.record_id).of_session(&entry.session_scope)?.failure)
+        Some(self.last_failures(&entry.record_id).of_session()?.failure)
     }
 
     /// Revocation of a grant that is not kept, unless what an account has would end with it: some issuers end all that a

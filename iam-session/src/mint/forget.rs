@@ -24,7 +24,7 @@ impl Mint {
             let steps = mint.end_under_lock(store, policy, name, ending);
             let book = mint.look_with(policy);
             let published = mint.publish_book(&book);
-            mint.align_files(&book, ForeignToken::Leave);
+            mint.align_files(Some(policy), &book, ForeignToken::Leave);
             published.map(|()| Forgotten { account: name.to_owned(), steps })
         };
         match ending {

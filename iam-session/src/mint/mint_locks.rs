@@ -20,7 +20,7 @@ use crate::runtime::FileLock;
 use crate::store::{Lock, Store, StoreError};
 
 /// Longer than the helper's deadline: whoever holds a lock is done, or dead, before the wait ends.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two tries: its holder may have died, which nobody is told of.
 const PAUSE: Duration = Duration::from_millis(250);
 

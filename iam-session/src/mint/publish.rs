@@ -1,6 +1,7 @@
 //! Publishes what a job found: the accounts file and the token files. Touches the runtime directory.
 
 use super::Mint;
+use super::policy::Policy;
 use super::scan_store::no_place;
 use crate::clock::Now;
 use crate::config::{LARGEST_TOKEN_FILE, TOKEN_FILE};
@@ -12,7 +13,7 @@ use crate::runtime::accounts::{AccountBook, AccountEntry};
 use crate::runtime::cache::CachedToken;
 use crate::runtime::extra_token_files::{self, ExtraTokenFiles};
 use crate::runtime::file_damage::DamageNote;
-use crate::runtime::last_failure::{FailureScope, RetryPause, RetryWhen};
+use crate::runtime::last_failure::{FailureScope, LastFailure, RetryPause, RetryWhen};
 use crate::runtime::token_file::{self, FileState, ForeignToken};
 
 impl Mint {
@@ -36,14 +37,18 @@ impl Mint {
 
     /// Puts each account's session token into its file, or removes a file whose token is no good: the default
     /// account's into the session's, and each kept one's into its own. The caller holds the mint lock.
-    pub(crate) fn align_files(&self, book: &AccountBook, others: ForeignToken) {
+    pub(crate) fn align_files(&self, policy: Option<&Policy>, book: &AccountBook, others: ForeignToken) {
         if self.is_revoked() {
             return self.note(self.runtime.remove_tokens());
         }
         let places = &self.runtime.places;
-        self.align(book, book.find(None), &places.token_file_name(), others);
+        let asked = |entry: &AccountEntry| Some(policy?.session_request(entry));
+        let align = |entry: Option<&AccountEntry>, file: &str| {
+            self.align(book, entry, entry.and_then(asked), file, others);
+        };
+        align(book.find(None), &places.token_file_name());
         for account in ExtraTokenFiles::read(&self.runtime.agents).iter() {
-            self.align(book, book.find(Some(account)), &places.kept_file_name(account), others);
+            align(book.find(Some(account)), &places.kept_file_name(account));
         }
     }
 
@@ -55,7 +60,14 @@ impl Mint {
         }
     }
 
-    fn align(&self, book: &AccountBook, entry: Option<&AccountEntry>, file: &str, others: ForeignToken) {
+    fn align(
+        &self,
+        book: &AccountBook,
+        entry: Option<&AccountEntry>,
+        asked: Option<String>,
+        file: &str,
+        others: ForeignToken,
+    ) {
         if is_unknown(book, entry) {
             // Not to know is no reason to take a good token away; the agents remove one that ends.
             return;
@@ -76,18 +88,15 @@ impl Mint {
                 error => no_place(&error),
             };
             // Each look finds it again.
-            let noted = self.last_failures(&token.wanted.record_id).of_session(&token.wanted.scope);
+            let record_id = &token.wanted.record_id;
+            let noted = self.last_failures(record_id).of_session();
             if noted.is_some_and(|noted| noted.failure.error == failure.error) {
                 return;
             }
             self.log.error(&failure.error);
-            self.note_last_failure_of(
-                &token.wanted,
-                FailureScope::Session,
-                failure,
-                RetryWhen::Passing,
-                RetryPause::Doubling,
-            );
+            let (against, outlook) = (FailureScope::Session, RetryWhen::Passing);
+            let next = self.next_failure(record_id, against, failure, outlook, RetryPause::Doubling);
+            self.note_here(record_id, against, LastFailure { asked, ..next });
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::clock::Now;
 use crate::helper::HelperError;
 use crate::issuer::wire::ErrorClass;
 use crate::runtime::accounts::AccountEntry;
-use crate::runtime::last_failure::{FailureScope, LastFailure, LastFailures, RetryWhen};
+use crate::runtime::last_failure::{FailureScope, LastFailure, LastFailures, RequestedBy};
 use crate::store::Store;
 
 /// Whether it was the issuer that refused. What cannot be understood may be of a proxy's on the way from this host, and
@@ -48,6 +48,14 @@ pub(crate) fn elsewhere(failure: LastFailure, spread: u8) -> LastFailure {
     failure.jittered(spread)
 }
 
+/// Whether what the store has is to stay although a request has failed since: a dead refresh token, which no later failure
+/// revives, and an issuer's pause that is not over, where no issuer has answered now.
+pub(crate) fn stays(stored: LastFailure, failure: &LastFailure, now: Now) -> bool {
+    stored.rebased(&failure.boot_id, now).filter(|stored| !stored.unanswered).is_some_and(|stored| {
+        stored.outlook > failure.outlook || failure.unanswered && stored.holds(RequestedBy::Agent, now.boot)
+    })
+}
+
 /// What the store says that this host does not know.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum StoreNews {
@@ -65,9 +73,8 @@ pub(crate) fn news(
     boot_id: &str,
     now: Now,
 ) -> StoreNews {
-    let of_this_policy = |failure: &LastFailure| failure.asked.as_deref().is_none_or(|then| then == asked);
     // A refusal of another policy, or of a clock that is wrong, is in the place of ours: it takes nothing back.
-    let is_over = |known: &&LastFailure| !of_this_policy(known) || known.in_store && stored.is_none();
+    let is_over = |known: &&LastFailure| !known.concerns(asked) || known.in_store && stored.is_none();
     let (over, known) = (known.is_some_and(|known| is_over(&known)), known.filter(|known| !is_over(known)));
     let stored = stored.filter(|stored| stored.asked.as_deref() == Some(asked));
     match (known, stored.and_then(|stored| stored.rebased(boot_id, now))) {
@@ -81,6 +88,7 @@ pub(crate) fn news(
                 noted: stored.noted,
                 not_before: stored.not_before.min(known.not_on_demand_before + LONGEST_TURN),
                 in_store: true,
+                count: stored.count.max(known.count),
                 ..known.clone()
             }))
         }
@@ -121,9 +129,8 @@ impl Mint {
         let record_id = &attempt.wanted.record_id;
         let failure = LastFailure { asked: Some(attempt.session_request.clone()), ..failure };
         let refusals = self.refusals(store, record_id);
-        // That an enrolment has ended is what a host without it would find out by a request.
-        let is_known = |stored: LastFailure| stored.outlook == RetryWhen::Lasting && failure.unanswered;
-        let in_store = !refusals.find_of_any_boot(against).is_some_and(is_known)
+        let stays = |stored| stays(stored, &failure, Now::read());
+        let in_store = !refusals.find_of_any_boot(against).is_some_and(stays)
             && refusals.note(against, &failure).is_ok();
         self.note(self.last_failures(record_id).note(against, &here(failure, in_store, own_moment())));
     }
@@ -148,7 +155,7 @@ mod tests {
     use super::*;
     use crate::issuer::wire::IssuerError;
     use crate::protocol::Failure;
-    use crate::runtime::last_failure::{RequestedBy, RetryPause};
+    use crate::runtime::last_failure::{RetryPause, RetryWhen};
 
     const NOW: Now = Now { unix: 1_000_000, boot: Duration::from_secs(100) };
 
@@ -202,6 +209,14 @@ mod tests {
         let StoreNews::Refused(turn) = heard(Some(&ours), Some(theirs), 1006) else { panic!("not heard") };
         assert!(turn.holds(RequestedBy::Agent, Duration::from_secs(1008)));
         assert!(!turn.holds(RequestedBy::Agent, Duration::from_secs(1009)));
+        // Its own next failure is the third in a row, and its pause as long as that of one host alone.
+        let (first, second) = (failed_at(1000, "there"), RetryPause::Doubling);
+        let now = Now { unix: 1006, boot: Duration::from_secs(1006) };
+        let again = Failure::unreachable("no");
+        let second = LastFailure::after(Some(&first), again, RetryWhen::Passing, second, "there", now);
+        let second = LastFailure { asked: Some("a for ''".into()), unanswered: true, ..second };
+        let StoreNews::Refused(after) = heard(Some(&ours), Some(second), 1007) else { panic!("not heard") };
+        assert_eq!(after.count, 2);
         // Whoever asks on this host waits for no other.
         assert_eq!(turn.not_on_demand_before, ours.not_on_demand_before);
         assert_eq!(turn.failure, ours.failure);
@@ -216,6 +231,40 @@ mod tests {
         // What an issuer has said is another matter: who knows that alone has not failed to reach it.
         let said = LastFailure { unanswered: false, ..ours.clone() };
         assert_eq!(heard(Some(&said), Some(failed_at(1004, "there")), 1006), StoreNews::None);
+    }
+
+    #[test]
+    fn what_an_issuer_has_said_outlives_a_host_that_reaches_it_not() {
+        let later = |unix| Now { unix, boot: Duration::from_secs(unix) };
+        let failed = |outlook, pause, unix, boot_id| {
+            let failure = Failure::unreachable("no");
+            let failure = LastFailure::after(None, failure, outlook, pause, boot_id, later(unix));
+            LastFailure { asked: Some(String::new()), ..failure }
+        };
+        let unanswered = |unix| LastFailure {
+            unanswered: true,
+            ..failed(RetryWhen::Passing, RetryPause::Doubling, unix, "here")
+        };
+        let stays =
+            |stored: &LastFailure, failure: &LastFailure| stays(stored.clone(), failure, later(failure.at));
+        // Another host's.
+        let busy = failed(RetryWhen::Passing, RetryPause::Issuers(Duration::from_secs(600)), 1000, "there");
+        assert!(stays(&busy, &unanswered(1000)) && stays(&busy, &unanswered(1599)));
+        assert!(!stays(&busy, &unanswered(1600)));
+        // A host that comes then still waits for it.
+        let store = if stays(&busy, &unanswered(1100)) { busy.clone() } else { unanswered(1100) };
+        let StoreNews::Refused(heard) = news(None, Some(store), "", "new", later(1101)) else {
+            panic!("not heard")
+        };
+        assert!(heard.holds(RequestedBy::Agent, Duration::from_secs(1160)));
+        // Nobody says the same of an issuer that answers now, or of one that has never answered.
+        let answered = failed(RetryWhen::Passing, RetryPause::Doubling, 1100, "here");
+        assert!(!stays(&busy, &answered) && !stays(&unanswered(1000), &unanswered(1001)));
+        let dead = failed(RetryWhen::Lasting, RetryPause::Doubling, 1000, "there");
+        for failure in [unanswered(9000), answered] {
+            assert!(stays(&dead, &failure));
+        }
+        assert!(!stays(&dead, &failed(RetryWhen::Lasting, RetryPause::Doubling, 9000, "here")));
     }
 
     #[test]

@@ -37,9 +37,10 @@ impl Mint {
         if let Ok(policy) = &policy {
             self.mirror_lock(policy);
         }
-        let book = policy.map_or_else(|trouble| self.troubled(trouble), |policy| self.look_with(&policy));
+        let look = |policy: &Policy| self.look_with(policy);
+        let book = policy.as_ref().map_or_else(|trouble| self.troubled(trouble.clone()), look);
         let published = self.publish_book(&book);
-        self.align_files(&book, ForeignToken::Leave);
+        self.align_files(policy.as_ref().ok(), &book, ForeignToken::Leave);
         published
     }
 

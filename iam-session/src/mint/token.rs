@@ -205,10 +205,8 @@ impl Mint {
         // A new one was asked for: by a user who wants it in the file, or by an enrolment.
         let is_wanted = job.freshness == Freshness::New && job.kind == TokenKind::Session;
         let is_filed = book.default_account.as_ref() == Some(&job.account);
-        self.align_files(
-            &book,
-            if is_wanted && is_filed { ForeignToken::Replace } else { ForeignToken::Leave },
-        );
+        let others = if is_wanted && is_filed { ForeignToken::Replace } else { ForeignToken::Leave };
+        self.align_files(Some(policy), &book, others);
     }
 
     /// What the cache says: a token that will do, or that another would be as bad.
@@ -267,7 +265,7 @@ impl Mint {
         }
         let last_failures = self.last_failures(&attempt.wanted.record_id);
         let last_failure = match attempt.job.kind {
-            TokenKind::Session => last_failures.of_session(&attempt.wanted.scope),
+            TokenKind::Session => last_failures.of_session_request(&attempt.session_request),
             TokenKind::Named { .. } => last_failures.find(FailureScope::Record),
         };
         let asker =
@@ -347,13 +345,10 @@ impl Mint {
     fn no_room(&self, attempt: &RefreshAttempt<'_>, error: StoreError) -> Failure {
         let failure = Failure::from(error);
         self.log_failure(&attempt.entry.name, "store", &failure);
-        self.note_last_failure_of(
-            &attempt.wanted,
-            FailureScope::Record,
-            failure.clone(),
-            RetryWhen::Passing,
-            RetryPause::OfAgents,
-        );
+        let (against, outlook, pause) = (FailureScope::Record, RetryWhen::Passing, RetryPause::OfAgents);
+        let record_id = &attempt.wanted.record_id;
+        let next = self.next_failure(record_id, against, failure.clone(), outlook, pause);
+        self.note_here(record_id, against, next);
         failure
     }
 }

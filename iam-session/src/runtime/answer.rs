@@ -140,7 +140,7 @@ impl<'a> RuntimeView<'a> {
     }
 
     fn last_failure_of(&self, entry: &AccountEntry) -> Option<LastFailure> {
-        self.runtime.last_failures(&entry.record_id).of_session(&entry.session_scope)
+        self.runtime.last_failures(&entry.record_id).of_session()
     }
 
     /// For `status`: all accounts, and what stands in the way of a token.

@@ -11,8 +11,16 @@ pub(crate) const MINT_AT_MOST_EVERY: Duration = Duration::from_secs(10);
 /// of its life left is served only where no other can be had, and never is this much asked for.
 const MARGIN: Duration = Duration::from_secs(60);
 
-/// What is left of a shorter life is needed for an issuer that is slow: its renewal is not spread.
-const SPREAD_FROM: Duration = Duration::from_secs(20 * 60);
+/// So much of a token's life is left when the last agent of its user renews it: an issuer that is away for ten minutes
+/// then leaves nobody without a token. The rest is for the request that is under way when the issuer is back, and for the
+/// longest pause after it.
+const RESERVE: Duration = Duration::from_secs(10 * 60 + 90);
+/// Of a short life no more than this part is kept back.
+const RESERVED_PART: u32 = 3;
+
+/// The agents of one user spread their renewals over this part of a token's life; the first to renew spares the
+/// others the attempt.
+const AGENTS_PART: u32 = 120;
 
 /// What a request wants of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,16 +43,18 @@ pub(crate) struct TokenLife {
 }
 
 impl TokenLife {
-    /// Between a half and seven eighths of the whole life. Every agent of the user computes the same moment. Users whose
-    /// tokens began together, after an outage or in the morning, part by it: the issuer has no second wave.
+    /// Between a half of the life and its reserve. All agents of the user compute the same moment. Users whose tokens began
+    /// together, after an outage or in the morning, part by it: the issuer has no second wave.
     pub(crate) fn renewal(&self) -> Duration {
-        let life = self.ends.saturating_sub(self.issued);
-        let after = if life < SPREAD_FROM {
-            life * 2 / 3
-        } else {
-            life / 2 + life / 256 * u32::from(self.share) * 3 / 8
-        };
-        self.issued.saturating_add(after)
+        let life = self.whole();
+        let latest = life - RESERVE.min(life / RESERVED_PART) - life / AGENTS_PART;
+        let earliest = life / 2;
+        self.issued.saturating_add(earliest + part(latest - earliest, self.share))
+    }
+
+    /// When the agent with this spread renews it.
+    pub(crate) fn renewal_by(&self, spread: u8) -> Duration {
+        self.renewal().saturating_add(part(self.whole() / AGENTS_PART, spread))
     }
 
     /// Whether another host's token spares this one, which has `ours`, the issuer. An older file that somebody has put
@@ -78,7 +88,11 @@ impl TokenLife {
     }
 
     fn margin(&self) -> Duration {
-        (self.ends.saturating_sub(self.issued) / 10).min(MARGIN)
+        (self.whole() / 10).min(MARGIN)
+    }
+
+    fn whole(&self) -> Duration {
+        self.ends.saturating_sub(self.issued)
     }
 
     /// Whether it will do for `wanted`.
@@ -95,6 +109,11 @@ impl TokenLife {
                 Freshness::New => just_issued,
             }
     }
+}
+
+/// So many 256ths.
+fn part(span: Duration, share: u8) -> Duration {
+    span / 256 * u32::from(share)
 }
 
 impl Freshness {
@@ -116,18 +135,30 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_renewed_between_a_half_and_seven_eighths_of_its_life() {
-        let renewal = |share| TokenLife { share, ..LIFE }.renewal().as_secs() - 100;
-        assert_eq!([renewal(0), renewal(128), renewal(255)], [1800, 2475, 3144]);
+    fn a_token_is_renewed_between_a_half_of_its_life_and_the_reserve() {
+        let renewal = |share, spread| {
+            let life = TokenLife { share, ..LIFE };
+            (life.renewal_by(spread) - life.issued).as_secs()
+        };
+        assert_eq!([renewal(0, 0), renewal(128, 0), renewal(255, 0)], [1800, 2340, 2875]);
+        assert_eq!([renewal(0, 255), renewal(255, 255)], [1829, 2905]);
         assert!(enough(Freshness::Renewed, 1899));
         assert!(!enough(Freshness::Renewed, 1900));
     }
 
     #[test]
-    fn what_is_left_of_a_short_life_is_not_spent_on_the_spread() {
-        for share in [0, 255] {
-            let short = TokenLife { ends: LIFE.issued + Duration::from_secs(900), share, ..LIFE };
-            assert_eq!(short.renewal(), LIFE.issued + Duration::from_secs(600));
+    fn of_a_life_of_any_length_enough_is_left_at_its_renewal() {
+        for whole in [1, 15, 60, 300, 1200, 2070, 3600, 86_400, 10 * 365 * 86_400] {
+            let whole = Duration::from_secs(whole);
+            for (share, spread) in [(0, 0), (0, 255), (255, 0), (255, 255)] {
+                let life = TokenLife { issued: LIFE.issued, ends: LIFE.issued + whole, share };
+                let at = life.renewal_by(spread);
+                assert!(at >= life.issued + whole / 2 && at >= life.renewal());
+                assert!(life.left(at) >= RESERVE.min(whole / 3), "{:?} of {whole:?}", life.left(at));
+                // Nobody is refused who asks for no more than a third.
+                let wanted = Freshness::Valid(RESERVE.min(whole / 3).as_secs());
+                assert!(life.is_enough(wanted, at) && life.left(at) >= life.margin());
+            }
         }
     }
 

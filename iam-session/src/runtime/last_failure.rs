@@ -11,7 +11,6 @@ use super::cache::END_OF_TIME;
 use crate::clock::Now;
 use crate::directory::{Directory, DirectoryError, Durability};
 use crate::protocol::{Failure, LastError};
-use crate::scope::ScopeSet;
 use crate::text::duration;
 
 /// Two lists of scopes, as long as a site or an issuer likes, and two texts.
@@ -63,11 +62,8 @@ pub(crate) enum RetryPause {
 pub(crate) struct LastFailure {
     pub(crate) failure: Failure,
     pub(crate) outlook: RetryWhen,
-    /// What the session token was to carry: once policy has changed that, a failure of it says nothing any more.
-    #[serde(default)]
-    pub(crate) session_scope: Option<ScopeSet>,
-    /// What the issuer was to be asked for a session token, where it is the issuer that refused: once the site's
-    /// configuration has changed that, a refusal says nothing any more.
+    /// What the issuer was to be asked for a session token: once the site's configuration has changed that, the failure
+    /// says nothing any more. `None`: it has nothing to do with that.
     #[serde(default)]
     pub(crate) asked: Option<String>,
     /// Whether the store has it, too. Then it ends when the store has it no more.
@@ -121,7 +117,6 @@ impl LastFailure {
         Self {
             failure: shortened(failure),
             outlook,
-            session_scope: None,
             asked: None,
             in_store: false,
             unanswered: false,
@@ -158,6 +153,11 @@ impl LastFailure {
         self.noted = now.boot;
         self.boot_id = boot_id.to_owned();
         Some(self)
+    }
+
+    /// Whether it says something to who would ask the issuer for `asked`, for a session token.
+    pub(crate) fn concerns(&self, asked: &str) -> bool {
+        self.asked.as_deref().is_none_or(|then| then == asked)
     }
 
     /// The greater one keeps an agent away for longer.
@@ -237,13 +237,18 @@ impl LastFailures<'_> {
         self.directories().filter_map(of).max_by_key(|last_failure| last_failure.at)
     }
 
-    /// The one that keeps away for longest a session token of this scope.
-    pub(crate) fn of_session(&self, scope: &ScopeSet) -> Option<LastFailure> {
-        [FailureScope::Record, FailureScope::Session]
-            .into_iter()
-            .filter_map(|against| self.find(against))
-            .filter(|last_failure| last_failure.session_scope.as_ref().is_none_or(|then| then == scope))
-            .max_by_key(LastFailure::rank)
+    /// The one that keeps a session token away for longest.
+    pub(crate) fn of_session(&self) -> Option<LastFailure> {
+        self.of_any_session().max_by_key(LastFailure::rank)
+    }
+
+    /// The same of those that concern who would ask the issuer for `asked`.
+    pub(crate) fn of_session_request(&self, asked: &str) -> Option<LastFailure> {
+        self.of_any_session().filter(|failure| failure.concerns(asked)).max_by_key(LastFailure::rank)
+    }
+
+    fn of_any_session(&self) -> impl Iterator<Item = LastFailure> {
+        [FailureScope::Record, FailureScope::Session].into_iter().filter_map(|against| self.find(against))
     }
 
     pub(crate) fn note(
@@ -388,17 +393,16 @@ mod tests {
         let failure = Failure::failed("x".repeat(100_000));
         let long = LastFailure::after(None, failure, RetryWhen::Passing, RetryPause::Doubling, "boot", NOW);
         last_failures.note(FailureScope::Session, &long).unwrap();
-        assert_eq!(last_failures.of_session(&ScopeSet::default()), Some(long.clone()));
+        assert_eq!(last_failures.of_session(), Some(long.clone()));
         assert_eq!(last_failures.find(FailureScope::Record), None);
-        let scope = ScopeSet::parse(&(0..500).map(|n| format!("storage.read:/{n} ")).collect::<String>());
-        let asked = Some(scope.to_string());
-        let listing = LastFailure { session_scope: Some(scope.clone()), asked, ..long };
+        let asked = Some((0..500).map(|n| format!("storage.read:/{n} ")).collect());
+        let listing = LastFailure { asked, ..long };
         last_failures.note(FailureScope::Session, &listing).unwrap();
-        assert_eq!(last_failures.of_session(&scope), Some(listing.clone()));
+        assert_eq!(last_failures.of_session(), Some(listing.clone()));
         // No agent can add to it.
         let endless = LastFailure { noted: Duration::MAX, ..listing.clone() };
         last_failures.note(FailureScope::Session, &endless).unwrap();
-        assert_eq!(last_failures.of_session(&scope), None);
+        assert_eq!(last_failures.of_session(), None);
         last_failures.note(FailureScope::Session, &listing).unwrap();
         assert!(still_holds(&directory, "01.session.failure", "boot", NOW.boot));
         assert!(!still_holds(&directory, "01.session.failure", "boot", NOW.boot + FIRST_PAUSE * 2));
@@ -426,21 +430,34 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_of_another_session_scope_holds_nobody_up() {
-        let path = std::env::temp_dir().join(format!("iam-session-scope-{}", std::process::id()));
+    fn a_failure_of_another_request_holds_nobody_up() {
+        let path = std::env::temp_dir().join(format!("iam-session-asked-{}", std::process::id()));
         let directory = Directory::create(&path, nix::unistd::geteuid().as_raw()).unwrap();
         let last_failures =
             LastFailures { directory: &directory, otherwise: None, record_id: "01", boot_id: "boot" };
-        let [then, now] = ["openid storage.modify:/", "openid"].map(ScopeSet::parse);
-        let of_then =
-            LastFailure { session_scope: Some(then.clone()), ..last_failure(None, RetryPause::Doubling) };
+        let of_then = LastFailure { asked: Some("then".into()), ..last_failure(None, RetryPause::Doubling) };
         last_failures.note(FailureScope::Session, &of_then).unwrap();
-        assert_eq!(last_failures.of_session(&then), Some(of_then));
-        assert_eq!(last_failures.of_session(&now), None);
+        assert_eq!(last_failures.of_session_request("then"), Some(of_then));
+        assert_eq!(last_failures.of_session_request("now"), None);
         // What stands against the whole record has nothing to do with policy.
         let of_record = last_failure(None, RetryPause::Doubling);
         last_failures.note(FailureScope::Record, &of_record).unwrap();
-        assert_eq!(last_failures.of_session(&now), Some(of_record));
+        assert_eq!(last_failures.of_session_request("now"), Some(of_record));
+        std::fs::remove_dir_all(&path).unwrap();
+    }
+
+    #[test]
+    fn a_file_of_an_earlier_version_is_read() {
+        let path = std::env::temp_dir().join(format!("iam-session-earlier-{}", std::process::id()));
+        let directory = Directory::create(&path, nix::unistd::geteuid().as_raw()).unwrap();
+        let last_failures =
+            LastFailures { directory: &directory, otherwise: None, record_id: "01", boot_id: "boot" };
+        let earlier = br#"{"failure":{"kind":"unreachable","error":"busy"},"outlook":"passing",
+            "session_scope":"openid storage.read:/","count":1,"at":1000,"boot_id":"boot",
+            "not_before":{"secs":105,"nanos":0},"not_on_demand_before":{"secs":105,"nanos":0}}"#;
+        directory.replace("01.session.failure", earlier, Durability::Volatile).unwrap();
+        let read = last_failures.of_session_request("openid for ''").unwrap();
+        assert_eq!(LastFailure { noted: NOW.boot, ..read }, last_failure(None, RetryPause::Doubling));
         std::fs::remove_dir_all(&path).unwrap();
     }
 
