@@ -11,10 +11,10 @@ pub(crate) const MINT_AT_MOST_EVERY: Duration = Duration::from_secs(10);
 /// of its life left is served only where no other can be had, and never is this much asked for.
 const MARGIN: Duration = Duration::from_secs(60);
 
-/// So much of a token's life is left when the last agent of its user renews it: an issuer that is away for ten minutes
+/// So much of a token's life is left when the last agent of its user renews it: an issuer that is away for eight minutes
 /// then leaves nobody without a token. The rest is for the request that is under way when the issuer is back, and for the
 /// longest pause after it.
-const RESERVE: Duration = Duration::from_secs(10 * 60 + 90);
+const RESERVE: Duration = Duration::from_secs(10 * 60);
 /// Of a short life no more than this part is kept back.
 const RESERVED_PART: u32 = 3;
 
