@@ -302,6 +302,7 @@ pub(crate) fn still_holds(directory: &Directory, name: &str, boot_id: &str, now:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scratch::Scratch;
 
     const NOW: Now = Now { unix: 1_000, boot: Duration::from_secs(100) };
 
@@ -381,8 +382,8 @@ mod tests {
 
     #[test]
     fn a_long_text_is_cut_so_that_it_can_be_read_back() {
-        let path = std::env::temp_dir().join(format!("iam-session-failure-{}", std::process::id()));
-        let directory = Directory::create(&path, nix::unistd::geteuid().as_raw()).unwrap();
+        let scratch = Scratch::new();
+        let directory = Directory::open(&scratch, nix::unistd::geteuid().as_raw()).unwrap().unwrap();
         let last_failures =
             LastFailures { directory: &directory, otherwise: None, record_id: "01", boot_id: "boot" };
         let failure = Failure::failed("x".repeat(100_000));
@@ -402,14 +403,14 @@ mod tests {
         last_failures.note(FailureScope::Session, &listing).unwrap();
         assert!(still_holds(&directory, "01.session.failure", "boot", NOW.boot));
         assert!(!still_holds(&directory, "01.session.failure", "boot", NOW.boot + FIRST_PAUSE * 2));
-        std::fs::remove_dir_all(&path).unwrap();
     }
 
     #[test]
     fn where_there_is_no_room_it_is_noted_elsewhere() {
-        let path = std::env::temp_dir().join(format!("iam-session-room-{}", std::process::id()));
+        let scratch = Scratch::new();
         let uid = nix::unistd::geteuid().as_raw();
-        let [host, agents] = ["host", "agents"].map(|name| Directory::create(&path.join(name), uid).unwrap());
+        let [host, agents] =
+            ["host", "agents"].map(|name| Directory::create(&scratch.join(name), uid).unwrap());
         let otherwise = Some(&agents);
         let here = LastFailures { directory: &host, otherwise, record_id: "01", boot_id: "boot" };
         let first = last_failure(None, RetryPause::Doubling);
@@ -422,13 +423,12 @@ mod tests {
         assert_eq!(here.find(FailureScope::Record), Some(later));
         here.clear(FailureScope::Record).unwrap();
         assert_eq!(here.find(FailureScope::Record), None);
-        std::fs::remove_dir_all(&path).unwrap();
     }
 
     #[test]
     fn a_failure_of_another_session_scope_holds_nobody_up() {
-        let path = std::env::temp_dir().join(format!("iam-session-scope-{}", std::process::id()));
-        let directory = Directory::create(&path, nix::unistd::geteuid().as_raw()).unwrap();
+        let scratch = Scratch::new();
+        let directory = Directory::open(&scratch, nix::unistd::geteuid().as_raw()).unwrap().unwrap();
         let last_failures =
             LastFailures { directory: &directory, otherwise: None, record_id: "01", boot_id: "boot" };
         let [then, now] = ["openid storage.modify:/", "openid"].map(ScopeSet::parse);
@@ -441,7 +441,6 @@ mod tests {
         let of_record = last_failure(None, RetryPause::Doubling);
         last_failures.note(FailureScope::Record, &of_record).unwrap();
         assert_eq!(last_failures.of_session(&now), Some(of_record));
-        std::fs::remove_dir_all(&path).unwrap();
     }
 
     #[test]
