@@ -91,8 +91,9 @@ aarch64: package
 	rpm2cpio $(TARGET)/package/aarch64/iam-session-[0-9]*.rpm | (cd $(TARGET)/package/aarch64/root && cpio --quiet -idmu)
 	ARCH=aarch64 cargo test $(ALL) --test package -- elf:: aarch64::
 
-# Families with a ceiling of a few seconds, and a crowd that leaves others no processor: one after the other, when all others are done.
-TIMED = neighbours:: broken:: clients:: endings:: coordination::a_thousand
+# Families with a ceiling of a few seconds, a hint that a busy machine shows too late, and a crowd that leaves others no
+# processor: one after the other, when all others are done.
+TIMED = neighbours:: broken:: clients:: endings:: coordination::a_thousand status::a_user_who_has_not_enrolled_is_told
 
 # Families of tests that `make test` also runs on the system calls of CentOS 7's kernel; `make old-kernel` runs all.
 OLD_KERNEL = login:: file:: tokens:: linger:: endings:: passphrase:: forget:: boundaries::
