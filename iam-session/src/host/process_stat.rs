@@ -24,7 +24,7 @@ impl ProcessStat {
     }
 
     /// The second field is a name in parentheses. It may hold any bytes, parentheses too: the last one closes it.
-    fn parse(stat: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(stat: &[u8]) -> Option<Self> {
         let end = stat.iter().rposition(|byte| *byte == b')')?;
         let mut fields = str::from_utf8(stat.get(end + 1..)?).ok()?.split_ascii_whitespace();
         let state = fields.next()?;
