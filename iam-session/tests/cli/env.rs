@@ -95,7 +95,7 @@ fn the_shell_that_enrols_finds_its_token_by_itself() {
     place.program(
         "iam-session",
         &format!(
-            "case $1 in env) exec {PROGRAM} \"$@\";; enroll) echo t >{file};; esac; \
+            "case $1 in env) exec {PROGRAM} \"$@\";; enroll) echo t >'{file}';; esac; \
              echo \"$@\" $IAM_SESSION_SHELL_HOOK"
         ),
     );
