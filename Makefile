@@ -49,12 +49,16 @@ package: packages build
 tools: packages
 	@tests/setup/tools.sh
 
+# $(call on-a-machine,TOOLS): runs the program of tests/ that is named as the target; what it needs is made side by side.
+define on-a-machine
+@tests/setup/beside.sh tests/setup/build.sh "$(1)" "cargo build $(ALL) --quiet --bin $@ --bin old-kernel"
+@tests/setup/installed.sh
+@$(TARGET)/debug/$@
+endef
+
 # As root: a private sshd with the module, an OpenID provider, an enrolment, a login, a logout.
 demo: packages storage
-	@tests/setup/beside.sh tests/setup/build.sh tests/setup/tools.sh \
-	    "cargo build $(ALL) --quiet --bin demo --bin old-kernel"
-	@tests/setup/installed.sh
-	@$(TARGET)/debug/demo
+	$(call on-a-machine,tests/setup/tools.sh)
 
 # As root: the whole-system tests make namespaces. Most tests wait more than they compute: those of the whole system run
 # several at once, and beside them all others, and then the families on an old kernel.
@@ -87,8 +91,9 @@ aarch64: package
 	rpm2cpio $(TARGET)/package/aarch64/iam-session-[0-9]*.rpm | (cd $(TARGET)/package/aarch64/root && cpio --quiet -idmu)
 	ARCH=aarch64 cargo test $(ALL) --test package -- elf:: aarch64::
 
-# Families with a ceiling of a few seconds, and a crowd that leaves others no processor: one after the other, when all others are done.
-TIMED = neighbours:: broken:: clients:: endings:: coordination::a_thousand
+# Families with a ceiling of a few seconds, a hint that a busy machine shows too late, and a crowd that leaves others no
+# processor: one after the other, when all others are done.
+TIMED = neighbours:: broken:: clients:: endings:: coordination::a_thousand status::a_user_who_has_not_enrolled_is_told
 
 # Families of tests that `make test` also runs on the system calls of CentOS 7's kernel; `make old-kernel` runs all.
 OLD_KERNEL = login:: file:: tokens:: linger:: endings:: passphrase:: forget:: boundaries::
@@ -99,18 +104,12 @@ old-kernel: package tools storage
 # As root, and not for every change: a real Keycloak, which Maven fetches (180 MB), and a table of what holds there.
 issuers: packages
 	@tests/setup/packages.sh issuers
-	@tests/setup/beside.sh tests/setup/build.sh "tests/setup/tools.sh && tests/setup/keycloak.sh" \
-	    "cargo build $(ALL) --quiet --bin issuers --bin old-kernel"
-	@tests/setup/installed.sh
-	@$(TARGET)/debug/issuers
+	$(call on-a-machine,tests/setup/tools.sh && tests/setup/keycloak.sh)
 
 # As root, and not for every change: what programs of PyPI and the distribution do with BEARER_TOKEN_FILE, a table.
 readers: packages storage
 	@tests/setup/packages.sh readers
-	@tests/setup/beside.sh tests/setup/build.sh "tests/setup/tools.sh && tests/setup/readers.sh" \
-	    "cargo build $(ALL) --quiet --bin readers --bin old-kernel"
-	@tests/setup/installed.sh
-	@$(TARGET)/debug/readers
+	$(call on-a-machine,tests/setup/tools.sh && tests/setup/readers.sh)
 
 # As root, on a quiet machine, fifteen minutes at most: a day of a farm, and us and the peers side by side. Writes
 # docs/farm.md, docs/benchmarks.md and their pictures. BENCH_SCALE=0.1 tries it with a tenth of the rounds.

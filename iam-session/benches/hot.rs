@@ -2,16 +2,15 @@
 //! Writes a directory of its own in memory.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a measure that fails must say where")]
 
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::hint::black_box;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
 use std::time::Duration;
 
 use criterion::Criterion;
 use iam_session::agent::fuzzing::TokenAtHand;
 use iam_session::scope::ScopeSet;
 use iam_session::store;
+use nix::unistd::mkdtemp;
 
 /// As long as a token of the WLCG profile.
 const TOKEN: usize = 900;
@@ -36,8 +35,7 @@ fn main() {
 }
 
 fn cached(criterion: &mut Criterion) {
-    let directory = Path::new("/dev/shm").join(format!("iam-session-hot-{}", std::process::id()));
-    DirBuilder::new().mode(0o700).create(&directory).unwrap();
+    let directory = mkdtemp("/dev/shm/iam-session-hot-XXXXXX").unwrap();
     let at_hand = TokenAtHand::lay(&directory, TOKEN).unwrap();
     criterion.bench_function("agent: from a request for a cached token to its answer", |bench| {
         bench.iter(|| assert!(at_hand.answer(black_box(SESSION)).unwrap() > TOKEN));

@@ -104,31 +104,30 @@ impl Directory {
             Ok(()) | Err(Errno::EEXIST) => {}
             Err(errno) => return Err(failed("make", &path)(errno)),
         }
-        let opened = openat(&self.descriptor, name, directory_flags(), Mode::empty());
-        Self::opened(opened, &path, self.uid)?.ok_or_else(|| failed("open", &path)(io::ErrorKind::NotFound))
+        self.existing_subdirectory(name)?.ok_or_else(|| failed("open", &path)(io::ErrorKind::NotFound))
     }
 
     /// Opens a directory in this one that nobody else can enter; `None` where there is none.
     pub(crate) fn private_subdirectory(&self, name: &str) -> Result<Option<Self>, DirectoryError> {
-        let path = self.path.join(name);
-        let opened = openat(&self.descriptor, name, directory_flags(), Mode::empty());
-        let Some(directory) = Self::opened(opened, &path, self.uid)? else { return Ok(None) };
-        let mode = fstat(&directory.descriptor).map_err(failed("look at", &path))?.st_mode;
+        let Some(directory) = self.existing_subdirectory(name)? else { return Ok(None) };
+        let path = &directory.path;
+        let mode = fstat(&directory.descriptor).map_err(failed("look at", path))?.st_mode;
         if mode & OPEN_TO_OTHERS != 0 {
-            return Err(DirectoryError::Unsafe { path, reason: "group or others may enter it" });
+            let reason = "group or others may enter it";
+            return Err(DirectoryError::Unsafe { path: path.to_owned(), reason });
         }
         Ok(Some(directory))
     }
 
+    fn existing_subdirectory(&self, name: &str) -> Result<Option<Self>, DirectoryError> {
+        let opened = openat(&self.descriptor, name, directory_flags(), Mode::empty());
+        Self::opened(opened, &self.path.join(name), self.uid)
+    }
+
     fn opened(opened: nix::Result<OwnedFd>, path: &Path, uid: u32) -> Result<Option<Self>, DirectoryError> {
-        let descriptor = match opened {
-            Ok(descriptor) => descriptor,
-            Err(Errno::ENOENT) => return Ok(None),
-            Err(errno) => return Err(failed("open", path)(errno)),
-        };
-        let file = File::from(descriptor);
-        check_owner(path, &fstat(&file).map_err(failed("look at", path))?, uid)?;
-        Ok(Some(Self { path: path.to_owned(), descriptor: file.into(), uid }))
+        let Some(descriptor) = existing(opened, "open", path)? else { return Ok(None) };
+        check_owner(path, &fstat(&descriptor).map_err(failed("look at", path))?, uid)?;
+        Ok(Some(Self { path: path.to_owned(), descriptor, uid }))
     }
 
     /// Where it is, or was when it was opened.
@@ -163,11 +162,8 @@ impl Directory {
         limit: usize,
     ) -> Result<Option<(FileVersion, Vec<u8>)>, DirectoryError> {
         let path = self.path.join(name);
-        let file = match self.open_file(name, OFlag::O_RDONLY) {
-            Ok(file) => file,
-            Err(Errno::ENOENT) => return Ok(None),
-            Err(errno) => return Err(failed("open", &path)(errno)),
-        };
+        let opened = self.open_file(name, OFlag::O_RDONLY);
+        let Some(file) = existing(opened, "open", &path)? else { return Ok(None) };
         let its = self.check_file(&file, &path)?;
         let size = usize::try_from(its.st_size).unwrap_or(usize::MAX);
         if size > limit {
@@ -241,10 +237,7 @@ impl Directory {
     }
 
     fn unlink(&self, name: &str, flags: UnlinkatFlags) -> Result<(), DirectoryError> {
-        match unlinkat(&self.descriptor, name, flags) {
-            Ok(()) | Err(Errno::ENOENT) => Ok(()),
-            Err(errno) => Err(failed("remove", &self.path.join(name))(errno)),
-        }
+        existing(unlinkat(&self.descriptor, name, flags), "remove", &self.path.join(name)).map(|_| ())
     }
 
     /// Makes renames and removals durable, as far as the file system knows how to: some take no fsync(2) of a directory.
@@ -257,21 +250,16 @@ impl Directory {
 
     /// Whether anything has this name.
     pub(crate) fn has(&self, name: &str) -> Result<bool, DirectoryError> {
-        match fstatat(&self.descriptor, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
-            Ok(_) => Ok(true),
-            Err(Errno::ENOENT) => Ok(false),
-            Err(errno) => Err(failed("look at", &self.path.join(name))(errno)),
-        }
+        let there = fstatat(&self.descriptor, name, AtFlags::AT_SYMLINK_NOFOLLOW);
+        Ok(existing(there, "look at", &self.path.join(name))?.is_some())
     }
 
     /// A file that somebody may hold the lock of; `None` where there is none.
     pub(crate) fn locked_file(&self, name: &str) -> Result<Option<File>, DirectoryError> {
         let path = self.path.join(name);
-        match self.open_file(name, OFlag::O_RDONLY) {
-            Ok(file) => self.check_file(&file, &path).map(|_| Some(file)),
-            Err(Errno::ENOENT) => Ok(None),
-            Err(errno) => Err(failed("open", &path)(errno)),
-        }
+        let file = existing(self.open_file(name, OFlag::O_RDONLY), "open", &path)?;
+        file.as_ref().map(|file| self.check_file(file, &path)).transpose()?;
+        Ok(file)
     }
 
     /// A file to lock, made empty where there is none.
@@ -305,6 +293,15 @@ impl Directory {
         }
         check_owner(path, &its, self.uid)?;
         Ok(its)
+    }
+}
+
+/// What came of a step; `None` where there was nothing of that name.
+fn existing<T>(done: nix::Result<T>, action: &'static str, path: &Path) -> Result<Option<T>, DirectoryError> {
+    match done {
+        Ok(done) => Ok(Some(done)),
+        Err(Errno::ENOENT) => Ok(None),
+        Err(errno) => Err(failed(action, path)(errno)),
     }
 }
 

@@ -202,33 +202,31 @@ impl Drop for Helper {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
     use crate::issuer::wire::Operation;
+    use crate::scratch::Scratch;
 
     /// A program of shell text in place of the helper.
-    struct Script(PathBuf);
+    struct Script(Scratch);
 
     impl Script {
-        fn new(name: &str, text: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("iam-session-helper-{name}-{}", std::process::id()));
+        fn new(text: &str) -> Self {
+            let scratch = Scratch::new();
             // Written by a child: a descriptor open for writing here could be inherited by the fork of a test
             // beside this one, and execve(2) would answer ETXTBSY.
             let install = r#"printf '#!/bin/sh\n%s\n' "$1" >"$0" && chmod 755 "$0""#;
-            let status = Command::new("sh").args(["-c", install]).arg(&path).arg(text).status().unwrap();
+            let status = Command::new("sh")
+                .args(["-c", install])
+                .arg(scratch.join("helper"))
+                .arg(text)
+                .status()
+                .unwrap();
             assert!(status.success());
-            Self(path)
+            Self(scratch)
         }
 
         fn ask(&self) -> Result<HelperAnswer, HelperError> {
-            Helper::start(&self.0)?.ask(&request(), None)
-        }
-    }
-
-    impl Drop for Script {
-        fn drop(&mut self) {
-            let _ = fs::remove_file(&self.0);
+            Helper::start(&self.0.join("helper"))?.ask(&request(), None)
         }
     }
 
@@ -247,14 +245,13 @@ mod tests {
 
     #[test]
     fn an_answer_comes_back() {
-        let script = Script::new("done", r#"read -r line; echo '{"ok":{"answer":"done"}}'"#);
+        let script = Script::new(r#"read -r line; echo '{"ok":{"answer":"done"}}'"#);
         assert!(matches!(script.ask(), Ok(HelperAnswer::Done)));
     }
 
     #[test]
     fn the_environment_is_clean() {
         let script = Script::new(
-            "environment",
             r#"read -r line; unset PWD OLDPWD SHLVL _; n=$(/usr/bin/env -u PWD -u OLDPWD -u SHLVL -u _ | tr '\n' ' ')
             echo "{\"error\":{\"class\":\"refused\",\"message\":\"$n$(pwd) $#\"}}""#,
         );
@@ -264,7 +261,6 @@ mod tests {
     #[test]
     fn an_issuers_error_keeps_its_class() {
         let script = Script::new(
-            "busy",
             r#"read -r line; echo '{"error":{"class":"busy","message":"503 at x","status":503}}'"#,
         );
         let error = script.ask().unwrap_err();
@@ -297,11 +293,8 @@ mod tests {
 
     #[test]
     fn a_helper_that_dies_or_babbles_is_an_error() {
-        assert!(matches!(Script::new("dies", "exit 1").ask(), Err(HelperError::Broken(LineError::Closed))));
-        assert!(matches!(
-            Script::new("babbles", "echo hello; read -r line").ask(),
-            Err(HelperError::Garbage)
-        ));
+        assert!(matches!(Script::new("exit 1").ask(), Err(HelperError::Broken(LineError::Closed))));
+        assert!(matches!(Script::new("echo hello; read -r line").ask(), Err(HelperError::Garbage)));
     }
 
     #[test]

@@ -31,6 +31,8 @@ mod paths;
 mod protocol;
 mod runtime;
 pub mod scope;
+#[cfg(test)]
+mod scratch;
 mod secret;
 mod shell;
 #[cfg(feature = "simulation")]

@@ -1,25 +1,19 @@
 //! A directory for one test, gone with it.
 
-use std::fs::{self, DirBuilder, Permissions};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::sys::stat::Mode;
-use nix::unistd::{geteuid, mkfifo};
+use nix::unistd::{geteuid, mkdtemp, mkfifo};
 
 use crate::site::TrustedDir;
-
-static COUNT: AtomicU32 = AtomicU32::new(0);
 
 pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
     pub(crate) fn new() -> Self {
-        let name = format!("pam_iam-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        DirBuilder::new().mode(0o700).create(&path).unwrap();
-        Self(path)
+        Self(mkdtemp(&std::env::temp_dir().join("pam_iam-XXXXXX")).unwrap())
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

@@ -20,6 +20,7 @@ guard "unsafe code has its two places, which pam_iam/src/lib.rs and launch.rs op
     'allow\(.*unsafe_code' '*.rs' ':!pam_iam/src/lib.rs' ':!pam_iam/src/launch.rs'
 guard "std's handles of the standard streams allocate, and the forked child must not" \
     'io::std(in|out|err)\(' 'pam_iam/src/*.rs'
+guard "a directory of a test is a Scratch, which goes with it" 'temp_dir\(\)' '*.rs' ':!*/scratch.rs'
 if git ls-files -- '*.whl' '*.so' '*.rpm' '*.deb' '*.tar*' '*.zip' '*.png' | grep .; then
     echo "guards.sh: what is built or downloaded is not kept here" >&2
     broken=1

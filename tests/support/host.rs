@@ -80,6 +80,20 @@ impl Host {
         Login::open(self.ssh_client(user, &["-tt"]), Channel::Terminal)
     }
 
+    /// Logs in on a terminal, until a login shows this. On a loaded machine a hint can be too late for a login; then
+    /// the next one has it.
+    pub fn login_that_shows(&self, user: &str, text: &str) -> Login {
+        let mut login = self.login_on_terminal(user);
+        self.wait_until(&format!("a login that shows {text:?}"), || {
+            let is_shown = login.greeting().contains(text);
+            if !is_shown {
+                login = self.login_on_terminal(user);
+            }
+            is_shown
+        });
+        login
+    }
+
     /// `ssh user@host command`.
     pub fn ssh(&self, user: &str, command: &str) -> Output {
         output::run(self.ssh_client(user, &[]).arg(command), b"")

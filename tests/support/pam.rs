@@ -12,8 +12,6 @@ pub(crate) struct Stack {
     pub(crate) logind: Vec<String>,
     /// Whether passwords are asked for.
     pub(crate) passwords: bool,
-    /// Whole `session` lines before the module's own.
-    pub(crate) before: Vec<String>,
     /// Whole `session` lines after the module's own.
     pub(crate) after: Vec<String>,
 }
@@ -29,7 +27,6 @@ impl Stack {
             "session required pam_permit.so".to_owned(),
         ];
         lines.extend(self.logind.iter().flat_map(|user| logind(sandbox, user)));
-        lines.extend(self.before.iter().cloned());
         lines.extend(self.module.iter().map(|options| format!("-session optional pam_iam.so {options}")));
         lines.extend(self.after.iter().cloned());
         lines.push(String::new());

@@ -69,12 +69,6 @@ impl Plan {
         self
     }
 
-    /// One more line before pam_iam.so, as in `session required pam_env.so`.
-    pub fn session_line_before(mut self, line: &str) -> Self {
-        self.stack.before.push(line.to_owned());
-        self
-    }
-
     /// One more line at the end of the stack, as in `session required pam_deny.so`.
     pub fn session_line(mut self, line: &str) -> Self {
         self.stack.after.push(line.to_owned());

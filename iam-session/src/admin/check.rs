@@ -109,16 +109,14 @@ fn files() -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
+    use crate::scratch::Scratch;
 
     #[test]
     fn every_kind_of_file_is_looked_at() {
-        let directory = std::env::temp_dir().join(format!("iam-session-check-{}", std::process::id()));
-        fs::create_dir_all(directory.join("issuers.d")).unwrap();
-        fs::write(directory.join("config.toml"), "lingers = 1\n").unwrap();
-        fs::write(directory.join("issuers.d/a.toml"), "issuer = \"http://a/\"\n").unwrap();
+        let directory = Scratch::new();
+        directory.write("config.toml", "lingers = 1\n");
+        directory.write("issuers.d/a.toml", "issuer = \"http://a/\"\n");
         let wrong = configuration(&directory);
         assert!(
             wrong.len() == 2
@@ -126,11 +124,10 @@ mod tests {
                 && wrong[1].contains("a.toml:1: "),
             "{wrong:?}"
         );
-        fs::write(directory.join("config.toml"), "default_provider = \"b\"\n").unwrap();
-        fs::write(directory.join("issuers.d/a.toml"), "issuer = \"https://a/\"\n").unwrap();
+        directory.write("config.toml", "default_provider = \"b\"\n");
+        directory.write("issuers.d/a.toml", "issuer = \"https://a/\"\n");
         let wrong = configuration(&directory);
         assert!(wrong.len() == 1 && wrong[0].contains("default_provider = 'b' is no provider"), "{wrong:?}");
-        fs::remove_dir_all(&directory).unwrap();
-        assert_eq!(configuration(&directory), [""; 0]);
+        assert_eq!(configuration(&directory.join("none")), [""; 0]);
     }
 }

@@ -141,13 +141,14 @@ mod tests {
     use nix::unistd::{getegid, geteuid};
 
     use super::*;
+    use crate::scratch::Scratch;
 
     #[test]
     fn a_directory_that_is_exchanged_meanwhile_leads_to_no_other_place() {
-        let above = std::env::temp_dir().join(format!("iam-session-file-{}", std::process::id()));
+        let above = Scratch::new();
         let (given, moved, victim) = (above.join("given"), above.join("moved"), above.join("victim"));
-        fs::create_dir_all(&given).unwrap();
-        fs::create_dir_all(&victim).unwrap();
+        fs::create_dir(&given).unwrap();
+        fs::create_dir(&victim).unwrap();
         let look = FileLook { uid: geteuid().as_raw(), gid: getegid().as_raw(), mode: 0o644 };
         let place = FilePlace::open(&given.join("a.prom")).unwrap();
         fs::rename(&given, &moved).unwrap();
@@ -160,6 +161,5 @@ mod tests {
         symlink(victim.join("x"), moved.join(&place.draft)).unwrap();
         assert_eq!(place.put(b"newer", look), Err(Errno::EEXIST));
         assert_eq!((fs::read_dir(&victim).unwrap().count(), fs::read_dir(&moved).unwrap().count()), (0, 2));
-        fs::remove_dir_all(&above).unwrap();
     }
 }

@@ -227,9 +227,9 @@ fn boot_time() -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::ffi::OsStrExt as _;
-
     use super::*;
+    use crate::host::process_stat::tests::oddly_named;
+    use crate::scratch::Scratch;
 
     #[test]
     fn a_process_is_known_by_number_and_start() {
@@ -243,15 +243,14 @@ mod tests {
 
     #[test]
     fn a_name_of_any_bytes_hides_no_process() {
-        let link = std::env::temp_dir().join(std::ffi::OsStr::from_bytes(b"iam-session-\xff"));
-        let _ = fs::remove_file(&link);
-        std::os::unix::fs::symlink("/bin/cat", &link).unwrap();
-        let mut child =
-            std::process::Command::new(&link).stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let scratch = Scratch::new();
+        let mut child = std::process::Command::new(oddly_named("/bin/cat", &scratch))
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
         let found = Facts::of(child.id().try_into().unwrap());
         drop(child.stdin.take());
         child.wait().unwrap();
-        fs::remove_file(&link).unwrap();
         assert_eq!(found.unwrap().uid, nix::unistd::getuid().as_raw());
     }
 

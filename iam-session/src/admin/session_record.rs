@@ -134,6 +134,7 @@ mod tests {
     use nix::unistd::geteuid;
 
     use super::*;
+    use crate::scratch::Scratch;
 
     const ID: &str = "4f2c0000000000000000000000000001";
 
@@ -182,8 +183,8 @@ mod tests {
 
     #[test]
     fn a_record_stays_while_a_process_holds_it_whatever_it_says() {
-        let path = std::env::temp_dir().join(format!("iam-session-records-{}", std::process::id()));
-        let directory = Directory::create(&path, geteuid().as_raw()).unwrap();
+        let path = Scratch::new();
+        let directory = Directory::open(&path, geteuid().as_raw()).unwrap().unwrap();
         let named = |digit: &str| ID.replace('1', digit);
         for (name, text) in [
             (ID.to_owned(), text("")),
@@ -202,10 +203,9 @@ mod tests {
         let found = live_in(&directory).unwrap();
         assert_eq!(found.iter().map(|record| record.session.as_str()).collect::<Vec<_>>(), [ID]);
         assert!(!path.join(named("2")).exists());
-        assert_eq!(fs::read_dir(&path).unwrap().count(), 4);
+        assert_eq!(fs::read_dir(&*path).unwrap().count(), 4);
         drop(held);
         assert!(live_in(&directory).unwrap().is_empty());
-        assert_eq!(fs::read_dir(&path).unwrap().count(), 1);
-        fs::remove_dir_all(&path).unwrap();
+        assert_eq!(fs::read_dir(&*path).unwrap().count(), 1);
     }
 }

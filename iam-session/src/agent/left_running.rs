@@ -10,10 +10,13 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use nix::unistd::geteuid;
 
 use super::own_program;
+use crate::host::process_stat::ProcessStat;
 use crate::line;
 use crate::paths::ENV_SESSION;
 
@@ -23,6 +26,9 @@ const SOMEBODY: u8 = 0;
 const NOBODY: u8 = 3;
 /// Much larger than any environment that execve(2) takes in practice; what lies beyond is not looked at.
 const MAX_ENVIRONMENT: u64 = 2 * 1024 * 1024;
+/// An execve(2) takes longer only where something hangs.
+const EXEC_TRIES: u32 = 50;
+const EXEC_PAUSE: Duration = Duration::from_millis(2);
 /// Services that a desktop or a shell starts along the way and that nobody would keep a token for, as /proc/PID/comm
 /// has them (15 bytes at most). A trailing `*` stands for any rest.
 const SERVICES: [&str; 20] = [
@@ -168,12 +174,32 @@ fn is_of(process: &Path, uid: u32) -> bool {
     fs::metadata(process).is_ok_and(|metadata| metadata.uid() == uid)
 }
 
-/// Of a zombie the environment is empty.
+/// Whether a process was started with this variable. At its execve(2) it has neither environment nor arguments for a
+/// moment, or for as long as the program's file keeps it waiting. Then it may be meant.
 fn has(process: &Path, mark: &[u8]) -> bool {
-    let mut environment = Vec::new();
-    let read = File::open(process.join("environ"))
-        .and_then(|file| file.take(MAX_ENVIRONMENT).read_to_end(&mut environment));
-    read.is_ok() && environment.split(|byte| *byte == 0).any(|variable| variable == mark)
+    let mut is_complete = false;
+    for _ in 0..EXEC_TRIES {
+        let Ok(environment) = read(process, "environ") else { return false };
+        if is_complete || !environment.is_empty() {
+            return environment.split(|byte| *byte == 0).any(|variable| variable == mark);
+        }
+        // Of a zombie both are empty, and stay so.
+        is_complete = !lives(process) || read(process, "cmdline").is_ok_and(|text| !text.is_empty());
+        if !is_complete {
+            thread::sleep(EXEC_PAUSE);
+        }
+    }
+    true
+}
+
+fn read(process: &Path, name: &str) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(process.join(name))?.take(MAX_ENVIRONMENT).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn lives(process: &Path) -> bool {
+    fs::read(process.join("stat")).is_ok_and(|stat| ProcessStat::parse(&stat).is_some())
 }
 
 fn is_service(process: &Path) -> bool {
@@ -277,5 +303,24 @@ mod tests {
         drop(cat.stdin.take());
         cat.wait().unwrap();
         assert!(!there());
+    }
+
+    /// A parent goes on as soon as its child has let go of the memory that they shared, which is earlier.
+    #[test]
+    fn a_process_at_its_execve_is_waited_for() {
+        for (variables, is_meant) in
+            [(&[("A", "b")][..], true), (&[("A", "c")], false), (&[], false)].repeat(30)
+        {
+            let mut cat = Command::new("/bin/cat");
+            cat.env_clear().envs(variables.to_vec()).stdin(Stdio::piped());
+            let mut cat = cat.spawn().unwrap();
+            assert_eq!(
+                has(&Path::new("/proc").join(cat.id().to_string()), b"A=b"),
+                is_meant,
+                "{variables:?}"
+            );
+            drop(cat.stdin.take());
+            cat.wait().unwrap();
+        }
     }
 }

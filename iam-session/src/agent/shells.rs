@@ -64,12 +64,13 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
-    use crate::host::process_stat::tests::OddlyNamed;
+    use crate::host::process_stat::tests::oddly_named;
+    use crate::scratch::Scratch;
 
     #[test]
     fn a_shell_of_any_name_lives() {
-        let link = OddlyNamed::link_to("/bin/cat", "shell");
-        let mut cat = Command::new(link.path()).stdin(Stdio::piped()).spawn().unwrap();
+        let scratch = Scratch::new();
+        let mut cat = Command::new(oddly_named("/bin/cat", &scratch)).stdin(Stdio::piped()).spawn().unwrap();
         let mut shells = Shells::begin(cat.id(), Duration::ZERO);
         let now = shells.deadline();
         assert!(!shells.have_ended(now));

@@ -128,6 +128,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     use super::*;
+    use crate::scratch::Scratch;
 
     fn written(write: impl FnOnce(StatusPipe)) -> String {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
@@ -171,8 +172,8 @@ mod tests {
 
     #[test]
     fn a_hint_is_due_once_a_day() {
-        let path = std::env::temp_dir().join(format!("iam-session-hint-{}", std::process::id()));
-        let directory = Directory::create(&path, nix::unistd::geteuid().as_raw()).unwrap();
+        let scratch = Scratch::new();
+        let directory = Directory::open(&scratch, nix::unistd::geteuid().as_raw()).unwrap().unwrap();
         let now = crate::clock::unix_time();
         let due = |policy, at| is_hint_due(policy, &directory, at);
         assert!(!due(HintPolicy::Never, now));
@@ -180,6 +181,5 @@ mod tests {
         assert!(due(HintPolicy::Always, now + 5));
         assert!(due(HintPolicy::Daily, now + HINT_AT_MOST_EVERY + 5));
         assert!(due(HintPolicy::Daily, now - 10));
-        fs::remove_dir_all(&path).unwrap();
     }
 }

@@ -174,19 +174,19 @@ fn is_socket(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use std::fs::{DirBuilder, File};
-    use std::os::unix::fs::DirBuilderExt as _;
+    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 
     use super::*;
     use crate::clock::boot_time;
+    use crate::scratch::Scratch;
 
     /// A private directory with the named files.
-    fn directory(name: &str, mode: u32, files: &[&str]) -> PathBuf {
-        let path = env::temp_dir().join(format!("iam-session-find-{name}-{}", std::process::id()));
-        DirBuilder::new().mode(mode).create(&path).unwrap();
+    fn directory(files: &[&str]) -> Scratch {
+        let scratch = Scratch::new();
         for file in files {
-            File::create(path.join(file)).unwrap();
+            scratch.write(file, "");
         }
-        path
+        scratch
     }
 
     const A: &str = "0123456789abcdef0123456789abcdea.sock";
@@ -202,17 +202,16 @@ mod tests {
     #[test]
     fn the_sessions_own_socket_comes_first_and_once() {
         let other = "0123456789abcdef0123456789abcdea.oidc.sock";
-        let directory = directory("own", 0o700, &[A, B, other, "mint.lock", "x.sock"]);
+        let directory = directory(&[A, B, other, "mint.lock", "x.sock"]);
         let found = names(&directory, B);
-        fs::remove_dir_all(&directory).unwrap();
         assert_eq!(found, [B, A]);
     }
 
     #[test]
     fn one_living_agent_in_each_other_directory_is_asked() {
-        let own = directory("asked-own", 0o700, &[A]);
-        let home = directory("asked-home", 0o700, &[]);
-        let other = RuntimePaths::new(home.clone(), geteuid().as_raw()).agents();
+        let own = directory(&[A]);
+        let home = directory(&[]);
+        let other = RuntimePaths::new(&*home, geteuid().as_raw()).agents();
         DirBuilder::new().mode(0o700).create(&other).unwrap();
         for socket in [A, B] {
             File::create(other.join(socket)).unwrap();
@@ -221,7 +220,7 @@ mod tests {
             uid: geteuid().as_raw(),
             socket: Some(own.join(A)),
             runtime: None,
-            below_home: Some(home.clone()),
+            below_home: Some(home.to_owned()),
         };
         let ask = |first: fn(PathBuf) -> Result<(), ClientError>| {
             let mut asked = Vec::new();
@@ -239,16 +238,13 @@ mod tests {
         // What a killed agent has left hides no living one; nor does one that does not answer.
         assert_eq!(ask(|path| Err(ClientError::Dead { path })), (vec![other.join(A), other.join(B)], 0));
         assert_eq!(ask(|path| Err(ClientError::Silent { path })), (vec![other.join(A), other.join(B)], 0));
-        for path in [own, home] {
-            fs::remove_dir_all(path).unwrap();
-        }
     }
 
     #[test]
     fn an_agent_is_to_come_in_a_young_session_that_has_a_place_for_its_socket() {
         let uid = geteuid().as_raw();
-        let runtime = directory("to-come", 0o700, &[]);
-        let socket = RuntimePaths::new(runtime.clone(), uid).agents().join(A);
+        let runtime = directory(&[]);
+        let socket = RuntimePaths::new(&*runtime, uid).agents().join(A);
         // Not the leader of this process's own session, which a container does not show.
         let leader = ProcessStat::of(std::process::id()).unwrap();
         let begun = boot_time().saturating_sub(age(leader, boot_time()).unwrap());
@@ -267,15 +263,15 @@ mod tests {
         DirBuilder::new().mode(0o700).create(socket.parent().unwrap()).unwrap();
         File::create(&socket).unwrap();
         assert!(!is_to_come(Some(&socket), young));
-        fs::remove_dir_all(&runtime).unwrap();
+        drop(runtime);
         assert!(!is_to_come(Some(&socket), young));
     }
 
     #[test]
     fn a_directory_that_others_can_enter_is_not_searched() {
-        let directory = directory("shared", 0o710, &[A, B]);
+        let directory = directory(&[A, B]);
+        fs::set_permissions(&*directory, fs::Permissions::from_mode(0o710)).unwrap();
         let found = names(&directory, B);
-        fs::remove_dir_all(&directory).unwrap();
         assert_eq!(found, [B]);
     }
 

@@ -43,17 +43,16 @@ mod tests {
     use std::os::unix::fs::chown;
 
     use super::*;
+    use crate::scratch::Scratch;
 
     /// Needs root, which alone can give a directory away.
     #[test]
     fn only_what_is_there_is_another_users() {
-        let directory = std::env::temp_dir().join(format!("iam-session-owner-{}", std::process::id()));
-        fs::create_dir(&directory).unwrap();
-        chown(&directory, Some(65_534), None).unwrap();
+        let directory = Scratch::new();
+        chown(&*directory, Some(65_534), None).unwrap();
         let missing = directory.join("a.sock");
-        let found = [(&directory, 1000), (&directory, 65_534), (&missing, 1000)]
+        let found = [(&*directory, 1000), (&directory, 65_534), (&missing, 1000)]
             .map(|(path, uid)| another_owner(path, uid));
-        fs::remove_dir(&directory).unwrap();
         assert_eq!(found, [Some("nobody".to_owned()), None, None]);
         assert_eq!(name_of(4_000_000_000), "uid 4000000000");
     }

@@ -40,6 +40,7 @@ fn file(path: &Path) -> Result<String, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scratch::Scratch;
 
     #[test]
     fn lines_stay_and_control_sequences_do_not() {
@@ -49,13 +50,12 @@ mod tests {
 
     #[test]
     fn a_file_that_is_not_there_is_an_error() {
-        let path = std::env::temp_dir().join(format!("iam-session-notice-{}", std::process::id()));
+        let scratch = Scratch::new();
+        let path = scratch.join("notice");
         let notice = Notice::File(path.clone());
         let error = notice.read().unwrap_err().to_string();
         assert!(error.starts_with(&format!("cannot read {}: ", path.display())), "{error}");
-        std::fs::write(&path, "Acceptable use\n").unwrap();
-        let text = notice.read();
-        std::fs::remove_file(&path).unwrap();
-        assert_eq!(text.unwrap(), "Acceptable use");
+        scratch.write("notice", "Acceptable use\n");
+        assert_eq!(notice.read().unwrap(), "Acceptable use");
     }
 }

@@ -185,6 +185,7 @@ impl StoreDir {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scratch::Scratch;
 
     fn parse(text: &str) -> Result<Site, String> {
         let mut site = Site::default();
@@ -299,27 +300,23 @@ mod tests {
 
     #[test]
     fn later_files_win() {
-        let directory = std::env::temp_dir().join(format!("iam-session-site-{}", std::process::id()));
-        std::fs::create_dir_all(directory.join("config.d")).unwrap();
+        let directory = Scratch::new();
         for (name, value) in [
             ("config.toml", "a"),
             ("config.d/20.toml", "c"),
             ("config.d/10.toml", "b"),
             ("config.d/30.txt", "d"),
         ] {
-            std::fs::write(directory.join(name), format!("site = \"{value}\"\n")).unwrap();
+            directory.write(name, format!("site = \"{value}\"\n"));
         }
-        let site = Site::load(&directory);
-        std::fs::remove_dir_all(&directory).unwrap();
-        assert_eq!(site.unwrap().site.as_deref(), Some("c"));
+        assert_eq!(Site::load(&directory).unwrap().site.as_deref(), Some("c"));
     }
 
     #[test]
     fn a_file_that_cannot_be_read_is_an_error() {
-        let directory = std::env::temp_dir().join(format!("iam-session-unreadable-{}", std::process::id()));
-        std::fs::create_dir_all(directory.join("config.toml")).unwrap();
+        let directory = Scratch::new();
+        std::fs::create_dir(directory.join("config.toml")).unwrap();
         let error = Site::load(&directory).unwrap_err().to_string();
-        std::fs::remove_dir_all(&directory).unwrap();
         assert_eq!(error, format!("cannot read {}/config.toml: not a regular file", directory.display()));
     }
 }

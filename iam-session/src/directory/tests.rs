@@ -1,30 +1,11 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::process;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
-
-/// A directory of its own, removed at the end.
-struct Scratch(PathBuf);
+use crate::scratch::Scratch;
 
 impl Scratch {
-    fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name =
-            format!("iam-session-directory-{}-{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        DirBuilder::new().mode(0o700).create(&path).unwrap();
-        Self(path)
-    }
-
     fn directory(&self) -> Directory {
-        Directory::create(&self.0.join("a/b"), uid()).unwrap()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        Directory::create(&self.join("a/b"), uid()).unwrap()
     }
 }
 
@@ -60,8 +41,8 @@ fn a_failed_replacement_leaves_the_old_file_and_no_other() {
 #[test]
 fn what_is_not_there_is_not_made_by_opening() {
     let scratch = Scratch::new();
-    assert!(Directory::open(&scratch.0.join("none"), uid()).unwrap().is_none());
-    assert!(!scratch.0.join("none").exists());
+    assert!(Directory::open(&scratch.join("none"), uid()).unwrap().is_none());
+    assert!(!scratch.join("none").exists());
     assert!(scratch.directory().read("none", 1).unwrap().is_none());
 }
 
@@ -85,8 +66,8 @@ fn a_symlink_or_fifo_is_not_followed_or_waited_for() {
     assert!(matches!(directory.read("link", 99), Err(DirectoryError::Io { .. })));
     nix::unistd::mkfifo(&directory.path().join("fifo"), Mode::S_IRWXU).unwrap();
     assert!(matches!(directory.read("fifo", 99), Err(DirectoryError::Unsafe { .. })));
-    symlink(directory.path(), scratch.0.join("other")).unwrap();
-    assert!(matches!(Directory::open(&scratch.0.join("other"), uid()), Err(DirectoryError::Io { .. })));
+    symlink(directory.path(), scratch.join("other")).unwrap();
+    assert!(matches!(Directory::open(&scratch.join("other"), uid()), Err(DirectoryError::Io { .. })));
 }
 
 #[test]

@@ -108,6 +108,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+    use crate::scratch::Scratch;
 
     #[test]
     fn a_library_of_this_machine_is_told_from_other_files() {
@@ -120,12 +121,10 @@ mod tests {
 
     #[test]
     fn a_site_directory_that_others_can_write_is_not_read() {
-        let path = std::env::temp_dir().join(format!("iam-session-site-{}", std::process::id()));
-        assert_eq!(site(&path), Ok(()));
-        fs::create_dir(&path).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o775)).unwrap();
+        let path = Scratch::new();
+        assert_eq!(site(&path.join("none")), Ok(()));
+        fs::set_permissions(&*path, fs::Permissions::from_mode(0o775)).unwrap();
         assert!(site(&path).is_err_and(|why| why.ends_with("writable by root alone: nobody is served")));
-        fs::remove_dir(&path).unwrap();
         assert!(site(Path::new("/etc/passwd")).is_err());
         assert_eq!(site(Path::new("/etc")), Ok(()));
     }

@@ -24,7 +24,7 @@ impl ProcessStat {
     }
 
     /// The second field is a name in parentheses. It may hold any bytes, parentheses too: the last one closes it.
-    fn parse(stat: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(stat: &[u8]) -> Option<Self> {
         let end = stat.iter().rposition(|byte| *byte == b')')?;
         let mut fields = str::from_utf8(stat.get(end + 1..)?).ok()?.split_ascii_whitespace();
         let state = fields.next()?;
@@ -39,33 +39,16 @@ pub(crate) mod tests {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt as _;
     use std::os::unix::fs::symlink;
-    use std::path::{Path, PathBuf};
+    use std::path::PathBuf;
 
     use super::*;
+    use crate::scratch::Scratch;
 
-    /// A link to a program by a name that is no UTF-8; removed with the value.
-    pub(crate) struct OddlyNamed(PathBuf);
-
-    impl OddlyNamed {
-        pub(crate) fn link_to(program: &str, test: &str) -> Self {
-            let name = [test.as_bytes(), b"-\xff"].concat();
-            let directory = std::env::temp_dir().join(format!("iam-session-odd-{}", std::process::id()));
-            fs::create_dir_all(&directory).unwrap();
-            let link = directory.join(OsStr::from_bytes(&name));
-            symlink(program, &link).unwrap();
-            Self(link)
-        }
-
-        pub(crate) fn path(&self) -> &Path {
-            &self.0
-        }
-    }
-
-    impl Drop for OddlyNamed {
-        fn drop(&mut self) {
-            let _ = fs::remove_file(&self.0);
-            let _ = self.0.parent().map(fs::remove_dir);
-        }
+    /// A link to a program by a name that is no UTF-8.
+    pub(crate) fn oddly_named(program: &str, scratch: &Scratch) -> PathBuf {
+        let link = scratch.join(OsStr::from_bytes(b"odd-\xff"));
+        symlink(program, &link).unwrap();
+        link
     }
 
     #[test]

@@ -267,15 +267,7 @@ mod tests {
 
     #[test]
     fn a_page_in_place_of_a_token_says_so() {
-        let request = Operation::PollDevice {
-            endpoint: "https://iam.example.org/token".into(),
-            client: client(ClientAuth::Public),
-            device_code: Secret::new("dc".into()),
-            code_verifier: None,
-            audience: String::new(),
-            audience_mode: Default::default(),
-        };
-        let error = interpreted(&request, 200, "<html>eyJsecret</html>").unwrap_err();
+        let error = interpreted(&poll(), 200, "<html>eyJsecret</html>").unwrap_err();
         assert_eq!((error.class, error.status), (ErrorClass::Malformed, Some(200)));
         assert_eq!(
             error.message,

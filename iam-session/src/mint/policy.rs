@@ -187,6 +187,7 @@ pub(crate) fn not_allowed(issuer: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scratch::Scratch;
 
     #[test]
     fn the_client_is_named_for_site_and_user() {
@@ -198,12 +199,10 @@ mod tests {
 
     #[test]
     fn nobody_enrols_anew_where_the_issuer_was() {
-        let path = std::env::temp_dir().join(format!("iam-session-moved-{}", std::process::id()));
-        std::fs::create_dir_all(path.join("issuers.d")).unwrap();
+        let scratch = Scratch::new();
         let text = "issuer = \"https://new.example/\"\nformerly = [\"https://old.example/\"]\n";
-        std::fs::write(path.join("issuers.d/wlcg.toml"), text).unwrap();
-        let providers = Providers::load(&path).unwrap();
-        std::fs::remove_dir_all(&path).unwrap();
+        scratch.write("issuers.d/wlcg.toml", text);
+        let providers = Providers::load(&scratch).unwrap();
         let policy = Policy { site: Site::default(), providers, user: User::default() };
         for issuer in ["https://old.example/", "https://old.example"] {
             let refused = policy.has_not_moved(issuer).unwrap_err();

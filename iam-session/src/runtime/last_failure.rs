@@ -307,6 +307,7 @@ pub(crate) fn still_holds(directory: &Directory, name: &str, boot_id: &str, now:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scratch::Scratch;
 
     const NOW: Now = Now { unix: 1_000, boot: Duration::from_secs(100) };
 
@@ -386,8 +387,8 @@ mod tests {
 
     #[test]
     fn a_long_text_is_cut_so_that_it_can_be_read_back() {
-        let path = std::env::temp_dir().join(format!("iam-session-failure-{}", std::process::id()));
-        let directory = Directory::create(&path, nix::unistd::geteuid().as_raw()).unwrap();
+        let scratch = Scratch::new();
+        let directory = Directory::open(&scratch, nix::unistd::geteuid().as_raw()).unwrap().unwrap();
         let last_failures =
             LastFailures { directory: &directory, otherwise: None, record_id: "01", boot_id: "boot" };
         let failure = Failure::failed("x".repeat(100_000));
@@ -406,14 +407,14 @@ mod tests {
         last_failures.note(FailureScope::Session, &listing).unwrap();
         assert!(still_holds(&directory, "01.session.failure", "boot", NOW.boot));
         assert!(!still_holds(&directory, "01.session.failure", "boot", NOW.boot + FIRST_PAUSE * 2));
-        std::fs::remove_dir_all(&path).unwrap();
     }
 
     #[test]
     fn where_there_is_no_room_it_is_noted_elsewhere() {
-        let path = std::env::temp_dir().join(format!("iam-session-room-{}", std::process::id()));
+        let scratch = Scratch::new();
         let uid = nix::unistd::geteuid().as_raw();
-        let [host, agents] = ["host", "agents"].map(|name| Directory::create(&path.join(name), uid).unwrap());
+        let [host, agents] =
+            ["host", "agents"].map(|name| Directory::create(&scratch.join(name), uid).unwrap());
         let otherwise = Some(&agents);
         let here = LastFailures { directory: &host, otherwise, record_id: "01", boot_id: "boot" };
         let first = last_failure(None, RetryPause::Doubling);
@@ -426,13 +427,12 @@ mod tests {
         assert_eq!(here.find(FailureScope::Record), Some(later));
         here.clear(FailureScope::Record).unwrap();
         assert_eq!(here.find(FailureScope::Record), None);
-        std::fs::remove_dir_all(&path).unwrap();
     }
 
     #[test]
     fn a_failure_of_another_request_holds_nobody_up() {
-        let path = std::env::temp_dir().join(format!("iam-session-asked-{}", std::process::id()));
-        let directory = Directory::create(&path, nix::unistd::geteuid().as_raw()).unwrap();
+        let scratch = Scratch::new();
+        let directory = Directory::open(&scratch, nix::unistd::geteuid().as_raw()).unwrap().unwrap();
         let last_failures =
             LastFailures { directory: &directory, otherwise: None, record_id: "01", boot_id: "boot" };
         let of_then = LastFailure { asked: Some("then".into()), ..last_failure(None, RetryPause::Doubling) };
@@ -443,13 +443,12 @@ mod tests {
         let of_record = last_failure(None, RetryPause::Doubling);
         last_failures.note(FailureScope::Record, &of_record).unwrap();
         assert_eq!(last_failures.of_session_request("now"), Some(of_record));
-        std::fs::remove_dir_all(&path).unwrap();
     }
 
     #[test]
     fn a_file_of_an_earlier_version_is_read() {
-        let path = std::env::temp_dir().join(format!("iam-session-earlier-{}", std::process::id()));
-        let directory = Directory::create(&path, nix::unistd::geteuid().as_raw()).unwrap();
+        let scratch = Scratch::new();
+        let directory = Directory::open(&scratch, nix::unistd::geteuid().as_raw()).unwrap().unwrap();
         let last_failures =
             LastFailures { directory: &directory, otherwise: None, record_id: "01", boot_id: "boot" };
         let earlier = br#"{"failure":{"kind":"unreachable","error":"busy"},"outlook":"passing",
@@ -458,7 +457,6 @@ mod tests {
         directory.replace("01.session.failure", earlier, Durability::Volatile).unwrap();
         let read = last_failures.of_session_request("openid for ''").unwrap();
         assert_eq!(LastFailure { noted: NOW.boot, ..read }, last_failure(None, RetryPause::Doubling));
-        std::fs::remove_dir_all(&path).unwrap();
     }
 
     #[test]

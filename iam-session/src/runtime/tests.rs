@@ -1,6 +1,4 @@
 use std::fs;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
 
 use super::*;
 use crate::clock::Now;
@@ -9,19 +7,12 @@ use crate::runtime::accounts::AccountEntry;
 use crate::runtime::accounts::tests::{book, entry};
 use crate::runtime::answer::{RuntimeView, TokenDecision};
 use crate::runtime::cache::{CachedToken, TokenReply};
+use crate::scratch::Scratch;
 use crate::secret::Secret;
 
-struct Scratch(PathBuf);
-
 impl Scratch {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("iam-session-runtime-{name}-{}", std::process::id()));
-        fs::DirBuilder::new().mode(0o700).create(&path).unwrap();
-        Self(path)
-    }
-
     fn places(&self) -> paths::RuntimePaths {
-        paths::RuntimePaths::new(&self.0, nix::unistd::geteuid().as_raw())
+        paths::RuntimePaths::new(&**self, nix::unistd::geteuid().as_raw())
     }
 
     fn enter(&self, session: &str) -> (RuntimeDirectory, AgentPresence) {
@@ -31,20 +22,14 @@ impl Scratch {
     /// Whether nothing is there but the agents' directory, and nothing in that.
     fn is_empty(&self) -> bool {
         let is_empty = |path| fs::read_dir(path).unwrap().next().is_none();
-        fs::read_dir(&self.0).unwrap().all(|entry| entry.unwrap().file_name() == AGENTS)
+        fs::read_dir(&**self).unwrap().all(|entry| entry.unwrap().file_name() == AGENTS)
             && is_empty(self.places().agents())
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
 #[test]
 fn the_last_agent_out_leaves_nothing() {
-    let scratch = Scratch::new("last");
+    let scratch = Scratch::new();
     let (one, here) = scratch.enter("one");
     let (two, there) = scratch.enter("two");
     fs::write(scratch.places().token_file(), "token").unwrap();
@@ -58,7 +43,7 @@ fn the_last_agent_out_leaves_nothing() {
 
 #[test]
 fn what_another_agent_has_open_as_its_host_directory_outlives_the_last_agent_there() {
-    let scratch = Scratch::new("host");
+    let scratch = Scratch::new();
     let (runtime, here) = scratch.enter("one");
     let uid = nix::unistd::geteuid().as_raw();
     let open = Directory::open(&scratch.places().agents(), uid).unwrap().unwrap();
@@ -69,7 +54,7 @@ fn what_another_agent_has_open_as_its_host_directory_outlives_the_last_agent_the
 
 #[test]
 fn a_mint_that_ends_after_the_last_agent_leaves_nothing_but_what_that_one_left() {
-    let scratch = Scratch::new("after");
+    let scratch = Scratch::new();
     let (runtime, here) = scratch.enter("one");
     let mint = RuntimeDirectory::open(scratch.places()).unwrap();
     // A hint's stamp keeps the directory, and so does a failure that spares an issuer.
@@ -81,7 +66,7 @@ fn a_mint_that_ends_after_the_last_agent_leaves_nothing_but_what_that_one_left()
 
 #[test]
 fn while_somebody_mints_the_shared_files_stay_for_it_to_remove() {
-    let scratch = Scratch::new("mint");
+    let scratch = Scratch::new();
     let (runtime, here) = scratch.enter("one");
     let mint = runtime.try_lock_mint().unwrap().unwrap();
     assert!(runtime.try_lock_mint().unwrap().is_none());
@@ -97,7 +82,7 @@ fn while_somebody_mints_the_shared_files_stay_for_it_to_remove() {
 
 #[test]
 fn what_a_killed_agent_left_is_swept_and_a_living_ones_files_stay() {
-    let scratch = Scratch::new("sweep");
+    let scratch = Scratch::new();
     let (runtime, _here) = scratch.enter("alive");
     for session in ["alive", "dead"] {
         fs::write(scratch.places().socket(session), "").unwrap();
@@ -111,7 +96,7 @@ fn what_a_killed_agent_left_is_swept_and_a_living_ones_files_stay() {
 
 #[test]
 fn the_stamp_of_a_hint_outlives_the_login() {
-    let scratch = Scratch::new("hint");
+    let scratch = Scratch::new();
     let (runtime, here) = scratch.enter("one");
     fs::write(scratch.places().agents().join(HINT), "").unwrap();
     runtime.leave(here).unwrap();
@@ -121,7 +106,7 @@ fn the_stamp_of_a_hint_outlives_the_login() {
 
 #[test]
 fn agents_that_come_and_go_at_once_never_lose_their_place() {
-    let scratch = Scratch::new("churn");
+    let scratch = Scratch::new();
     thread::scope(|scope| {
         for thread in 0..4 {
             let scratch = &scratch;
@@ -140,7 +125,7 @@ fn agents_that_come_and_go_at_once_never_lose_their_place() {
 
 #[test]
 fn the_keys_of_an_agent_are_known_while_it_lives() {
-    let scratch = Scratch::new("keys");
+    let scratch = Scratch::new();
     let (one, first) = scratch.enter("1");
     let (_, second) = scratch.enter("2");
     let held = || {
@@ -161,10 +146,10 @@ fn the_keys_of_an_agent_are_known_while_it_lives() {
 
 #[test]
 fn the_files_of_single_accounts_go_with_the_last_agent_whoever_remembers_them() {
-    let scratch = Scratch::new("kept");
+    let scratch = Scratch::new();
     let (runtime, here) = scratch.enter("one");
     ExtraTokenFiles::default().with("cms").unwrap().write(&runtime.agents).unwrap();
-    let beside = scratch.0.join("bt_u1-iam");
+    let beside = scratch.join("bt_u1-iam");
     for path in [&scratch.places().kept_file("cms"), &scratch.places().kept_file("stale"), &beside] {
         fs::write(path, "token").unwrap();
     }
@@ -178,7 +163,7 @@ fn the_files_of_single_accounts_go_with_the_last_agent_whoever_remembers_them() 
 
 #[test]
 fn a_reply_is_encoded_once_and_names_the_account_as_it_is_called_now() {
-    let scratch = Scratch::new("reply");
+    let scratch = Scratch::new();
     let (runtime, here) = scratch.enter("one");
     let now = Now { unix: 1000, boot: Duration::from_secs(1000) };
     let put = |entry: &AccountEntry| {

@@ -4,12 +4,13 @@ use std::os::unix::net::UnixStream;
 
 use serde_json::{Value, json};
 
-use crate::agent::{Agent, Directory, FIRST, SECOND};
+use crate::agent::{Agent, FIRST, SECOND};
 use crate::program::{Ended, failed, run, with_socket, without_socket};
+use crate::scratch::Scratch;
 
 /// What a command does with an agent that gives these answers, and what it asked.
 fn ask(arguments: &[&str], answers: &[Value]) -> (Ended, Vec<Value>) {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let socket = directory.join(FIRST);
     let lines: Vec<String> = answers.iter().map(|answer| format!("{answer}\n")).collect();
     let agent = Agent::answering(&socket, &lines.iter().map(String::as_str).collect::<Vec<_>>());
@@ -159,7 +160,7 @@ fn here_alone_is_another_request_and_what_stays_at_the_issuer_is_no_failure() {
 
 #[test]
 fn revoke_ends_each_account_and_then_each_agent() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let line = |answer: Value| format!("{answer}\n");
     let done = line(
         json!({"status": "success", "account": "wlcg", "steps": [{"step": "revoke"}, {"step": "remove"}]}),
@@ -204,7 +205,7 @@ fn an_agent_of_an_earlier_version_ends_no_account_and_is_said_to_be_one() {
         let (ended, _) = ask(arguments, std::slice::from_ref(&unknown));
         assert_eq!(ended, failed(1, "this session's agent is of an older version; log in again"));
     }
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let line = |answer: Value| format!("{answer}\n");
     let refused = json!({"status": "failure", "error": "this agent was started by a login, and ends with it", "info": "log out to end it", "kind": "failed"});
     let status = line(status(&[("wlcg", "https://i.example/")]));

@@ -1,11 +1,8 @@
 //! An agent that says what a test wants it to say.
 
-use std::fs::{self, DirBuilder};
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::path::Path;
 use std::thread::{self, JoinHandle};
 
 use serde_json::Value;
@@ -13,29 +10,6 @@ use serde_json::Value;
 /// Names of sockets, in the order in which they are tried.
 pub(crate) const FIRST: &str = "0000000000000000000000000000000a.sock";
 pub(crate) const SECOND: &str = "0000000000000000000000000000000b.sock";
-
-/// A private directory that goes with its value.
-pub(crate) struct Directory(PathBuf);
-
-impl Directory {
-    pub(crate) fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("iam-session-cli-{}-{number}", std::process::id()));
-        DirBuilder::new().mode(0o700).create(&path).unwrap();
-        Self(path)
-    }
-
-    pub(crate) fn join(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 /// An agent that answers the requests of one connection, one text each, and then closes it.
 pub(crate) struct Agent {

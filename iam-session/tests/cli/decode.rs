@@ -4,8 +4,9 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::agent::{Agent, Directory, FIRST};
+use crate::agent::{Agent, FIRST};
 use crate::program::{Ended, failed, run, shown, with_socket, without_socket};
+use crate::scratch::Scratch;
 
 /// `{"alg":"RS256"}`, `{"scope":"openid","exp":1}` and a signature.
 const TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzY29wZSI6Im9wZW5pZCIsImV4cCI6MX0.c2lnbmF0dXJl";
@@ -46,7 +47,7 @@ fn a_program_reads_an_object_that_claims_no_verification() {
 
 #[test]
 fn a_token_is_read_from_a_file() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let path = directory.join("token");
     fs::write(&path, TOKEN).unwrap();
     let ended = decode(&[shown(&path)], "");
@@ -62,7 +63,7 @@ fn a_token_is_read_from_a_file() {
 
 #[test]
 fn without_a_file_it_is_the_sessions() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let socket = directory.join(FIRST);
     let answer = format!(
         "{{\"status\":\"success\",\"access_token\":\"{TOKEN}\",\"issuer\":\"i\",\"account\":\"wlcg\",\"scope\":\"openid\",\"audience\":\"\",\"expires_at\":1}}\n"

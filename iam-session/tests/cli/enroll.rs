@@ -1,7 +1,6 @@
 //! Enrolment, with a script in the helper's place. It and the configuration are where they are installed, but in
 //! a mount namespace of the test's own (unshare(1)), so that the host is never changed.
 
-use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
@@ -9,8 +8,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use crate::agent::{Agent, Directory, FIRST};
+use crate::agent::{Agent, FIRST};
 use crate::program::{Ended, PROGRAM, run, shown};
+use crate::scratch::Scratch;
 
 /// Lays `$1/etc` and `$1/helper` over the installed places, then becomes the program.
 const STAGE: &str = r#"set -e
@@ -44,17 +44,16 @@ pub(crate) fn no_token(class: &str) -> String {
 
 /// A host with a provider `wlcg`.
 pub(crate) struct Stage {
-    pub(crate) directory: Directory,
+    pub(crate) directory: Scratch,
 }
 
 impl Stage {
     pub(crate) fn new() -> Self {
-        let directory = Directory::new();
+        let directory = Scratch::new();
         let helper = HELPER.replace("@log@", shown(&directory.join("log")));
-        fs::create_dir_all(directory.join("etc/issuers.d")).unwrap();
-        fs::write(directory.join("etc/issuers.d/wlcg.toml"), PROVIDER).unwrap();
-        fs::write(directory.join("etc/config.toml"), "site = \"example\"\n").unwrap();
-        fs::write(directory.join("helper"), helper).unwrap();
+        directory.write("etc/issuers.d/wlcg.toml", PROVIDER);
+        directory.write("etc/config.toml", "site = \"example\"\n");
+        directory.write("helper", helper);
         assert!(
             Command::new("chmod").args(["755", shown(&directory.join("helper"))]).status().unwrap().success()
         );
@@ -85,15 +84,12 @@ impl Stage {
 
     /// Lines for the file of the provider `wlcg`.
     pub(crate) fn add_to_provider(&self, lines: &str) {
-        fs::write(self.directory.join("etc/issuers.d/wlcg.toml"), format!("{PROVIDER}{lines}\n")).unwrap();
+        self.directory.write("etc/issuers.d/wlcg.toml", format!("{PROVIDER}{lines}\n"));
     }
 
     /// A file beside it all; gives its path.
     pub(crate) fn write(&self, name: &str, text: &str) -> String {
-        let path = self.directory.join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, text).unwrap();
-        shown(&path).to_owned()
+        shown(&self.directory.write(name, text)).to_owned()
     }
 
     pub(crate) fn assert_no_helper(&self) {
@@ -367,7 +363,7 @@ fn a_name_of_another_issuer_is_refused_before_anything_is_begun() {
 #[test]
 fn off_a_terminal_a_choice_is_an_error_with_the_list() {
     let stage = Stage::new();
-    fs::write(stage.directory.join("etc/issuers.d/egi.toml"), "issuer = \"https://egi.example/\"\n").unwrap();
+    stage.directory.write("etc/issuers.d/egi.toml", "issuer = \"https://egi.example/\"\n");
     let agent = stage.agent(&[STATUS]);
     let ended = run(stage.enroll(&[]));
     agent.requests();
@@ -381,7 +377,7 @@ fn off_a_terminal_a_choice_is_an_error_with_the_list() {
 #[test]
 fn a_mistake_in_the_sites_files_is_one_line() {
     let stage = Stage::new();
-    fs::write(stage.directory.join("etc/issuers.d/wlcg.toml"), "issuer = \"i.example\"\n").unwrap();
+    stage.directory.write("etc/issuers.d/wlcg.toml", "issuer = \"i.example\"\n");
     let ended = run(stage.enroll(&["wlcg"]));
     assert_eq!(ended.code, Some(1));
     assert_eq!(

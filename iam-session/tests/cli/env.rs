@@ -6,16 +6,16 @@ use std::process::Command;
 
 use nix::unistd::geteuid;
 
-use crate::agent::Directory;
 use crate::program::{Ended, PROGRAM, run};
+use crate::scratch::Scratch;
 
 /// A home, a runtime directory without any agent, and a directory of programs in which ours is `iam-session`.
-struct Place(Directory);
+struct Place(Scratch);
 
 impl Place {
     fn new() -> Self {
-        let place = Self(Directory::new());
-        for directory in ["home/.config/iam-session", "run/iam-session", "bin"] {
+        let place = Self(Scratch::new());
+        for directory in ["home", "run/iam-session"] {
             DirBuilder::new().recursive(true).mode(0o700).create(place.0.join(directory)).unwrap();
         }
         place.program("iam-session", &format!("exec {PROGRAM} \"$@\""));
@@ -23,17 +23,16 @@ impl Place {
     }
 
     fn program(&self, name: &str, text: &str) {
-        let path = self.0.join(&format!("bin/{name}"));
-        fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        let path = self.0.write(&format!("bin/{name}"), format!("#!/bin/sh\n{text}\n"));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     fn configure(&self, text: &str) {
-        fs::write(self.0.join("home/.config/iam-session/config.toml"), text).unwrap();
+        self.0.write("home/.config/iam-session/config.toml", text);
     }
 
     fn token_file(&self) -> String {
-        self.0.join(&format!("run/bt_u{}-iam", geteuid())).to_str().unwrap().to_owned()
+        self.0.join(format!("run/bt_u{}-iam", geteuid())).to_str().unwrap().to_owned()
     }
 
     fn command(&self, program: &str, arguments: &[&str]) -> Command {
@@ -96,7 +95,7 @@ fn the_shell_that_enrols_finds_its_token_by_itself() {
     place.program(
         "iam-session",
         &format!(
-            "case $1 in env) exec {PROGRAM} \"$@\";; enroll) echo t >{file};; esac; \
+            "case $1 in env) exec {PROGRAM} \"$@\";; enroll) echo t >'{file}';; esac; \
              echo \"$@\" $IAM_SESSION_SHELL_HOOK"
         ),
     );
@@ -125,7 +124,7 @@ fn in_a_pipe_the_hook_changes_nothing() {
 fn zsh_keeps_the_name_that_it_completes() {
     let place = Place::new();
     let script = "eval \"$(iam-session env --shell-hook --shell zsh)\"\n";
-    fs::write(place.0.join("script"), script.repeat(2) + "whence -w iam-session\n").unwrap();
+    place.0.write("script", script.repeat(2) + "whence -w iam-session\n");
     let ended = run(place.command("zsh", &["-f", place.0.join("script").to_str().unwrap()]));
     assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("iam-session: function\n", ""));
 }

@@ -7,8 +7,9 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use crate::agent::{Agent, Directory, FIRST, SECOND, dead};
+use crate::agent::{Agent, FIRST, SECOND, dead};
 use crate::program::{Ended, PROGRAM, failed, run, shown, with_socket, without_socket};
+use crate::scratch::Scratch;
 
 const TOKEN: &str = "{\"status\":\"success\",\"access_token\":\"t\",\"issuer\":\"i\",\"account\":\"a\",\"scope\":\"\",\"audience\":\"\",\"expires_at\":1}\n";
 
@@ -32,7 +33,7 @@ fn without_any_agent_the_user_is_told_to_log_in() {
 
 #[test]
 fn a_dead_socket_is_named() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let socket = directory.join(FIRST);
     let message = format!("no agent is listening at {}; its login has ended: log in again", socket.display());
     assert_eq!(run(with_socket(&socket, &["token"])), failed(4, &message));
@@ -45,7 +46,7 @@ fn a_dead_socket_is_named() {
 /// As in a terminal that tmux(1) opens long after the login has ended.
 #[test]
 fn an_agent_of_a_login_that_is_older_than_the_session_is_not_waited_for() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let mut shell = Command::new("/bin/sh");
     shell.args(["-c", "setsid -w timeout 5 \"$0\" token; exit $?", PROGRAM]);
     shell.env_clear().env("PATH", "/usr/bin:/bin").env("IAM_SESSION_SOCK", directory.join(FIRST));
@@ -54,7 +55,7 @@ fn an_agent_of_a_login_that_is_older_than_the_session_is_not_waited_for() {
 
 #[test]
 fn a_sibling_answers_for_a_dead_agent() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     dead(&directory.join(FIRST));
     let agent = Agent::answering(&directory.join(SECOND), &[TOKEN]);
     let ended = run(with_socket(&directory.join(FIRST), &["token"]));
@@ -64,7 +65,7 @@ fn a_sibling_answers_for_a_dead_agent() {
 
 #[test]
 fn siblings_in_a_directory_that_others_may_enter_are_not_trusted() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     dead(&directory.join(FIRST));
     let _listening = UnixListener::bind(directory.join(SECOND)).unwrap();
     fs::set_permissions(directory.join("."), fs::Permissions::from_mode(0o755)).unwrap();
@@ -88,13 +89,13 @@ fn a_name_that_is_too_long_is_an_error() {
 #[test]
 fn another_users_socket_gets_not_one_byte() {
     const NOBODY: u32 = 65_534;
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let open = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
     open(&directory.join("."));
     // A copy: the build directory may be closed to other users. Made by a child, as no descriptor open for
     // writing must be inherited by the fork of a test beside this one (execve(2), ETXTBSY).
     let program = directory.join("iam-session");
-    assert!(Command::new("cp").args([PROGRAM, shown(&program)]).status().unwrap().success());
+    assert!(Command::new("install").args([PROGRAM, shown(&program)]).status().unwrap().success());
     let socket = directory.join(FIRST);
     let listener = UnixListener::bind(&socket).unwrap();
     open(&socket);

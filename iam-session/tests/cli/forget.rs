@@ -1,10 +1,11 @@
 use serde_json::json;
 
-use crate::agent::{Agent, Directory, FIRST};
+use crate::agent::{Agent, FIRST};
 use crate::program::{Ended, run, with_socket, without_socket};
+use crate::scratch::Scratch;
 
 fn forget(steps: &str) -> Ended {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let socket = directory.join(FIRST);
     let answer = format!("{{\"status\":\"success\",\"account\":\"wlcg\",\"steps\":{steps}}}\n");
     let agent = Agent::answering(&socket, &[&answer]);

@@ -1,7 +1,8 @@
 use serde_json::json;
 
-use crate::agent::{Agent, Directory, FIRST, SECOND};
+use crate::agent::{Agent, FIRST, SECOND};
 use crate::program::{Ended, failed, run, with_socket, without_socket};
+use crate::scratch::Scratch;
 
 const STATUS: &str = r#"{"status":"success","session":"0a","version":"1","pid":1,"user":"alice","token_file":"/t","accounts":[]"#;
 const UNLOCKED: &str = "{\"status\":\"success\",\"accounts\":[\"wlcg\"],\"token_file\":\"/t\"}\n";
@@ -25,7 +26,7 @@ fn printed(text: &str) -> Ended {
 
 #[test]
 fn one_agent_is_told_of_a_lock() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let own = directory.join(FIRST);
     let agent = Agent::answering(&own, &[&status(r#""sealing":"node""#), DONE]);
     let other = deaf(&directory);
@@ -36,7 +37,7 @@ fn one_agent_is_told_of_a_lock() {
 }
 
 /// Another agent, that nobody is to ask.
-fn deaf(directory: &Directory) -> std::os::unix::net::UnixListener {
+fn deaf(directory: &Scratch) -> std::os::unix::net::UnixListener {
     let listener = std::os::unix::net::UnixListener::bind(directory.join(SECOND)).unwrap();
     listener.set_nonblocking(true).unwrap();
     listener
@@ -51,7 +52,7 @@ fn an_agent_of_an_older_version_is_neither_locked_nor_unlocked() {
         (r#""host_locked":true,"wrong_passphrases":1"#, "unlock"),
         (r#""lock_kept":true,"wrong_passphrases":0"#, "lock"),
     ] {
-        let directory = Directory::new();
+        let directory = Scratch::new();
         let own = directory.join(FIRST);
         let agent = Agent::answering(&own, &[&status(older)]);
         assert_eq!(with_passphrase(&own, &[command]), refused);
@@ -65,7 +66,7 @@ fn a_lock_that_stands_needs_no_passphrase() {
         ("\"host_locked\":true", "this host is locked already\n"),
         ("\"lock_kept\":true", "locked; 'iam-session unlock' opens it again\n"),
     ] {
-        let directory = Directory::new();
+        let directory = Scratch::new();
         let own = directory.join(FIRST);
         let agent = Agent::answering(&own, &[&status(stands), DONE]);
         assert_eq!(run(with_socket(&own, &["lock"])), printed(text));
@@ -75,7 +76,7 @@ fn a_lock_that_stands_needs_no_passphrase() {
 
 #[test]
 fn one_agent_is_told_to_open_a_lock() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let own = directory.join(FIRST);
     let agent = Agent::answering(&own, &[&status(r#""host_locked":true"#), UNLOCKED]);
     let other = deaf(&directory);
@@ -87,7 +88,7 @@ fn one_agent_is_told_to_open_a_lock() {
 
 #[test]
 fn what_a_passphrase_alone_opens_is_opened_at_every_agent_that_needs_it() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let (own, other) = (directory.join(FIRST), directory.join(SECOND));
     let locked = status(r#""locked":["wlcg"]"#);
     let first = Agent::answering(&own, &[&locked, UNLOCKED]);
@@ -101,7 +102,7 @@ fn what_a_passphrase_alone_opens_is_opened_at_every_agent_that_needs_it() {
 
 #[test]
 fn an_agent_that_is_not_told_is_named() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let (own, other) = (directory.join(FIRST), directory.join(SECOND));
     let locked = status(r#""locked":["wlcg"]"#);
     let _first = Agent::answering(&own, &[&locked, UNLOCKED]);
@@ -116,7 +117,7 @@ fn an_agent_that_is_not_told_is_named() {
 
 #[test]
 fn the_time_of_an_unlock_is_told() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let own = directory.join(FIRST);
     let agent = Agent::answering(&own, &[&status(r#""host_locked":true"#), UNLOCKED]);
     let ended = with_passphrase(&own, &["unlock", "--for", "8h"]);
@@ -127,7 +128,7 @@ fn the_time_of_an_unlock_is_told() {
 
 #[test]
 fn a_wrong_passphrase_is_given_to_one_agent_only() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let own = directory.join(FIRST);
     let wrong = "{\"status\":\"failure\",\"error\":\"the passphrase is wrong\",\"kind\":\"locked\"}\n";
     let _first = Agent::answering(&own, &[&status(r#""locked":["wlcg"]"#), wrong]);
@@ -138,7 +139,7 @@ fn a_wrong_passphrase_is_given_to_one_agent_only() {
 
 #[test]
 fn a_seal_is_shown_and_renewed() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let own = directory.join(FIRST);
     let slots = r#"[{"kind":"node","key":"aada221d6a508794","opens_now":true,"opens_at_login":true}]"#;
     let answer = format!(
@@ -157,7 +158,7 @@ fn a_seal_is_shown_and_renewed() {
 
 #[test]
 fn a_record_that_is_not_renewed_is_a_failure_with_what_to_do() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let own = directory.join(FIRST);
     let answer = r#"{"status":"success","accounts":[{"name":"wlcg","slots":[],"trouble":{"error":"a passphrase opens it","info":"enrol again","kind":"failed"}}]}"#;
     let _agent = Agent::answering(&own, &[&format!("{answer}\n")]);
@@ -168,7 +169,7 @@ fn a_record_that_is_not_renewed_is_a_failure_with_what_to_do() {
 
 #[test]
 fn without_a_terminal_a_lock_says_how_to_give_a_passphrase() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let own = directory.join(FIRST);
     let _agent = Agent::answering(&own, &[&status(r#""sealing":"node""#)]);
     // setsid(1): the tests may have a terminal of their own.

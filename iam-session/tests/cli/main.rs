@@ -13,5 +13,7 @@ mod locking;
 mod program;
 mod providers;
 mod run;
+#[path = "../../src/scratch.rs"]
+mod scratch;
 mod status;
 mod token;

@@ -2,14 +2,15 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::agent::{Agent, Directory, FIRST};
+use crate::agent::{Agent, FIRST};
 use crate::program::{Ended, failed, run, with_socket, without_socket};
+use crate::scratch::Scratch;
 
 const TOKEN: &str = "{\"status\":\"success\",\"access_token\":\"eyJ0.eyJ1.c2ln\",\"issuer\":\"https://i.example/\",\"account\":\"wlcg\",\"scope\":\"openid\",\"audience\":\"\",\"expires_at\":1795483411}\n";
 
 /// Runs `run` with `arguments`, in the environment that `change` makes, against an agent that has a token.
 fn run_changed(arguments: &[&str], change: impl FnOnce(&mut Command)) -> Ended {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let socket = directory.join(FIRST);
     let agent = Agent::answering(&socket, &[TOKEN]);
     let arguments: Vec<&str> = std::iter::once(&"run").chain(arguments).copied().collect();
@@ -90,7 +91,7 @@ fn without_a_token_nothing_is_run() {
     let ended = run(without_socket(&["run", "echo", "ran"]));
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(125), ""));
     assert!(ended.stderr.starts_with("iam-session: "), "{ended:?}");
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let socket = directory.join(FIRST);
     let agent = Agent::answering(
         &socket,

@@ -2,8 +2,9 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use crate::agent::{Agent, Directory, FIRST};
+use crate::agent::{Agent, FIRST};
 use crate::program::{Ended, run, shown, with_socket};
+use crate::scratch::Scratch;
 
 /// Seconds since the epoch, `minutes` from now and half a minute, so that the whole minutes hold for a while.
 #[allow(clippy::disallowed_methods)]
@@ -23,7 +24,7 @@ fn answer(token_expires_at: Option<u64>, trouble: Value) -> Value {
 }
 
 fn status(arguments: &[&str], environment: &[(&str, &str)], answer: &Value) -> (Ended, String) {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let socket = directory.join(FIRST);
     let agent = Agent::answering(&socket, &[&format!("{answer}\n")]);
     let mut command = with_socket(&socket, arguments);
@@ -95,7 +96,7 @@ fn warnings_are_on_standard_error() {
 
 #[test]
 fn a_mistake_in_the_users_configuration_is_told() {
-    let home = Directory::new();
+    let home = Scratch::new();
     std::fs::create_dir_all(home.join(".config/iam-session")).unwrap();
     let file = home.join(".config/iam-session/config.toml");
     std::fs::write(&file, "\nsession_scopes = \"openid\"\n").unwrap();

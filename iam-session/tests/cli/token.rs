@@ -3,14 +3,15 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::agent::{Agent, Directory, FIRST};
+use crate::agent::{Agent, FIRST};
 use crate::program::{Ended, failed, run, with_socket, without_socket};
+use crate::scratch::Scratch;
 
 const TOKEN: &str = r#"{"status":"success","access_token":"eyJ0.eyJ1.c2ln","issuer":"https://i.example/","account":"wlcg","scope":"openid storage.read:/","audience":"","expires_at":4102444800}"#;
 
 /// Runs `token` with `arguments` against an agent that answers `answer`.
 fn token(arguments: &[&str], answer: &str) -> (Ended, Vec<Value>) {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let socket = directory.join(FIRST);
     let agent = Agent::answering(&socket, &[answer]);
     let arguments: Vec<&str> = std::iter::once(&"token").chain(arguments).copied().collect();
@@ -55,7 +56,7 @@ fn a_token_that_lives_too_short_is_refused() {
 fn an_empty_scope_or_audience_is_refused() {
     for (command, option) in [("token", "-s"), ("token", "--aud"), ("run", "-s"), ("run", "--aud")] {
         for value in ["", " "] {
-            let directory = Directory::new();
+            let directory = Scratch::new();
             let socket = directory.join(FIRST);
             let mut arguments = vec![command, option, value];
             if command == "run" {
@@ -100,7 +101,7 @@ fn what_an_issuer_says_cannot_drive_the_terminal() {
 
 #[test]
 fn an_agent_without_room_is_asked_again() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let socket = directory.join(FIRST);
     let agent = Agent::crowded(&socket, 3, &[&line(TOKEN)]);
     assert_eq!(run(with_socket(&socket, &["token"])).stdout, "eyJ0.eyJ1.c2ln\n");
@@ -109,7 +110,7 @@ fn an_agent_without_room_is_asked_again() {
 
 #[test]
 fn an_agent_that_always_closes_is_named() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let socket = directory.join(FIRST);
     let agent = Agent::crowded(&socket, 5, &[""]);
     let ended = run(with_socket(&socket, &["token"]));
@@ -126,7 +127,7 @@ fn garbage_and_endless_lines_are_no_answer() {
     for answer in
         ["hello\n".to_owned(), "[]\n".to_owned(), line(r#"{"status":"success"}"#), "x".repeat(70_000)]
     {
-        let directory = Directory::new();
+        let directory = Scratch::new();
         let socket = directory.join(FIRST);
         let agent = Agent::answering(&socket, &[&answer]);
         let ended = run(with_socket(&socket, &["token"]));
@@ -141,7 +142,7 @@ fn garbage_and_endless_lines_are_no_answer() {
 
 #[test]
 fn a_reader_that_leaves_hears_nothing() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let socket = directory.join(FIRST);
     let agent = Agent::answering(&socket, &[&line(TOKEN)]);
     let (reader, writer) = std::io::pipe().unwrap();
@@ -156,7 +157,7 @@ fn a_reader_that_leaves_hears_nothing() {
 
 #[test]
 fn a_full_disk_is_an_error() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let socket = directory.join(FIRST);
     let agent = Agent::answering(&socket, &[&line(TOKEN)]);
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
@@ -203,7 +204,7 @@ fn every_command_explains_itself() {
 
 #[test]
 fn an_agent_that_is_busy_is_asked_again() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let socket = directory.join(FIRST);
     let busy = line(
         r#"{"status":"failure","error":"too many requests are waiting for this agent","kind":"unreachable"}"#,

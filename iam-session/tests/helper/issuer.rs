@@ -1,10 +1,8 @@
 //! An issuer on loopback that answers as a test wants, over real TLS with a CA made on the spot.
 
-use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -15,6 +13,8 @@ use rcgen::{
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use crate::scratch::Scratch;
 
 /// What the server's certificate says.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,6 +55,7 @@ pub(crate) fn with_headers(status: u16, headers: &str, body: &str) -> Answer {
 pub(crate) struct FakeIssuer {
     port: u16,
     ca_file: PathBuf,
+    _scratch: Scratch,
     requests: Arc<Mutex<Vec<String>>>,
     connections: Arc<AtomicUsize>,
 }
@@ -72,10 +73,10 @@ impl FakeIssuer {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let (config, ca) = tls(certificate);
-        let ca_file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("ca-{}-{port}.pem", process::id()));
-        fs::write(&ca_file, ca).unwrap();
+        let scratch = Scratch::new();
+        let ca_file = scratch.write("ca.pem", ca);
         let (requests, connections) = (Arc::default(), Arc::default());
-        let issuer = Self { port, ca_file, requests, connections };
+        let issuer = Self { port, ca_file, _scratch: scratch, requests, connections };
         let serve = Serve {
             config,
             answer: Box::new(answer),
@@ -103,12 +104,6 @@ impl FakeIssuer {
     /// How many connections got through their TLS handshake and sent something.
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
-    }
-}
-
-impl Drop for FakeIssuer {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.ca_file);
     }
 }
 

@@ -5,6 +5,8 @@
 mod issuer;
 mod program;
 mod reaching;
+#[path = "../../src/scratch.rs"]
+mod scratch;
 
 use std::fs;
 

@@ -3,11 +3,11 @@
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
 use std::thread;
 
 use crate::issuer::{Answer, Certificate, FakeIssuer, json, with_headers};
 use crate::program::{Helper, REFRESH_TOKEN, authorize_device, deregister, discover, poll_device, refresh};
+use crate::scratch::Scratch;
 use crate::{TOKEN, document, first_line};
 
 #[test]
@@ -133,21 +133,18 @@ fn tunnel(proxy: &TcpListener) -> String {
 #[test]
 fn a_directory_of_cas_may_hold_other_things() {
     let issuer = FakeIssuer::start(|_, _| json(200, TOKEN));
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cas-{}", std::process::id()));
-    fs::create_dir_all(&directory).unwrap();
-    fs::write(directory.join("broken.pem"), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
-        .unwrap();
-    fs::write(directory.join("1ea2c5b6.r0"), "a revocation list").unwrap();
-    fs::write(directory.join("binary.crt"), [0xff; 1000]).unwrap();
-    fs::create_dir_all(directory.join("directory.0")).unwrap();
+    let directory = Scratch::new();
+    directory.write("broken.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    directory.write("1ea2c5b6.r0", "a revocation list");
+    directory.write("binary.crt", [0xff; 1000]);
+    fs::create_dir(directory.join("directory.0")).unwrap();
     nix::unistd::mkfifo(&directory.join("fifo.pem"), nix::sys::stat::Mode::S_IRUSR).unwrap();
     fs::copy(issuer.ca_file(), directory.join("1ea2c5b6.0")).unwrap();
     let mut request = refresh(&issuer);
-    request["transport"] = serde_json::json!({"ca_dir": directory});
+    request["transport"] = serde_json::json!({"ca_dir": *directory});
     let mut helper = Helper::start();
     assert_eq!(helper.ask(&request)["ok"]["access_token"], "at");
     helper.finish();
-    fs::remove_dir_all(&directory).unwrap();
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, umask};
 use nix::unistd::{geteuid, mkfifo};
 
 use super::outcome::{Given, Running, Said};
@@ -55,7 +55,9 @@ pub(crate) fn on_a_host(test: impl FnOnce(&Host) + Send + 'static) {
     assert!(geteuid().is_root(), "these tests need root: they make mount namespaces and become other users");
     built();
     let run = thread::spawn(move || {
-        unshare(CloneFlags::CLONE_NEWNS).unwrap();
+        // Of the thread alone, too.
+        unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_FS).unwrap();
+        umask(Mode::from_bits_truncate(0o022));
         test(&Host::set_up());
     });
     if let Err(panic) = run.join() {

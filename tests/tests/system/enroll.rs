@@ -237,8 +237,7 @@ fn a_member_of_a_providers_group_is_invited_at_login_and_asked_for_no_name() {
     let scene = scene();
     scene.host.configure_provider("other", "issuer = \"https://other.example/\"\n");
     scene.host.configure_provider("wlcg", &format!("{PROVIDER}groups = [\"alice\"]\n"));
-    let alice = scene.host.login_on_terminal("alice");
-    assert!(alice.greeting().contains("iam-session enroll"), "{:?}", alice.greeting());
+    let alice = scene.host.login_that_shows("alice", "iam-session enroll");
     let bob = scene.host.login_on_terminal("bob");
     assert!(!bob.greeting().contains("iam-session"), "{:?}", bob.greeting());
     let list = json_of(&alice, "iam-session providers --json");

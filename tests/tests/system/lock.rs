@@ -51,8 +51,7 @@ fn a_lock_closes_every_session_and_one_unlock_opens_them_all() {
     lock(&one);
     assert!(!scene.host.exists(&file) && scene.host.exists(MARKER));
     assert_eq!(keys_held(&scene), held, "agents keep their keys, and no file has them");
-    let terminal = scene.host.login_on_terminal("alice");
-    assert!(terminal.greeting().contains("iam-session unlock"), "{:?}", terminal.greeting());
+    let _terminal = scene.host.login_that_shows("alice", "iam-session unlock");
     let third = scene.host.login("alice");
     for login in [&one, &other, &third] {
         assert_shut(login);

@@ -151,8 +151,7 @@ fn at_a_login_by_pam_it_is_locked_and_unlock_opens_it() {
     enroll(&scene, &login);
     login.run("eval \"$(iam-session stop)\"; rm .local/state/iam-session/wlcg.token").successful();
 
-    let login = scene.host.login_on_terminal("alice");
-    assert!(login.greeting().contains("iam-session unlock"), "{:?}", login.greeting());
+    let login = scene.host.login_that_shows("alice", "iam-session unlock");
     let locked = login.run("iam-session token");
     assert_eq!(locked.status, 6, "{locked:?}");
     login.run(&format!("iam-session unlock {}", given(PASSPHRASE))).successful();

@@ -94,8 +94,7 @@ fn an_enrolment_that_ends_soon_is_told_at_login() {
     scene.provider.set(json!({"refresh_token_lifetime": 3 * 86400}));
     let enrolled = scene.host.enroll_with(&scene.provider, "alice", "");
     assert!(enrolled["ends_at"].is_u64(), "{enrolled}");
-    let login = scene.host.login_on_terminal("alice");
-    assert!(login.greeting().contains("ends within 7 days"), "{:?}", login.greeting());
+    let login = scene.host.login_that_shows("alice", "ends within 7 days");
     assert!(login.run("iam-session status").successful().stdout.contains("the enrolment ends soon"));
 }
 

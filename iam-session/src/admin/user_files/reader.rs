@@ -306,6 +306,7 @@ impl HandedOver {
 mod tests {
     use super::*;
     use crate::line;
+    use crate::scratch::Scratch;
 
     #[test]
     fn the_largest_record_fits_into_a_line() {
@@ -316,17 +317,15 @@ mod tests {
 
     #[test]
     fn other_files_hide_no_record() {
-        let directory = std::env::temp_dir().join(format!("iam-session-listed-{}", std::process::id()));
-        std::fs::create_dir(&directory).unwrap();
+        let directory = Scratch::new();
         let touch = |name: &str| drop(File::create(directory.join(name)).unwrap());
         let waiting = format!("{}-1700000000.pending", "f".repeat(32));
         [&waiting, "z.cred"].into_iter().for_each(touch);
         (0..=MAX_LISTED).for_each(|number| touch(&number.to_string()));
-        let opened = || open(&directory, directory_flags(), Mode::empty()).unwrap();
+        let opened = || open(&*directory, directory_flags(), Mode::empty()).unwrap();
         let (all, are_more) = listed(opened(), |_| true).unwrap();
         assert_eq!((all.len(), are_more), (MAX_LISTED, true), "and that there are more is known");
         let records = listed(opened(), |name| name.to_str().and_then(whose).is_some()).unwrap();
-        std::fs::remove_dir_all(&directory).unwrap();
         assert_eq!(records, (vec![waiting.into(), "z.cred".into()], false));
     }
 

@@ -1,5 +1,5 @@
 use std::fs::Permissions;
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::time::Duration;
 
 use super::*;
@@ -7,27 +7,27 @@ use crate::runtime::AgentPresence;
 use crate::runtime::accounts::AccountEntry;
 use crate::runtime::accounts::tests::{book, entry};
 use crate::runtime::cache::{CachedToken, TokenReply};
+use crate::scratch::Scratch;
 use crate::secret::Secret;
 
 const NOW: Now = Now { unix: 1000, boot: Duration::from_secs(1000) };
 
 /// A runtime directory with an agent, an account and its session token.
 struct Scene {
-    path: PathBuf,
+    scratch: Scratch,
     socket: PathBuf,
     runtime: RuntimeDirectory,
     presence: Option<AgentPresence>,
 }
 
 impl Scene {
-    fn new(name: &str) -> Self {
-        let path = env::temp_dir().join(format!("iam-session-cached-{name}-{}", std::process::id()));
-        fs::DirBuilder::new().mode(0o700).create(&path).unwrap();
-        let places = RuntimePaths::new(&path, geteuid().as_raw());
+    fn new() -> Self {
+        let scratch = Scratch::new();
+        let places = RuntimePaths::new(&*scratch, geteuid().as_raw());
         let socket = places.socket("one");
         let (runtime, presence) = RuntimeDirectory::enter(places, "one").unwrap();
         book(vec![entry("a")]).write(&runtime.agents).unwrap();
-        let scene = Self { path, socket, runtime, presence: Some(presence) };
+        let scene = Self { scratch, socket, runtime, presence: Some(presence) };
         scene.cache(&entry("a"));
         scene
     }
@@ -49,7 +49,7 @@ impl Scene {
     }
 
     fn tokens(&self) -> CachedTokens<'_> {
-        CachedTokens { socket: &self.socket, uid: geteuid().as_raw(), revoked: self.path.join("revoked") }
+        CachedTokens { socket: &self.socket, uid: geteuid().as_raw(), revoked: self.scratch.join("revoked") }
     }
 
     fn gives(&self, request: &TokenRequest) -> bool {
@@ -61,7 +61,7 @@ impl Scene {
     }
 
     fn agents(&self) -> PathBuf {
-        self.path.join("iam-session")
+        self.scratch.join("iam-session")
     }
 
     fn cached(&self) -> PathBuf {
@@ -69,15 +69,9 @@ impl Scene {
     }
 }
 
-impl Drop for Scene {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.path);
-    }
-}
-
 #[test]
 fn a_token_that_is_at_hand_is_given_and_nothing_else() {
-    let scene = Scene::new("given");
+    let scene = Scene::new();
     let token = scene.tokens().token(&TokenRequest::default(), NOW).unwrap();
     assert_eq!((token.access_token.expose(), token.account.as_str()), ("access", "a"));
     let asks = |seconds| TokenRequest { min_valid_period: seconds, ..TokenRequest::default() };
@@ -94,7 +88,7 @@ fn a_token_that_is_at_hand_is_given_and_nothing_else() {
 
 #[test]
 fn what_a_dead_agent_left_is_not_given() {
-    let mut scene = Scene::new("dead");
+    let mut scene = Scene::new();
     let presence = scene.presence.take();
     assert!(scene.gives_one());
     drop(presence);
@@ -105,8 +99,8 @@ fn what_a_dead_agent_left_is_not_given() {
 
 #[test]
 fn a_lock_of_the_host_and_any_list_of_revoked_users_are_the_agents_to_judge() {
-    let scene = Scene::new("judge");
-    for file in [scene.agents().join("locked"), scene.path.join("revoked")] {
+    let scene = Scene::new();
+    for file in [scene.agents().join("locked"), scene.scratch.join("revoked")] {
         fs::write(&file, "").unwrap();
         assert!(!scene.gives_one(), "{}", file.display());
         fs::remove_file(&file).unwrap();
@@ -119,8 +113,8 @@ fn a_lock_of_the_host_and_any_list_of_revoked_users_are_the_agents_to_judge() {
 
 #[test]
 fn links_and_what_others_can_enter_or_own_are_left_alone() {
-    let scene = Scene::new("links");
-    let moved = scene.path.join("moved");
+    let scene = Scene::new();
+    let moved = scene.scratch.join("moved");
     for place in [scene.agents().join("accounts.json"), scene.cached(), scene.agents().join("one.lock")] {
         fs::rename(&place, &moved).unwrap();
         symlink(&moved, &place).unwrap();

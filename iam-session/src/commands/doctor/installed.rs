@@ -113,11 +113,11 @@ mod tests {
 
     use super::*;
     use crate::commands::doctor::finding::Severity;
+    use crate::scratch::Scratch;
 
     #[test]
     fn a_key_by_another_name_than_the_modules_is_no_key() {
-        let directory = std::env::temp_dir().join(format!("iam-session-doctor-keys-{}", std::process::id()));
-        fs::create_dir_all(&directory).unwrap();
+        let directory = Scratch::new();
         let (unnamed, other) =
             (directory.join("a.key"), directory.join("20260101T000000-0011223344556677.key"));
         for path in [&unnamed, &other] {
@@ -127,7 +127,6 @@ mod tests {
         assert!(unusable(&unnamed).unwrap().starts_with("is not named"));
         // Of root's it is not the key that its name says; of another's it is not root's.
         assert!(unusable(&other).is_some());
-        fs::remove_dir_all(&directory).unwrap();
     }
 
     #[test]

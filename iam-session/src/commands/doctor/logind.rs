@@ -45,25 +45,21 @@ fn says(text: &str) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scratch::Scratch;
 
     #[test]
     fn the_last_file_that_says_anything_counts() {
-        let root = std::env::temp_dir().join(format!("iam-session-logind-{}", std::process::id()));
+        let root = Scratch::new();
         let [usr, etc] = ["usr", "etc"].map(|name| root.join(name));
-        for place in [&usr, &etc] {
-            fs::create_dir_all(place.join("logind.conf.d")).unwrap();
-        }
         let found = || kills(&[&usr, &etc]);
         assert_eq!(found(), None);
-        fs::write(usr.join("logind.conf"), "[Login]\nKillUserProcesses=yes\n").unwrap();
+        root.write("usr/logind.conf", "[Login]\nKillUserProcesses=yes\n");
         assert_eq!(found(), Some(usr.join("logind.conf")));
-        fs::write(etc.join("logind.conf"), "[Login]\n#KillUserProcesses=yes\n").unwrap();
+        root.write("etc/logind.conf", "[Login]\n#KillUserProcesses=yes\n");
         assert_eq!(found(), None);
-        let drop_in = usr.join("logind.conf.d/50-kill.conf");
-        fs::write(&drop_in, "KillUserProcesses = On\n").unwrap();
+        let drop_in = root.write("usr/logind.conf.d/50-kill.conf", "KillUserProcesses = On\n");
         assert_eq!(found(), Some(drop_in));
-        fs::write(etc.join("logind.conf.d/50-kill.conf"), "KillUserProcesses=no\n").unwrap();
+        root.write("etc/logind.conf.d/50-kill.conf", "KillUserProcesses=no\n");
         assert_eq!(found(), None);
-        fs::remove_dir_all(&root).unwrap();
     }
 }

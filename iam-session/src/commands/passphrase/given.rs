@@ -122,6 +122,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use crate::scratch::Scratch;
 
     fn shown(read: Result<Secret, Failure>) -> Result<String, String> {
         read.map(|secret| secret.expose().to_owned()).map_err(|failure| failure.error)
@@ -160,8 +161,8 @@ mod tests {
 
     #[test]
     fn a_file_that_others_may_read_is_refused() {
-        let path = std::env::temp_dir().join(format!("iam-session-given-{}", std::process::id()));
-        fs::write(&path, "one two\nmore").unwrap();
+        let scratch = Scratch::new();
+        let path = scratch.write("given", "one two\nmore");
         let read = |mode| {
             fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
             shown(of_file(&path))

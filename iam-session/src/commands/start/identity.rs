@@ -54,6 +54,7 @@ fn unset(error: &str, info: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scratch::Scratch;
 
     fn identity(uid: u32, user: &str, home: &str) -> Result<LoginIdentity, String> {
         LoginIdentity::new(uid, Some(user.into()), Some(home.into())).map_err(|failure| failure.error)
@@ -62,19 +63,17 @@ mod tests {
     #[test]
     fn a_name_and_a_home_of_ones_own_are_needed() {
         let uid = geteuid().as_raw();
-        let home = env::temp_dir().join(format!("iam-session-home-{}", std::process::id()));
-        fs::create_dir(&home).unwrap();
+        let home = Scratch::new();
         let home_text = home.to_str().unwrap();
         assert_eq!(
             identity(uid, "alice", home_text),
-            Ok(LoginIdentity { uid, user: "alice".into(), home: home.clone() })
+            Ok(LoginIdentity { uid, user: "alice".into(), home: home.to_owned() })
         );
         for user in ["../x", "a/b", "a\nb", "."] {
             assert!(identity(uid, user, home_text).is_err(), "{user:?}");
         }
         assert!(identity(uid + 1, "alice", home_text).unwrap_err().ends_with("is no directory of yours"));
         assert!(identity(uid, "alice", "relative").is_err() && identity(uid, "alice", "/nowhere").is_err());
-        assert!(LoginIdentity::new(uid, None, Some(home.clone())).is_err());
-        fs::remove_dir(&home).unwrap();
+        assert!(LoginIdentity::new(uid, None, Some(home.to_owned())).is_err());
     }
 }

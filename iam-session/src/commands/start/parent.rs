@@ -39,14 +39,15 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
-    use crate::host::process_stat::tests::OddlyNamed;
+    use crate::host::process_stat::tests::oddly_named;
+    use crate::scratch::Scratch;
 
     #[test]
     fn a_subshell_is_told_from_a_shell_of_any_name() {
         // The subshell has two commands, so that no shell replaces it by the last one; it waits for its input.
         let script = "echo $$; (sh -c 'echo $PPID'; read -r x; true); true";
-        let bash = OddlyNamed::link_to("/bin/bash", "parent");
-        let mut shell = Command::new(bash.path())
+        let scratch = Scratch::new();
+        let mut shell = Command::new(oddly_named("/bin/bash", &scratch))
             .args(["-c", script])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -81,21 +81,22 @@ fn unusable(path: &Path, reason: &str) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::DirBuilder;
-    use std::os::unix::fs::{DirBuilderExt, symlink};
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     use nix::unistd::geteuid;
 
     use super::*;
+    use crate::scratch::Scratch;
 
     #[test]
     fn only_a_private_directory_of_ones_own_will_do() {
         let uid = geteuid().as_raw();
-        let top = env::temp_dir().join(format!("iam-session-place-{}", std::process::id()));
-        let make = |name: &str, mode| DirBuilder::new().mode(mode).create(top.join(name)).unwrap();
-        DirBuilder::new().mode(0o755).create(&top).unwrap();
-        make("good", 0o700);
-        make("open", 0o750);
+        let top = Scratch::new();
+        for (name, mode) in [("good", 0o700), ("open", 0o750)] {
+            fs::create_dir(top.join(name)).unwrap();
+            fs::set_permissions(top.join(name), Permissions::from_mode(mode)).unwrap();
+        }
         symlink("good", top.join("link")).unwrap();
         fs::write(top.join("file"), "").unwrap();
         let private = |name: &str, uid| is_private(&top.join(name), uid);
@@ -104,7 +105,6 @@ mod tests {
         for name in ["open", "link", "file", "missing"] {
             assert!(!private(name, uid), "{name}");
         }
-        fs::remove_dir_all(&top).unwrap();
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! How files become a stack. How a stack runs is compared with libpam itself by the tests of the whole system.
 
 use super::*;
+use crate::scratch::Scratch;
 
 /// Module and level of each step of sshd's sessions, and what is reached.
 fn stack(files: &[(&str, &str)]) -> Stack {
@@ -49,10 +50,8 @@ fn a_service_without_sessions_has_those_of_other() {
 
 #[test]
 fn a_comment_in_another_encoding_hides_no_line() {
-    let path = std::env::temp_dir().join(format!("iam-session-latin-{}", std::process::id()));
-    fs::write(&path, b"# gr\xfc\xdfe\nsession sufficient pam_a.so\n").unwrap();
-    let text = text(&path).unwrap();
-    fs::remove_file(&path).unwrap();
+    let scratch = Scratch::new();
+    let text = text(&scratch.write("sshd", b"# gr\xfc\xdfe\nsession sufficient pam_a.so\n")).unwrap();
     assert_eq!(shown(&stack(&[("sshd", &text)])), ["sshd:2 0 pam_a.so"]);
 }
 

@@ -4,6 +4,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use nix::unistd::{geteuid, mkfifo};
 
 use super::*;
+use crate::scratch::Scratch;
 
 const LINES: &str = include_str!("../../../../tests/lists/revoked.lines");
 
@@ -36,18 +37,15 @@ fn each_line_is_read_as_the_module_reads_it() {
 }
 
 /// A site of the test's own.
-struct ListedHost(PathBuf);
+struct ListedHost(Scratch);
 
 impl ListedHost {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("iam-session-revoked-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
-        Self(path)
+    fn new() -> Self {
+        Self(Scratch::new())
     }
 
     fn list(&self) -> RevokedList {
-        RevokedList::of(self.0.clone(), geteuid().as_raw(), "alice", 1000)
+        RevokedList::of(self.0.to_owned(), geteuid().as_raw(), "alice", 1000)
     }
 
     fn path(&self) -> PathBuf {
@@ -60,19 +58,13 @@ impl ListedHost {
     }
 }
 
-impl Drop for ListedHost {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).unwrap();
-    }
-}
-
 fn at(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
 #[test]
 fn each_change_is_seen_at_the_next_look() {
-    let site = ListedHost::new("changes");
+    let site = ListedHost::new();
     let mut list = site.list();
     assert_eq!(list.look(at(0)), Ruling::Free);
     site.write("bob\n");
@@ -93,7 +85,7 @@ fn each_change_is_seen_at_the_next_look() {
 /// The kernel's clock for files stands still for up to 10 ms.
 #[test]
 fn a_change_that_shows_in_no_time_is_seen_all_the_same() {
-    let site = ListedHost::new("tick");
+    let site = ListedHost::new();
     let mut list = site.list();
     site.write("bobby\n");
     assert_eq!(list.look(at(0)), Ruling::Free);
@@ -105,7 +97,7 @@ fn a_change_that_shows_in_no_time_is_seen_all_the_same() {
 
 #[test]
 fn a_list_that_has_not_changed_is_not_read_again() {
-    let site = ListedHost::new("unchanged");
+    let site = ListedHost::new();
     let mut list = site.list();
     site.write("bob\n");
     assert_eq!((list.look(at(0)), list.look(at(10))), (Ruling::Free, Ruling::Free));
@@ -116,7 +108,7 @@ fn a_list_that_has_not_changed_is_not_read_again() {
 
 #[test]
 fn what_could_not_be_read_is_read_at_the_next_look() {
-    let site = ListedHost::new("passing");
+    let site = ListedHost::new();
     let fail = |list: &mut RevokedList| {
         list.seen.as_mut().unwrap().ruling = Ruling::Unknown("too many open files".into());
     };
@@ -132,7 +124,7 @@ fn what_could_not_be_read_is_read_at_the_next_look() {
 
 #[test]
 fn a_line_that_may_still_be_written_counts_once_it_has_not_changed_for_a_while() {
-    let site = ListedHost::new("unfinished");
+    let site = ListedHost::new();
     let mut list = site.list();
     site.write("bob\nalice");
     assert_eq!((list.look(at(10)), list.deadline()), (Ruling::Free, Some(at(15))));
@@ -156,7 +148,7 @@ fn a_list_that_is_not_roots_alone_says_nothing() {
         Ruling::Unknown(why) => why,
         other => panic!("{other:?}"),
     };
-    let site = ListedHost::new("distrust");
+    let site = ListedHost::new();
     for mode in [0o664, 0o646] {
         site.write("bob\n");
         fs::set_permissions(site.path(), Permissions::from_mode(mode)).unwrap();
@@ -175,15 +167,15 @@ fn a_list_that_is_not_roots_alone_says_nothing() {
     site.write(&"\n".repeat(MAX_SIZE + 1));
     assert!(said(&site).ends_with("is too large"));
     site.write("");
-    let mut of_another = RevokedList::of(site.0.clone(), geteuid().as_raw() + 1, "alice", 1000);
+    let mut of_another = RevokedList::of(site.0.to_owned(), geteuid().as_raw() + 1, "alice", 1000);
     assert!(matches!(of_another.look(at(0)), Ruling::Unknown(_)));
-    fs::set_permissions(&site.0, Permissions::from_mode(0o777)).unwrap();
+    fs::set_permissions(&*site.0, Permissions::from_mode(0o777)).unwrap();
     assert!(matches!(site.list().look(at(0)), Ruling::Unknown(_)));
 }
 
 #[test]
 fn an_empty_list_and_none_at_all_revoke_nobody() {
-    let site = ListedHost::new("empty");
+    let site = ListedHost::new();
     site.write("");
     assert_eq!(site.list().look(at(0)), Ruling::Free);
     let nowhere = site.0.join("nowhere");

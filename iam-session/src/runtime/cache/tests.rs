@@ -1,22 +1,13 @@
 use std::fs;
-use std::path::PathBuf;
 
 use super::*;
 use crate::jwt::tests::jwt_of;
+use crate::scratch::Scratch;
 
-struct Scratch(PathBuf);
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-fn cache(name: &str) -> (Scratch, Cache) {
-    let path = std::env::temp_dir().join(format!("iam-session-cache-{name}-{}", std::process::id()));
-    let uid = nix::unistd::geteuid().as_raw();
-    let cache = Cache::new(Directory::create(&path, uid).unwrap(), "boot".into());
-    (Scratch(path), cache)
+fn cache() -> (Scratch, Cache) {
+    let scratch = Scratch::new();
+    let directory = Directory::open(&scratch, nix::unistd::geteuid().as_raw()).unwrap().unwrap();
+    (scratch, Cache::new(directory, "boot".into()))
 }
 
 fn wanted(scope: &str) -> CacheKey {
@@ -48,7 +39,7 @@ fn found(cache: &Cache, scope: &str, now: u64) -> bool {
 
 #[test]
 fn a_token_is_found_while_it_lives_and_for_what_it_was_asked() {
-    let (_scratch, cache) = cache("life");
+    let (_scratch, cache) = cache();
     cache.put(&token("a b", 10), at(10)).unwrap();
     assert!(found(&cache, "b a", 109));
     assert!(!found(&cache, "a b", 110));
@@ -57,14 +48,14 @@ fn a_token_is_found_while_it_lives_and_for_what_it_was_asked() {
 
 #[test]
 fn a_token_of_another_boot_is_not_served() {
-    let (_scratch, cache) = cache("boot");
+    let (_scratch, cache) = cache();
     cache.put(&CachedToken { boot_id: "earlier".into(), ..token("a", 10) }, at(10)).unwrap();
     assert!(!found(&cache, "a", 10));
 }
 
 #[test]
 fn a_token_is_parsed_once_and_whatever_is_in_its_place_afterwards_is_seen() {
-    let (_scratch, cache) = cache("parsed");
+    let (_scratch, cache) = cache();
     let another_process = Cache::new(
         Directory::open(cache.directory().path(), cache.directory().uid()).unwrap().unwrap(),
         "boot".into(),
@@ -90,7 +81,7 @@ fn a_token_is_parsed_once_and_whatever_is_in_its_place_afterwards_is_seen() {
 
 #[test]
 fn the_oldest_give_way_to_the_newest() {
-    let (_scratch, cache) = cache("room");
+    let (_scratch, cache) = cache();
     for n in 0..70 {
         cache.put(&token(&format!("s{n}"), n), at(n)).unwrap();
     }
@@ -100,7 +91,7 @@ fn the_oldest_give_way_to_the_newest() {
 
 #[test]
 fn a_forgotten_record_leaves_nothing_and_others_stay() {
-    let (_scratch, cache) = cache("forget");
+    let (_scratch, cache) = cache();
     cache.put(&token("a", 10), at(10)).unwrap();
     let mut other = token("a", 10);
     other.wanted.record_id = "02".into();

@@ -1,13 +1,9 @@
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
-use std::process;
-
 use super::*;
+use crate::scratch::Scratch;
 
 #[test]
 fn accounts_are_found_read_and_removed_with_their_tokens() {
-    let scratch = std::env::temp_dir().join(format!("iam-session-store-{}", process::id()));
-    DirBuilder::new().mode(0o700).create(&scratch).unwrap();
+    let scratch = Scratch::new();
     let uid = nix::unistd::geteuid().as_raw();
     assert!(Store::open(&scratch.join("a/b"), uid).unwrap().is_none());
     let store = Store::create(&scratch.join("a/b"), uid).unwrap();
@@ -20,19 +16,17 @@ fn accounts_are_found_read_and_removed_with_their_tokens() {
     assert_eq!(store.0.names().unwrap(), ["egi.cred"]);
     assert!(store.read_token("wlcg").is_none());
     assert!(matches!(store.read_record("wlcg"), Err(StoreError::NoAccount { .. })));
-    std::fs::remove_dir_all(&scratch).unwrap();
 }
 
-fn scratch(name: &str) -> (std::path::PathBuf, Store) {
-    let path = std::env::temp_dir().join(format!("iam-session-store-{name}-{}", process::id()));
-    DirBuilder::new().mode(0o700).create(&path).unwrap();
-    let store = Store::open(&path, nix::unistd::geteuid().as_raw()).unwrap().unwrap();
-    (path, store)
+fn store() -> (Scratch, Store) {
+    let scratch = Scratch::new();
+    let store = Store::open(&scratch, nix::unistd::geteuid().as_raw()).unwrap().unwrap();
+    (scratch, store)
 }
 
 #[test]
 fn a_new_name_takes_record_and_token_along_and_leaves_nothing() {
-    let (path, store) = scratch("rename");
+    let (_scratch, store) = store();
     store.write_record("a", b"record").unwrap();
     store.write_token("a", b"token").unwrap();
     // Of an account that is no more; it must not be taken for this one's.
@@ -47,32 +41,29 @@ fn a_new_name_takes_record_and_token_along_and_leaves_nothing() {
     store.rename("c", "b2").unwrap();
     assert!(store.has("b2").unwrap() && !store.has("c").unwrap());
     assert!(store.rename("none", "d").is_err());
-    std::fs::remove_dir_all(&path).unwrap();
 }
 
 #[test]
 fn the_choice_is_a_name_or_none() {
-    let (path, store) = scratch("default");
+    let (scratch, store) = store();
     assert_eq!(store.default_account(), None);
     store.choose_default("cms").unwrap();
     assert_eq!(store.default_account().as_deref(), Some("cms"));
     assert!(store.accounts().unwrap().is_empty(), "it is no account's file");
     for text in ["", "../x\n", "a\nb\n", "a b"] {
-        std::fs::write(path.join("default"), text).unwrap();
+        scratch.write("default", text);
         assert_eq!(store.default_account(), None, "{text:?}");
     }
     store.forget_default().unwrap();
     assert!(store.0.names().unwrap().is_empty());
-    std::fs::remove_dir_all(&path).unwrap();
 }
 
 #[test]
 fn what_another_account_of_a_longer_name_has_begun_stays() {
-    let (path, store) = scratch("prefix");
+    let (_scratch, store) = store();
     store.reserve_record("a.cred.b", 8).unwrap().leave();
     assert!(store.unfinished("a").unwrap().is_empty());
     drop(store.reserve_record("a", 8).unwrap());
     store.remove("a").unwrap();
     assert_eq!(store.unfinished("a.cred.b").unwrap().len(), 1);
-    std::fs::remove_dir_all(&path).unwrap();
 }
