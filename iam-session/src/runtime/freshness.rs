@@ -140,8 +140,8 @@ mod tests {
             let life = TokenLife { share, ..LIFE };
             (life.renewal_by(spread) - life.issued).as_secs()
         };
-        assert_eq!([renewal(0, 0), renewal(128, 0), renewal(255, 0)], [1800, 2340, 2875]);
-        assert_eq!([renewal(0, 255), renewal(255, 255)], [1829, 2905]);
+        assert_eq!([renewal(0, 0), renewal(128, 0), renewal(255, 0)], [1800, 2385, 2965]);
+        assert_eq!([renewal(0, 255), renewal(255, 255)], [1829, 2995]);
         assert!(enough(Freshness::Renewed, 1899));
         assert!(!enough(Freshness::Renewed, 1900));
     }
