@@ -257,14 +257,15 @@ mod tests {
 
     #[test]
     fn a_process_is_found_by_its_session_and_gone_when_it_ends() {
-        let session = "feed".repeat(8);
+        // Another run of this test may be under way.
+        let session = format!("{:032x}", std::process::id());
         let uid = nix::unistd::geteuid().as_raw();
         let there = || is_anybody_there(uid, &session, Managed::Stay);
         assert!(!there());
         let mut cat = Command::new("cat").env(ENV_SESSION, &session).stdin(Stdio::piped()).spawn().unwrap();
         assert!(there());
         assert!(!is_anybody_there(uid + 1, &session, Managed::Stay));
-        assert!(!is_anybody_there(uid, "feed", Managed::Stay));
+        assert!(!is_anybody_there(uid, &session[..31], Managed::Stay));
         drop(cat.stdin.take());
         cat.wait().unwrap();
         assert!(!there());

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use nix::poll::PollFlags;
@@ -225,7 +225,11 @@ impl MintProcess {
 impl Running {
     /// `first` is what it is given at once: what it works with, and its first job.
     fn start(first: &[&[u8]], now: Duration) -> io::Result<Self> {
-        let mut child = own_program(&["mint"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        Self::of(&mut own_program(&["mint"]), first, now)
+    }
+
+    fn of(program: &mut Command, first: &[&[u8]], now: Duration) -> io::Result<Self> {
+        let mut child = program.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let pipes = child.stdin.take().zip(child.stdout.take());
         let (jobs, answers) = pipes.ok_or(io::ErrorKind::BrokenPipe)?;
         line::unblock(&jobs)?;
@@ -258,4 +262,30 @@ impl Running {
 
 fn broken(what: &str) -> Failure {
     Failure::failed(format!("the agent's mint {what}")).advise("try again later")
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::poll::{PollFd, PollTimeout, poll};
+
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_mint_that_is_not_needed_any_more_is_told_by_its_pipe_and_no_clock() {
+        let mut mints = MintProcess::new(Vec::new(), Keyring::default());
+        // As a mint, it ends with the pipe of its jobs.
+        let mut program = Command::new("/bin/sh");
+        program.args(["-c", "read -r job"]);
+        mints.running = Some(Running::of(&mut program, &[], Duration::ZERO).unwrap());
+        assert_eq!(mints.deadline(), Some(IDLE));
+        assert!(mints.progress(IDLE).is_empty());
+        assert_eq!(mints.deadline(), None);
+        while !mints.leaving.is_empty() {
+            let mut descriptors: Vec<PollFd<'_>> =
+                mints.descriptors().map(|(descriptor, events)| PollFd::new(descriptor, events)).collect();
+            poll(&mut descriptors, PollTimeout::NONE).unwrap();
+            mints.progress(IDLE);
+        }
+        assert_eq!(mints.descriptors().count(), 0);
+    }
 }
