@@ -3,6 +3,7 @@
 //! `serve` is the process that the module starts. It starts `agent mint` (mint.rs), which does everything with the
 //! store and may outlive it. ARCHITECTURE.md says what each may touch.
 
+mod child_end;
 mod events;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;

@@ -22,7 +22,9 @@ fi
 
 # The same bytes wherever they are built: the paths of crates are in what a panic says.
 cargo fetch --quiet --locked
-flags=
+# sha2 would ask the processor first whether it can do SHA-256 itself: in a virtual machine that takes longer than the few
+# short texts that a program hashes.
+flags=' --cfg=sha2_256_backend="soft"'
 for crates in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/ "$PWD/vendor/"; do
     [ ! -d "$crates" ] || flags+=" --remap-path-prefix=$crates=/crates/"
 done

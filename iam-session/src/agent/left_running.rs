@@ -6,15 +6,16 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use nix::unistd::geteuid;
 
+use super::child_end::EndingChild;
 use super::own_program;
 use crate::host::process_stat::ProcessStat;
 use crate::line;
@@ -78,11 +79,7 @@ pub(super) enum LeftRunning {
 
 /// A child that looks.
 #[derive(Debug)]
-pub(super) struct Search {
-    child: Child,
-    /// It ends with the child.
-    end: ChildStdout,
-}
+pub(super) struct Search(EndingChild);
 
 impl Search {
     /// Starts one for the session with this id, of this user.
@@ -92,36 +89,30 @@ impl Search {
 
     fn of(command: &mut Command) -> io::Result<Self> {
         let mut child = command.stdout(Stdio::piped()).spawn()?;
-        let end = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        line::unblock(&end)?;
-        Ok(Self { child, end })
+        let output = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        line::unblock(&output)?;
+        Ok(Self(EndingChild { child, output }))
     }
 
     /// What to poll for.
     pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
-        self.end.as_fd()
+        self.0.descriptor()
     }
 
     /// What it found, once it has ended.
     pub(super) fn answer(&mut self) -> Option<LeftRunning> {
-        match self.end.read(&mut [0]) {
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
-                None
-            }
-            // Its descriptors are closed on its way out, after its memory is gone: there is nothing left to wait for.
-            _ => Some(match self.child.wait() {
-                Ok(status) if status.code() == Some(NOBODY.into()) => LeftRunning::Nobody,
-                _ => LeftRunning::Somebody,
-            }),
-        }
+        Some(match self.0.status()? {
+            Ok(status) if status.code() == Some(NOBODY.into()) => LeftRunning::Nobody,
+            _ => LeftRunning::Somebody,
+        })
     }
 }
 
 impl Drop for Search {
     /// One that hangs is not waited for: it ends when it can, and init reaps it after the agent.
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.try_wait();
+        let _ = self.0.child.kill();
+        let _ = self.0.child.try_wait();
     }
 }
 
@@ -243,9 +234,9 @@ mod tests {
     fn one_that_hangs_has_no_answer_and_is_ended_with_its_search() {
         // Until the end of its input, which is this process's to close.
         let mut search = search("read -r line");
-        let _input = search.child.stdin.take();
+        let _input = search.0.child.stdin.take();
         assert_eq!(search.answer(), None);
-        let mut end = std::fs::File::from(search.end.as_fd().try_clone_to_owned().unwrap());
+        let mut end = std::fs::File::from(search.descriptor().try_clone_to_owned().unwrap());
         drop(search);
         fcntl(&end, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
         assert_eq!(end.read(&mut [0]).unwrap(), 0);
@@ -292,14 +283,15 @@ mod tests {
 
     #[test]
     fn a_process_is_found_by_its_session_and_gone_when_it_ends() {
-        let session = "feed".repeat(8);
+        // Another run of this test may be under way.
+        let session = format!("{:032x}", std::process::id());
         let uid = nix::unistd::geteuid().as_raw();
         let there = || is_anybody_there(uid, &session, Managed::Stay);
         assert!(!there());
         let mut cat = Command::new("cat").env(ENV_SESSION, &session).stdin(Stdio::piped()).spawn().unwrap();
         assert!(there());
         assert!(!is_anybody_there(uid + 1, &session, Managed::Stay));
-        assert!(!is_anybody_there(uid, "feed", Managed::Stay));
+        assert!(!is_anybody_there(uid, &session[..31], Managed::Stay));
         drop(cat.stdin.take());
         cat.wait().unwrap();
         assert!(!there());

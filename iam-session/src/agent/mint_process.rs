@@ -4,12 +4,13 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use nix::poll::PollFlags;
 use zeroize::Zeroizing;
 
+use super::child_end::EndingChild;
 use super::own_program;
 use crate::line::{self, LineError, Lines};
 use crate::mint::job::{Job, JobResult, MAX_LINE, UnlockState};
@@ -23,8 +24,6 @@ const IDLE: Duration = Duration::from_secs(30);
 const HUNG: Duration = Duration::from_secs(180);
 /// A mint that hangs is left alone; while there are so many, no other is started to hang beside them.
 const MAX_HUNG: usize = 2;
-/// The first look whether a mint that has closed its pipes is gone, doubled up to the second value.
-const REAP: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(60));
 
 /// Names a job that was submitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,11 +40,9 @@ pub(super) struct MintProcess {
     queue: VecDeque<(JobTicket, Job)>,
     last: u64,
     running: Option<Running>,
-    leaving: Vec<Child>,
+    leaving: Vec<EndingChild>,
     /// What was broken off between two turns.
     broken_off: Vec<(JobTicket, JobOutcome)>,
-    reap_at: Duration,
-    reap_pause: Duration,
 }
 
 struct Running {
@@ -76,8 +73,6 @@ impl MintProcess {
             running: None,
             leaving: Vec::new(),
             broken_off: Vec::new(),
-            reap_at: Duration::ZERO,
-            reap_pause: REAP.0,
         }
     }
 
@@ -94,10 +89,10 @@ impl MintProcess {
 
     /// Keeps `keys` alone, and parts with the mint that has more: it ends when its job is done, which is answered with
     /// `failure` now.
-    pub(super) fn restrict(&mut self, keys: Keyring, now: Duration, failure: &Failure) {
+    pub(super) fn restrict(&mut self, keys: Keyring, failure: &Failure) {
         self.keep(keys, UnlockState::default());
         let mut ended = Vec::new();
-        self.part(now, failure.clone(), &mut ended);
+        self.part(failure.clone(), &mut ended);
         self.broken_off.append(&mut ended);
     }
 
@@ -144,7 +139,8 @@ impl MintProcess {
         let jobs = running
             .filter(|running| running.sent < running.out.len())
             .map(|running| (running.jobs.as_fd(), PollFlags::POLLOUT));
-        answers.into_iter().chain(jobs)
+        let ends = self.leaving.iter().map(|child| (child.descriptor(), PollFlags::POLLIN));
+        answers.into_iter().chain(jobs).chain(ends)
     }
 
     /// When to come back at the latest.
@@ -153,16 +149,15 @@ impl MintProcess {
             .running
             .as_ref()
             .map(|running| running.since + if running.busy.is_some() { HUNG } else { IDLE });
-        let reap = (!self.leaving.is_empty()).then_some(self.reap_at);
         let broken_off = (!self.broken_off.is_empty()).then_some(Duration::ZERO);
-        running.into_iter().chain(reap).chain(broken_off).min()
+        running.into_iter().chain(broken_off).min()
     }
 
     /// Moves everything on that can be moved without waiting.
     pub(super) fn progress(&mut self, now: Duration) -> Vec<(JobTicket, JobOutcome)> {
         let mut finished = std::mem::take(&mut self.broken_off);
-        self.reap(now);
         self.receive(now, &mut finished);
+        self.leaving.retain_mut(|child| child.status().is_none());
         loop {
             self.dispatch(now, &mut finished);
             // Whatever could not be handed over is answered; the next one in the queue may fare better.
@@ -181,13 +176,13 @@ impl MintProcess {
                 finished.extend(running.busy.take().map(|busy| (busy.ticket, Ok(done))));
             }
             Ok(None) if running.busy.is_some() && now >= running.since + HUNG => {
-                self.part(now, broken("does not come to an end"), finished);
+                self.part(broken("does not come to an end"), finished);
             }
             Ok(None) if running.busy.is_none() && self.queue.is_empty() && now >= running.since + IDLE => {
-                self.part(now, broken("has ended"), finished);
+                self.part(broken("has ended"), finished);
             }
             Ok(None) => {}
-            Err(_) => self.part(now, broken("ended without an answer"), finished),
+            Err(_) => self.part(broken("ended without an answer"), finished),
         }
     }
 
@@ -226,28 +221,22 @@ impl MintProcess {
         Ok(())
     }
 
-    /// Closes the pipes of the mint, which ends it when its job is done.
-    fn part(&mut self, now: Duration, failure: Failure, finished: &mut Vec<(JobTicket, JobOutcome)>) {
-        let Some(running) = self.running.take() else { return };
-        finished.extend(running.busy.map(|busy| (busy.ticket, Err(failure))));
-        self.leaving.push(running.child);
-        (self.reap_at, self.reap_pause) = (now + REAP.0, REAP.0);
-    }
-
-    fn reap(&mut self, now: Duration) {
-        if self.leaving.is_empty() || now < self.reap_at {
-            return;
-        }
-        self.leaving.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
-        self.reap_pause = (self.reap_pause * 2).min(REAP.1);
-        self.reap_at = now + self.reap_pause;
+    /// Closes the pipe with the mint's jobs, which ends it when the job that it has is done.
+    fn part(&mut self, failure: Failure, finished: &mut Vec<(JobTicket, JobOutcome)>) {
+        let Some(Running { child, answers: output, busy, .. }) = self.running.take() else { return };
+        finished.extend(busy.map(|busy| (busy.ticket, Err(failure))));
+        self.leaving.push(EndingChild { child, output });
     }
 }
 
 impl Running {
     /// `first` is what it is given at once: what it works with, and its first job.
     fn start(first: &[&[u8]], now: Duration) -> io::Result<Self> {
-        let mut child = own_program(&["mint"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        Self::of(&mut own_program(&["mint"]), first, now)
+    }
+
+    fn of(program: &mut Command, first: &[&[u8]], now: Duration) -> io::Result<Self> {
+        let mut child = program.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let pipes = child.stdin.take().zip(child.stdout.take());
         let (jobs, answers) = pipes.ok_or(io::ErrorKind::BrokenPipe)?;
         line::unblock(&jobs)?;
@@ -280,4 +269,30 @@ impl Running {
 
 fn broken(what: &str) -> Failure {
     Failure::failed(format!("the agent's mint {what}")).advise("try again later")
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::poll::{PollFd, PollTimeout, poll};
+
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_mint_that_is_not_needed_any_more_is_told_by_its_pipe_and_no_clock() {
+        let mut mints = MintProcess::new(Vec::new(), Keyring::default());
+        // As a mint, it ends with the pipe of its jobs.
+        let mut program = Command::new("/bin/sh");
+        program.args(["-c", "read -r job"]);
+        mints.running = Some(Running::of(&mut program, &[], Duration::ZERO).unwrap());
+        assert_eq!(mints.deadline(), Some(IDLE));
+        assert!(mints.progress(IDLE).is_empty());
+        assert_eq!(mints.deadline(), None);
+        while !mints.leaving.is_empty() {
+            let mut descriptors: Vec<PollFd<'_>> =
+                mints.descriptors().map(|(descriptor, events)| PollFd::new(descriptor, events)).collect();
+            poll(&mut descriptors, PollTimeout::NONE).unwrap();
+            mints.progress(IDLE);
+        }
+        assert_eq!(mints.descriptors().count(), 0);
+    }
 }

@@ -23,7 +23,9 @@ use crate::store::SessionToken;
 /// A token and its frame; the helper takes none above 16 KiB.
 const MAX_ENTRY: usize = 32 * 1024;
 /// A tmpfs is memory: more combinations than this push the oldest out.
-const MAX_ENTRIES: usize = 64;
+const MAX_ENTRIES: usize = 80;
+/// So many of them stay then: all are read to find the oldest, and not again for each token that follows.
+const KEPT_ENTRIES: usize = 64;
 
 /// No token ends later, and no sum with such a time overflows.
 pub(crate) const END_OF_TIME: Duration = Duration::from_secs(1 << 40);
@@ -205,16 +207,16 @@ impl Cache {
         if names.len() < MAX_ENTRIES || names.iter().any(|name| name == for_name) {
             return Ok(());
         }
-        self.remove_if(|entry| entry.is_none_or(|token| !token.life().lives_at(now)))?;
-        let mut left: Vec<_> = self
-            .directory
-            .names()?
-            .into_iter()
-            .map(|name| (self.entry(&name).map_or(Duration::ZERO, |token| token.issued), name))
-            .collect();
-        left.sort();
-        let surplus = (left.len() + 1).saturating_sub(MAX_ENTRIES);
-        left.iter().take(surplus).try_for_each(|(_, name)| self.directory.remove(name))
+        let mut living = Vec::new();
+        for name in names {
+            match self.entry(&name).filter(|token| token.life().lives_at(now)) {
+                Some(token) => living.push((token.issued, name)),
+                None => self.directory.remove(&name)?,
+            }
+        }
+        living.sort();
+        let surplus = living.len().saturating_sub(KEPT_ENTRIES);
+        living.iter().take(surplus).try_for_each(|(_, name)| self.directory.remove(name))
     }
 
     fn remove_if(&self, unwanted: impl Fn(Option<&CachedToken>) -> bool) -> Result<(), DirectoryError> {

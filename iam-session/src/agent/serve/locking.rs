@@ -69,7 +69,7 @@ impl AgentLoop {
     /// Keeps these keys alone, and parts with the mint that has more.
     fn restrict(&mut self, keys: Keyring, now: Now) {
         self.own.held = KeyIds::of(&keys, None);
-        self.link.restrict(keys, now.boot, &unlock_is_over());
+        self.link.restrict(keys, &unlock_is_over());
         self.tell_keys();
         let held = self.own.runtime.keys_held();
         // Another agent of the user on this host may have them still.

@@ -82,11 +82,25 @@ fn a_token_is_parsed_once_and_whatever_is_in_its_place_afterwards_is_seen() {
 #[test]
 fn the_oldest_give_way_to_the_newest() {
     let (_scratch, cache) = cache();
-    for n in 0..70 {
+    let count = || cache.directory().names().unwrap().len();
+    for n in 0..90 {
         cache.put(&token(&format!("s{n}"), n), at(n)).unwrap();
+        assert!(count() <= MAX_ENTRIES);
     }
-    assert_eq!(cache.directory().names().unwrap().len(), MAX_ENTRIES);
-    assert!(!found(&cache, "s5", 69) && found(&cache, "s6", 69) && found(&cache, "s69", 69));
+    // The first that found no room made some: for itself, and for those that came after it.
+    assert_eq!(count(), 90 - (MAX_ENTRIES - KEPT_ENTRIES));
+    assert!(!found(&cache, "s15", 89) && found(&cache, "s16", 89) && found(&cache, "s89", 89));
+}
+
+#[test]
+fn tokens_that_have_ended_make_room_before_those_that_live() {
+    let (_scratch, cache) = cache();
+    for n in 0..80 {
+        cache.put(&token(&format!("s{n}"), if n % 2 == 0 { 10 } else { 200 }), at(200)).unwrap();
+    }
+    cache.put(&token("last", 200), at(200)).unwrap();
+    assert_eq!(cache.directory().names().unwrap().len(), 41);
+    assert!(found(&cache, "s1", 200) && found(&cache, "s79", 200) && found(&cache, "last", 200));
 }
 
 #[test]

@@ -1,0 +1,74 @@
+//! The end of a child, told by the pipe that is its standard output: nobody looks for it by the clock. Touches that pipe.
+
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::process::{Child, ChildStdout, ExitStatus};
+
+use zeroize::Zeroizing;
+
+/// A child that nothing more is wanted from than its end.
+#[derive(Debug)]
+pub(super) struct EndingChild {
+    pub(super) child: Child,
+    /// It does not block. It ends with the child.
+    pub(super) output: ChildStdout,
+}
+
+impl EndingChild {
+    /// What to poll for.
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.output.as_fd()
+    }
+
+    /// How it ended, once it has. What it still writes may be a token, and nobody reads it.
+    pub(super) fn status(&mut self) -> Option<io::Result<ExitStatus>> {
+        let mut unread = Zeroizing::new([0; 512]);
+        loop {
+            match self.output.read(&mut *unread) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+                Err(_) => break,
+            }
+        }
+        // Its descriptors are closed on its way out, after its memory is gone: there is nothing left to wait for.
+        Some(self.child.wait())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+    use super::*;
+    use crate::line;
+
+    #[test]
+    fn a_child_that_still_writes_has_not_ended_and_its_end_wakes_who_polls() {
+        // Its input ends with this process's end of it.
+        let script = "echo there; read -r line; head -c 9000 /dev/zero; exit 7";
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let output = child.stdout.take().unwrap();
+        line::unblock(&output).unwrap();
+        let input = child.stdin.take();
+        let mut ending = EndingChild { child, output };
+        let wait = |ending: &EndingChild| {
+            poll(&mut [PollFd::new(ending.descriptor(), PollFlags::POLLIN)], PollTimeout::NONE).unwrap()
+        };
+        wait(&ending);
+        assert!(ending.status().is_none());
+        drop(input);
+        let status = loop {
+            wait(&ending);
+            if let Some(status) = ending.status() {
+                break status.unwrap();
+            }
+        };
+        assert_eq!(status.code(), Some(7));
+    }
+}
