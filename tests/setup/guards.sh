@@ -6,9 +6,11 @@ cd "$(dirname "$0")/../.."
 broken=0
 # guard RULE PATTERN PATHS…: no line of these files may match.
 guard() {
-    local rule=$1 pattern=$2
+    local rule=$1 pattern=$2 status=0
     shift 2
-    if git grep -nE "$pattern" -- "$@"; then
+    git grep -nE "$pattern" -- "$@" || status=$?
+    # 1: none. More: git could not look, as that of EL 7, which leaves no path out.
+    if [ "$status" -ne 1 ]; then
         echo "guards.sh: $rule" >&2
         broken=1
     fi
