@@ -33,7 +33,11 @@ pub(crate) const ROWS: &[Row] = &[
     Row { program: "davix (`davix-get`, `davix-put`)", version: "davix-get --version", seen: davix },
     Row { program: "rclone, a WebDAV remote", version: "rclone version", seen: rclone },
     Row { program: "curl", version: "curl --version", seen: curl },
-    Row { program: "fsspec-xrootd, uproot: `root://`", version: "pip show fsspec-xrootd", seen: fsspec },
+    Row {
+        program: "fsspec-xrootd, which uproot uses: `root://`",
+        version: "pip show fsspec-xrootd",
+        seen: fsspec,
+    },
 ];
 
 fn rucio(scene: &Scene<'_>) {
@@ -130,11 +134,7 @@ fn htcondor(scene: &Scene<'_>) {
         let scopes = "-s compute.create -s compute.modify -s compute.cancel";
         scene.login.run(&format!("iam-session run {scopes} {options} -- {ping}"))
     };
-    assert_eq!(
-        run("").successful().stdout,
-        "alice@example
-"
-    );
+    assert_eq!(run("").successful().stdout, "alice@example\n");
     let output = run("--aud https://other.example");
     assert!(output.status != 0, "{output:?}");
 }

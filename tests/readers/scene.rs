@@ -61,7 +61,7 @@ impl<'h> Scene<'h> {
     /// What a command says of its version, or `pip` of that of a package, has this one.
     pub(crate) fn has_version(&self, command: &str, version: &str) {
         let output = self.login.run(&format!("pip() {{ {PYTHON} -m pip \"$@\"; }}; {command}"));
-        let found = output.stdout.contains(version) || output.stderr.contains(version);
+        let found = says(&output.stdout, version) || says(&output.stderr, version);
         assert!(found, "the page says {version}, and here is {output:?}");
     }
 
@@ -100,5 +100,27 @@ impl<'h> Scene<'h> {
     pub(crate) fn is_refused(&self, command: &str) {
         let output = self.login.run(command);
         assert!(!output.stdout.contains("event 1") && output.status != 0, "{command}: {output:?}");
+    }
+}
+
+/// Whether this version is in a text, or a later level of it: 2.21.0 is a 2.21, and neither 2.2 nor 1.
+fn says(text: &str, version: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_digit() || c == '.';
+    text.match_indices(version).any(|(at, _)| {
+        let (before, after) = (&text[..at], &text[at + version.len()..]);
+        !before.ends_with(is_part) && !after.starts_with(|c: char| c.is_ascii_digit())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::says;
+
+    #[test]
+    fn a_version_is_found_whole() {
+        assert!(
+            says("gfal2-util 2.21.0", "2.21") && says("Version: 2.2\n", "2.2") && says("v5.5.3", "5.5.3")
+        );
+        assert!(!says("Version: 2.20\n", "2.2") && !says("12.2", "2.2") && !says("1.2.2", "2.2"));
     }
 }

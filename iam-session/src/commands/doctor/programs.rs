@@ -28,7 +28,7 @@ const KNOWN: [(&str, &str, &str); 11] = [
     ),
     (
         "condor_submit",
-        "to submit, it wants a token with compute.create, compute.modify and compute.cancel",
+        "where a schedd wants a token, it wants compute.create, compute.modify and compute.cancel in it",
         "use 'iam-session run -s compute.create -s compute.modify -s compute.cancel -- condor_submit …'",
     ),
     (
