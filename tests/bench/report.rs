@@ -128,7 +128,7 @@ fn farm<'p>(page: &'p str) -> Row {
     };
     let [met, missed] = [" met", " **missed**"].map(|word| page.matches(&format!("{word} |")).count());
     Row {
-        measure: format!("issuer requests an hour and user: {}", cells("").join(", ")),
+        measure: format!("issuer requests an hour and user: {}", cells("").join("; ")),
         ours: cells("requests an hour and user").join("; "),
         peers: String::new(),
         reaches: vec![
@@ -175,7 +175,7 @@ mod tests {
                     | hosts without a token: 0 | 0 met | 1 **missed** |\n\n| | 1 node | 10 nodes |\n|---|---|---|\n\
                     | requests an hour and user | 1.74 | 1.68 |\n";
         let row = farm(page);
-        assert_eq!(row.measure, "issuer requests an hour and user: 1 node, 10 nodes");
+        assert_eq!(row.measure, "issuer requests an hour and user: 1 node; 10 nodes");
         assert_eq!((row.ours.as_str(), row.is_met()), ("1.74; 1.68", false));
         assert_eq!(row.reaches[1].found, "3 of 4");
         assert!(farm(&page.replace("**missed**", "met")).is_met());
