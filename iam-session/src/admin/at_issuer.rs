@@ -219,7 +219,7 @@ impl AtIssuer {
                 (true, format!("account '{account}': the issuer does not know the grant, or not any more"))
             }
             GrantPart::Grant(EndOutcome::Not(why)) => {
-                (false, format!("account '{account}': is still good at the issuer: {why}"))
+                (false, format!("account '{account}': may still be good at the issuer: {why}"))
             }
             GrantPart::Client(EndOutcome::Ended) => {
                 (true, format!("account '{account}': its client deleted at the issuer"))
@@ -301,7 +301,7 @@ mod tests {
         assert_eq!(
             told.not_done,
             [
-                "account 'a': is still good at the issuer: down",
+                "account 'a': may still be good at the issuer: down",
                 "not reached: account 'a' of https://x/, client c: unknown"
             ]
         );
