@@ -110,7 +110,8 @@ impl Request {
             Self::Use { .. } | Self::Keep { .. } | Self::Rename { .. } => 70,
             // Two locks, several answers of a slow issuer, and the first token.
             Self::Enroll(_) | Self::Poll { .. } | Self::Cancel { .. } | Self::Import(_) => 150,
-            Self::EndAccount { .. } => 150,
+            // Two locks; it revokes, refreshes where that says nothing, and deletes the client.
+            Self::EndAccount { .. } => 200,
         })
     }
 }

@@ -20,8 +20,8 @@ use crate::store::Keyring;
 
 /// How long an idle mint is kept, with its helper and the open connection to the issuer.
 const IDLE: Duration = Duration::from_secs(30);
-/// Longer than two locks and the helper take together: after this a mint waits for a file system that hangs.
-const HUNG: Duration = Duration::from_secs(180);
+/// Longer than any job takes with its locks and its requests to the issuer: after this a mint waits for a file system that hangs.
+const HUNG: Duration = Duration::from_secs(240);
 /// A mint that hangs is left alone; while there are so many, no other is started to hang beside them.
 const MAX_HUNG: usize = 2;
 

@@ -16,7 +16,9 @@ const MARGIN: Duration = Duration::from_secs(60);
 /// longest pause after it.
 const RESERVE: Duration = Duration::from_secs(10 * 60);
 /// Of a short life no more than this part is kept back.
-const RESERVED_PART: u32 = 3;
+const MOST_RESERVED: u32 = 3;
+/// Of a long one no less than this: it is there for long outages, and for those to whom a token is given on.
+const LEAST_RESERVED: u32 = 8;
 
 /// The agents of one user spread their renewals over this part of a token's life; the first to renew spares the
 /// others the attempt.
@@ -47,7 +49,7 @@ impl TokenLife {
     /// together, after an outage or in the morning, part by it: the issuer has no second wave.
     pub(crate) fn renewal(&self) -> Duration {
         let life = self.whole();
-        let latest = life - RESERVE.min(life / RESERVED_PART) - life / AGENTS_PART;
+        let latest = life - reserve(life) - life / AGENTS_PART;
         let earliest = life / 2;
         self.issued.saturating_add(earliest + part(latest - earliest, self.share))
     }
@@ -112,6 +114,10 @@ impl TokenLife {
 }
 
 /// So many 256ths.
+fn reserve(life: Duration) -> Duration {
+    RESERVE.max(life / LEAST_RESERVED).min(life / MOST_RESERVED)
+}
+
 fn part(span: Duration, share: u8) -> Duration {
     span / 256 * u32::from(share)
 }
@@ -154,12 +160,18 @@ mod tests {
                 let life = TokenLife { issued: LIFE.issued, ends: LIFE.issued + whole, share };
                 let at = life.renewal_by(spread);
                 assert!(at >= life.issued + whole / 2 && at >= life.renewal());
-                assert!(life.left(at) >= RESERVE.min(whole / 3), "{:?} of {whole:?}", life.left(at));
+                assert!(life.left(at) >= reserve(whole), "{:?} of {whole:?}", life.left(at));
                 // Nobody is refused who asks for no more than a third.
-                let wanted = Freshness::Valid(RESERVE.min(whole / 3).as_secs());
+                let wanted = Freshness::Valid(reserve(whole).as_secs());
                 assert!(life.is_enough(wanted, at) && life.left(at) >= life.margin());
             }
         }
+    }
+
+    #[test]
+    fn of_an_hour_ten_minutes_are_reserved_of_less_a_third_and_of_a_day_three_hours() {
+        let minutes = |life: u64| reserve(Duration::from_secs(60 * life)).as_secs() / 60;
+        assert_eq!([60, 15, 80, 1440].map(minutes), [10, 5, 10, 180]);
     }
 
     #[test]
