@@ -177,6 +177,19 @@ mod tests {
         AdminCli::command().debug_assert();
     }
 
+    #[test]
+    fn a_mistake_names_the_help_of_its_command() {
+        for (line, help) in [("kill", "'iam-session-admin kill --help'"), ("x", "'iam-session-admin --help'")]
+        {
+            let words = "iam-session-admin".split(' ').chain(line.split_whitespace());
+            let error = AdminCli::try_parse_from(words).err().unwrap();
+            let Stop::Failure(failure) = help_or_mistake(&error, "iam-session-admin") else {
+                panic!("{line}")
+            };
+            assert!(failure.info.as_deref().is_some_and(|advice| advice.ends_with(help)), "{failure:?}");
+        }
+    }
+
     /// Of each command, by its whole name.
     fn commands() -> Vec<(String, clap::Command)> {
         let visible = |command: &clap::Command| -> Vec<clap::Command> {
