@@ -23,7 +23,7 @@ use crate::store::SessionToken;
 /// A token and its frame; the helper takes none above 16 KiB.
 const MAX_ENTRY: usize = 32 * 1024;
 /// A tmpfs is memory: more combinations than this push the oldest out.
-const MAX_ENTRIES: usize = 80;
+pub(crate) const MAX_ENTRIES: usize = 80;
 /// So many of them stay then: all are read to find the oldest, and not again for each token that follows.
 const KEPT_ENTRIES: usize = 64;
 

@@ -29,7 +29,7 @@ use crate::admin::subprocess::{MAX_LINE, Orders};
 use crate::clock::{boot_time, unix_time};
 use crate::outcome::{Exit, Outcome, Stop};
 use crate::paths::RuntimePaths;
-use crate::runtime::cache::CachedToken;
+use crate::runtime::cache::{CachedToken, MAX_ENTRIES};
 use crate::store::{MAX_RECORD, RECORD_MAGIC, account_of, flow_of, record_name};
 
 /// As errors name it.
@@ -43,8 +43,6 @@ const MAX_RECORDS: usize = 1000;
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 /// Skipped files that are named one by one.
 const MAX_NAMED: usize = 16;
-/// Access tokens that are told: a cache of ours holds 64.
-const MAX_TOKENS: usize = 64;
 /// An entry of the cache, as agents write it.
 const MAX_TOKEN: usize = 32 * 1024;
 /// Longer than the kernel lets a lease hold up an open (45 s), and shorter than root waits.
@@ -166,7 +164,7 @@ fn tokens_of(cache: &OwnedFd) -> Vec<LiveToken> {
     let names = names(cache).unwrap_or_default();
     let living = names.into_iter().filter_map(read).filter(|token| token.expires_at > now);
     living
-        .take(MAX_TOKENS)
+        .take(MAX_ENTRIES)
         .map(|token| LiveToken {
             issuer: token.issuer,
             scope: token.granted,
@@ -305,14 +303,45 @@ impl HandedOver {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Now;
+    use crate::directory::Directory;
     use crate::line;
+    use crate::runtime::cache::{Cache, CacheKey, TokenReply};
+    use crate::scope::ScopeSet;
     use crate::scratch::Scratch;
+    use crate::secret::Secret;
 
     #[test]
     fn the_largest_record_fits_into_a_line() {
         let account = "a".repeat(255);
         let found = FoundFile::Record(Sealed { account, file: BASE64.encode(&vec![0; MAX_RECORD]) });
         assert!(line::encode(&found, MAX_LINE).is_ok());
+    }
+
+    #[test]
+    fn as_many_tokens_are_told_as_a_cache_holds() {
+        let scratch = Scratch::new();
+        let directory = Directory::open(&scratch, nix::unistd::geteuid().as_raw()).unwrap().unwrap();
+        let cache = Cache::new(directory, "boot".into());
+        let now = Now::read();
+        for number in 0..MAX_ENTRIES {
+            let scope = ScopeSet::parse(&number.to_string());
+            let token = CachedToken {
+                wanted: CacheKey { record_id: "01".into(), scope: scope.clone(), audience: String::new() },
+                access_token: Secret::new("access".into()),
+                granted: scope,
+                issuer: "https://iam.example/".into(),
+                boot_id: "boot".into(),
+                issued: now.boot,
+                ends: now.boot + Duration::from_secs(3600),
+                expires_at: now.unix + 3600,
+                jti: None,
+                reply: TokenReply::default(),
+            };
+            cache.put(&token, now).unwrap();
+        }
+        let opened = open(&*scratch, directory_flags(), Mode::empty()).unwrap();
+        assert_eq!(tokens_of(&opened).len(), MAX_ENTRIES);
     }
 
     #[test]
