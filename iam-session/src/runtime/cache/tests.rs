@@ -137,3 +137,13 @@ fn a_token_of_a_host_whose_clock_was_ahead_ends_when_it_says_itself() {
     assert!(restored(jwt(), MINTED + 3600).is_none());
     assert_eq!(restored("opaque".into(), MINTED + ahead).unwrap().ends, Duration::from_secs(9000 + 3600));
 }
+
+#[test]
+fn what_cannot_be_removed_keeps_no_token_out() {
+    let (scratch, cache) = cache();
+    fs::create_dir(scratch.join("0")).unwrap();
+    for n in 0..90 {
+        cache.put(&token(&format!("s{n}"), n), at(n)).unwrap();
+    }
+    assert!(found(&cache, "s89", 89) && cache.directory().names().unwrap().len() <= MAX_ENTRIES);
+}
