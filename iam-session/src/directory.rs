@@ -45,11 +45,6 @@ impl DirectoryError {
     pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }
-
-    /// Whether it is only that a directory to be removed still holds something.
-    pub(crate) fn is_not_empty(&self) -> bool {
-        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::DirectoryNotEmpty)
-    }
 }
 
 /// Whether a file must survive the machine's sudden end.
@@ -228,16 +223,8 @@ impl Directory {
 
     /// Removes a file; it need not be there.
     pub(crate) fn remove(&self, name: &str) -> Result<(), DirectoryError> {
-        self.unlink(name, UnlinkatFlags::NoRemoveDir)
-    }
-
-    /// Removes a directory if it is empty; it need not be there.
-    pub(crate) fn remove_subdirectory(&self, name: &str) -> Result<(), DirectoryError> {
-        self.unlink(name, UnlinkatFlags::RemoveDir)
-    }
-
-    fn unlink(&self, name: &str, flags: UnlinkatFlags) -> Result<(), DirectoryError> {
-        existing(unlinkat(&self.descriptor, name, flags), "remove", &self.path.join(name)).map(|_| ())
+        let removed = unlinkat(&self.descriptor, name, UnlinkatFlags::NoRemoveDir);
+        existing(removed, "remove", &self.path.join(name)).map(|_| ())
     }
 
     /// Makes renames and removals durable, as far as the file system knows how to: some take no fsync(2) of a directory.

@@ -165,7 +165,8 @@ impl RuntimeDirectory {
             Ok(own.map(|own| (among_users, own)))
         };
         let locks = locks();
-        // Who left last may have removed the cache since we opened it, and logind all; with the lock held no agent does.
+        // Who left last may have removed the cache since we opened it, if it was of an earlier version, and logind all; with
+        // the lock held no agent does.
         if !runtime.top.is_current(AGENTS, &runtime.agents)
             || !runtime.agents.is_current(CACHE, runtime.cache.directory())
         {
@@ -296,7 +297,7 @@ impl RuntimeDirectory {
         let file = self.lock_file()?;
         let removed = self.remove_token_files();
         drop(file);
-        // The last agent may have removed the cache.
+        // The last agent may have been of an earlier version, and have removed the cache.
         match self.cache.clear() {
             Err(error) if !error.is_not_found() => return Err(error),
             _ => {}
@@ -304,17 +305,14 @@ impl RuntimeDirectory {
         let Some(_mint) = self.try_lock_mint()? else {
             return removed.map(|()| RemainingFiles::Minting);
         };
-        match self.agents.remove_subdirectory(CACHE) {
-            Err(error) if !error.is_not_empty() && !error.is_not_found() => return Err(error),
-            _ => {}
-        }
         for name in self.agents.names()? {
             if ![HINT, CACHE, USERS].contains(&name.as_str()) && !self.still_spares_an_issuer(&name) {
                 self.agents.remove(&name)?;
             }
         }
         // Last: from here on an agent that enters makes one of its own, and what it makes is not ours to remove. The
-        // directory stays: an agent of the user's in another runtime directory may have it open as its host directory.
+        // directory stays: an agent of the user's in another runtime directory may have it open as its host directory. So
+        // does the cache's: a mint that waits for a lock or an issuer may have it open, and works for whoever logs in next.
         self.agents.remove(USERS)?;
         removed.map(|()| RemainingFiles::Nothing)
     }

@@ -7,6 +7,7 @@ use crate::runtime::accounts::AccountEntry;
 use crate::runtime::accounts::tests::{book, entry};
 use crate::runtime::answer::{RuntimeView, TokenDecision};
 use crate::runtime::cache::{CachedToken, TokenReply};
+use crate::runtime::token_file::ForeignToken;
 use crate::scratch::Scratch;
 use crate::secret::Secret;
 
@@ -19,11 +20,28 @@ impl Scratch {
         RuntimeDirectory::enter(self.places(), session).unwrap()
     }
 
-    /// Whether nothing is there but the agents' directory, and nothing in that.
+    /// Whether nothing is there but the agents' directory, and nothing in that but the cache's, which is empty.
     fn is_empty(&self) -> bool {
-        let is_empty = |path| fs::read_dir(path).unwrap().next().is_none();
-        fs::read_dir(&**self).unwrap().all(|entry| entry.unwrap().file_name() == AGENTS)
-            && is_empty(self.places().agents())
+        let names = |path: &Path| -> Vec<_> {
+            fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name()).collect()
+        };
+        let agents = self.places().agents();
+        names(self) == [AGENTS] && names(&agents) == [CACHE] && names(&agents.join(CACHE)).is_empty()
+    }
+}
+
+fn session_token(runtime: &RuntimeDirectory, entry: &AccountEntry) -> CachedToken {
+    CachedToken {
+        wanted: entry.session_token(),
+        access_token: Secret::new("access".into()),
+        granted: entry.session_scope.clone(),
+        issuer: entry.issuer.clone(),
+        boot_id: runtime.cache.boot_id().to_owned(),
+        issued: Duration::from_secs(900),
+        ends: Duration::from_secs(1900),
+        expires_at: 1900,
+        jti: None,
+        reply: TokenReply::default(),
     }
 }
 
@@ -61,7 +79,26 @@ fn a_mint_that_ends_after_the_last_agent_leaves_nothing_but_what_that_one_left()
     fs::write(scratch.places().agents().join(HINT), "").unwrap();
     runtime.leave(here).unwrap();
     assert_eq!(mint.clear_if_deserted().unwrap(), RemainingFiles::Nothing);
-    assert_eq!(mint.agents.names().unwrap(), [HINT]);
+    assert_eq!(mint.agents.names().unwrap(), [CACHE, HINT]);
+}
+
+/// It waits for an issuer, or for another host's mint.
+#[test]
+fn a_mint_that_outlives_the_last_agent_takes_no_token_of_the_next_login_away() {
+    let scratch = Scratch::new();
+    let (runtime, here) = scratch.enter("one");
+    let mint = RuntimeDirectory::open(scratch.places()).unwrap();
+    runtime.leave(here).unwrap();
+    let (next, there) = scratch.enter("two");
+    let now = Now { unix: 1000, boot: Duration::from_secs(1000) };
+    let (token, name) = (session_token(&next, &entry("a")), scratch.places().token_file_name());
+    next.cache.put(&token, now).unwrap();
+    token_file::publish(&next, &name, &token, 4096, ForeignToken::Leave, now).unwrap();
+    token_file::retract(&mint, &name, Some(&token.wanted), now).unwrap();
+    assert!(token_file::holds(&next.top, &name, &token.access_token));
+    assert!(mint.cache.find(&token.wanted, now.boot).is_some());
+    next.leave(there).unwrap();
+    assert!(scratch.is_empty());
 }
 
 #[test]
@@ -100,8 +137,7 @@ fn the_stamp_of_a_hint_outlives_the_login() {
     let (runtime, here) = scratch.enter("one");
     fs::write(scratch.places().agents().join(HINT), "").unwrap();
     runtime.leave(here).unwrap();
-    let left: Vec<_> = fs::read_dir(scratch.places().agents()).unwrap().collect();
-    assert_eq!(left.len(), 1);
+    assert!(scratch.places().agents().join(HINT).exists());
 }
 
 #[test]
@@ -166,21 +202,7 @@ fn a_reply_is_encoded_once_and_names_the_account_as_it_is_called_now() {
     let scratch = Scratch::new();
     let (runtime, here) = scratch.enter("one");
     let now = Now { unix: 1000, boot: Duration::from_secs(1000) };
-    let put = |entry: &AccountEntry| {
-        let token = CachedToken {
-            wanted: entry.session_token(),
-            access_token: Secret::new("access".into()),
-            granted: entry.session_scope.clone(),
-            issuer: entry.issuer.clone(),
-            boot_id: runtime.cache.boot_id().to_owned(),
-            issued: Duration::from_secs(900),
-            ends: Duration::from_secs(1900),
-            expires_at: 1900,
-            jti: None,
-            reply: TokenReply::default(),
-        };
-        runtime.cache.put(&token, now).unwrap();
-    };
+    let put = |entry: &AccountEntry| runtime.cache.put(&session_token(&runtime, entry), now).unwrap();
     let reply = || match RuntimeView::of(&runtime, now).decide(&TokenRequest::default()) {
         TokenDecision::Token(found) => found.line().unwrap(),
         decision => panic!("{decision:?}"),

@@ -74,7 +74,7 @@ pub(crate) fn opened(host: &Host) -> Vec<String> {
     lines.filter(|line| line.contains("pam_iam") && line.contains("event=session_opened")).collect()
 }
 
-/// Paths below alice's runtime directory, but for the agents' directory itself: that one stays until the next boot.
+/// Files below alice's runtime directory. The agents' directory and the cache's stay until the next boot.
 pub(crate) fn left_behind(host: &Host) -> String {
-    host.as_root().run("find /run/iam-session/20001 -mindepth 1 ! -path '*/20001/iam-session'").stdout
+    host.as_root().run("find /run/iam-session/20001 ! -type d").stdout
 }
