@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::process::{Child, ChildStdout, ExitStatus};
+use std::process::{Child, ChildStdout};
 
 use zeroize::Zeroizing;
 
@@ -20,20 +20,22 @@ impl EndingChild {
         self.output.as_fd()
     }
 
-    /// How it ended, once it has. What it still writes may be a token, and nobody reads it.
-    pub(super) fn status(&mut self) -> Option<io::Result<ExitStatus>> {
-        let mut unread = Zeroizing::new([0; 512]);
+    /// Whether it has ended. `hear` has what it still writes. Its exit status says nothing: where SIGCHLD is ignored, as
+    /// who started the agent may have had it, the kernel keeps none.
+    pub(super) fn has_ended(&mut self, mut hear: impl FnMut(&[u8])) -> bool {
+        let mut written = Zeroizing::new([0; 512]);
         loop {
-            match self.output.read(&mut *unread) {
+            match self.output.read(&mut *written) {
                 Ok(0) => break,
-                Ok(_) => {}
+                Ok(count) => hear(written.get(..count).unwrap_or_default()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
                 Err(_) => break,
             }
         }
         // Its descriptors are closed on its way out, after its memory is gone: there is nothing left to wait for.
-        Some(self.child.wait())
+        let _ = self.child.wait();
+        true
     }
 }
 
@@ -61,14 +63,13 @@ mod tests {
             poll(&mut [PollFd::new(ending.descriptor(), PollFlags::POLLIN)], PollTimeout::NONE).unwrap()
         };
         wait(&ending);
-        assert!(ending.status().is_none());
+        let mut heard = Vec::new();
+        assert!(!ending.has_ended(|written| heard.extend_from_slice(written)));
         drop(input);
-        let status = loop {
+        while !ending.has_ended(|written| heard.extend_from_slice(written)) {
             wait(&ending);
-            if let Some(status) = ending.status() {
-                break status.unwrap();
-            }
-        };
-        assert_eq!(status.code(), Some(7));
+        }
+        assert!(heard.starts_with(b"there\n") && heard.len() == 9006);
+        assert_eq!(ending.child.wait().unwrap().code(), Some(7));
     }
 }

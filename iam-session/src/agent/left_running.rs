@@ -5,7 +5,7 @@
 //! that hangs, or for a file system of the user's own. The agent must answer meanwhile, so a child reads.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Write as _};
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -23,8 +23,8 @@ use crate::paths::ENV_SESSION;
 
 /// The argument of the agent's program.
 pub(super) const ARGUMENT: &str = "left-running";
-const SOMEBODY: u8 = 0;
-const NOBODY: u8 = 3;
+/// What the child writes where it has found nobody.
+const NOBODY: &[u8] = b"nobody\n";
 /// Much larger than any environment that execve(2) takes in practice; what lies beyond is not looked at.
 const MAX_ENVIRONMENT: u64 = 2 * 1024 * 1024;
 /// An execve(2) takes longer only where something hangs.
@@ -79,7 +79,11 @@ pub(super) enum LeftRunning {
 
 /// A child that looks.
 #[derive(Debug)]
-pub(super) struct Search(EndingChild);
+pub(super) struct Search {
+    child: EndingChild,
+    /// As far as it has said.
+    said: Vec<u8>,
+}
 
 impl Search {
     /// Starts one for the session with this id, of this user.
@@ -91,28 +95,30 @@ impl Search {
         let mut child = command.stdout(Stdio::piped()).spawn()?;
         let output = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
         line::unblock(&output)?;
-        Ok(Self(EndingChild { child, output }))
+        Ok(Self { child: EndingChild { child, output }, said: Vec::new() })
     }
 
     /// What to poll for.
     pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
-        self.0.descriptor()
+        self.child.descriptor()
     }
 
     /// What it found, once it has ended.
     pub(super) fn answer(&mut self) -> Option<LeftRunning> {
-        Some(match self.0.status()? {
-            Ok(status) if status.code() == Some(NOBODY.into()) => LeftRunning::Nobody,
-            _ => LeftRunning::Somebody,
-        })
+        let said = &mut self.said;
+        let has_ended = self.child.has_ended(|written| said.extend_from_slice(written));
+        has_ended.then(|| if said == NOBODY { LeftRunning::Nobody } else { LeftRunning::Somebody })
     }
 }
 
 impl Drop for Search {
     /// One that hangs is not waited for: it ends when it can, and init reaps it after the agent.
     fn drop(&mut self) {
-        let _ = self.0.child.kill();
-        let _ = self.0.child.try_wait();
+        // Of one that has ended the number may be another process's.
+        if matches!(self.child.child.try_wait(), Ok(None)) {
+            let _ = self.child.child.kill();
+            let _ = self.child.child.try_wait();
+        }
     }
 }
 
@@ -122,8 +128,10 @@ pub(super) fn main(session: &str, user: &str) -> ExitCode {
         Ok(_) => Managed::Stay,
         Err(_) => Managed::EndWithTheLogin,
     };
-    let found = is_anybody_there(geteuid().as_raw(), session, managed);
-    ExitCode::from(if found { SOMEBODY } else { NOBODY })
+    if is_anybody_there(geteuid().as_raw(), session, managed) {
+        return ExitCode::SUCCESS;
+    }
+    io::stdout().write_all(NOBODY).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
 }
 
 /// As logind spells a user in a file's name (cescape of systemd): `DOMAIN\user` has two backslashes there.
@@ -217,15 +225,18 @@ mod tests {
     }
 
     fn found(mut search: Search) -> LeftRunning {
-        let mut polled = [PollFd::new(search.descriptor(), PollFlags::POLLIN)];
-        poll(&mut polled, PollTimeout::NONE).unwrap();
-        search.answer().unwrap()
+        loop {
+            poll(&mut [PollFd::new(search.descriptor(), PollFlags::POLLIN)], PollTimeout::NONE).unwrap();
+            if let Some(answer) = search.answer() {
+                return answer;
+            }
+        }
     }
 
     #[test]
     fn only_a_child_that_says_so_has_found_nobody() {
-        assert_eq!(found(search("exit 3")), LeftRunning::Nobody);
-        for other in ["exit 0", "exit 1", "kill -9 $$"] {
+        assert_eq!(found(search("echo nobody")), LeftRunning::Nobody);
+        for other in ["exit 0", "exit 1", "kill -9 $$", "printf no", "echo nobody; echo nobody"] {
             assert_eq!(found(search(other)), LeftRunning::Somebody, "{other}");
         }
     }
@@ -234,7 +245,7 @@ mod tests {
     fn one_that_hangs_has_no_answer_and_is_ended_with_its_search() {
         // Until the end of its input, which is this process's to close.
         let mut search = search("read -r line");
-        let _input = search.0.child.stdin.take();
+        let _input = search.child.child.stdin.take();
         assert_eq!(search.answer(), None);
         let mut end = std::fs::File::from(search.descriptor().try_clone_to_owned().unwrap());
         drop(search);

@@ -157,7 +157,8 @@ impl MintProcess {
     pub(super) fn progress(&mut self, now: Duration) -> Vec<(JobTicket, JobOutcome)> {
         let mut finished = std::mem::take(&mut self.broken_off);
         self.receive(now, &mut finished);
-        self.leaving.retain_mut(|child| child.status().is_none());
+        // What it still writes may be a token, and nobody reads it.
+        self.leaving.retain_mut(|child| !child.has_ended(|_| ()));
         loop {
             self.dispatch(now, &mut finished);
             // Whatever could not be handed over is answered; the next one in the queue may fare better.
