@@ -332,7 +332,10 @@ impl Mint {
         let begun = ticket.record.take().ok_or_else(ended)?;
         let opened = match &ticket.client {
             ClientSource::Ticket => return Ok(begun),
-            ClientSource::Pending => self.open_pending(store, &ticket.flow)?.ok_or_else(ended)?.1,
+            ClientSource::Pending => {
+                let pending = store.pending_of(&ticket.flow)?.ok_or_else(ended)?;
+                self.open_pending(store, &pending)?.ok_or_else(ended)?
+            }
             ClientSource::Account(account) => {
                 let opened = self.open(store, account)?;
                 allowed(policy, &opened.record)?;
@@ -380,7 +383,7 @@ impl Mint {
             }
         })?;
         // One that stays is seen to belong to an account when it is to be ended.
-        if is_pending && let Ok(Some((pending, _))) = store.read_pending(&ticket.flow) {
+        if is_pending && let Ok(Some(pending)) = store.pending_of(&ticket.flow) {
             let _ = store.remove_named(pending.name());
         }
         Ok(enrolled)

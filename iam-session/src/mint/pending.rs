@@ -38,7 +38,7 @@ impl Mint {
         }
         // Nobody is kept out by those that are over and that only another host can end.
         let now = unix_time();
-        others.retain(|other| !is_over(other, now) || self.open_pending(store, &other.flow).is_ok());
+        others.retain(|other| !is_over(other, now) || self.open_pending(store, other).is_ok());
         if others.len() >= MAX {
             return Err(Failure::failed(format!("{MAX} enrolments of yours wait for an approval already"))
                 .advise("approve one, or try again in an hour"));
@@ -73,12 +73,12 @@ impl Mint {
     pub(crate) fn open_pending(
         &self,
         store: &Store,
-        flow: &str,
-    ) -> Result<Option<(Pending, Opened)>, StoreError> {
+        pending: &Pending,
+    ) -> Result<Option<Opened>, StoreError> {
         self.serves(store)?;
-        let Some((pending, file)) = store.read_pending(flow)? else { return Ok(None) };
+        let Some(file) = store.read_pending(pending)? else { return Ok(None) };
         let path = store.path_of(pending.name());
-        Ok(Some((pending, Opened::open(&file, &path, self.message.uid, &self.message.keys)?)))
+        Ok(Some(Opened::open(&file, &path, self.message.uid, &self.message.keys)?))
     }
 
     /// Ends a flow that nobody waits for any more, and the client that was registered for it.
@@ -94,11 +94,9 @@ impl Mint {
 
     fn end_flow(&mut self, flow: &str) -> Result<Option<String>, Failure> {
         let Some(store) = self.store(&Policy::load(&self.message)?)? else { return Ok(None) };
-        if store.read_pending(flow)?.is_none() {
-            return Ok(None);
-        }
+        let Some(pending) = store.pending_of(flow)? else { return Ok(None) };
         let locks = self.lock(&store, &self.patience())?;
-        let error = self.end_pending(&store, flow).err();
+        let error = self.end_pending(&store, &pending).err();
         self.release(locks);
         Ok(error)
     }
@@ -118,11 +116,11 @@ impl Mint {
         }
         let Some(locks) = self.lock_now(&store) else { return };
         for pending in over {
-            let opens = self.open_pending(&store, &pending.flow).is_ok();
+            let opens = self.open_pending(&store, &pending).is_ok();
             if !opens && now.abs_diff(pending.until) < LEAVE_TO_OTHERS {
                 continue;
             }
-            let Err(error) = self.end_pending(&store, &pending.flow) else { continue };
+            let Err(error) = self.end_pending(&store, &pending) else { continue };
             self.log.event(Level::Warning, "error", &[("error", &error)]);
             if !opens || is_false(&pending, now) || pending.until + GIVE_UP <= now {
                 let _ = store.remove_named(pending.name());
@@ -135,9 +133,9 @@ impl Mint {
     }
 
     /// Under the locks. Says what is left at the issuer, if something is.
-    fn end_pending(&mut self, store: &Store, flow: &str) -> Result<(), String> {
-        let (pending, record) = match self.open_pending(store, flow) {
-            Ok(Some((pending, opened))) => (pending, opened.record),
+    fn end_pending(&mut self, store: &Store, pending: &Pending) -> Result<(), String> {
+        let record = match self.open_pending(store, pending) {
+            Ok(Some(opened)) => opened.record,
             Ok(None) => return Ok(()),
             Err(error) => return Err(format!("a client stays registered: {error}")),
         };

@@ -53,12 +53,15 @@ impl Store {
         Ok(self.directory().names()?.iter().filter_map(|name| Pending::parse(name)).collect())
     }
 
-    /// That of an enrolment, with its bytes, if it is there.
-    pub(crate) fn read_pending(&self, flow: &str) -> Result<Option<(Pending, Vec<u8>)>, StoreError> {
-        let pending = self.pending()?.into_iter().find(|pending| pending.flow == flow);
-        let Some(pending) = pending else { return Ok(None) };
-        let file = self.directory().read(pending.name(), MAX_FILE)?;
-        Ok(file.map(|file| (pending, file)))
+    /// That of an enrolment, if it is there. One that was finished comes before one that was not.
+    pub(crate) fn pending_of(&self, flow: &str) -> Result<Option<Pending>, StoreError> {
+        let of_flow = self.pending()?.into_iter().filter(|pending| pending.flow == flow);
+        Ok(of_flow.min_by_key(|pending| pending.name.starts_with('.')))
+    }
+
+    /// The bytes of one, if it is there still.
+    pub(crate) fn read_pending(&self, pending: &Pending) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.directory().read(pending.name(), MAX_FILE)?)
     }
 
     /// Keeps one; on the disk when this returns.
@@ -70,6 +73,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scratch::Scratch;
 
     #[test]
     fn a_name_is_read_as_it_is_written_and_nothing_else_is_one() {
@@ -83,5 +87,17 @@ mod tests {
             assert_eq!(Pending::parse(name), None, "{name}");
         }
         assert_eq!(Pending::new("../x", 1), None);
+    }
+
+    #[test]
+    fn what_was_not_finished_hides_nothing() {
+        let scratch = Scratch::new();
+        let store = Store::open(&scratch, nix::unistd::geteuid().as_raw()).unwrap().unwrap();
+        let pending = Pending::new(&"0123456789abcdef".repeat(2), 1_700_000_000).unwrap();
+        let draft = format!(".{}.0123456789abcdef", pending.name());
+        store.directory().replace(&draft, b"", Durability::Volatile).unwrap();
+        assert_eq!(store.pending_of(&pending.flow).unwrap().unwrap().name(), draft);
+        store.write_pending(&pending, b"").unwrap();
+        assert_eq!(store.pending_of(&pending.flow).unwrap(), Some(pending));
     }
 }
