@@ -17,7 +17,7 @@ use nix::unistd::geteuid;
 
 use super::child_end::EndingChild;
 use super::own_program;
-use crate::host::process_stat::ProcessStat;
+use crate::host::process_stat::{ProcessStat, is_exiting};
 use crate::line;
 use crate::paths::ENV_SESSION;
 
@@ -197,8 +197,9 @@ fn read(process: &Path, name: &str) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// A killed program that hangs on its way out keeps no agent.
 fn lives(process: &Path) -> bool {
-    fs::read(process.join("stat")).is_ok_and(|stat| ProcessStat::parse(&stat).is_some())
+    fs::read(process.join("stat")).is_ok_and(|stat| ProcessStat::parse(&stat).is_some() && !is_exiting(&stat))
 }
 
 fn is_service(process: &Path) -> bool {

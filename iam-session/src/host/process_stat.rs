@@ -1,12 +1,17 @@
 //! /proc/PID/stat (proc_pid_stat(5)): whether a process lives, which its parent is, when it started. Reads /proc.
 
 use std::fs;
+use std::str::SplitAsciiWhitespace;
 
 /// proc(5): what a link below /proc/PID says once its file is unlinked.
 pub(crate) const DELETED: &str = " (deleted)";
 /// The numbers of the fields, as the manual counts them.
+const STATE: usize = 3;
 const PPID: usize = 4;
+const FLAGS: usize = 9;
 const STARTTIME: usize = 22;
+/// Of the flags (include/linux/sched.h of the kernel): it is on its way out, and runs no program any more.
+const PF_EXITING: u32 = 0x4;
 
 /// What the kernel says of a process that lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,15 +28,25 @@ impl ProcessStat {
         Self::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
     }
 
-    /// The second field is a name in parentheses. It may hold any bytes, parentheses too: the last one closes it.
     pub(crate) fn parse(stat: &[u8]) -> Option<Self> {
-        let end = stat.iter().rposition(|byte| *byte == b')')?;
-        let mut fields = str::from_utf8(stat.get(end + 1..)?).ok()?.split_ascii_whitespace();
+        let mut fields = fields(stat)?;
         let state = fields.next()?;
         let parent = fields.next()?.parse().ok()?;
         let started = fields.nth(STARTTIME - PPID - 1)?.parse().ok()?;
         (!matches!(state, "Z" | "X" | "x")).then_some(Self { parent, started })
     }
+}
+
+/// Whether a process is on its way out. It may hang there, in closing a file of a server that is away.
+pub(crate) fn is_exiting(stat: &[u8]) -> bool {
+    let flags = fields(stat).and_then(|mut fields| fields.nth(FLAGS - STATE)?.parse::<u32>().ok());
+    flags.is_some_and(|flags| flags & PF_EXITING != 0)
+}
+
+/// Those behind the second one, a name in parentheses. It may hold any bytes, parentheses too: the last one closes it.
+fn fields(stat: &[u8]) -> Option<SplitAsciiWhitespace<'_>> {
+    let end = stat.iter().rposition(|byte| *byte == b')')?;
+    Some(str::from_utf8(stat.get(end + 1..)?).ok()?.split_ascii_whitespace())
 }
 
 #[cfg(test)]
@@ -63,6 +78,11 @@ pub(crate) mod tests {
         assert_eq!((stat("a) b) (c", "S"), stat("", "R"), stat("a", "Z")), (found, found, None));
         let odd = b"4711 (\xff) S 17 4711 4711 0 -1 4194560 100 0 0 0 1 2 0 0 20 0 1 0 123456 1";
         assert_eq!(ProcessStat::parse(odd), found);
+        assert!(
+            !is_exiting(odd)
+                && !is_exiting(b"4711 (x) S 17")
+                && is_exiting(b"4711 (x) D 17 4711 4711 0 -1 4194564 1")
+        );
         for short in
             ["", "4711 (x) S 1", "4711 (x", "4711 (x) S y 4711 4711 0 -1 4 1 0 0 0 1 2 0 0 20 0 1 0 1 1"]
         {

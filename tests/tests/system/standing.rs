@@ -186,6 +186,21 @@ fn every_shell_takes_what_is_printed_for_it() {
     }
 }
 
+/// As daemons do it, and a shell with `trap '' CHLD`: the kernel then keeps no exit status.
+#[test]
+fn an_agent_whose_starter_ignores_the_ends_of_its_children_ends() {
+    let scene = scene();
+    let login = scene.host.login("alice");
+    let script = "import signal, subprocess\n\
+                  signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n\
+                  start = ['iam-session', 'start', '--no-unlock']\n\
+                  print(subprocess.run(start, stdout=subprocess.PIPE).stdout.decode())\n";
+    scene.host.write("/mnt/script", script, 0o644);
+    let started = login.run("/mnt/tools/python/bin/python /mnt/script").successful().stdout;
+    assert!(started.contains("IAM_SESSION_SOCK"), "{started}");
+    scene.host.wait_until("the end of the agent", || scene.host.agents_of("alice").is_empty());
+}
+
 #[test]
 fn nothing_of_the_shell_reaches_the_agent() {
     let scene = scene();
