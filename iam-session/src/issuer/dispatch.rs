@@ -37,7 +37,10 @@ pub(super) fn perform(
     };
     let mut answer = ask(&call);
     if let Some(call) = answer.as_ref().err().and_then(|error| another_try(request, challenge, error)) {
-        answer = ask(&call?);
+        answer = match ask(&call?) {
+            Err(error) if says_nothing_more(request, &error) => answer,
+            again => again,
+        };
     }
     if let Ok(HelperAnswer::DeviceAuthorization(code)) = &mut answer {
         code.code_verifier = verifier;
@@ -71,6 +74,13 @@ fn another_try<'r>(
         }
         _ => None,
     }
+}
+
+/// Whether a refusal of another try is none of what was asked. A client that has not registered for Basic is refused by it,
+/// and neither is the client gone nor the revocation refused.
+fn says_nothing_more(request: &Operation, refused: &IssuerError) -> bool {
+    matches!(request, Operation::Revoke { .. })
+        && matches!(refused.class, ErrorClass::ClientGone | ErrorClass::Refused)
 }
 
 /// A discovery that found nothing, and one more, which may find where the issuer is.

@@ -247,6 +247,22 @@ fn a_revocation_by_form_that_is_redirected_is_asked_about_by_basic() {
 }
 
 #[test]
+fn a_client_that_may_not_use_basic_is_not_gone_where_its_form_was_redirected() {
+    for (status, error) in [(401, "invalid_client"), (401, "unauthorized"), (400, "invalid_request")] {
+        // A proxy sends away who comes without credentials in the head, and the issuer knows no Basic.
+        let issuer = FakeIssuer::start(move |_, request| match request.contains("authorization: Basic ") {
+            true => json(status, &format!(r#"{{"error":"{error}"}}"#)),
+            false => with_headers(302, "Location: /login\r\n", ""),
+        });
+        let mut helper = Helper::start();
+        let client = serde_json::json!({"client_id": "client-1", "auth": "none"});
+        let error = helper.fails(&revoke(&issuer, client));
+        assert_eq!((error.class.as_str(), issuer.requests().len()), ("malformed", 2), "{}", error.message);
+        helper.finish();
+    }
+}
+
+#[test]
 fn a_redirect_of_a_revocation_by_basic_is_an_error() {
     let issuer = FakeIssuer::start(|_, _| with_headers(302, "Location: /\r\n", ""));
     let mut helper = Helper::start();
