@@ -13,7 +13,7 @@ use crate::clock::Now;
 use crate::helper::HelperError;
 use crate::issuer::wire::ErrorClass;
 use crate::runtime::accounts::AccountEntry;
-use crate::runtime::last_failure::{FailureScope, LastFailure, LastFailures, RequestedBy};
+use crate::runtime::last_failure::{FailureScope, LONGEST_PAUSE, LastFailure, LastFailures, RequestedBy};
 use crate::store::Store;
 
 /// Whether it was the issuer that refused. What cannot be understood may be of a proxy's on the way from this host, and
@@ -49,10 +49,14 @@ pub(crate) fn elsewhere(failure: LastFailure, spread: u8) -> LastFailure {
 }
 
 /// Whether what the store has is to stay although a request has failed since: a dead refresh token, which no later failure
-/// revives, and an issuer's pause that is not over, where no issuer has answered now.
+/// revives, and an issuer's pause that is not over, where no issuer has answered now. That one has been heeded after a
+/// minute, as long as other hosts wait for it: if it still stood there, they would ask an issuer that has gone by then
+/// each by itself, and not in turn.
 pub(crate) fn stays(stored: LastFailure, failure: &LastFailure, now: Now) -> bool {
+    let is_heeded = failure.at >= stored.at + LONGEST_PAUSE.as_secs();
     stored.rebased(&failure.boot_id, now).filter(|stored| !stored.unanswered).is_some_and(|stored| {
-        stored.outlook > failure.outlook || failure.unanswered && stored.holds(RequestedBy::Agent, now.boot)
+        let holds = !is_heeded && stored.holds(RequestedBy::Agent, now.boot);
+        stored.outlook > failure.outlook || failure.unanswered && holds
     })
 }
 
@@ -249,14 +253,15 @@ mod tests {
             |stored: &LastFailure, failure: &LastFailure| stays(stored.clone(), failure, later(failure.at));
         // Another host's.
         let busy = failed(RetryWhen::Passing, RetryPause::Issuers(Duration::from_secs(600)), 1000, "there");
-        assert!(stays(&busy, &unanswered(1000)) && stays(&busy, &unanswered(1599)));
-        assert!(!stays(&busy, &unanswered(1600)));
-        // A host that comes then still waits for it.
-        let store = if stays(&busy, &unanswered(1100)) { busy.clone() } else { unanswered(1100) };
-        let StoreNews::Refused(heard) = news(None, Some(store), "", "new", later(1101)) else {
+        assert!(stays(&busy, &unanswered(1000)) && stays(&busy, &unanswered(1059)));
+        // By then all have heeded it, and take turns if nobody answers any more.
+        assert!(!stays(&busy, &unanswered(1060)));
+        // A host that comes before still waits for it.
+        let store = if stays(&busy, &unanswered(1050)) { busy.clone() } else { unanswered(1050) };
+        let StoreNews::Refused(heard) = news(None, Some(store), "", "new", later(1051)) else {
             panic!("not heard")
         };
-        assert!(heard.holds(RequestedBy::Agent, Duration::from_secs(1160)));
+        assert!(heard.holds(RequestedBy::Agent, Duration::from_secs(1110)));
         // Nobody says the same of an issuer that answers now, or of one that has never answered.
         let answered = failed(RetryWhen::Passing, RetryPause::Doubling, 1100, "here");
         assert!(!stays(&busy, &answered) && !stays(&unanswered(1000), &unanswered(1001)));

@@ -20,7 +20,7 @@ const MAX_TEXT: usize = 1000;
 /// After the first failure; doubled after each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 /// When an issuer keeps failing it is asked once in this time, or in what it asks for itself.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// So much the clocks of hosts that share a store may differ. What is noted for later was noted by a clock that was wrong.
 const SKEW: u64 = 60;
