@@ -113,11 +113,12 @@ impl TokenLife {
     }
 }
 
-/// So many 256ths.
+/// What is left of a life when the last agent renews it.
 fn reserve(life: Duration) -> Duration {
     RESERVE.max(life / LEAST_RESERVED).min(life / MOST_RESERVED)
 }
 
+/// So many 256ths.
 fn part(span: Duration, share: u8) -> Duration {
     span / 256 * u32::from(share)
 }
