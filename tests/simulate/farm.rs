@@ -279,7 +279,7 @@ impl Farm {
                 News::Wakes(host, at) => self.at(at, Event::Wakes(id, host)),
                 News::GivesUp(host, at) => self.at(at, Event::GivesUp(id, host)),
                 News::Served { host, since, lacked } => {
-                    self.record.served(since, self.now);
+                    self.record.served(host, since, lacked, self.now);
                     self.record.lacked(host, lacked, self.now);
                 }
                 News::Asks(request) => self.ask(id, user, request),

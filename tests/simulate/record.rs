@@ -82,9 +82,9 @@ impl Record {
         }
     }
 
-    /// A host has a token, on which the user has been since `since`.
-    pub(crate) fn served(&mut self, since: Duration, now: Duration) {
-        if since < self.plan.recovery() && self.plan.is_excused(now) {
+    /// A host has a token, on which the user has been since `since`, and which has been without one for so long.
+    pub(crate) fn served(&mut self, host: u16, since: Duration, lacked: Duration, now: Duration) {
+        if since < self.plan.recovery() && !lacked.is_zero() && self.plan.is_host_excused(host, now) {
             self.last_served = now;
         }
     }
