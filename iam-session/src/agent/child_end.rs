@@ -33,7 +33,8 @@ impl EndingChild {
                 Err(_) => break,
             }
         }
-        // Its descriptors are closed on its way out, after its memory is gone: there is nothing left to wait for.
+        // Its descriptors are closed on its way out, after its memory is gone: nothing is left to wait for, as a rule. Before
+        // Linux 4.3 one that is killed may still hang in giving up a lock on a file server that has just gone.
         let _ = self.child.wait();
         true
     }

@@ -16,7 +16,7 @@ use crate::protocol::{Failure, FailureKind};
 use crate::runtime::accounts::AccountEntry;
 use crate::runtime::cache::{CacheKey, CachedToken};
 use crate::runtime::freshness::{Freshness, MINT_AT_MOST_EVERY};
-use crate::runtime::last_failure::{FailureScope, RequestedBy, RetryPause, RetryWhen};
+use crate::runtime::last_failure::{FailureScope, LastFailure, RequestedBy, RetryPause, RetryWhen};
 use crate::runtime::token_file::ForeignToken;
 use crate::runtime::token_wanted::{TokenJob, TokenKind};
 use crate::store::{Opened, Record, Store, StoreError};
@@ -321,7 +321,7 @@ impl Mint {
     }
 
     /// Whether the issuer still takes an account's refresh token, where it says: one refresh tells, and what comes of it is
-    /// kept. Under the locks.
+    /// kept. It is not asked again for a dead one, nor in a pause. Under the locks.
     pub(crate) fn takes_refresh_token(
         &mut self,
         store: &Store,
@@ -332,12 +332,18 @@ impl Mint {
         let (kind, freshness) = (TokenKind::Session, Freshness::New);
         let job = TokenJob { account: account.to_owned(), kind, freshness };
         let attempt = RefreshAttempt::new(&job, opened, policy);
-        let answer = self.refresh(store, policy, &attempt, opened);
-        let noted = self.last_failures(&attempt.wanted.record_id).find(FailureScope::Record);
-        let is_dead = noted.is_some_and(|failure| failure.outlook == RetryWhen::Lasting);
-        match answer {
+        let noted = |mint: &Self| mint.last_failures(&attempt.wanted.record_id).find(FailureScope::Record);
+        let is_dead = |noted: &LastFailure| {
+            noted.outlook == RetryWhen::Lasting && noted.failure.kind == FailureKind::NotEnrolled
+        };
+        match noted(self) {
+            Some(before) if is_dead(&before) => return Some(false),
+            Some(before) if before.holds(RequestedBy::User, Now::read().boot) => return None,
+            _ => {}
+        }
+        match self.refresh(store, policy, &attempt, opened) {
             Ok(_) => Some(true),
-            Err(failure) => (is_dead && failure.kind == FailureKind::NotEnrolled).then_some(false),
+            Err(_) => noted(self).is_some_and(|after| is_dead(&after)).then_some(false),
         }
     }
 
