@@ -53,7 +53,7 @@ pub(crate) fn elsewhere(failure: LastFailure, spread: u8) -> LastFailure {
 /// minute, as long as other hosts wait for it: if it still stood there, they would ask an issuer that has gone by then
 /// each by itself, and not in turn.
 pub(crate) fn stays(stored: LastFailure, failure: &LastFailure, now: Now) -> bool {
-    let is_heeded = failure.at >= stored.at + LONGEST_PAUSE.as_secs();
+    let is_heeded = failure.at.saturating_sub(stored.at) >= LONGEST_PAUSE.as_secs();
     stored.rebased(&failure.boot_id, now).filter(|stored| !stored.unanswered).is_some_and(|stored| {
         let holds = !is_heeded && stored.holds(RequestedBy::Agent, now.boot);
         stored.outlook > failure.outlook || failure.unanswered && holds
@@ -262,6 +262,8 @@ mod tests {
             panic!("not heard")
         };
         assert!(heard.holds(RequestedBy::Agent, Duration::from_secs(1110)));
+        // A time that nobody's clock can have said holds nothing.
+        assert!(!stays(&LastFailure { at: u64::MAX, ..busy.clone() }, &unanswered(1000)));
         // Nobody says the same of an issuer that answers now, or of one that has never answered.
         let answered = failed(RetryWhen::Passing, RetryPause::Doubling, 1100, "here");
         assert!(!stays(&busy, &answered) && !stays(&unanswered(1000), &unanswered(1001)));
