@@ -106,6 +106,20 @@ fn what_was_revoked_with_an_answer_that_does_not_say_so_is_forgotten() {
     }
 }
 
+/// Promise 13.
+#[test]
+fn a_refresh_token_that_is_known_to_be_dead_is_not_presented_again() {
+    let scene = Scene::enrolled();
+    let login = scene.host.login("alice");
+    scene.provider.revoke_user("alice");
+    assert_eq!(login.run("iam-session token -s storage.read:/x").status, 3);
+    let before = scene.provider.count("refresh");
+    scene.provider.fail_with(at_the_revocation(ODD[0]));
+    login.run("iam-session forget wlcg").successful();
+    assert!(!scene.host.exists(RECORD));
+    assert_eq!(scene.provider.count("refresh"), before);
+}
+
 #[test]
 fn what_is_not_there_cannot_be_forgotten() {
     let scene = Scene::new();
